@@ -1,0 +1,1 @@
+//! See specs/architecture.md.
