@@ -1,1 +1,9 @@
-//! See specs/architecture.md.
+//! Bytes on disk and how they are read: the page file, the buffer pool, columns, tables and indexes.
+//! Nothing in here knows Cypher; the doors are `engine` (open, scan, apply) and the table types.
+
+pub mod backend;
+pub mod buffer_pool;
+pub mod error;
+pub mod page;
+
+pub use error::{StorageError, StorageResult};
