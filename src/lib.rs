@@ -1,13 +1,13 @@
 //! quire: an embedded property-graph database in pure Rust.
 
-pub mod types;
-pub mod vector;
+pub mod binder;
 pub mod catalog;
-pub mod parser;
+pub mod executor;
 pub mod functions;
 pub mod ingest;
-pub mod binder;
+pub mod parser;
 pub mod planner;
 pub mod storage;
 pub mod transaction;
-pub mod executor;
+pub mod types;
+pub mod vector;

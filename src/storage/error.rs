@@ -33,7 +33,9 @@ pub enum StorageError {
     #[error("the database {path} is locked by {holder}")]
     Locked { path: String, holder: String },
     /// A frame could not be had in time because every frame is in use.
-    #[error("the buffer pool of {limit} bytes is too small: {needed} more bytes were needed and could not be freed in {waited_ms} ms")]
+    #[error(
+        "the buffer pool of {limit} bytes is too small: {needed} more bytes were needed and could not be freed in {waited_ms} ms"
+    )]
     PoolTooSmall { limit: u64, needed: u64, waited_ms: u64 },
     /// The memory limit forbids the allocation.
     #[error("out of memory: {operator} needs {needed} bytes beyond the limit of {limit}")]
