@@ -171,7 +171,8 @@ impl DataType {
     pub fn field(&self, name: &str) -> Option<(usize, &DataType)> {
         let fields = self.fields()?;
         let exact = fields.iter().position(|field| field.name == name);
-        let found = exact.or_else(|| fields.iter().position(|field| field.name.eq_ignore_ascii_case(name)))?;
+        let found =
+            exact.or_else(|| fields.iter().position(|field| field.name.eq_ignore_ascii_case(name)))?;
         Some((found, &fields[found].data_type))
     }
 }
@@ -192,7 +193,9 @@ impl fmt::Display for DataType {
             DataType::UInt64 => "UINT64",
             DataType::Float => "FLOAT",
             DataType::Double => "DOUBLE",
-            DataType::Decimal { precision, scale } => return write!(formatter, "DECIMAL({precision}, {scale})"),
+            DataType::Decimal { precision, scale } => {
+                return write!(formatter, "DECIMAL({precision}, {scale})");
+            }
             DataType::String => "STRING",
             DataType::Blob => "BLOB",
             DataType::Uuid => "UUID",

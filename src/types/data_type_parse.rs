@@ -67,7 +67,11 @@ impl<'t> Reader<'t> {
     fn name(&mut self) -> TypeResult<String> {
         if !self.accept('`') {
             let word = self.word();
-            return if word.is_empty() { Err(self.error("a field name is missing")) } else { Ok(word.to_owned()) };
+            return if word.is_empty() {
+                Err(self.error("a field name is missing"))
+            } else {
+                Ok(word.to_owned())
+            };
         }
         let mut name = String::new();
         loop {
@@ -244,8 +248,16 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        for text in ["", "INT65", "DECIMAL(39,1)", "STRUCT()", "STRUCT(a INT64, A INT8)", "INT64[", "INT64[0]", "MAP(INT64)"]
-        {
+        for text in [
+            "",
+            "INT65",
+            "DECIMAL(39,1)",
+            "STRUCT()",
+            "STRUCT(a INT64, A INT8)",
+            "INT64[",
+            "INT64[0]",
+            "MAP(INT64)",
+        ] {
             assert!(DataType::parse(text).is_err(), "{text}");
         }
         assert!(DataType::parse(&format!("INT64{}", "[]".repeat(1000))).is_err());

@@ -80,9 +80,9 @@ impl PartialOrd for Interval {
 /// By estimated length; then by the parts, so that only equal intervals compare as equal.
 impl Ord for Interval {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.estimate()
-            .cmp(&other.estimate())
-            .then_with(|| (self.months, self.days, self.seconds).cmp(&(other.months, other.days, other.seconds)))
+        self.estimate().cmp(&other.estimate()).then_with(|| {
+            (self.months, self.days, self.seconds).cmp(&(other.months, other.days, other.seconds))
+        })
     }
 }
 
@@ -100,13 +100,19 @@ mod tests {
     fn nanoseconds_carry_and_overflow_is_seen() {
         let half = Interval::new(0, 0, 0, 500_000_000).unwrap();
         assert_eq!(half.checked_add(&half), Interval::new(0, 0, 1, 0));
-        assert_eq!(half.checked_neg(), Some(Interval { months: 0, days: 0, seconds: -1, nanos: 500_000_000 }));
+        assert_eq!(
+            half.checked_neg(),
+            Some(Interval { months: 0, days: 0, seconds: -1, nanos: 500_000_000 })
+        );
         assert_eq!(Interval { seconds: i64::MAX, ..half }.checked_add(&half), None);
     }
 
     #[test]
     fn a_month_lies_between_30_and_31_days() {
         let month = Interval { months: 1, ..Interval::ZERO };
-        assert!(Interval { days: 30, ..Interval::ZERO } < month && month < Interval { days: 31, ..Interval::ZERO });
+        assert!(
+            Interval { days: 30, ..Interval::ZERO } < month
+                && month < Interval { days: 31, ..Interval::ZERO }
+        );
     }
 }

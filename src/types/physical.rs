@@ -54,8 +54,12 @@ impl DataType {
             DataType::Int16 => PhysicalType::I16,
             DataType::Int32 => PhysicalType::I32,
             DataType::Int64 | DataType::Serial => PhysicalType::I64,
-            DataType::Date | DataType::LocalTime | DataType::Timestamp(_) | DataType::TimestampTz => PhysicalType::I64,
-            DataType::Int128 | DataType::Decimal { .. } | DataType::Uuid | DataType::LocalDateTime => PhysicalType::I128,
+            DataType::Date | DataType::LocalTime | DataType::Timestamp(_) | DataType::TimestampTz => {
+                PhysicalType::I64
+            }
+            DataType::Int128 | DataType::Decimal { .. } | DataType::Uuid | DataType::LocalDateTime => {
+                PhysicalType::I128
+            }
             DataType::UInt8 => PhysicalType::U8,
             DataType::UInt16 => PhysicalType::U16,
             DataType::UInt32 => PhysicalType::U32,

@@ -199,7 +199,10 @@ fn unify(left: DataType, right: DataType) -> DataType {
         (DataType::Struct(left), DataType::Struct(right)) if same_names(&left, &right) => DataType::Struct(
             left.into_iter()
                 .zip(right)
-                .map(|(left, right)| Field { data_type: unify(left.data_type, right.data_type), name: left.name })
+                .map(|(left, right)| Field {
+                    data_type: unify(left.data_type, right.data_type),
+                    name: left.name,
+                })
                 .collect(),
         ),
         _ => DataType::Any,

@@ -21,7 +21,8 @@ impl ZoneId {
         if let Some(known) = Self::find(&NAMES.read(), name) {
             return Ok(known);
         }
-        let zone = jiff::tz::TimeZone::get(name).map_err(|_| TypeError::UnknownZone { name: name.to_owned() })?;
+        let zone =
+            jiff::tz::TimeZone::get(name).map_err(|_| TypeError::UnknownZone { name: name.to_owned() })?;
         let canonical = zone.iana_name().unwrap_or(name).to_owned();
         let mut names = NAMES.write();
         if let Some(known) = Self::find(&names, &canonical) {
