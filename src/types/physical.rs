@@ -63,7 +63,7 @@ impl DataType {
             DataType::UInt8 => PhysicalType::U8,
             DataType::UInt16 => PhysicalType::U16,
             DataType::UInt32 => PhysicalType::U32,
-            DataType::UInt64 | DataType::Node | DataType::Id => PhysicalType::U64,
+            DataType::UInt64 | DataType::Node | DataType::Rel | DataType::Id => PhysicalType::U64,
             DataType::Float => PhysicalType::F32,
             DataType::Double => PhysicalType::F64,
             DataType::String | DataType::Blob | DataType::Json => PhysicalType::Str,
@@ -71,7 +71,7 @@ impl DataType {
             DataType::DateTime => PhysicalType::Zoned,
             DataType::Interval => PhysicalType::Interval,
             DataType::List(_) | DataType::Array(..) | DataType::Map(..) => PhysicalType::List,
-            DataType::Struct(_) | DataType::Rel | DataType::Path => PhysicalType::Struct,
+            DataType::Struct(_) | DataType::Path => PhysicalType::Struct,
             DataType::Union(_) => PhysicalType::Union,
             DataType::Any => PhysicalType::Any,
         }
@@ -86,7 +86,6 @@ impl DataType {
             DataType::Struct(fields) | DataType::Union(fields) => {
                 fields.iter().map(|field| field.data_type.clone()).collect()
             }
-            DataType::Rel => vec![DataType::Id, DataType::Node, DataType::Node],
             DataType::Path => vec![DataType::list(DataType::Node), DataType::list(DataType::Rel)],
             _ => Vec::new(),
         }

@@ -1,0 +1,159 @@
+//! The order of work over named variables: what the optimizer rearranges. Nodes name tables, columns and
+//! variables only; positions, vectors and pages come later.
+
+use crate::binder::bound::{AggregateCall, BoundExpression, PathMode, RelTable, SortKey, VariableId};
+use crate::types::{ColumnId, TableId};
+
+/// Walk a relationship from its source to its target, or back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Direction {
+    Forward,
+    Backward,
+}
+
+impl Direction {
+    /// The other way.
+    pub fn reversed(self) -> Direction {
+        match self {
+            Direction::Forward => Direction::Backward,
+            Direction::Backward => Direction::Forward,
+        }
+    }
+}
+
+/// One adjacency index that an edge of the pattern may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Leg {
+    pub rel: RelTable,
+    pub direction: Direction,
+    /// A self-loop is left out (the second orientation of an undirected edge: a loop matches once).
+    pub skip_loops: bool,
+}
+
+impl Leg {
+    /// The node table the leg starts at.
+    pub fn from_table(&self) -> TableId {
+        match self.direction {
+            Direction::Forward => self.rel.source,
+            Direction::Backward => self.rel.target,
+        }
+    }
+    /// The node table the leg leads to.
+    pub fn to_table(&self) -> TableId {
+        match self.direction {
+            Direction::Forward => self.rel.target,
+            Direction::Backward => self.rel.source,
+        }
+    }
+}
+
+/// One pattern edge walked from a bound node.
+#[derive(Debug, Clone)]
+pub struct ExpandEdge {
+    pub variable: VariableId,
+    pub from: VariableId,
+    pub to: VariableId,
+    pub legs: Vec<Leg>,
+    /// Whether the relationship itself is needed (its id or properties) later.
+    pub needs_id: bool,
+    /// Conjuncts over the relationship alone.
+    pub predicates: Vec<BoundExpression>,
+}
+
+/// A variable-length edge walked from a bound node.
+#[derive(Debug, Clone)]
+pub struct RecursiveEdge {
+    pub edge: ExpandEdge,
+    pub min: u32,
+    pub max: Option<u32>,
+    pub mode: PathMode,
+    /// Only the ends matter: each reached node once per start (BFS with a visited set).
+    pub distinct_ends: bool,
+    /// The variable that receives the number of relationships, when something asks for it.
+    pub needs_path: bool,
+}
+
+/// How many matches hang below one value of a variable: a tree of steps, each one dense array of partial counts.
+/// A node counts what its own predicates admit times what its children bring.
+#[derive(Debug, Clone)]
+pub struct MessageNode {
+    pub variable: VariableId,
+    pub tables: Vec<TableId>,
+    pub predicates: Vec<BoundExpression>,
+    pub children: Vec<MessageEdge>,
+}
+
+/// From a node to one child. Several edges mean that all of them lead to the same child (their lists are
+/// intersected, multiplicities multiply).
+#[derive(Debug, Clone)]
+pub struct MessageEdge {
+    pub edges: Vec<ExpandEdge>,
+    pub child: MessageNode,
+}
+
+/// A signed sum of message trees: the inclusion–exclusion of trail semantics and of `<>` between nodes.
+#[derive(Debug, Clone)]
+pub struct WeightTerms {
+    pub terms: Vec<(i64, MessageNode)>,
+}
+
+/// A plan over variables.
+#[derive(Debug, Clone)]
+pub enum LogicalPlan {
+    /// One row without columns.
+    Unit,
+    /// All nodes of the tables that fulfil the conjuncts over the variable.
+    ScanNodes { variable: VariableId, tables: Vec<TableId>, predicates: Vec<BoundExpression> },
+    /// Every node of the root, with the number of matches that hang below it as its multiplicity.
+    ScanWeighted { variable: VariableId, weights: WeightTerms },
+    /// All relationships of one pattern edge, both ends bound.
+    ScanRels { edge: ExpandEdge, predicates: Vec<BoundExpression> },
+    /// The node with a key, by the key index.
+    LookupNode { input: Box<LogicalPlan>, variable: VariableId, table: TableId, key: Vec<BoundExpression> },
+    /// Neighbours of a bound node.
+    Expand { input: Box<LogicalPlan>, edge: ExpandEdge },
+    /// Both ends are bound: keep what is connected, once per relationship.
+    ExpandInto { input: Box<LogicalPlan>, edge: ExpandEdge },
+    /// A new node reached by all edges at once: sorted-list intersection.
+    Intersect { input: Box<LogicalPlan>, edges: Vec<ExpandEdge>, tables: Vec<TableId> },
+    /// Variable length. `into` = the target is bound already.
+    ExpandRecursive { input: Box<LogicalPlan>, edge: RecursiveEdge, into: bool },
+    /// Multiplies the multiplicity by what hangs below `variable`; drops rows where that is zero.
+    Weight { input: Box<LogicalPlan>, variable: VariableId, weights: WeightTerms },
+    Filter { input: Box<LogicalPlan>, predicates: Vec<BoundExpression> },
+    /// No two of the relationship variables hold the same relationship.
+    DistinctRels { input: Box<LogicalPlan>, sets: Vec<Vec<VariableId>> },
+    HashJoin { probe: Box<LogicalPlan>, build: Box<LogicalPlan>, keys: Vec<(BoundExpression, BoundExpression)> },
+    CrossProduct { left: Box<LogicalPlan>, right: Box<LogicalPlan> },
+    Project { input: Box<LogicalPlan>, items: Vec<(VariableId, BoundExpression)> },
+    Aggregate {
+        input: Box<LogicalPlan>,
+        /// Grouping keys and the variables that hold them afterwards.
+        keys: Vec<(VariableId, BoundExpression)>,
+        aggregates: Vec<(VariableId, AggregateCall)>,
+    },
+    Distinct { input: Box<LogicalPlan>, variables: Vec<VariableId> },
+    Sort { input: Box<LogicalPlan>, keys: Vec<SortKey> },
+    /// ORDER BY with a LIMIT: a heap of `skip + limit` rows.
+    TopK { input: Box<LogicalPlan>, keys: Vec<SortKey>, skip: Option<BoundExpression>, limit: BoundExpression },
+    Limit { input: Box<LogicalPlan>, skip: Option<BoundExpression>, limit: Option<BoundExpression> },
+    Unwind { input: Box<LogicalPlan>, list: BoundExpression, variable: VariableId },
+    Union { inputs: Vec<(LogicalPlan, Vec<VariableId>)>, all: bool },
+    /// A path variable is put together from bound nodes and relationships.
+    BuildPath { input: Box<LogicalPlan>, path: PathParts },
+}
+
+/// What a named path consists of, in the text's order.
+#[derive(Debug, Clone)]
+pub struct PathParts {
+    pub variable: VariableId,
+    pub nodes: Vec<VariableId>,
+    pub rels: Vec<VariableId>,
+}
+
+/// A property a plan fetches: which variable, and which column of which table.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct PropertyKey {
+    pub variable: VariableId,
+    pub columns: Vec<(TableId, ColumnId)>,
+}

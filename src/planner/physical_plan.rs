@@ -1,0 +1,218 @@
+//! What the executor runs: columns are positions, properties are fetched by plan nodes, every node says what it
+//! puts out. A tree; the executor cuts it into pipelines at the nodes that must see all their input.
+
+use std::sync::Arc;
+
+use super::logical_plan::{Leg, LogicalPlan};
+use crate::binder::bound::{PathMode, QuantifierKind};
+use crate::functions::{AggregateFunction, ScalarFunction};
+use crate::types::{ColumnId, DataType, TableId, Value};
+
+/// A query that can be executed any number of times.
+#[derive(Debug, Clone)]
+pub struct PhysicalPlan {
+    pub root: PlanNode,
+    /// Names and types of the result's columns, in the order of `root`'s outputs.
+    pub columns: Vec<(String, DataType)>,
+    /// Names of the parameters by position, with the type that the plan was made for.
+    pub parameters: Vec<(String, DataType)>,
+    /// Kept for EXPLAIN.
+    pub logical: LogicalPlan,
+}
+
+/// One operator with its output columns.
+#[derive(Debug, Clone)]
+pub struct PlanNode {
+    pub operator: PhysicalOperator,
+    /// Types of the output columns.
+    pub outputs: Vec<DataType>,
+    /// For EXPLAIN: what each output column holds.
+    pub labels: Vec<String>,
+    pub estimated_rows: f64,
+}
+
+/// One node table of a scan. Several tables of one variable put out the same columns; a table without the column
+/// puts out NULL there.
+#[derive(Debug, Clone)]
+pub struct ScanTable {
+    pub table: TableId,
+    /// Per output column after the node id: the table's column.
+    pub columns: Vec<Option<ColumnId>>,
+    /// Conjuncts that storage applies itself (zone maps, fused compare); `Expression` is a literal or parameter.
+    pub pushed: Vec<PushedPredicate>,
+}
+
+/// `column op constant`.
+#[derive(Debug, Clone)]
+pub struct PushedPredicate {
+    pub column: ColumnId,
+    pub op: crate::types::ComparisonOp,
+    pub value: Expression,
+}
+
+/// One edge expansion.
+#[derive(Debug, Clone)]
+pub struct PhysicalEdge {
+    pub legs: Vec<Leg>,
+    /// The edge's own conjuncts: over the columns [relationship id, fetched properties…].
+    pub fetch: Vec<FetchColumn>,
+    pub predicate: Option<Expression>,
+}
+
+/// A property to gather by id.
+#[derive(Debug, Clone)]
+pub struct FetchColumn {
+    /// The column of each table; rows of other tables get NULL.
+    pub columns: Vec<(TableId, ColumnId)>,
+    pub data_type: DataType,
+}
+
+/// A node of a message tree, see `MessageNode`.
+#[derive(Debug, Clone)]
+pub struct PhysicalMessage {
+    pub tables: Vec<ScanTable>,
+    /// Over [node id, scanned columns…]; what `pushed` does not cover.
+    pub filter: Option<Expression>,
+    /// Whether any predicate restricts the node at all.
+    pub restricted: bool,
+    pub children: Vec<PhysicalMessageEdge>,
+    pub label: String,
+}
+
+/// Step from a message node to a child.
+#[derive(Debug, Clone)]
+pub struct PhysicalMessageEdge {
+    pub edges: Vec<PhysicalEdge>,
+    pub child: PhysicalMessage,
+}
+
+/// Operators. "Appends" means: input columns named by `keep` first, then the new ones.
+#[derive(Debug, Clone)]
+pub enum PhysicalOperator {
+    Unit,
+    /// Puts out [node id, columns…].
+    ScanNodes { tables: Vec<ScanTable>, filter: Option<Expression> },
+    /// Like `ScanNodes`, with multiplicities: the signed sum of the terms, all rooted at the scanned node.
+    ScanWeighted { tables: Vec<TableId>, terms: Vec<(i64, PhysicalMessage)> },
+    /// Puts out [relationship id, source id, target id, columns…] in that order; the legs say which tables.
+    ScanRels { tables: Vec<ScanTable>, legs: Vec<Leg>, filter: Option<Expression> },
+    /// Appends the node id; drops rows without a match. `key` is over the input.
+    LookupNode { input: Box<PlanNode>, keep: Vec<usize>, table: TableId, key: Vec<Expression> },
+    /// Appends gathered properties of the node or relationship in `column`.
+    Fetch { input: Box<PlanNode>, column: usize, columns: Vec<FetchColumn> },
+    /// Appends [neighbour id] and, if `emit_id`, [relationship id].
+    Expand { input: Box<PlanNode>, keep: Vec<usize>, from: usize, edge: PhysicalEdge, emit_id: bool },
+    /// Appends [relationship id] if `emit_id`; without it the number of relationships multiplies.
+    ExpandInto { input: Box<PlanNode>, keep: Vec<usize>, from: usize, to: usize, edge: PhysicalEdge, emit_id: bool },
+    /// Appends [node id] reached from all `from` columns; multiplicities multiply.
+    Intersect { input: Box<PlanNode>, keep: Vec<usize>, from: Vec<usize>, edges: Vec<PhysicalEdge> },
+    /// Appends [end node id] unless `to` is bound, then [length] if `emit_length`, then
+    /// [LIST of relationship ids (as REL structs)] if `emit_rels`, [LIST of inner node ids] if `emit_nodes`.
+    ExpandRecursive {
+        input: Box<PlanNode>,
+        keep: Vec<usize>,
+        from: usize,
+        to: Option<usize>,
+        edge: PhysicalEdge,
+        min: u32,
+        max: Option<u32>,
+        mode: PathMode,
+        distinct_ends: bool,
+        emit_length: bool,
+        emit_path: bool,
+        end_tables: Vec<TableId>,
+    },
+    Weight { input: Box<PlanNode>, column: usize, terms: Vec<(i64, PhysicalMessage)> },
+    Filter { input: Box<PlanNode>, predicate: Expression },
+    /// Sets of columns with relationship ids (or lists of them) that must not share one.
+    DistinctRels { input: Box<PlanNode>, sets: Vec<Vec<usize>> },
+    /// Appends the build side's columns. Rows with a NULL key do not join.
+    HashJoin {
+        probe: Box<PlanNode>,
+        build: Box<PlanNode>,
+        probe_keys: Vec<Expression>,
+        build_keys: Vec<Expression>,
+    },
+    CrossProduct { left: Box<PlanNode>, right: Box<PlanNode> },
+    /// Puts out the expressions.
+    Project { input: Box<PlanNode>, expressions: Vec<Expression> },
+    /// Puts out [keys…, aggregates…].
+    Aggregate { input: Box<PlanNode>, keys: Vec<Expression>, aggregates: Vec<PhysicalAggregate>, key_kind: KeyKind },
+    /// Distinct rows over all columns.
+    Distinct { input: Box<PlanNode>, key_kind: KeyKind },
+    Sort { input: Box<PlanNode>, keys: Vec<PhysicalSortKey> },
+    TopK { input: Box<PlanNode>, keys: Vec<PhysicalSortKey>, skip: Option<Expression>, limit: Expression },
+    Limit { input: Box<PlanNode>, skip: Option<Expression>, limit: Option<Expression> },
+    /// Appends the element.
+    Unwind { input: Box<PlanNode>, keep: Vec<usize>, list: Expression },
+    Union { inputs: Vec<PlanNode> },
+}
+
+/// How grouping keys are found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyKind {
+    /// No keys: one group.
+    Single,
+    /// One node id of these tables: an array by offset.
+    DenseNode(Vec<TableId>),
+    /// Anything else.
+    Hash,
+}
+
+/// One aggregate over the input of `Aggregate`.
+#[derive(Debug, Clone)]
+pub struct PhysicalAggregate {
+    pub function: Arc<AggregateFunction>,
+    pub arguments: Vec<Expression>,
+    pub distinct: bool,
+    pub data_type: DataType,
+}
+
+/// One sort key.
+#[derive(Debug, Clone)]
+pub struct PhysicalSortKey {
+    pub expression: Expression,
+    pub descending: bool,
+}
+
+/// An expression over the columns of the input.
+#[derive(Debug, Clone)]
+pub struct Expression {
+    pub kind: ExpressionKind,
+    pub data_type: DataType,
+}
+
+/// Kinds of expressions.
+#[derive(Debug, Clone)]
+pub enum ExpressionKind {
+    Column(usize),
+    Literal(Value),
+    Parameter(u32),
+    Call { function: Arc<ScalarFunction>, arguments: Vec<Expression> },
+    And(Vec<Expression>),
+    Or(Vec<Expression>),
+    Not(Box<Expression>),
+    IsNull { operand: Box<Expression>, negated: bool },
+    Case { branches: Vec<(Expression, Expression)>, otherwise: Option<Box<Expression>> },
+    /// The name of the table of a node or relationship id.
+    TableName { operand: Box<Expression>, names: Vec<(TableId, String)>, as_list: bool },
+    /// Whether an id lies in one of the tables.
+    HasTable { operand: Box<Expression>, tables: Vec<TableId> },
+    /// The element variable of the innermost comprehension is the column after the input's.
+    ListComprehension {
+        list: Box<Expression>,
+        element: usize,
+        filter: Option<Box<Expression>>,
+        map: Option<Box<Expression>>,
+    },
+    Quantifier { kind: QuantifierKind, list: Box<Expression>, element: usize, predicate: Box<Expression> },
+    /// A REL value from [relationship id, source id, target id] columns, or a path from its parts.
+    Struct(Vec<Expression>),
+    /// A PATH from nodes and relationships in order; a part is a node id, a REL, or a LIST of RELs with its inner
+    /// nodes implied by their ends.
+    Path { nodes: Vec<Expression>, rels: Vec<Expression> },
+    /// The number of relationships of a path.
+    PathLength(Box<Expression>),
+    PathNodes(Box<Expression>),
+    PathRels(Box<Expression>),
+}
