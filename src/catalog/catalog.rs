@@ -7,8 +7,8 @@ use rustc_hash::FxHashMap;
 
 use super::error::{CatalogError, ObjectKind};
 use super::schema::{
-    ColumnSchema, Dialect, NewColumn, NewNodeTable, NewRelType, NodeTableSchema, RelTableSchema, RelTypeSchema,
-    SchemaMode,
+    ColumnSchema, Dialect, NewColumn, NewNodeTable, NewRelType, NodeTableSchema, RelTableSchema,
+    RelTypeSchema, SchemaMode,
 };
 use super::suggest::closest_name;
 use crate::types::{ColumnId, DataType, TableId};
@@ -662,14 +662,20 @@ mod tests {
             |c| c.create_rel_type(rel_type("R", &[("City", "City"), ("City", "City")])),
             "relationship table R names FROM City TO City twice",
         );
-        check(|c| c.add_rel_pair("Knows", "Person", "City"), "relationship table Knows names FROM Person TO City twice");
+        check(
+            |c| c.add_rel_pair("Knows", "Person", "City"),
+            "relationship table Knows names FROM Person TO City twice",
+        );
         check(|c| c.drop_table("City"), "node table City is still used by Knows");
         check(|c| c.drop_table("person"), "table person does not exist; did you mean Person?");
         check(|c| c.drop_column("Person", "id"), "property id is part of the primary key of Person");
         check(|c| c.drop_column("Person", "agee"), "table Person has no property agee; did you mean age?");
         check(|c| c.rename_column("Person", "age", "id"), "property id appears twice in table Person");
         check(|c| c.rename_table("Person", "City"), "node table City exists already");
-        check(|c| c.add_column("Person", NewColumn::new("", DataType::Bool)), "\"\" cannot be used as a name");
+        check(
+            |c| c.add_column("Person", NewColumn::new("", DataType::Bool)),
+            "\"\" cannot be used as a name",
+        );
         check(
             |c| c.add_column("Person", NewColumn::new("n", DataType::list(DataType::Node))),
             "property n of table Person cannot be stored as NODE[]",

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bincode::config::{self, Configuration, Limit, LittleEndian, Varint};
 use serde::{Deserialize, Serialize};
 
+use super::Catalog;
 use super::catalog::CatalogParts;
 use super::distinct::DistinctSketch;
 use super::schema::{
@@ -14,7 +15,6 @@ use super::schema::{
 };
 use super::statistics::{ColumnStatistics, DirectionStatistics, Statistics, TableStatistics};
 use super::stored_value::StoredValue;
-use super::Catalog;
 use crate::types::{ColumnId, DataType, TableId};
 
 const CATALOG_MAGIC: [u8; 4] = *b"QCAT";
@@ -331,9 +331,8 @@ fn check_references(catalog: &Catalog) -> Result<(), String> {
 }
 
 fn store_table_statistics(id: TableId, table: &TableStatistics) -> StoredTableStatistics {
-    let direction = |direction: &DirectionStatistics| {
-        (direction.edges, direction.nodes_with_edges, direction.max_degree)
-    };
+    let direction =
+        |direction: &DirectionStatistics| (direction.edges, direction.nodes_with_edges, direction.max_degree);
     StoredTableStatistics {
         id: id.0,
         rows: table.rows,

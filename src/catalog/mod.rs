@@ -3,7 +3,10 @@
 //! `CatalogError` as data; whoever publishes the changed value decides whether anybody sees it.
 //! The bytes of both values are described in `specs/format/catalog.md`; only `encode` knows them.
 
-#[allow(clippy::module_inception, reason = "the folder and its main value share the name that everybody looks for")]
+#[allow(
+    clippy::module_inception,
+    reason = "the folder and its main value share the name that everybody looks for"
+)]
 mod catalog;
 mod distinct;
 mod encode;
@@ -18,8 +21,8 @@ pub use distinct::DistinctSketch;
 pub use encode::{DecodeError, decode_catalog, decode_statistics, encode_catalog, encode_statistics};
 pub use error::{CatalogError, ObjectKind};
 pub use schema::{
-    ColumnSchema, Dialect, Multiplicity, NewColumn, NewNodeTable, NewRelType, NodeTableSchema, RelTableSchema,
-    RelTypeSchema, SchemaMode,
+    ColumnSchema, Dialect, Multiplicity, NewColumn, NewNodeTable, NewRelType, NodeTableSchema,
+    RelTableSchema, RelTypeSchema, SchemaMode,
 };
 pub use statistics::{ColumnStatistics, DirectionStatistics, Statistics, TableStatistics};
 pub use suggest::closest_name;

@@ -23,10 +23,8 @@ fn edit_distance(wanted: &[char], candidate: &str) -> usize {
         for (column, counterpart) in other.iter().enumerate() {
             let replaced = last[column] + usize::from(letter != counterpart);
             let mut best = replaced.min(last[column + 1] + 1).min(current[column] + 1);
-            let swapped = row > 0
-                && column > 0
-                && *letter == other[column - 1]
-                && wanted[row - 1] == *counterpart;
+            let swapped =
+                row > 0 && column > 0 && *letter == other[column - 1] && wanted[row - 1] == *counterpart;
             if swapped {
                 best = best.min(before_last[column - 1] + 1);
             }
