@@ -43,6 +43,9 @@ pub enum StorageError {
     /// An earlier write failed in a way that leaves the files in doubt; reading goes on.
     #[error("the database accepts no writes until it is opened again: {reason}")]
     Poisoned { reason: String },
+    /// A commit was built on a root that another commit has replaced; building it again is safe.
+    #[error("the commit was built on generation {based_on} of the database, but {current} is in force")]
+    StaleRoot { based_on: u64, current: u64 },
     /// The database was opened for reading.
     #[error("the database is open read-only")]
     ReadOnly,

@@ -3,6 +3,7 @@
 
 pub mod backend;
 pub mod buffer_pool;
+pub mod codec;
 pub mod error;
 pub mod page;
 

@@ -1,6 +1,18 @@
 //! Files below the engine: bytes at an offset and the moments when they are durable. Everything above reaches
 //! the disk through `StorageBackend`, so the same engine runs on POSIX files, in memory and on a simulated disk.
 
+mod faults;
+mod lock_file;
+mod memory;
+#[cfg(unix)]
+mod posix;
+#[cfg(unix)]
+mod posix_sys;
+
+pub use memory::MemoryBackend;
+#[cfg(unix)]
+pub use posix::PosixBackend;
+
 use std::sync::Arc;
 
 use super::StorageResult;

@@ -1,7 +1,33 @@
 //! Pages and how they are named. A page is 4096 bytes; a reference carries all that is needed to check it;
 //! an extent is a run of contiguous pages under one tree of references. See `specs/format/database_file.md`.
 
+mod allocator;
+mod batch;
+mod buffers;
+mod bytes;
+mod checksum;
+mod extent;
+mod free_list;
+mod header;
+mod intervals;
+mod page_file;
 mod refs;
+mod root;
+mod switch;
+mod writer;
+
+pub use allocator::SpaceStats;
+pub use batch::WriteBatch;
+pub use checksum::PageChecksum;
+pub use extent::{EXTENT_BYTES_MAX, PageRun, extent_runs, reference_pages};
+pub use free_list::{FREE_LIST_VERSION, encode_free_list};
+pub use header::{
+    ChosenHeader, FORMAT_VERSION, HEADER_PAGES, Header, HeaderFlags, Lsn, MAGIC, choose_header,
+};
+pub use page_file::{Access, CreateOptions, FILE_NAME, GenerationHold, IoStats, PageFile};
+pub use root::{ROOT_SIZE, ROOT_VERSION, Root};
+pub use switch::RootChange;
+pub use writer::ExtentWriter;
 
 pub use refs::{ExtentRef, PAGE_SIZE, PageId, PageRef, REFS_PER_PAGE, REGION_PAGES, pages_for};
 
