@@ -4,6 +4,7 @@
 
 mod data_type;
 mod data_type_parse;
+pub mod decimal;
 mod error;
 mod ids;
 mod interval;
