@@ -28,7 +28,7 @@ struct Directory {
 }
 
 /// Who holds a lock within this process.
-#[derive(Default, Clone, Copy)]
+#[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Holders {
     shared: u32,
     exclusive: bool,

@@ -1,6 +1,8 @@
 //! Files below the engine: bytes at an offset and the moments when they are durable. Everything above reaches
 //! the disk through `StorageBackend`, so the same engine runs on POSIX files, in memory and on a simulated disk.
 
+#[cfg(test)]
+mod conformance;
 mod faults;
 mod lock_file;
 mod memory;
@@ -8,10 +10,14 @@ mod memory;
 mod posix;
 #[cfg(unix)]
 mod posix_sys;
+#[cfg(any(test, feature = "testing"))]
+mod simulated;
 
 pub use memory::MemoryBackend;
 #[cfg(unix)]
 pub use posix::PosixBackend;
+#[cfg(any(test, feature = "testing"))]
+pub use simulated::SimulatedBackend;
 
 use std::sync::Arc;
 

@@ -11,6 +11,7 @@ mod free_list;
 mod header;
 mod intervals;
 mod page_file;
+mod read;
 mod refs;
 mod root;
 mod switch;

@@ -1,8 +1,6 @@
-//! The page file: opening, verified reading, and the state that writing shares. Every page comes with a reference
-//! that says what it must be; nothing is handed on that was not compared with it.
+//! The page file: making and opening it, and the state that reading and writing share.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -12,11 +10,10 @@ use uuid::Uuid;
 use super::allocator::{Allocator, SpaceStats};
 use super::buffers::Buffers;
 use super::checksum::PageChecksum;
-use super::extent::{check_extent, levels_above};
 use super::header::{ChosenHeader, HEADER_PAGES, Header, HeaderFlags, Lsn, choose_header};
 use super::root::Root;
 use super::switch::HeaderState;
-use super::{ExtentRef, PAGE_SIZE, PageId, PageRef, PageRun, PageSource, REFS_PER_PAGE};
+use super::{ExtentRef, PAGE_SIZE, PageId, PageRef, PageRun};
 use crate::storage::backend::{OpenMode, StorageBackend, StorageFile};
 use crate::storage::codec::{Identity, StorageCodec, keyless};
 use crate::storage::{StorageError, StorageResult};
@@ -201,6 +198,11 @@ impl PageFile {
         self.current.read().header.uuid
     }
 
+    /// Whether the bytes live in this process's memory.
+    pub fn is_memory(&self) -> bool {
+        self.is_memory
+    }
+
     /// The codec that pages go through.
     pub fn codec(&self) -> &Arc<dyn StorageCodec> {
         &self.codec
@@ -294,124 +296,6 @@ impl PageFile {
     /// Refuses all writes from now on. The first reason stays.
     pub fn poison(&self, reason: impl Into<String>) {
         let _ = self.poisoned.set(reason.into());
-    }
-
-    /// The bytes of an extent, past the buffer pool: for metadata that is decoded once.
-    pub fn read_extent(&self, extent: &ExtentRef, what: &str) -> StorageResult<Vec<u8>> {
-        let references = self.read_references(extent, 0..extent.page_count(), what)?;
-        let mut bytes = vec![0; references.len() * PAGE_SIZE];
-        self.read_pages(&references, what, &mut bytes)?;
-        // The references were checked against the length, so it is at most that of the pages.
-        bytes.truncate(extent.byte_length as usize);
-        Ok(bytes)
-    }
-
-    /// The references of an extent's data pages with these indexes. Per level one read of what is needed.
-    pub fn read_references(
-        &self,
-        extent: &ExtentRef,
-        range: Range<u64>,
-        what: &str,
-    ) -> StorageResult<Vec<PageRef>> {
-        check_extent(extent).map_err(|detail| self.corrupt(extent, what, detail))?;
-        if range.start >= range.end {
-            return Ok(Vec::new());
-        }
-        if range.end > extent.page_count() {
-            let detail = format!("page {} of {} was asked for", range.end - 1, extent.page_count());
-            return Err(self.corrupt(extent, what, detail));
-        }
-        let mut references = vec![extent.root];
-        let mut parents_from = 0;
-        let mut levels = levels_above(extent, &range);
-        // The root reference names the topmost level itself.
-        levels.pop();
-        for level in levels.iter().rev() {
-            let mut pages = self.buffers.take();
-            pages.resize(references.len() * PAGE_SIZE, 0);
-            self.read_pages(&references, what, &mut pages)?;
-            let skip = (level.needed.start - parents_from * REFS_PER_PAGE as u64) as usize;
-            let (entries, _) = pages.as_chunks::<{ PageRef::SIZE }>();
-            references = level
-                .needed
-                .clone()
-                .zip(&entries[skip..])
-                .map(|(index, entry)| {
-                    let reference = PageRef::decode(entry);
-                    match reference.page == level.first.plus(index) {
-                        true => Ok(reference),
-                        false => Err(self.corrupt(
-                            extent,
-                            what,
-                            format!("a reference to page {}, not {}", reference.page, level.first.0 + index),
-                        )),
-                    }
-                })
-                .collect::<StorageResult<_>>()?;
-            parents_from = level.needed.start;
-            self.buffers.give(pages);
-        }
-        Ok(references)
-    }
-
-    fn verify(&self, reference: &PageRef, what: &str, bytes: &mut [u8]) -> StorageResult<()> {
-        let got = self.checksum.of(reference.page, bytes);
-        if got != reference.checksum {
-            return Err(StorageError::ChecksumMismatch {
-                file: FILE_NAME.to_owned(),
-                page: reference.page,
-                what: what.to_owned(),
-                expected: reference.checksum,
-                got,
-            });
-        }
-        self.codec
-            .open_page(reference, bytes)
-            .map_err(|error| self.corrupt_page(reference.page, what, error.detail))
-    }
-
-    fn corrupt(&self, extent: &ExtentRef, what: &str, detail: String) -> StorageError {
-        self.corrupt_page(extent.root.page, what, detail)
-    }
-
-    pub(super) fn corrupt_page(&self, page: PageId, what: &str, detail: String) -> StorageError {
-        StorageError::Corrupt { file: FILE_NAME.to_owned(), page, what: what.to_owned(), detail }
-    }
-
-    fn read_run(&self, references: &[PageRef], what: &str, out: &mut [u8]) -> StorageResult<()> {
-        let first = references[0].page;
-        self.file.read_at(first.offset(), out).map_err(|error| match error {
-            StorageError::Io { source, .. } if source.kind() == std::io::ErrorKind::UnexpectedEof => {
-                let detail = format!("{} pages from here lie beyond the end of the file", references.len());
-                self.corrupt_page(first, what, detail)
-            }
-            other => other,
-        })?;
-        self.counters.pages_read.fetch_add(references.len() as u64, Ordering::Relaxed);
-        for (reference, page) in references.iter().zip(out.chunks_exact_mut(PAGE_SIZE)) {
-            self.verify(reference, what, page)?;
-        }
-        Ok(())
-    }
-}
-
-impl PageSource for PageFile {
-    fn read_pages(&self, references: &[PageRef], what: &str, out: &mut [u8]) -> StorageResult<()> {
-        if out.len() != references.len() * PAGE_SIZE {
-            let what = format!("a buffer of {} bytes for {} pages", out.len(), references.len());
-            return Err(StorageError::Limit { what, limit: (references.len() * PAGE_SIZE) as u64 });
-        }
-        let mut out = out;
-        for run in references.chunk_by(|a, b| a.page.plus(1) == b.page) {
-            let (now, rest) = out.split_at_mut(run.len() * PAGE_SIZE);
-            self.read_run(run, what, now)?;
-            out = rest;
-        }
-        Ok(())
-    }
-
-    fn is_memory(&self) -> bool {
-        self.is_memory
     }
 }
 
