@@ -1,0 +1,160 @@
+//! The pool itself: what its parts share, and the operations that are neither reading nor making room.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::budget::{Accounted, Budget, Use};
+use super::eviction::Evictor;
+use super::fault::Patience;
+use super::frame::{Claim, Frames};
+use super::segment::{BLOCK_BYTES, BLOCK_PAGES, PageRun};
+use super::stats::{BufferPoolStats, Counters, ShardedCounter};
+use super::workers::Workers;
+use crate::storage::page::{PAGE_SIZE, PageId, PageSource, REGION_PAGES, pages_for};
+use crate::storage::{StorageError, StorageResult};
+
+/// How long a read waits for frames by default.
+const WAIT: Duration = Duration::from_secs(1);
+
+/// A fixed memory budget over the pages of one database. Clones are handles to the same pool.
+#[derive(Clone)]
+pub struct BufferPool {
+    pub(super) shared: Arc<Shared>,
+}
+
+pub(super) struct Shared {
+    pub(super) frames: Arc<Frames>,
+    pub(super) budget: Arc<Budget>,
+    pub(super) workers: Workers,
+    pub(super) evictor: Mutex<Evictor>,
+    /// First pages of blocks that were loaded and that the evictor has not taken note of yet.
+    pub(super) arrivals: Mutex<Vec<u64>>,
+    pub(super) source: Arc<dyn PageSource>,
+    pub(super) counters: Counters,
+    /// Guards that found everything resident.
+    pub(super) hits: ShardedCounter,
+    pub(super) wait: Duration,
+}
+
+impl BufferPool {
+    /// A pool that never holds more than `limit_bytes`.
+    pub fn new(limit_bytes: u64, source: Arc<dyn PageSource>) -> BufferPool {
+        BufferPool::with_wait(limit_bytes, source, WAIT)
+    }
+
+    /// As `new`, with another deadline for reads that wait for frames.
+    pub fn with_wait(limit_bytes: u64, source: Arc<dyn PageSource>, wait: Duration) -> BufferPool {
+        let shared = Shared {
+            frames: Arc::new(Frames::new()),
+            budget: Arc::new(Budget::new(limit_bytes)),
+            workers: Workers::new(),
+            evictor: Mutex::default(),
+            arrivals: Mutex::default(),
+            source,
+            counters: Counters::default(),
+            hits: ShardedCounter::default(),
+            wait,
+        };
+        BufferPool { shared: Arc::new(shared) }
+    }
+
+    /// The least limit with which `threads` threads that hold 16 guards of one block and a cursor's longest range
+    /// each cannot run out of frames.
+    pub fn bytes_min(threads: usize) -> u64 {
+        threads as u64 * 2 * 16 * BLOCK_BYTES
+    }
+
+    /// The configured limit.
+    pub fn limit_bytes(&self) -> u64 {
+        self.shared.budget.limit()
+    }
+
+    /// Counts `bytes` against the limit until the returned value is dropped, evicting frames where needed.
+    /// `operator` names who asks, for the error.
+    pub fn account(&self, operator: &str, bytes: u64) -> StorageResult<Accounted> {
+        let patience = Patience::new(self.shared.wait);
+        match self.shared.reserve(bytes, patience.started, patience.wait) {
+            Ok(reservation) => Ok(reservation.into_scratch()),
+            Err(StorageError::PoolTooSmall { limit, needed, .. }) => {
+                Err(StorageError::OutOfMemory { operator: operator.to_owned(), needed, limit })
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Drops the frames of `count` pages from `first`, which nothing reachable refers to any more, before they are
+    /// handed out again. Waits until nobody can see them.
+    pub fn discard(&self, first: PageId, count: u64) -> StorageResult<()> {
+        self.shared.discard_pages(first.0, count, self.shared.wait)
+    }
+
+    /// For databases in memory: makes the data pages of an extent from `first` resident for good; the frames are
+    /// their only copy until `discard`. The rest of the last page is zero.
+    pub fn store(&self, first: PageId, bytes: &[u8]) -> StorageResult<()> {
+        let run = PageRun { first: first.0, count: pages_for(bytes.len() as u64) as u32 };
+        if first.0 % REGION_PAGES + pages_for(bytes.len() as u64) > REGION_PAGES {
+            return Err(StorageError::Limit {
+                what: "the pages of one extent".to_owned(),
+                limit: REGION_PAGES,
+            });
+        }
+        for (block, part) in (0..).zip(bytes.chunks(BLOCK_BYTES as usize)) {
+            if let Err(error) = self.store_block(run, block, part) {
+                let stored = u64::from(block * BLOCK_PAGES);
+                return self.discard(first, stored).and(Err(error));
+            }
+        }
+        Ok(())
+    }
+
+    fn store_block(&self, run: PageRun, block: u32, bytes: &[u8]) -> StorageResult<()> {
+        let shared = &*self.shared;
+        let length = u64::from(run.pages_of(block)) * PAGE_SIZE as u64;
+        let patience = Patience::new(shared.wait);
+        let reserved = shared.reserve(length, patience.started, patience.wait);
+        let mut reservation = reserved.map_err(|error| match error {
+            StorageError::PoolTooSmall { limit, needed, .. } => {
+                StorageError::OutOfMemory { operator: "storing pages in memory".to_owned(), needed, limit }
+            }
+            other => other,
+        })?;
+        let Claim::Taken(mut frame) = shared.frames.claim(run, block)? else {
+            return Err(StorageError::Corrupt {
+                file: ":memory:".to_owned(),
+                page: PageId(run.page_of(block)),
+                what: "page".to_owned(),
+                detail: "stored twice without a discard".to_owned(),
+            });
+        };
+        let target = frame.bytes();
+        target[..bytes.len()].copy_from_slice(bytes);
+        target[bytes.len()..].fill(0);
+        reservation.spend(Use::Frames, length);
+        frame.publish(false, None);
+        Ok(())
+    }
+
+    /// What the pool has done so far.
+    pub fn stats(&self) -> BufferPoolStats {
+        let Shared { budget, counters, workers, hits, .. } = &*self.shared;
+        BufferPoolStats {
+            limit_bytes: budget.limit(),
+            used_bytes: budget.used(),
+            peak_bytes: budget.peak(),
+            resident_bytes: budget.used_by(Use::Frames),
+            private_bytes: budget.used_by(Use::Private),
+            scratch_bytes: budget.used_by(Use::Scratch),
+            hits: hits.sum() + workers.slots().map(|slot| slot.hits.load(Relaxed)).sum::<u64>(),
+            misses: counters.misses.load(Relaxed),
+            evictions: counters.evictions.load(Relaxed),
+            discards: counters.discards.load(Relaxed),
+            reads: counters.reads.load(Relaxed),
+            read_bytes: counters.read_bytes.load(Relaxed),
+            read_ahead_blocks: counters.read_ahead_blocks.load(Relaxed),
+            epoch_waits: counters.epoch_waits.load(Relaxed),
+        }
+    }
+}

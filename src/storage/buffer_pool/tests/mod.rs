@@ -1,0 +1,4 @@
+//! Tests of the whole pool over pages in memory.
+
+mod disk;
+mod reading;
