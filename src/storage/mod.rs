@@ -7,4 +7,5 @@ pub mod codec;
 pub mod error;
 pub mod page;
 
+pub use buffer_pool::{Plain, as_bytes, bytes_as, try_bytes_as};
 pub use error::{StorageError, StorageResult};
