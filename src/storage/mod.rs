@@ -4,8 +4,9 @@
 pub mod backend;
 pub mod buffer_pool;
 pub mod codec;
+pub mod column;
 pub mod error;
 pub mod page;
+pub mod table;
 
-pub use buffer_pool::{Plain, as_bytes, bytes_as, try_bytes_as};
 pub use error::{StorageError, StorageResult};
