@@ -258,9 +258,10 @@ mod tests {
     #[test]
     fn blocks_hold_whole_records() {
         check("", 4, 0, &[]);
-        check("a\nb\nc", 1, 0, &[(0, 1, "a\n"), (2, 2, "b\n"), (4, 3, "c")]);
+        check("a\nb\nc", 1, 0, &[(0, 1, "a\nb\n"), (4, 3, "c")]);
+        check("aa\nb\nc\n", 1, 0, &[(0, 1, "aa\n"), (3, 2, "b\n"), (5, 3, "c\n")]);
         check("a\nb\nc", 100, 0, &[(0, 1, "a\nb\nc")]);
-        check("\"x\ny\"\nb\n", 3, 0, &[(0, 1, "\"x\ny\"\n"), (6, 3, "b\n")]);
+        check("\"x\ny\"\nbbbbbbb\n", 3, 0, &[(0, 1, "\"x\ny\"\n"), (6, 3, "bbbbbbb\n")]);
         check("\u{feff}a\nb", 100, 0, &[(3, 1, "a\nb")]);
         check("a\r\nb\r\n", 2, 0, &[(0, 1, "a\r\n"), (3, 2, "b\r\n")]);
     }

@@ -35,13 +35,9 @@ pub(super) fn scan(dialect: &Dialect, bytes: &[u8], at_end: bool, state: &mut Sc
     });
     match quote {
         Some(quote) => walk_quotes(dialect, quote, bytes, at_end, state),
-        None => {
-            state.stretches.push((state.position, bytes.len()));
-            state.position = bytes.len();
-        }
+        None => pass_outside(bytes, at_end, state),
     }
-    let last_end =
-        state.stretches.iter().rev().find_map(|&(from, to)| last_record_end(bytes, from, to, at_end));
+    let last_end = state.stretches.iter().rev().find_map(|&(from, to)| last_record_end(bytes, from, to));
     if let Some(end) = last_end {
         state.records_end = end;
     }
@@ -65,12 +61,24 @@ fn walk_quotes(dialect: &Dialect, quote: u8, bytes: &[u8], at_end: bool, state: 
             let opening = memchr::memchr_iter(quote, &bytes[from..])
                 .map(|relative| from + relative)
                 .find(|&position| starts_field(dialect, bytes, position));
-            let to = opening.unwrap_or(bytes.len());
-            state.stretches.push((from, to));
-            state.in_quotes = opening.is_some();
-            state.position = opening.map_or(bytes.len(), |position| position + 1);
+            let Some(opening) = opening else {
+                pass_outside(bytes, at_end, state);
+                return;
+            };
+            state.stretches.push((from, opening));
+            state.in_quotes = true;
+            state.position = opening + 1;
         }
     }
+}
+
+/// No quote opens in the rest. A carriage return at its very end is looked at again when it is known whether a
+/// line feed follows.
+fn pass_outside(bytes: &[u8], at_end: bool, state: &mut ScanState) {
+    let undecided = !at_end && bytes.last() == Some(&b'\r') && state.position < bytes.len();
+    let end = bytes.len() - usize::from(undecided);
+    state.stretches.push((state.position, end));
+    state.position = end;
 }
 
 /// Where a quoted field closes.
@@ -118,15 +126,9 @@ fn starts_field(dialect: &Dialect, bytes: &[u8], position: usize) -> bool {
 }
 
 /// The end of the last record that ends in a stretch without quoted text.
-fn last_record_end(bytes: &[u8], from: usize, to: usize, at_end: bool) -> Option<usize> {
-    let last = from + memchr::memrchr2(b'\n', b'\r', bytes.get(from..to)?)?;
-    let undecided = bytes[last] == b'\r' && last + 1 == bytes.len() && !at_end;
-    if !undecided {
-        return Some(last + 1);
-    }
-    // A line feed may follow in bytes that are not here yet: end at the record before.
-    let before = from + memchr::memrchr2(b'\n', b'\r', bytes.get(from..last)?)?;
-    Some(before + 1)
+fn last_record_end(bytes: &[u8], from: usize, to: usize) -> Option<usize> {
+    let last = memchr::memrchr2(b'\n', b'\r', bytes.get(from..to)?)?;
+    Some(from + last + 1)
 }
 
 #[cfg(test)]
@@ -156,11 +158,11 @@ mod tests {
         check(&dialect, "a\rb\rc", 4);
         check(&dialect, "a,\"x\ny\"\nz", 8);
         check(&dialect, "a,\"x\ny", 0);
-        check(&dialect, "a,\"x\"\"\n\"\"y\"\nb,\"", 13);
+        check(&dialect, "a,\"x\"\"\n\"\"y\"\nb,\"", 12);
         check(&dialect, "a,x\"y\nb,\"\n", 6);
         check(&dialect, "5\" disk\n6\" disk\n", 16);
         check(&dialect, "\"a\"\n\"b\n", 4);
-        check(&dialect, "a, \"b\n\"\n", 8);
+        check(&dialect, "a, \"b\nc\n", 8);
     }
 
     #[test]

@@ -1,0 +1,166 @@
+//! What the reader hands on: the columns of a run of rows, and the way back from a row to its text.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::types::DataType;
+use crate::vector::VectorBuffer;
+
+use super::options::CsvOptions;
+use super::row_error::{ErrorColumn, RowError, RowErrorKind, RowOrigin, shown};
+use super::source::Block;
+use super::structure::count_line_ends;
+use super::tokenizer::{Fault, FaultKind, FieldTable, Tokenizer};
+
+/// What a reader and its chunks know about the whole load.
+#[derive(Debug)]
+pub(super) struct Layout {
+    pub(super) files: Vec<PathBuf>,
+    pub(super) options: CsvOptions,
+    /// Names and types in the order of the file's columns.
+    pub(super) columns: Vec<(String, DataType)>,
+    pub(super) rejects_kept_max: usize,
+}
+
+impl Layout {
+    pub(super) fn file_name(&self, file: usize) -> String {
+        self.files.get(file).map(|path| path.display().to_string()).unwrap_or_default()
+    }
+
+    pub(super) fn error_column(&self, column: usize) -> Option<ErrorColumn> {
+        let (name, data_type) = self.columns.get(column)?;
+        Some(ErrorColumn { name: name.clone(), number: column + 1, expected: data_type.clone() })
+    }
+
+    /// The error that a fault in a block is.
+    pub(super) fn row_error(&self, block: &Block, fault: &Fault, hint: Option<String>) -> RowError {
+        let bytes = block.bytes();
+        let line_at = |position: usize| {
+            block.first_line + count_line_ends(bytes.get(..position).unwrap_or_default())
+        };
+        let text = |range: &Range<usize>| shown(bytes.get(range.clone()).unwrap_or_default());
+        let kind = match &fault.kind {
+            FaultKind::Row(kind) => kind.clone(),
+            FaultKind::Unterminated { quote } => RowErrorKind::UnterminatedQuote { opened_line: line_at(*quote) },
+        };
+        RowError {
+            file: self.file_name(block.file),
+            line: line_at(fault.record.start),
+            column: fault.column.and_then(|column| self.error_column(column)),
+            field: fault.field.as_ref().map(text),
+            record: text(&fault.record),
+            kind,
+            hint,
+        }
+    }
+}
+
+/// Where the rows of one chunk stand in the files: enough to read any of them again.
+#[derive(Debug, Clone, Default)]
+pub(super) struct ChunkOrigin {
+    pub(super) file: usize,
+    pub(super) offset: u64,
+    pub(super) length: usize,
+    pub(super) first_line: u64,
+    pub(super) has_header: bool,
+    /// Positions of the records that were rejected, sorted.
+    pub(super) rejected: Vec<u32>,
+}
+
+impl ChunkOrigin {
+    /// Reads the block again and finds the row in it.
+    pub(super) fn locate(&self, layout: &Layout, row: usize) -> RowOrigin {
+        let file = layout.file_name(self.file);
+        let found = self.read_again(layout).and_then(|bytes| {
+            let record = nth_row(layout, &bytes, self.has_header, &self.rejected, row)?;
+            let line = self.first_line + count_line_ends(bytes.get(..record.start)?);
+            Some((line, shown(bytes.get(record)?)))
+        });
+        let (line, raw_text) = found.unwrap_or((self.first_line, String::new()));
+        RowOrigin { file, line, raw_text }
+    }
+
+    fn read_again(&self, layout: &Layout) -> Option<Vec<u8>> {
+        let mut file = File::open(layout.files.get(self.file)?).ok()?;
+        file.seek(SeekFrom::Start(self.offset)).ok()?;
+        let mut bytes = Vec::new();
+        file.take(self.length as u64).read_to_end(&mut bytes).ok()?;
+        Some(bytes)
+    }
+}
+
+fn nth_row(layout: &Layout, bytes: &[u8], header: bool, rejected: &[u32], row: usize) -> Option<Range<usize>> {
+    let valid_utf8 = simdutf8::basic::from_utf8(bytes).is_ok();
+    let mut tokenizer = Tokenizer::new(&layout.options.dialect, bytes, layout.columns.len(), valid_utf8);
+    if header {
+        tokenizer.skip_header().ok()?;
+    }
+    let mut table = FieldTable::default();
+    let mut faults = Vec::new();
+    let mut before = 0;
+    while !tokenizer.at_end() && faults.is_empty() {
+        tokenizer.next_rows(&mut table, 1024, rejected, &mut faults);
+        if row < before + table.rows() {
+            return Some(table.record_range(row - before));
+        }
+        before += table.rows();
+    }
+    None
+}
+
+/// A run of rows as typed columns.
+#[derive(Debug)]
+pub struct CsvChunk {
+    /// One buffer per column, all of them with as many values as there are rows.
+    pub columns: Vec<VectorBuffer>,
+    pub(super) rows: usize,
+    pub(super) first_row: u64,
+    pub(super) origin: ChunkOrigin,
+    pub(super) layout: Arc<Layout>,
+    /// The rejected rows of the block, the first of them; `origin.rejected` has all.
+    pub(super) rejects: Vec<RowError>,
+}
+
+impl CsvChunk {
+    pub(super) fn new(layout: &Arc<Layout>) -> Self {
+        CsvChunk {
+            columns: layout.columns.iter().map(|(_, data_type)| VectorBuffer::new(data_type)).collect(),
+            rows: 0,
+            first_row: 0,
+            origin: ChunkOrigin::default(),
+            layout: Arc::clone(layout),
+            rejects: Vec::new(),
+        }
+    }
+
+    /// Forgets the rows, keeps the memory.
+    pub(super) fn clear(&mut self) {
+        self.columns.iter_mut().for_each(VectorBuffer::clear);
+        self.rows = 0;
+    }
+
+    /// How many rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The position of the first row among the rows of all files, rejected ones not counted. It is known when
+    /// the chunk is consumed, not yet when it is mapped.
+    pub fn first_row(&self) -> u64 {
+        self.first_row
+    }
+
+    /// Where a row of this chunk (counted from 0) came from. The file is read again for it, so this is for
+    /// errors; when the file is gone, the line is that of the chunk's start and the text is empty.
+    pub fn locate(&self, row: usize) -> RowOrigin {
+        self.origin.locate(&self.layout, row)
+    }
+
+    /// The error of a later stage about a row of this chunk and one of its columns.
+    pub fn row_error(&self, row: usize, column: Option<usize>, reason: impl Into<String>) -> RowError {
+        self.locate(row).error(column.and_then(|column| self.layout.error_column(column)), reason)
+    }
+}

@@ -1,0 +1,214 @@
+//! Short texts of digits to numbers, eight at a time. What these functions do not take (signs in odd places,
+//! spaces, wide numbers, rare spellings) goes through the parsers of `types`, which also say what is wrong.
+
+const ZEROS: u64 = 0x3030_3030_3030_3030;
+
+/// The value of 1 to 18 digits with an optional minus sign; `None` for any other text.
+///
+/// `bytes` is the whole block: looking at the eight bytes that end with the number, whatever stands before it,
+/// spares a loop whose length the processor cannot foresee.
+#[inline]
+pub(super) fn integer(bytes: &[u8], start: usize, end: usize) -> Option<i64> {
+    let negative = *bytes.get(start)? == b'-';
+    let start = start + usize::from(negative);
+    let magnitude = match end.checked_sub(start)? {
+        0 => return None,
+        length @ 1..=8 => u64::from(digits(eight_before(bytes, end), length)?),
+        length @ 9..=16 => {
+            let low = digits(eight_before(bytes, end), 8)?;
+            let high = digits(eight_before(bytes, end - 8), length - 8)?;
+            u64::from(high) * 100_000_000 + u64::from(low)
+        }
+        17..=18 => long(bytes.get(start..end)?)?,
+        _ => return None,
+    };
+    // At most 18 digits, so the value is far below 2^63.
+    let magnitude = magnitude as i64;
+    Some(if negative { -magnitude } else { magnitude })
+}
+
+/// The eight bytes that end before `end`, the first one lowest; bytes before the block are zero.
+#[inline]
+fn eight_before(bytes: &[u8], end: usize) -> u64 {
+    if let Some(Ok(eight)) = end.checked_sub(8).and_then(|start| bytes.get(start..end)).map(<[u8; 8]>::try_from) {
+        return u64::from_le_bytes(eight);
+    }
+    let mut word = 0;
+    for &byte in bytes.get(..end).unwrap_or_default() {
+        word = (word >> 8) | (u64::from(byte) << 56);
+    }
+    word
+}
+
+/// The value of the last `length` (1 to 8) bytes of a word, which must be digits.
+#[inline]
+fn digits(word: u64, length: usize) -> Option<u32> {
+    // The bytes in front of the number become zeros.
+    let foreign = 64 - 8 * length as u32;
+    let kept = u64::MAX.checked_shl(foreign).unwrap_or(0);
+    let word = (word & kept) | (ZEROS & !kept);
+    eight_digits(word)
+}
+
+#[inline]
+fn eight_digits(word: u64) -> Option<u32> {
+    let high_nibbles = word & 0xf0f0_f0f0_f0f0_f0f0;
+    let carried = word.wrapping_add(0x0606_0606_0606_0606) & 0xf0f0_f0f0_f0f0_f0f0;
+    if high_nibbles != ZEROS || carried != ZEROS {
+        return None;
+    }
+    let word = word - ZEROS;
+    // Neighbouring digits become two-digit, then four-digit, then eight-digit numbers.
+    let word = (word.wrapping_mul(10) + (word >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let word = (word.wrapping_mul(100) + (word >> 16)) & 0x0000_ffff_0000_ffff;
+    let word = word.wrapping_mul(10_000) + (word >> 32);
+    Some(word as u32)
+}
+
+fn long(text: &[u8]) -> Option<u64> {
+    let mut value = 0u64;
+    for &byte in text {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        value = value * 10 + u64::from(digit);
+    }
+    Some(value)
+}
+
+/// Days since 1970-01-01 of a text `YYYY-MM-DD`; `None` for any other text.
+#[inline]
+pub(super) fn date(text: &[u8]) -> Option<i64> {
+    let text: &[u8; 10] = text.try_into().ok()?;
+    if text[4] != b'-' || text[7] != b'-' {
+        return None;
+    }
+    let [y0, y1, y2, y3, _, m0, m1, _, d0, d1] = *text;
+    let word = u64::from_le_bytes([y0, y1, y2, y3, m0, m1, d0, d1]);
+    let number = i64::from(eight_digits(word)?);
+    days(number / 10_000, number / 100 % 100, number % 100)
+}
+
+/// Microseconds since 1970-01-01T00:00:00 of a text `YYYY-MM-DD HH:MM:SS` with an optional fraction of up to six
+/// digits; a `T` may stand for the space. `None` for any other text.
+#[inline]
+pub(super) fn timestamp_micros(text: &[u8]) -> Option<i64> {
+    let day = date(text.get(..10)?)?;
+    let clock: &[u8; 9] = text.get(10..19)?.try_into().ok()?;
+    let [gap, h0, h1, c0, m0, m1, c1, s0, s1] = *clock;
+    if !matches!(gap, b' ' | b'T') || c0 != b':' || c1 != b':' {
+        return None;
+    }
+    let number = i64::from(eight_digits(u64::from_le_bytes([b'0', b'0', h0, h1, m0, m1, s0, s1]))?);
+    let (hour, minute, second) = (number / 10_000, number / 100 % 100, number % 100);
+    if hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let fraction = match text.get(19..)? {
+        [] => 0,
+        [b'.', digits @ ..] if (1..=6).contains(&digits.len()) => {
+            let value = long(digits)? as i64;
+            value * 10i64.pow(6 - digits.len() as u32)
+        }
+        _ => return None,
+    };
+    Some((day * 86_400 + hour * 3_600 + minute * 60 + second) * 1_000_000 + fraction)
+}
+
+/// Days since 1970-01-01 in the proleptic Gregorian calendar, for years 0 to 9999.
+fn days(year: i64, month: i64, day: i64) -> Option<i64> {
+    const BEFORE_MONTH: [i64; 12] = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334];
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let before = *BEFORE_MONTH.get(usize::try_from(month - 1).ok()?)?;
+    let length = match month {
+        2 => 28 + i64::from(leap),
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    };
+    if day < 1 || day > length {
+        return None;
+    }
+    // Leap days before this year, counted from year 0, which is one.
+    let leap_days = (year + 3) / 4 - (year + 99) / 100 + (year + 399) / 400;
+    let this_year = before + day - 1 + i64::from(leap && month > 2);
+    Some(year * 365 + leap_days + this_year - 719_528)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn check(text: &str, expected: Option<i64>) {
+        assert_eq!(integer(text.as_bytes(), 0, text.len()), expected, "{text:?} alone");
+        let inside = format!("9876543219,{text},1");
+        assert_eq!(integer(inside.as_bytes(), 11, 11 + text.len()), expected, "{text:?} inside");
+    }
+
+    #[test]
+    fn integers() {
+        check("0", Some(0));
+        check("-0", Some(0));
+        check("007", Some(7));
+        check("12345678", Some(12_345_678));
+        check("-123456789", Some(-123_456_789));
+        check("1234567890123456", Some(1_234_567_890_123_456));
+        check("999999999999999999", Some(999_999_999_999_999_999));
+        check("9223372036854775807", None);
+        for text in ["", "-", "+1", " 1", "1 ", "1.0", "1e3", "--1", "12345678x", "1:", "/1", "1234567890123456x", "٣"] {
+            check(text, None);
+        }
+    }
+
+    #[test]
+    fn dates_and_timestamps() {
+        assert_eq!(date(b"1970-01-01"), Some(0));
+        assert_eq!(date(b"2000-02-29"), Some(11_016));
+        assert_eq!(date(b"1900-02-29"), None);
+        assert_eq!(date(b"0000-01-01"), Some(-719_528));
+        assert_eq!(date(b"9999-12-31"), Some(2_932_896));
+        assert_eq!(date(b"2001-13-01"), None);
+        assert_eq!(date(b"2001-00-01"), None);
+        assert_eq!(date(b"2001/01/01"), None);
+        assert_eq!(timestamp_micros(b"1970-01-01 00:00:01"), Some(1_000_000));
+        assert_eq!(timestamp_micros(b"1970-01-01T00:00:00.25"), Some(250_000));
+        assert_eq!(timestamp_micros(b"1969-12-31 23:59:59.000001"), Some(-999_999));
+        assert_eq!(timestamp_micros(b"1970-01-01 24:00:00"), None);
+        assert_eq!(timestamp_micros(b"1970-01-01 00:00:00Z"), None);
+        assert_eq!(timestamp_micros(b"1970-01-01"), None);
+    }
+
+    #[test]
+    fn every_day_of_a_long_time_follows_the_one_before() {
+        let mut expected = date(b"1895-12-31").unwrap();
+        for year in 1896..2105 {
+            for month in 1..=12 {
+                for day in 1..=31 {
+                    let text = format!("{year:04}-{month:02}-{day:02}");
+                    let valid = jiff::civil::Date::new(year, month, day).is_ok();
+                    if valid {
+                        expected += 1;
+                    }
+                    assert_eq!(date(text.as_bytes()), valid.then_some(expected), "{text}");
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn integers_are_as_the_standard_library_reads_them(value in any::<i64>(), shift in 0u32..63) {
+            let text = (value >> shift).to_string();
+            let expected = (text.trim_start_matches('-').len() <= 18).then_some(value >> shift);
+            prop_assert_eq!(integer(text.as_bytes(), 0, text.len()), expected);
+        }
+
+        #[test]
+        fn texts_that_are_no_integers_are_left_alone(text in "[-+0-9 :/a]{0,20}") {
+            if let Some(value) = integer(text.as_bytes(), 0, text.len()) {
+                prop_assert_eq!(Some(value), text.parse().ok());
+            }
+        }
+    }
+}
