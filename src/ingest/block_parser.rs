@@ -28,7 +28,11 @@ impl BlockParser {
     pub(super) fn new(layout: &Arc<Layout>) -> Self {
         let options = &layout.options;
         BlockParser {
-            converters: layout.columns.iter().map(|(_, data_type)| Converter::new(data_type, options)).collect(),
+            converters: layout
+                .columns
+                .iter()
+                .map(|(_, data_type)| Converter::new(data_type, options))
+                .collect(),
             rows_per_batch: (FIELDS_PER_BATCH / layout.columns.len()).clamp(64, 4096),
             layout: Arc::clone(layout),
             table: FieldTable::default(),
@@ -75,7 +79,7 @@ impl BlockParser {
             tokenizer.skip_header().map_err(|fault| CsvError::from(layout.row_error(block, &fault, None)))?;
         }
         let mut faults = Vec::new();
-        while !tokenizer.at_end() && !(stop && !faults.is_empty()) {
+        while !tokenizer.at_end() && (faults.is_empty() || !stop) {
             tokenizer.next_rows(&mut self.table, self.rows_per_batch, &chunk.origin.rejected, &mut faults);
             self.convert(bytes, chunk, stop);
             for fault in self.value_faults.drain(..) {

@@ -38,13 +38,14 @@ impl Layout {
     /// The error that a fault in a block is.
     pub(super) fn row_error(&self, block: &Block, fault: &Fault, hint: Option<String>) -> RowError {
         let bytes = block.bytes();
-        let line_at = |position: usize| {
-            block.first_line + count_line_ends(bytes.get(..position).unwrap_or_default())
-        };
+        let line_at =
+            |position: usize| block.first_line + count_line_ends(bytes.get(..position).unwrap_or_default());
         let text = |range: &Range<usize>| shown(bytes.get(range.clone()).unwrap_or_default());
         let kind = match &fault.kind {
             FaultKind::Row(kind) => kind.clone(),
-            FaultKind::Unterminated { quote } => RowErrorKind::UnterminatedQuote { opened_line: line_at(*quote) },
+            FaultKind::Unterminated { quote } => {
+                RowErrorKind::UnterminatedQuote { opened_line: line_at(*quote) }
+            }
         };
         RowError {
             file: self.file_name(block.file),
@@ -92,7 +93,13 @@ impl ChunkOrigin {
     }
 }
 
-fn nth_row(layout: &Layout, bytes: &[u8], header: bool, rejected: &[u32], row: usize) -> Option<Range<usize>> {
+fn nth_row(
+    layout: &Layout,
+    bytes: &[u8],
+    header: bool,
+    rejected: &[u32],
+    row: usize,
+) -> Option<Range<usize>> {
     let valid_utf8 = simdutf8::basic::from_utf8(bytes).is_ok();
     let mut tokenizer = Tokenizer::new(&layout.options.dialect, bytes, layout.columns.len(), valid_utf8);
     if header {
@@ -127,7 +134,11 @@ pub struct CsvChunk {
 impl CsvChunk {
     pub(super) fn new(layout: &Arc<Layout>) -> Self {
         CsvChunk {
-            columns: layout.columns.iter().map(|(_, data_type)| VectorBuffer::new(data_type)).collect(),
+            columns: layout
+                .columns
+                .iter()
+                .map(|(_, data_type)| VectorBuffer::new(data_type.clone()))
+                .collect(),
             rows: 0,
             first_row: 0,
             origin: ChunkOrigin::default(),

@@ -3,12 +3,12 @@
 //! The frequent types have a loop from bytes to the column that allocates nothing; every other type, and every
 //! text that the short loops do not take, goes through the parsers of `types`.
 
-use crate::types::{DataType, TimestampUnit, TypeError, TypeResult, Value, parse};
+use crate::types::{DataType, TimestampUnit, TypeError, TypeResult, Value};
 use crate::vector::{Native, Validity, VectorBuffer};
 
-use super::number;
 use super::options::{CsvOptions, Dialect};
 use super::tokenizer::{Field, FieldTable, unescape};
+use super::{cell, number};
 
 /// The fields of one column in one batch.
 pub(super) struct Cells<'c> {
@@ -84,7 +84,9 @@ impl Converter {
                     unescaped,
                     buffer,
                     faults,
-                    |bytes, start, end| number::integer(bytes, start, end).and_then(|value| value.try_into().ok()),
+                    |bytes, start, end| {
+                        number::integer(bytes, start, end).and_then(|value| value.try_into().ok())
+                    },
                     |value| value.as_i128().and_then(|value| value.try_into().ok()),
                 )
             };
@@ -109,13 +111,29 @@ impl Converter {
         }
     }
 
-    fn doubles(&mut self, cells: &Cells<'_>, unescaped: &mut Vec<u8>, buffer: &mut VectorBuffer, faults: &mut Vec<ValueFault>) {
-        let fast = |bytes: &[u8], start, end| float_text(bytes, start, end).and_then(|text| fast_float2::parse::<f64, _>(text).ok());
+    fn doubles(
+        &mut self,
+        cells: &Cells<'_>,
+        unescaped: &mut Vec<u8>,
+        buffer: &mut VectorBuffer,
+        faults: &mut Vec<ValueFault>,
+    ) {
+        let fast = |bytes: &[u8], start, end| {
+            float_text(bytes, start, end).and_then(|text| fast_float2::parse::<f64, _>(text).ok())
+        };
         self.natives::<f64>(cells, unescaped, buffer, faults, fast, Value::as_f64);
     }
 
-    fn floats(&mut self, cells: &Cells<'_>, unescaped: &mut Vec<u8>, buffer: &mut VectorBuffer, faults: &mut Vec<ValueFault>) {
-        let fast = |bytes: &[u8], start, end| float_text(bytes, start, end).and_then(|text| fast_float2::parse::<f32, _>(text).ok());
+    fn floats(
+        &mut self,
+        cells: &Cells<'_>,
+        unescaped: &mut Vec<u8>,
+        buffer: &mut VectorBuffer,
+        faults: &mut Vec<ValueFault>,
+    ) {
+        let fast = |bytes: &[u8], start, end| {
+            float_text(bytes, start, end).and_then(|text| fast_float2::parse::<f32, _>(text).ok())
+        };
         let slow = |value: &Value| match value {
             Value::Float(value) => Some(*value),
             _ => None,
@@ -123,7 +141,13 @@ impl Converter {
         self.natives::<f32>(cells, unescaped, buffer, faults, fast, slow);
     }
 
-    fn dates(&mut self, cells: &Cells<'_>, unescaped: &mut Vec<u8>, buffer: &mut VectorBuffer, faults: &mut Vec<ValueFault>) {
+    fn dates(
+        &mut self,
+        cells: &Cells<'_>,
+        unescaped: &mut Vec<u8>,
+        buffer: &mut VectorBuffer,
+        faults: &mut Vec<ValueFault>,
+    ) {
         let slow = |value: &Value| match value {
             Value::Date(days) => Some(*days),
             _ => None,
@@ -198,7 +222,13 @@ impl Converter {
         self.nulls = nulls;
     }
 
-    fn bools(&mut self, cells: &Cells<'_>, unescaped: &mut Vec<u8>, buffer: &mut VectorBuffer, faults: &mut Vec<ValueFault>) {
+    fn bools(
+        &mut self,
+        cells: &Cells<'_>,
+        unescaped: &mut Vec<u8>,
+        buffer: &mut VectorBuffer,
+        faults: &mut Vec<ValueFault>,
+    ) {
         for (row, field) in cells.table.column(cells.column).enumerate() {
             let value = match cells.bytes.get(field.range()) {
                 _ if self.null_texts.contains(cells.bytes, field) => Value::Null,
@@ -231,7 +261,13 @@ impl Converter {
         }
     }
 
-    fn others(&mut self, cells: &Cells<'_>, unescaped: &mut Vec<u8>, buffer: &mut VectorBuffer, faults: &mut Vec<ValueFault>) {
+    fn others(
+        &mut self,
+        cells: &Cells<'_>,
+        unescaped: &mut Vec<u8>,
+        buffer: &mut VectorBuffer,
+        faults: &mut Vec<ValueFault>,
+    ) {
         for (row, field) in cells.table.column(cells.column).enumerate() {
             let value = if self.null_texts.contains(cells.bytes, field) {
                 Value::Null
@@ -245,7 +281,14 @@ impl Converter {
         }
     }
 
-    fn push(&self, cells: &Cells<'_>, row: usize, value: &Value, buffer: &mut VectorBuffer, faults: &mut Vec<ValueFault>) {
+    fn push(
+        &self,
+        cells: &Cells<'_>,
+        row: usize,
+        value: &Value,
+        buffer: &mut VectorBuffer,
+        faults: &mut Vec<ValueFault>,
+    ) {
         if let Err(error) = buffer.push_value(value) {
             faults.push(self.fault(cells, row, Some(error)));
             buffer.push_null();
@@ -256,9 +299,9 @@ impl Converter {
         let text = content(cells, field, unescaped);
         if self.list_unbraced && !text.trim_ascii_start().starts_with(b"[") {
             let braced = [b"[".as_slice(), text, b"]"].concat();
-            return parse::parse_text(&self.data_type, &braced);
+            return cell::parse_text(&self.data_type, &braced);
         }
-        parse::parse_text(&self.data_type, text)
+        cell::parse_text(&self.data_type, text)
     }
 
     fn fault(&self, cells: &Cells<'_>, row: usize, error: Option<TypeError>) -> ValueFault {

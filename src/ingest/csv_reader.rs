@@ -100,6 +100,7 @@ impl CsvReader {
             block_bytes: limits.block_bytes.clamp(1, BLOCK_BYTES_MAX / 2),
             record_bytes_max: limits.record_bytes_max.clamp(1, BLOCK_BYTES_MAX / 2),
             skip_lines: options.skip,
+            skip_blank_lines: options.header && columns.len() > 1,
         };
         let source = Source::new(files.clone(), options.dialect.clone(), cutting);
         let rejects_kept_max = limits.rejects_kept_max;

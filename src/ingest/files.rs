@@ -25,7 +25,10 @@ fn expand_pattern(pattern: &str, base: Option<&Path>, files: &mut Vec<PathBuf>) 
     if !has_glob(pattern) || literal.is_file() {
         let metadata = fs::metadata(&literal).map_err(|source| CsvError::io("opening", &literal, source))?;
         if metadata.is_dir() {
-            return Err(CsvError::unusable(&literal, "it is a directory; a pattern such as 'folder/*.csv' names its files"));
+            return Err(CsvError::unusable(
+                &literal,
+                "it is a directory; a pattern such as 'folder/*.csv' names its files",
+            ));
         }
         files.push(literal);
         return Ok(());
@@ -226,7 +229,8 @@ mod tests {
     #[test]
     fn what_is_missing_is_named() {
         let directory = tempfile::tempdir().unwrap();
-        let message = |pattern: &str| expand_files(&[pattern], Some(directory.path())).unwrap_err().to_string();
+        let message =
+            |pattern: &str| expand_files(&[pattern], Some(directory.path())).unwrap_err().to_string();
         assert!(message("no.csv").contains("no.csv"));
         assert!(message("*.csv").contains("no file matches '*.csv'"));
         fs::create_dir(directory.path().join("folder")).unwrap();

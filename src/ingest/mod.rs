@@ -3,6 +3,7 @@
 //! output is a stream of column chunks in the order of the files. The rules are in `specs/csv.md`.
 
 mod block_parser;
+mod cell;
 mod chunk;
 mod convert;
 mod csv_reader;
@@ -14,6 +15,8 @@ mod schedule;
 mod source;
 mod splitter;
 mod structure;
+#[cfg(test)]
+mod tests;
 mod tokenizer;
 
 pub use chunk::CsvChunk;

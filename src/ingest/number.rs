@@ -30,7 +30,9 @@ pub(super) fn integer(bytes: &[u8], start: usize, end: usize) -> Option<i64> {
 /// The eight bytes that end before `end`, the first one lowest; bytes before the block are zero.
 #[inline]
 fn eight_before(bytes: &[u8], end: usize) -> u64 {
-    if let Some(Ok(eight)) = end.checked_sub(8).and_then(|start| bytes.get(start..end)).map(<[u8; 8]>::try_from) {
+    if let Some(Ok(eight)) =
+        end.checked_sub(8).and_then(|start| bytes.get(start..end)).map(<[u8; 8]>::try_from)
+    {
         return u64::from_le_bytes(eight);
     }
     let mut word = 0;
@@ -156,7 +158,21 @@ mod tests {
         check("1234567890123456", Some(1_234_567_890_123_456));
         check("999999999999999999", Some(999_999_999_999_999_999));
         check("9223372036854775807", None);
-        for text in ["", "-", "+1", " 1", "1 ", "1.0", "1e3", "--1", "12345678x", "1:", "/1", "1234567890123456x", "٣"] {
+        for text in [
+            "",
+            "-",
+            "+1",
+            " 1",
+            "1 ",
+            "1.0",
+            "1e3",
+            "--1",
+            "12345678x",
+            "1:",
+            "/1",
+            "1234567890123456x",
+            "٣",
+        ] {
             check(text, None);
         }
     }

@@ -145,7 +145,7 @@ impl CsvOptions {
         Ok(canonical)
     }
 
-    fn check(&self) -> CsvResult<()> {
+    pub(super) fn check(&self) -> CsvResult<()> {
         let Dialect { delimiter, quote, escape } = self.dialect;
         for (name, byte) in [("DELIM", Some(delimiter)), ("QUOTE", quote), ("ESCAPE", escape)] {
             if byte.is_some_and(|byte| matches!(byte, b'\n' | b'\r' | 0)) {

@@ -40,6 +40,8 @@ pub(super) struct Cutting {
     pub(super) block_bytes: usize,
     pub(super) record_bytes_max: usize,
     pub(super) skip_lines: u64,
+    /// Whether blank lines at a file's start are passed over, so that its first block has the header.
+    pub(super) skip_blank_lines: bool,
 }
 
 #[derive(Debug)]
@@ -70,10 +72,6 @@ impl Source {
     pub(super) fn new(files: Vec<PathBuf>, dialect: Dialect, cutting: Cutting) -> Self {
         let scan_state = ScanState::default();
         Source { files, dialect, cutting, current: 0, open: None, carry: Vec::new(), scan_state }
-    }
-
-    pub(super) fn files(&self) -> &[PathBuf] {
-        &self.files
     }
 
     /// The sizes of all files; those without a size (pipes) count as 0.
@@ -111,6 +109,9 @@ impl Source {
         for _ in 0..self.cutting.skip_lines {
             skip_line(&mut open, path, &mut self.carry, head_bytes)?;
         }
+        while self.cutting.skip_blank_lines && starts_blank(&mut open, path, &mut self.carry, head_bytes)? {
+            skip_line(&mut open, path, &mut self.carry, head_bytes)?;
+        }
         self.open = Some(open);
         Ok(())
     }
@@ -132,7 +133,12 @@ impl Source {
                 break;
             }
             if length >= self.cutting.record_bytes_max {
-                return Err(too_long(path, open.line, &block.buffer[..length], self.cutting.record_bytes_max));
+                return Err(too_long(
+                    path,
+                    open.line,
+                    &block.buffer[..length],
+                    self.cutting.record_bytes_max,
+                ));
             }
             wanted = (wanted * 2).min(self.cutting.record_bytes_max);
             grow(&mut block.buffer, wanted);
@@ -158,7 +164,12 @@ fn grow(buffer: &mut Vec<u8>, length: usize) {
     }
 }
 
-fn read_until_full(open: &mut OpenFile, path: &Path, buffer: &mut [u8], mut filled: usize) -> CsvResult<usize> {
+fn read_until_full(
+    open: &mut OpenFile,
+    path: &Path,
+    buffer: &mut [u8],
+    mut filled: usize,
+) -> CsvResult<usize> {
     while filled < buffer.len() {
         match open.handle.read(&mut buffer[filled..]) {
             Ok(0) => {
@@ -180,6 +191,13 @@ fn read_more(open: &mut OpenFile, path: &Path, bytes: &mut Vec<u8>, count: usize
     let filled = read_until_full(open, path, bytes, before)?;
     bytes.truncate(filled);
     Ok(())
+}
+
+fn starts_blank(open: &mut OpenFile, path: &Path, bytes: &mut Vec<u8>, step: usize) -> CsvResult<bool> {
+    if bytes.is_empty() && !open.at_end {
+        read_more(open, path, bytes, step)?;
+    }
+    Ok(matches!(bytes.first(), Some(b'\n' | b'\r')))
 }
 
 /// Drops one physical line from the front of `bytes`, whatever quotes it holds.
@@ -239,7 +257,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("t.csv");
         std::fs::write(&path, text).unwrap();
-        let cutting = Cutting { block_bytes, record_bytes_max: 1000, skip_lines };
+        let cutting = Cutting { block_bytes, record_bytes_max: 1000, skip_lines, skip_blank_lines: false };
         let mut source = Source::new(vec![path], Dialect::default(), cutting);
         let mut block = Block::default();
         let mut found = Vec::new();
@@ -251,7 +269,8 @@ mod tests {
 
     fn check(text: &str, block_bytes: usize, skip_lines: u64, expected: &[(u64, u64, &str)]) {
         let found = blocks(text.as_bytes(), block_bytes, skip_lines).unwrap();
-        let found: Vec<_> = found.iter().map(|(offset, line, text)| (*offset, *line, text.as_str())).collect();
+        let found: Vec<_> =
+            found.iter().map(|(offset, line, text)| (*offset, *line, text.as_str())).collect();
         assert_eq!(found, expected);
     }
 

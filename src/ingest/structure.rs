@@ -129,14 +129,17 @@ mod tests {
         for start in 0..text.len() {
             let mut cursor = StructuralCursor::new(text.as_bytes(), start, *b",\n\r\"\"");
             let found: Vec<usize> = std::iter::from_fn(|| cursor.next()).collect();
-            let expected: Vec<usize> = memchr::memchr_iter(b',', text.as_bytes()).filter(|&p| p >= start).collect();
+            let expected: Vec<usize> =
+                memchr::memchr_iter(b',', text.as_bytes()).filter(|&p| p >= start).collect();
             assert_eq!(found, expected);
         }
     }
 
     #[test]
     fn line_ends_of_all_three_kinds() {
-        for (text, expected) in [("", 0), ("a", 0), ("a\n", 1), ("a\r\nb\r\n", 2), ("a\rb\rc", 2), ("\n\r", 2), ("\r\r\n\n", 3)] {
+        for (text, expected) in
+            [("", 0), ("a", 0), ("a\n", 1), ("a\r\nb\r\n", 2), ("a\rb\rc", 2), ("\n\r", 2), ("\r\r\n\n", 3)]
+        {
             assert_eq!(count_line_ends(text.as_bytes()), expected, "{text:?}");
         }
         assert_eq!(count_line_ends("\n".repeat(1000).as_bytes()), 1000);

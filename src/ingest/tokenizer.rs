@@ -183,14 +183,15 @@ impl<'a> Tokenizer<'a> {
         Ok(())
     }
 
-    /// Record numbers count from the first record behind the header.
-    pub(super) fn restart_ordinals(&mut self) {
-        self.ordinal = 0;
-    }
-
     /// Replaces the table by the next rows, at most `rows_max`. Records in `skipped` (sorted) are passed over;
     /// other bad records are added to `faults`, after the first one the walk ends.
-    pub(super) fn next_rows(&mut self, table: &mut FieldTable, rows_max: usize, skipped: &[u32], faults: &mut Vec<Fault>) {
+    pub(super) fn next_rows(
+        &mut self,
+        table: &mut FieldTable,
+        rows_max: usize,
+        skipped: &[u32],
+        faults: &mut Vec<Fault>,
+    ) {
         table.clear(self.width);
         while table.rows() < rows_max && !self.at_end() {
             let plain_end = self.plain_end();
@@ -259,7 +260,13 @@ impl<'a> Tokenizer<'a> {
     }
 
     /// Takes a run of records one by one; `false` when a fault ends the walk.
-    fn general_rows(&mut self, table: &mut FieldTable, rows_max: usize, skipped: &[u32], faults: &mut Vec<Fault>) -> bool {
+    fn general_rows(
+        &mut self,
+        table: &mut FieldTable,
+        rows_max: usize,
+        skipped: &[u32],
+        faults: &mut Vec<Fault>,
+    ) -> bool {
         let mut cursor = self.cursor();
         for _ in 0..GENERAL_RUN {
             if table.rows() >= rows_max || self.at_end() {
@@ -329,9 +336,17 @@ impl<'a> Tokenizer<'a> {
 
     /// Reads the field that starts at `start`: the field, and where its delimiter or line end stands (or the
     /// end of the block).
-    fn field(&self, cursor: &mut StructuralCursor, start: usize, fault: &mut Option<FaultPlace>) -> (Field, usize) {
+    fn field(
+        &self,
+        cursor: &mut StructuralCursor,
+        start: usize,
+        fault: &mut Option<FaultPlace>,
+    ) -> (Field, usize) {
         let first = cursor.next().unwrap_or(self.bytes.len());
-        if first != start || self.dialect.quote.is_none() || self.bytes.get(first).copied() != self.dialect.quote {
+        if first != start
+            || self.dialect.quote.is_none()
+            || self.bytes.get(first).copied() != self.dialect.quote
+        {
             let stop = self.skip_to_stop(cursor, first);
             return (Field::plain(start, stop), stop);
         }
