@@ -178,3 +178,186 @@ fn misplaced(Misplaced(run): Misplaced) -> StorageError {
         detail: format!("{} pages from here are in use and free at once", run.count),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    enum State {
+        Free,
+        Reserved,
+        Held(u64),
+        Live,
+    }
+
+    /// What each page is; a page that is not mentioned lies beyond the end.
+    #[derive(Default)]
+    struct Model {
+        pages: BTreeMap<u64, State>,
+    }
+
+    impl Model {
+        fn set(&mut self, run: PageRun, from: Option<State>, to: State) {
+            for page in run.first.0..run.end().0 {
+                assert_eq!(self.pages.insert(page, to), from, "page {page}");
+            }
+        }
+
+        fn count(&self, wanted: impl Fn(State) -> bool) -> u64 {
+            self.pages.values().filter(|&&state| wanted(state)).count() as u64
+        }
+
+        /// Pages skipped at the end of a region turn up as free ones.
+        fn adopt_skipped(&mut self, allocator: &Allocator) {
+            for run in allocator.free.runs() {
+                for page in run.first.0..run.end().0 {
+                    self.pages.entry(page).or_insert(State::Free);
+                }
+            }
+        }
+
+        fn check(&self, allocator: &Allocator) {
+            let stats = allocator.stats();
+            assert_eq!(stats.pages, self.pages.last_key_value().map_or(0, |(page, _)| page + 1));
+            assert_eq!(stats.free, self.count(|state| state == State::Free));
+            assert_eq!(stats.reserved, self.count(|state| state == State::Reserved));
+            assert_eq!(stats.held, self.count(|state| matches!(state, State::Held(_))));
+            let unused = allocator.unused(&[], &[]).unwrap();
+            let mut live =
+                self.pages.iter().filter(|(_, state)| **state == State::Live).map(|(page, _)| *page);
+            let mut listed = unused.runs.iter().flat_map(|run| run.first.0..run.end().0).peekable();
+            // Live and listed pages are disjoint and together all pages.
+            for page in 0..unused.page_count {
+                match listed.next_if_eq(&page) {
+                    Some(_) => assert_ne!(self.pages[&page], State::Live),
+                    None => assert_eq!(live.next(), Some(page)),
+                }
+            }
+            assert_eq!((live.next(), listed.next()), (None, None));
+        }
+    }
+
+    fn run_operations(start: u64, operations: &[(u8, u64)]) {
+        let mut allocator = Allocator::new(start, IntervalSet::default());
+        let mut model = Model::default();
+        model.set(PageRun { first: PageId(0), count: start }, None, State::Live);
+        let (mut reserved, mut live) = (Vec::<PageRun>::new(), Vec::<PageRun>::new());
+        for (step, &(operation, argument)) in (0..).zip(operations) {
+            let pick = |runs: &mut Vec<PageRun>| match runs.len() {
+                0 => None,
+                length => Some(runs.swap_remove(argument as usize % length)),
+            };
+            match operation {
+                0..=4 => {
+                    let count = if operation < 3 { argument % 4 + 1 } else { argument % 60 + 1 };
+                    let fits = model.fits(count);
+                    let run = allocator.allocate(count).unwrap();
+                    assert_eq!(run.first.0 / REGION_PAGES, (run.end().0 - 1) / REGION_PAGES);
+                    let before = model.pages.get(&run.first.0).copied();
+                    assert!(before == Some(State::Free) || !fits, "a hole was there, but the file grew");
+                    for page in run.first.0..run.end().0 {
+                        let was = model.pages.insert(page, State::Reserved);
+                        assert!(matches!(was, None | Some(State::Free)), "page {page} was {was:?}");
+                    }
+                    model.adopt_skipped(&allocator);
+                    reserved.push(run);
+                }
+                5 => {
+                    if let Some(run) = pick(&mut reserved) {
+                        allocator.release(run).unwrap();
+                        model.set(run, Some(State::Reserved), State::Free);
+                    }
+                }
+                6 | 7 => {
+                    if let Some(run) = pick(&mut reserved) {
+                        allocator.commit(run).unwrap();
+                        model.set(run, Some(State::Reserved), State::Live);
+                        live.push(run);
+                    }
+                }
+                8 => {
+                    if let Some(run) = pick(&mut live) {
+                        allocator.retire(run, step).unwrap();
+                        assert!(allocator.retire(run, step).is_err());
+                        assert!(allocator.release(run).is_err());
+                        model.set(run, Some(State::Live), State::Held(step));
+                    }
+                }
+                9 => {
+                    let oldest = step.saturating_sub(argument % 30);
+                    for run in allocator.take_held_up_to(oldest).unwrap() {
+                        allocator.release(run).unwrap();
+                        for page in run.first.0..run.end().0 {
+                            let was = model.pages.insert(page, State::Free);
+                            assert!(matches!(was, Some(State::Held(at)) if at <= oldest));
+                        }
+                    }
+                    assert_eq!(model.count(|state| matches!(state, State::Held(at) if at <= oldest)), 0);
+                }
+                _ => {
+                    let end = allocator.trim().unwrap();
+                    for (page, state) in model.pages.split_off(&end) {
+                        assert_eq!(state, State::Free, "page {page} was cut off");
+                    }
+                    assert_ne!(model.pages.last_key_value().map(|(_, state)| *state), Some(State::Free));
+                }
+            }
+            if step % 8 == 0 {
+                model.check(&allocator);
+            }
+        }
+        model.check(&allocator);
+    }
+
+    impl Model {
+        /// Whether so many neighbouring free pages lie in one region.
+        fn fits(&self, count: u64) -> bool {
+            let mut length = 0;
+            let mut next = 0;
+            self.pages.iter().filter(|(_, state)| **state == State::Free).any(|(&page, _)| {
+                length = if page == next && page % REGION_PAGES != 0 { length + 1 } else { 1 };
+                next = page + 1;
+                length >= count
+            })
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(120))]
+
+        #[test]
+        fn no_page_is_lost_or_handed_out_twice(operations in prop::collection::vec((0..11_u8, 0..1000_u64), 1..120)) {
+            run_operations(3, &operations);
+        }
+    }
+
+    #[test]
+    fn extents_do_not_cross_regions() {
+        let mut allocator = Allocator::new(REGION_PAGES - 10, IntervalSet::default());
+        let mut check =
+            |count, expected| assert_eq!(allocator.allocate(count).unwrap().first, PageId(expected));
+        check(8, REGION_PAGES - 10);
+        check(8, REGION_PAGES);
+        check(2, REGION_PAGES - 2);
+        check(REGION_PAGES, 2 * REGION_PAGES);
+        assert!(allocator.allocate(REGION_PAGES + 1).is_err());
+        assert!(allocator.allocate(0).is_err());
+        assert_eq!(allocator.stats().free, REGION_PAGES - 8);
+    }
+
+    #[test]
+    fn small_requests_leave_large_holes_whole() {
+        let mut allocator = Allocator::new(2, IntervalSet::default());
+        let runs: Vec<_> = [100, 1, 2, 1, 1].map(|count| allocator.allocate(count).unwrap()).into();
+        allocator.release(runs[0]).unwrap();
+        allocator.release(runs[2]).unwrap();
+        assert_eq!(allocator.allocate(1).unwrap().first, runs[2].first);
+        assert_eq!(allocator.allocate(1).unwrap().first, runs[2].first.plus(1));
+        assert_eq!(allocator.allocate(100).unwrap(), runs[0]);
+    }
+}

@@ -6,6 +6,8 @@ mod batch;
 mod buffers;
 mod bytes;
 mod checksum;
+#[cfg(test)]
+mod durability_tests;
 mod extent;
 mod free_list;
 mod header;
@@ -14,6 +16,8 @@ mod page_file;
 mod read;
 mod refs;
 mod root;
+#[cfg(test)]
+mod space_tests;
 mod switch;
 mod writer;
 

@@ -169,6 +169,9 @@ impl PageFile {
         };
         page_file.counters.pages_read.fetch_add(HEADER_PAGES, Ordering::Relaxed);
         let root = page_file.read_root(&header)?;
+        if access == Access::Write {
+            page_file.settle_headers()?;
+        }
         *page_file.current.write() = Arc::new(Current { header, root });
         Ok(Arc::new(page_file))
     }
@@ -370,6 +373,10 @@ fn open_headers(
         Access::Write => OpenMode::Write,
     };
     let file = backend.open(FILE_NAME, mode)?;
+    if access == Access::Write {
+        // Whoever made the file may have ended before its name was durable.
+        backend.sync_dir("")?;
+    }
     let bad = |detail: String| StorageError::BadHeader { file: FILE_NAME.to_owned(), detail };
     let size = file.size()?;
     if size < HEADER_PAGES * PAGE_SIZE as u64 {

@@ -195,6 +195,8 @@ impl PageFile {
         if space.is_none() {
             let free = self.read_free_list()?;
             let pages = self.current.read().header.page_count;
+            // The last process may have ended before its second header copy was durable.
+            self.sync()?;
             self.reserve_counters(&mut self.headers.lock(), 0)?;
             let size = self.file.size()?;
             if size > pages * PAGE_SIZE as u64 {
@@ -251,8 +253,20 @@ impl PageFile {
         Ok(header)
     }
 
+    /// Brings the copies together after an opening found them different. The newer one may be known to the
+    /// system only, so it is made durable again before the one it would fall back to is overwritten.
+    pub(super) fn settle_headers(&self) -> StorageResult<()> {
+        let mut headers = self.headers.lock();
+        if headers.copies_agree {
+            return Ok(());
+        }
+        let newest = PageId(1 - headers.stale_copy.0);
+        self.write_copy(newest, &headers.header).inspect_err(|error| self.poison_header(error))?;
+        self.write_second_copy(&mut headers)
+    }
+
     fn write_first_copy(&self, headers: &mut HeaderState, header: &Header) -> StorageResult<()> {
-        self.write_copy(headers.stale_copy, header)?;
+        self.replace_copy(headers.stale_copy, header)?;
         headers.header = header.clone();
         headers.copies_agree = false;
         headers.stale_copy = PageId(1 - headers.stale_copy.0);
@@ -260,15 +274,30 @@ impl PageFile {
     }
 
     fn write_second_copy(&self, headers: &mut HeaderState) -> StorageResult<()> {
-        self.write_copy(headers.stale_copy, &headers.header)?;
+        self.replace_copy(headers.stale_copy, &headers.header)?;
         headers.copies_agree = true;
+        headers.stale_copy = PageId(0);
         Ok(())
+    }
+
+    /// Writes a copy beside a durable one. After a failure the system may show what the disk does not have, and
+    /// the next opening would trust it; so the copy is made visibly bad. Should that reach the disk, the other
+    /// copy is there.
+    fn replace_copy(&self, page: PageId, header: &Header) -> StorageResult<()> {
+        self.write_copy(page, header).inspect_err(|error| {
+            self.poison_header(error);
+            let _ = self.file.write_at(page.offset(), &[0; PAGE_SIZE]);
+        })
     }
 
     fn write_copy(&self, page: PageId, header: &Header) -> StorageResult<()> {
         self.counters.pages_written.fetch_add(1, Ordering::Relaxed);
-        let written = self.file.write_at(page.offset(), &header.encode()).and_then(|()| self.sync_file());
-        written.inspect_err(|error| self.poison(format!("writing the header failed: {error}")))
+        self.file.write_at(page.offset(), &header.encode())?;
+        self.sync_file()
+    }
+
+    fn poison_header(&self, error: &StorageError) {
+        self.poison(format!("writing the header failed: {error}"));
     }
 }
 
