@@ -2,26 +2,37 @@
 //! of tables, columns and entities, and the text forms. Nothing of ours stands below this module; storage, the vectors
 //! and the query path all speak in its terms.
 
+pub mod calendar;
 mod data_type;
 mod data_type_parse;
 pub mod decimal;
 mod error;
+pub mod format;
 mod ids;
 mod interval;
+mod interval_text;
+pub mod parse;
 mod physical;
 mod predicate;
 mod string_view;
+mod text_reader;
 mod time;
 mod value;
+mod value_compare;
+mod value_format;
+mod value_parse;
 mod zone;
 
 pub use data_type::{DataType, Field, TimestampUnit};
 pub use error::{TypeError, TypeResult};
 pub use ids::{ColumnId, GlobalId, NODE_GROUP_ROWS, NodeOffset, TableId, VECTOR_SIZE};
 pub use interval::Interval;
+pub use interval_text::{interval_iso, interval_text, parse_interval};
 pub use physical::PhysicalType;
 pub use predicate::{ColumnPredicate, PredicateOp};
 pub use string_view::{INLINE_BYTES, StringView};
 pub use time::{Time, Zoned};
 pub use value::{NodeValue, PathValue, RelValue, Value};
+pub use value_compare::{GroupKey, hash_float, hash_integer, order_floats, order_integer_float};
+pub use value_parse::{integer_value, parse_text};
 pub use zone::ZoneId;
