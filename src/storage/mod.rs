@@ -3,10 +3,15 @@
 
 pub mod backend;
 pub mod buffer_pool;
+pub mod check;
 pub mod codec;
 pub mod column;
+pub mod directory;
+pub mod engine;
 pub mod error;
+mod files;
 pub mod page;
+pub mod state;
 pub mod table;
 
 pub use error::{StorageError, StorageResult};

@@ -1,0 +1,184 @@
+//! Writing: one turn at a time, from the snapshot it starts from to the root switch that publishes it.
+
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+use super::Engine;
+use crate::catalog::{Catalog, Statistics, encode_catalog, encode_statistics};
+use crate::storage::directory::TableChange;
+use crate::storage::page::{Root, RootChange, WriteBatch};
+use crate::storage::state::{Snapshot, State};
+use crate::storage::{StorageError, StorageResult};
+use crate::types::TableId;
+
+/// What a commit changes. What is left out stays as it is.
+#[derive(Debug, Default)]
+pub struct CommitChanges {
+    pub catalog: Option<Catalog>,
+    pub statistics: Option<Statistics>,
+    /// At most one change per table.
+    pub tables: Vec<TableChange>,
+    /// Tables whose pages are given back; the catalog no longer has them.
+    pub dropped: Vec<TableId>,
+}
+
+impl CommitChanges {
+    /// Whether nothing would change.
+    pub fn is_empty(&self) -> bool {
+        self.catalog.is_none()
+            && self.statistics.is_none()
+            && self.tables.is_empty()
+            && self.dropped.is_empty()
+    }
+}
+
+/// The turn to write. Dropped without a commit it gives all its pages back and the database is as before.
+pub struct WriteTurn {
+    engine: Arc<Engine>,
+    /// The newest version; nobody else can make a newer one during the turn.
+    snapshot: Snapshot,
+    batch: Option<WriteBatch>,
+}
+
+impl WriteTurn {
+    pub(super) fn begin(engine: &Arc<Engine>, wait: Option<Duration>) -> StorageResult<WriteTurn> {
+        engine.page_file().check_writable()?;
+        // The ticket is given back by the drop of the turn.
+        engine.turns.take(wait, &engine.location())?.keep();
+        let (engine, snapshot) = (Arc::clone(engine), engine.snapshot());
+        let mut turn = WriteTurn { engine, snapshot, batch: None };
+        turn.batch = Some(turn.engine.page_file().begin_batch()?);
+        Ok(turn)
+    }
+
+    /// The version that the turn starts from.
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    /// Where pages are written that the commit will name. Several threads may write at once.
+    pub fn batch(&self) -> StorageResult<&WriteBatch> {
+        self.batch.as_ref().ok_or(StorageError::ReadOnly)
+    }
+
+    /// The engine that is written to.
+    pub fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
+    /// Makes the changes durable and visible, all of them or none. Gives the new version.
+    pub fn commit(mut self, changes: CommitChanges) -> StorageResult<Snapshot> {
+        let Some(batch) = self.batch.take() else { return Err(StorageError::ReadOnly) };
+        if changes.is_empty() && batch.page_count() == 0 {
+            return Ok(self.snapshot.clone());
+        }
+        let CommitChanges { catalog, statistics, tables, dropped } = changes;
+        let (base, page_file) = (&*self.snapshot, self.engine.page_file());
+        let mut retired = Vec::new();
+        let directory =
+            base.directory().with_changes(&tables, &dropped, &**page_file, &batch, &mut retired)?;
+        let mut root = Root { table_directory: directory.top(), ..*base.root() };
+        root.commit_version += 1;
+        let catalog = match catalog {
+            Some(catalog) => {
+                root.catalog = batch.write_extent(&encode_catalog(&catalog))?;
+                Arc::new(catalog)
+            }
+            None => Arc::clone(base.catalog()),
+        };
+        root.catalog_version = catalog.version();
+        root.next_table_id = u64::from(catalog.next_table_id());
+        root.next_column_id = u64::from(catalog.next_column_id());
+        let statistics = match statistics {
+            Some(statistics) => {
+                root.statistics = batch.write_extent(&encode_statistics(&statistics))?;
+                OnceLock::from(Arc::new(statistics))
+            }
+            None => base.loaded_statistics(),
+        };
+        let checkpoint = page_file.header().checkpoint;
+        page_file.switch_root(batch, RootChange { root, retired, checkpoint })?;
+        let files = Arc::clone(&self.engine.files);
+        self.engine.publish(State::after_switch(files, catalog, statistics, directory));
+        Ok(self.engine.snapshot())
+    }
+}
+
+impl Drop for WriteTurn {
+    fn drop(&mut self) {
+        // Pages go back before the next writer begins.
+        self.batch = None;
+        self.engine.turns.give_back();
+    }
+}
+
+/// Who may write.
+#[derive(Default)]
+pub(super) struct Turns {
+    state: Mutex<TurnState>,
+    given_back: Condvar,
+}
+
+#[derive(Default)]
+struct TurnState {
+    taken: bool,
+    closed: bool,
+}
+
+/// A turn within a function.
+pub(super) struct Ticket<'t> {
+    turns: &'t Turns,
+    kept: bool,
+}
+
+impl Turns {
+    pub fn take(&self, wait: Option<Duration>, path: &str) -> StorageResult<Ticket<'_>> {
+        let deadline = wait.map(|wait| Instant::now() + wait);
+        let mut state = self.state.lock();
+        while state.taken {
+            let late = match deadline {
+                Some(deadline) => self.given_back.wait_until(&mut state, deadline).timed_out(),
+                None => {
+                    self.given_back.wait(&mut state);
+                    false
+                }
+            };
+            if late && state.taken {
+                let holder = "another writing statement of this process".to_owned();
+                return Err(StorageError::Locked { path: path.to_owned(), holder });
+            }
+        }
+        if state.closed {
+            return Err(StorageError::Poisoned { reason: "it was closed".to_owned() });
+        }
+        state.taken = true;
+        Ok(Ticket { turns: self, kept: false })
+    }
+
+    pub fn give_back(&self) {
+        self.state.lock().taken = false;
+        self.given_back.notify_one();
+    }
+
+    /// No turn is given any more.
+    pub fn close(&self) {
+        self.state.lock().closed = true;
+    }
+}
+
+impl Ticket<'_> {
+    /// The turn outlives the function; its owner gives it back.
+    pub fn keep(mut self) {
+        self.kept = true;
+    }
+}
+
+impl Drop for Ticket<'_> {
+    fn drop(&mut self) {
+        if !self.kept {
+            self.turns.give_back();
+        }
+    }
+}
