@@ -166,10 +166,33 @@ fn a_failing_call_anywhere_loses_nothing() {
         disk.fail_operation(number);
         let (acknowledged, _) = live(&disk);
         verify_after_crash(&disk.crash(), acknowledged, acknowledged);
+        crash_the_next_life(&disk, acknowledged);
         // Without a crash a new opening goes on as well.
         live(&disk).1.unwrap();
         assert_eq!(verify(&open(&disk).unwrap()).unwrap(), STEPS);
-        verify_after_crash(&disk.crash(), STEPS, STEPS);
+    }
+}
+
+#[test]
+fn a_process_that_ends_anywhere_leaves_nothing_to_trip_over() {
+    for last in 0..operations_of_a_life() {
+        let disk = SimulatedBackend::new(last);
+        disk.crash_after(last);
+        let (acknowledged, _) = live(&disk);
+        crash_the_next_life(&disk, acknowledged);
+    }
+}
+
+/// The next process finds what the one before wrote, synced or not, and the power fails in its first operations.
+fn crash_the_next_life(disk: &SimulatedBackend, acknowledged: u64) {
+    for last in 0..8 {
+        let disk = disk.snapshot();
+        let seen = verify_after_crash(&disk, acknowledged, acknowledged);
+        disk.crash_after(last);
+        let acknowledged = live(&disk).0.max(acknowledged);
+        for _ in 0..8 {
+            verify_after_crash(&disk.crash(), acknowledged, seen);
+        }
     }
 }
 
