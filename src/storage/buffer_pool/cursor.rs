@@ -93,8 +93,17 @@ impl Cursor<'_> {
     /// Lends bytes `range` of a segment, which may span up to `CURSOR_BLOCKS_MAX` blocks.
     #[inline]
     pub fn bytes<'s>(&'s mut self, segment: &'s SegmentRef, range: Range<u64>) -> StorageResult<&'s [u8]> {
-        let [bytes] = self.slices([(segment, range)])?;
-        Ok(bytes)
+        let Cursor { shared, entered, hits, .. } = self;
+        let shared: &'s Shared = shared;
+        match &segment.0 {
+            Place::Paged(paged) => {
+                *hits += 1;
+                shared.frames.lend_part(entered, (paged, &range), |entered| {
+                    lend_other(shared, entered, hits, segment, &range)
+                })
+            }
+            Place::Inline { .. } => lend_other(shared, entered, hits, segment, &range),
+        }
     }
 
     /// Lends two ranges at once.
@@ -106,8 +115,16 @@ impl Cursor<'_> {
         right: &'s SegmentRef,
         right_range: Range<u64>,
     ) -> StorageResult<(&'s [u8], &'s [u8])> {
-        let [left, right] = self.slices([(left, left_range), (right, right_range)])?;
-        Ok((left, right))
+        let Cursor { shared, entered, hits, .. } = self;
+        let shared: &'s Shared = shared;
+        *hits += 1;
+        if let (Place::Paged(left_paged), Place::Paged(right_paged)) = (&left.0, &right.0) {
+            let parts = ((left_paged, &left_range), (right_paged, &right_range));
+            return shared.frames.lend_parts(entered, parts.0, parts.1, |entered| {
+                lend_others(shared, entered, hits, (left, &left_range), (right, &right_range))
+            });
+        }
+        lend_others(shared, entered, hits, (left, &left_range), (right, &right_range))
     }
 
     /// Lends a whole segment of at most `CURSOR_BLOCKS_MAX` blocks.
@@ -147,40 +164,12 @@ impl Cursor<'_> {
     }
 
     /// Lends several ranges at once.
-    #[inline]
     pub fn slices<'s, const N: usize>(
         &'s mut self,
         wanted: [(&'s SegmentRef, Range<u64>); N],
     ) -> StorageResult<[&'s [u8]; N]> {
-        let mut wants = [Want { run: PageRun { first: 0, count: 0 }, start: 0, end: 0 }; N];
-        let mut inline = [None; N];
-        for ((want, inline), (segment, range)) in wants.iter_mut().zip(&mut inline).zip(&wanted) {
-            check_range(segment, range)?;
-            match &segment.0 {
-                Place::Inline { bytes, start, .. } => {
-                    *inline = bytes.get(start + range.start as usize..start + range.end as usize);
-                }
-                Place::Paged(paged) => {
-                    let (start, end) = (paged.offset + range.start, paged.offset + range.end);
-                    *want = Want { run: paged.pages, start, end };
-                    check_span(start, end)?;
-                }
-            }
-        }
-        let shared = self.shared;
         self.hits += 1;
-        let hits = &mut self.hits;
-        let mut lent = shared.frames.lend_in_epoch(&mut self.entered, &wants, |entered| {
-            *hits -= 1;
-            entered.leave();
-            let pins = fault_all(shared, &wanted, &wants)?;
-            entered.renew();
-            Ok(pins)
-        })?;
-        for (lent, inline) in lent.iter_mut().zip(inline) {
-            *lent = inline.unwrap_or(lent);
-        }
-        Ok(lent)
+        lend_all(self.shared, &mut self.entered, &mut self.hits, &wanted)
     }
 
     /// Asks the processor to fetch the byte at `offset` into its caches. No effect when it is not resident.
@@ -201,7 +190,6 @@ impl Drop for Cursor<'_> {
 }
 
 /// The error for a range of too many blocks.
-#[inline(always)]
 fn check_span(start: u64, end: u64) -> StorageResult<()> {
     let most = u64::from(CURSOR_BLOCKS_MAX);
     if end - start <= (most - 1) * BLOCK_BYTES || (end - 1) / BLOCK_BYTES - start / BLOCK_BYTES < most {
@@ -211,6 +199,70 @@ fn check_span(start: u64, end: u64) -> StorageResult<()> {
         what: format!("a cursor's range of {} bytes", end - start),
         limit: most * BLOCK_BYTES,
     })
+}
+
+/// Lends a range that is inline, empty, marked, spread over blocks, missing or wrong.
+#[cold]
+#[inline(never)]
+fn lend_other<'s>(
+    shared: &'s Shared,
+    entered: &'s mut Entered<'_>,
+    hits: &mut u64,
+    segment: &'s SegmentRef,
+    range: &Range<u64>,
+) -> StorageResult<&'s [u8]> {
+    let [bytes] = lend_all(shared, entered, hits, &[(segment, range.clone())])?;
+    Ok(bytes)
+}
+
+/// As `lend_other`, for two ranges.
+#[cold]
+#[inline(never)]
+fn lend_others<'s>(
+    shared: &'s Shared,
+    entered: &'s mut Entered<'_>,
+    hits: &mut u64,
+    left: (&'s SegmentRef, &Range<u64>),
+    right: (&'s SegmentRef, &Range<u64>),
+) -> StorageResult<(&'s [u8], &'s [u8])> {
+    let wanted = [(left.0, left.1.clone()), (right.0, right.1.clone())];
+    let [left, right] = lend_all(shared, entered, hits, &wanted)?;
+    Ok((left, right))
+}
+
+/// Lends ranges of any kind; a miss takes back the hit that the caller has counted.
+fn lend_all<'s, const N: usize>(
+    shared: &'s Shared,
+    entered: &'s mut Entered<'_>,
+    hits: &mut u64,
+    wanted: &[(&'s SegmentRef, Range<u64>); N],
+) -> StorageResult<[&'s [u8]; N]> {
+    let mut wants = [Want { run: PageRun { first: 0, count: 0 }, start: 0, end: 0 }; N];
+    let mut inline = [None; N];
+    for ((want, inline), (segment, range)) in wants.iter_mut().zip(&mut inline).zip(wanted) {
+        check_range(segment, range)?;
+        match &segment.0 {
+            Place::Inline { bytes, start, .. } => {
+                *inline = bytes.get(start + range.start as usize..start + range.end as usize);
+            }
+            Place::Paged(paged) => {
+                let (start, end) = (paged.offset + range.start, paged.offset + range.end);
+                *want = Want { run: paged.pages, start, end };
+                check_span(start, end)?;
+            }
+        }
+    }
+    let mut lent = shared.frames.lend_in_epoch(entered, &wants, |entered| {
+        *hits = hits.saturating_sub(1);
+        entered.leave();
+        let pins = fault_all(shared, wanted, &wants)?;
+        entered.renew();
+        Ok(pins)
+    })?;
+    for (lent, inline) in lent.iter_mut().zip(inline) {
+        *lent = inline.unwrap_or(lent);
+    }
+    Ok(lent)
 }
 
 #[cold]

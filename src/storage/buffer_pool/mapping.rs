@@ -70,7 +70,13 @@ unsafe impl FrameSpace for MappedSpace {
         self.mapping.len()
     }
 
-    fn fill(&self, _offset: usize, _length: usize) {}
+    fn fill(&self, offset: usize, length: usize) {
+        // One call is cheaper than a fault per page. Where the system does not know it, the faults come.
+        #[cfg(target_os = "linux")]
+        let _ = self.mapping.advise_range(memmap2::Advice::PopulateWrite, offset, length);
+        #[cfg(not(target_os = "linux"))]
+        let _ = (offset, length);
+    }
 
     unsafe fn release(&self, offset: usize, length: usize) {
         // The system gives whole pages of its own back, which can be larger than ours and shared with neighbours.
