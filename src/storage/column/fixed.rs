@@ -18,6 +18,12 @@ pub trait FixedValue: Copy + PartialEq + Default + Send + Sync + 'static {
     fn from_key(key: i128) -> Self;
     /// The value `distance` above `base` (wrapping): what bit-packing stores for packable types.
     fn at_distance(base: i128, distance: u64) -> Self;
+    /// How far the value lies above `base` (wrapping), for packable types of at most 64 bits.
+    fn distance_from(self, base: i128) -> u64;
+    /// The smallest key.
+    fn lowest() -> i128;
+    /// The largest key.
+    fn highest() -> i128;
 }
 
 macro_rules! fixed_integer {
@@ -40,6 +46,16 @@ macro_rules! fixed_integer {
             #[inline(always)]
             fn at_distance(base: i128, distance: u64) -> Self {
                 (base as $native).wrapping_add(distance as $native)
+            }
+            #[inline(always)]
+            fn distance_from(self, base: i128) -> u64 {
+                (self as u64).wrapping_sub(base as u64)
+            }
+            fn lowest() -> i128 {
+                <$native>::MIN as i128
+            }
+            fn highest() -> i128 {
+                i128::try_from(<$native>::MAX).unwrap_or(i128::MAX)
             }
         }
     )*};
@@ -71,6 +87,15 @@ macro_rules! fixed_float {
             }
             fn at_distance(base: i128, distance: u64) -> Self {
                 Self::from_key(base.wrapping_add(i128::from(distance)))
+            }
+            fn distance_from(self, base: i128) -> u64 {
+                self.key().wrapping_sub(base) as u64
+            }
+            fn lowest() -> i128 {
+                0
+            }
+            fn highest() -> i128 {
+                i128::from(<$bits>::MAX)
             }
         }
     };

@@ -8,6 +8,7 @@ pub mod chunk_reader;
 pub mod chunk_writer;
 pub mod encoding;
 pub mod fixed;
+pub mod predicate;
 pub mod statistics;
 
 pub use encoding::{Encoding, EncodingKind};

@@ -1,6 +1,8 @@
 //! Bulk loading: rows and edges become group pages that are written early; a commit later only names them.
 
+mod node_bulk;
 mod runs;
 pub mod sort;
 
+pub use node_bulk::{NodeBulkLoad, StagedRows};
 pub use runs::StagedGroup;

@@ -1,0 +1,241 @@
+//! A scan of some columns of a table: morsel by morsel (`open`), batch by batch (`next`). Groups and batches without
+//! a passing row are never given out; columns are read only for batches that have one.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::column_scan::{ColumnScan, without_deleted};
+use super::node_table::{NodeGroup, NodeTable};
+use crate::storage::buffer_pool::{Admission, PoolWorker, SegmentGuard, try_bytes_as};
+use crate::storage::column::bytes::Damage;
+use crate::storage::column::chunk_reader::Lender;
+use crate::storage::column::predicate::ColumnTest;
+use crate::storage::{StorageError, StorageResult};
+use crate::types::{ColumnId, ColumnPredicate};
+use crate::vector::{Batch, Multiplicity, Selection, ValueVector, ones_below};
+
+/// Rows whose bytes a scan holds at once.
+const WINDOW_ROWS: usize = 16 * 1024;
+
+/// How a scan runs.
+#[derive(Debug, Clone, Copy)]
+pub struct ScanOptions {
+    /// Rows of a batch at most.
+    pub vector_size: usize,
+}
+
+/// What a scan has met so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ScanCounters {
+    /// Groups that were read.
+    pub groups_read: u64,
+    /// Groups that their zone maps excluded.
+    pub groups_skipped: u64,
+    /// Rows looked at.
+    pub rows_read: u64,
+    /// Rows given out.
+    pub rows_passed: u64,
+}
+
+/// Reads morsels of one table.
+pub struct NodeScanner {
+    table: Arc<NodeTable>,
+    /// The columns to give out, then those that are only tested.
+    columns: Vec<(ColumnId, ColumnScan)>,
+    given_out: usize,
+    /// The position of the column and the test, and the number of the test among those of its column.
+    tests: Vec<(usize, usize, ColumnTest)>,
+    lender: Lender,
+    vector_size: usize,
+    group: Option<Arc<NodeGroup>>,
+    deletions: Option<SegmentGuard>,
+    rows: Range<usize>,
+    window_end: usize,
+    mask: Vec<u64>,
+    counters: ScanCounters,
+}
+
+/// Rows lent by a scan until its next call.
+pub struct ScanBatch<'s> {
+    /// The offset of row 0.
+    pub first_offset: u64,
+    /// In the order asked for.
+    pub columns: Vec<ValueVector<'s>>,
+    /// Rows, selected or not.
+    pub length: usize,
+    /// The rows that exist and pass the predicates.
+    pub selection: Selection<'s>,
+}
+
+impl ScanBatch<'_> {
+    /// The batch that operators take.
+    pub fn batch(&self) -> Batch<'_> {
+        let (length, selection) = (self.length, self.selection);
+        Batch { columns: &self.columns, length, selection, multiplicity: Multiplicity::One }
+    }
+
+    /// The offsets of the rows, as a vector.
+    pub fn offsets(&self) -> ValueVector<'static> {
+        ValueVector::sequence(self.first_offset)
+    }
+}
+
+impl NodeTable {
+    /// A scan of `columns` for rows that pass all `predicates`, each of which must be one that
+    /// [`ColumnTest::understands`]. Every thread has its own.
+    pub fn scanner(
+        self: &Arc<Self>,
+        columns: &[ColumnId],
+        predicates: &[ColumnPredicate],
+        options: &ScanOptions,
+    ) -> StorageResult<NodeScanner> {
+        let mut wanted: Vec<ColumnId> = columns.to_vec();
+        let mut tests: Vec<(usize, usize, ColumnTest)> = Vec::new();
+        for predicate in predicates {
+            let data_type = self.data_type(predicate.column);
+            let test = ColumnTest::new(predicate, &data_type).ok_or_else(|| StorageError::Limit {
+                what: format!("a predicate on {data_type} that storage cannot evaluate"),
+                limit: 0,
+            })?;
+            let position =
+                wanted.iter().position(|column| *column == predicate.column).unwrap_or_else(|| {
+                    wanted.push(predicate.column);
+                    wanted.len() - 1
+                });
+            let number = tests.iter().filter(|(column, ..)| *column == position).count();
+            tests.push((position, number, test));
+        }
+        let columns_scan = wanted.iter().map(|column| (*column, ColumnScan::new(self.data_type(*column))));
+        Ok(NodeScanner {
+            columns: columns_scan.collect(),
+            given_out: columns.len(),
+            tests,
+            lender: self.lender(self.admission(&wanted)?),
+            vector_size: options.vector_size.max(1),
+            table: Arc::clone(self),
+            group: None,
+            deletions: None,
+            rows: 0..0,
+            window_end: 0,
+            mask: Vec::new(),
+            counters: ScanCounters::default(),
+        })
+    }
+
+    /// Scans of columns that fit into the pool together keep their blocks there; larger ones would only flood it.
+    fn admission(&self, columns: &[ColumnId]) -> StorageResult<Admission> {
+        let groups = self.group_count();
+        if groups == 0 {
+            return Ok(Admission::Frames);
+        }
+        let sample = self.group(groups / 2)?;
+        let per_group: u64 =
+            columns.iter().filter_map(|column| sample.chunk(*column)).map(|chunk| chunk.byte_length()).sum();
+        let fits = per_group.saturating_mul(groups as u64) <= self.pool().limit_bytes() / 8 * 7;
+        Ok(if fits { Admission::ReadAhead } else { Admission::Private })
+    }
+}
+
+impl NodeScanner {
+    /// Begins a morsel: rows `rows` (cut to those that are there) of a group.
+    pub fn open(&mut self, group: usize, rows: Range<u32>) -> StorageResult<()> {
+        let group = self.table.group(group)?;
+        self.rows = (rows.start.min(group.rows()) as usize)..(rows.end.min(group.rows()) as usize);
+        self.window_end = self.rows.start;
+        self.deletions = None;
+        let passes = |(position, _, test): &(usize, usize, ColumnTest)| {
+            let column = self.columns[*position].0;
+            match group.zone_map(column) {
+                Some(statistics) => test.can_pass(statistics, group.rows()),
+                None => *test == ColumnTest::Null(true),
+            }
+        };
+        if !self.tests.iter().all(passes) {
+            self.counters.groups_skipped += 1;
+            self.rows = 0..0;
+            self.group = None;
+            return Ok(());
+        }
+        self.counters.groups_read += 1;
+        if let Some(deletions) = group.deletions() {
+            let range = 0..deletions.len();
+            self.deletions = Some(self.lender.pool.lend(deletions, range, self.lender.admission)?);
+        }
+        for (position, (column, scan)) in self.columns.iter_mut().enumerate() {
+            let tests: Vec<ColumnTest> =
+                self.tests.iter().filter(|(at, ..)| *at == position).map(|(.., test)| test.clone()).collect();
+            scan.open(group.chunk(*column), &tests, &self.lender)?;
+        }
+        self.group = Some(group);
+        Ok(())
+    }
+
+    /// The next rows of the morsel; none at its end. The worker has no cursor open meanwhile.
+    pub fn next<'s>(&'s mut self, _worker: &mut PoolWorker) -> StorageResult<Option<ScanBatch<'s>>> {
+        let Some(group) = self.group.clone() else { return Ok(None) };
+        while self.rows.start < self.rows.end {
+            if self.rows.start >= self.window_end {
+                self.load_window(&group)?;
+            }
+            let end = (self.rows.start + self.vector_size).min(self.window_end);
+            let rows = self.rows.start..end;
+            self.rows.start = end;
+            self.counters.rows_read += rows.len() as u64;
+            let passed = self.test(&group, &rows)?;
+            if passed == 0 {
+                continue;
+            }
+            self.counters.rows_passed += passed as u64;
+            for (column, scan) in &mut self.columns[..self.given_out] {
+                scan.read(group.chunk(*column), rows.clone(), &self.lender)?;
+            }
+            let columns = self.columns[..self.given_out].iter().map(|(_, scan)| scan.vector(&rows)).collect();
+            let selection = if passed == rows.len() { Selection::All } else { Selection::Mask(&self.mask) };
+            let first_offset = group.first_offset() + rows.start as u64;
+            return Ok(Some(ScanBatch { first_offset, columns, length: rows.len(), selection }));
+        }
+        Ok(None)
+    }
+
+    /// What the scan has met so far.
+    pub fn counters(&self) -> ScanCounters {
+        self.counters
+    }
+
+    fn load_window(&mut self, group: &NodeGroup) -> StorageResult<()> {
+        let start = self.rows.start;
+        // Windows end where blocks of 1024 do, so that no block is unpacked twice.
+        let window = WINDOW_ROWS.max(self.vector_size);
+        let end = ((start / 1024 * 1024).saturating_add(window)).max(start + 1).min(self.rows.end);
+        for (column, scan) in &mut self.columns {
+            scan.load(group.chunk(*column), start..end, &self.lender)?;
+        }
+        self.window_end = end;
+        Ok(())
+    }
+
+    /// Fills the mask; gives the number of rows that pass.
+    fn test(&mut self, group: &NodeGroup, rows: &Range<usize>) -> StorageResult<usize> {
+        if self.tests.is_empty() && self.deletions.is_none() {
+            return Ok(rows.len());
+        }
+        self.mask.clear();
+        self.mask.resize(rows.len().div_ceil(64), u64::MAX);
+        if let (Some(last), true) = (self.mask.last_mut(), !rows.len().is_multiple_of(64)) {
+            *last = ones_below(rows.len() % 64);
+        }
+        if let Some(guard) = &self.deletions {
+            let words =
+                try_bytes_as::<u64>(guard).ok_or_else(|| group.error(Damage("deletions are cut short")))?;
+            without_deleted(words, rows, &mut self.mask);
+        }
+        for (position, number, test) in &self.tests {
+            let (column, scan) = &mut self.columns[*position];
+            scan.test(group.chunk(*column), test, *number, rows, &self.lender, &mut self.mask)?;
+            if self.mask.iter().all(|word| *word == 0) {
+                return Ok(0);
+            }
+        }
+        Ok(self.mask.iter().map(|word| word.count_ones() as usize).sum())
+    }
+}

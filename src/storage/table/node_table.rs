@@ -1,0 +1,291 @@
+//! The rows of one table in one version of the database: groups of column chunks, read when they are first asked
+//! for. Node tables and the rows of relationship tables are the same thing here.
+
+use std::sync::{Arc, OnceLock};
+
+use super::group_page::GroupPage;
+use crate::storage::StorageResult;
+use crate::storage::buffer_pool::{BufferPool, PoolWorker, SegmentOwner, SegmentRef};
+use crate::storage::column::bytes::{DATA_FILE, Damage};
+use crate::storage::column::chunk::{Chunk, ChunkNulls, Location};
+use crate::storage::column::chunk_reader::{ChunkError, Lender};
+use crate::storage::column::statistics::ChunkStatistics;
+use crate::storage::page::{ExtentRef, PageId};
+use crate::types::{ColumnId, DataType, NODE_GROUP_ROWS, TableId};
+use crate::vector::VectorBuffer;
+
+/// Where a table's group pages are: the engine's directory, or memory in tests.
+pub trait GroupPages: Send + Sync {
+    /// Group numbers are below this.
+    fn group_count(&self) -> u64;
+    /// The place and the bytes of a group page; none where the group has no page.
+    fn read_page(&self, group: u64) -> StorageResult<Option<(ExtentRef, Vec<u8>)>>;
+}
+
+/// What storage needs to know of a table's schema.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableLayout {
+    pub id: TableId,
+    /// For messages.
+    pub name: String,
+    pub columns: Vec<ColumnLayout>,
+}
+
+/// A column of a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ColumnLayout {
+    pub id: ColumnId,
+    /// For messages.
+    pub name: String,
+    pub data_type: DataType,
+}
+
+impl TableLayout {
+    /// The column with an id.
+    pub fn column(&self, id: ColumnId) -> Option<&ColumnLayout> {
+        self.columns.iter().find(|column| column.id == id)
+    }
+}
+
+/// A chunk that can be read.
+pub struct ColumnChunk {
+    /// Segments, nulls and statistics.
+    pub chunk: Chunk<SegmentRef>,
+    /// Names the column in messages.
+    pub owner: Arc<SegmentOwner>,
+    /// The page of the group, for messages.
+    page: PageId,
+}
+
+impl ColumnChunk {
+    /// An error of reading this chunk, with its place.
+    pub fn error(&self, error: ChunkError) -> crate::storage::StorageError {
+        match error {
+            ChunkError::Storage(error) => error,
+            ChunkError::Damage(damage) => damage.at(self.owner.what(), self.page),
+        }
+    }
+
+    /// Bytes of all segments.
+    pub fn byte_length(&self) -> u64 {
+        byte_length(&self.chunk)
+    }
+}
+
+fn byte_length(chunk: &Chunk<SegmentRef>) -> u64 {
+    let nulls = match &chunk.nulls {
+        ChunkNulls::Bitmap(segment) => segment.len(),
+        _ => 0,
+    };
+    let own: u64 = chunk.segments.iter().map(|segment| segment.bytes.len()).sum();
+    nulls + own + chunk.children.iter().map(|child| byte_length(&child.chunk)).sum::<u64>()
+}
+
+/// The rows of one group.
+pub struct NodeGroup {
+    index: u64,
+    rows: u32,
+    deletions: Option<SegmentRef>,
+    chunks: Vec<(ColumnId, ColumnChunk)>,
+    page: PageId,
+}
+
+impl NodeGroup {
+    /// Decodes a group page.
+    pub fn decode(
+        layout: &TableLayout,
+        group: u64,
+        extent: &ExtentRef,
+        bytes: &[u8],
+    ) -> StorageResult<NodeGroup> {
+        let what = || format!("group {group} of table {}", layout.name);
+        let damaged = |damage: Damage| damage.at(&what(), extent.first_page);
+        let page = GroupPage::decode(bytes).map_err(damaged)?;
+        if page.table != layout.id || u64::from(page.group) != group {
+            return Err(damaged(Damage("the page belongs to another group")));
+        }
+        let resolve = |location: Location, owner: &Arc<SegmentOwner>| resolve(location, &page.extents, owner);
+        let mut chunks = Vec::with_capacity(page.columns.len());
+        for (id, chunk) in page.columns {
+            let name = layout.column(id).map_or_else(|| format!("#{id}"), |column| column.name.clone());
+            let owner = SegmentOwner::new(DATA_FILE, &layout.name, &name);
+            let chunk = chunk.try_map(&mut |location| resolve(location, &owner))?;
+            chunks.push((id, ColumnChunk { chunk, owner, page: extent.first_page }));
+        }
+        let owner = SegmentOwner::new(DATA_FILE, &layout.name, "deletions");
+        let deletions = page.deletions.map(|location| resolve(location, &owner)).transpose()?;
+        Ok(NodeGroup { index: group, rows: page.row_count, deletions, chunks, page: extent.first_page })
+    }
+
+    /// The number of the group.
+    pub fn index(&self) -> u64 {
+        self.index
+    }
+
+    /// The offset of the first row.
+    pub fn first_offset(&self) -> u64 {
+        self.index * NODE_GROUP_ROWS
+    }
+
+    /// Rows, deleted ones included.
+    pub fn rows(&self) -> u32 {
+        self.rows
+    }
+
+    /// One bit per row, set where it is deleted.
+    pub fn deletions(&self) -> Option<&SegmentRef> {
+        self.deletions.as_ref()
+    }
+
+    /// The chunk of a column; none when all rows are null there.
+    pub fn chunk(&self, column: ColumnId) -> Option<&ColumnChunk> {
+        let at = self.chunks.binary_search_by_key(&column, |(id, _)| *id).ok()?;
+        self.chunks.get(at).map(|(_, chunk)| chunk)
+    }
+
+    /// What is known about a column's values without reading them.
+    pub fn zone_map(&self, column: ColumnId) -> Option<&ChunkStatistics> {
+        self.chunk(column).map(|chunk| &chunk.chunk.statistics)
+    }
+
+    /// An error of reading the group itself.
+    pub fn error(&self, damage: Damage) -> crate::storage::StorageError {
+        damage.at(&format!("group {}", self.index), self.page)
+    }
+}
+
+/// Turns a location into something that can be read.
+pub fn resolve(
+    location: Location,
+    extents: &[ExtentRef],
+    owner: &Arc<SegmentOwner>,
+) -> StorageResult<SegmentRef> {
+    match location {
+        Location::Inline(bytes) => Ok(SegmentRef::inline(&bytes)),
+        Location::Extent { index, offset, length } => match extents.get(index as usize) {
+            Some(extent) => SegmentRef::paged(*extent, u64::from(offset), u64::from(length), owner.clone()),
+            None => {
+                Err(Damage("a segment in an extent that the page does not name").at(owner.what(), PageId(0)))
+            }
+        },
+    }
+}
+
+/// Decoded group pages, each made at its first use.
+pub(super) struct GroupCache<G> {
+    pub(super) pages: Arc<dyn GroupPages>,
+    groups: Vec<OnceLock<Option<Arc<G>>>>,
+}
+
+impl<G> GroupCache<G> {
+    pub(super) fn new(pages: Arc<dyn GroupPages>) -> Self {
+        let count = usize::try_from(pages.group_count()).unwrap_or(0);
+        GroupCache { pages, groups: (0..count).map(|_| OnceLock::new()).collect() }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.groups.len()
+    }
+
+    /// The group; none where there is no page.
+    pub(super) fn get(
+        &self,
+        group: u64,
+        decode: impl FnOnce(&ExtentRef, &[u8]) -> StorageResult<G>,
+    ) -> StorageResult<Option<Arc<G>>> {
+        let Some(slot) = usize::try_from(group).ok().and_then(|group| self.groups.get(group)) else {
+            return Ok(None);
+        };
+        if let Some(known) = slot.get() {
+            return Ok(known.clone());
+        }
+        let made = match self.pages.read_page(group)? {
+            Some((extent, bytes)) => Some(Arc::new(decode(&extent, &bytes)?)),
+            None => None,
+        };
+        Ok(slot.get_or_init(|| made).clone())
+    }
+}
+
+/// The rows of a table in one version of the database.
+pub struct NodeTable {
+    layout: Arc<TableLayout>,
+    groups: GroupCache<NodeGroup>,
+    row_bound: u64,
+    row_count: u64,
+    pool: BufferPool,
+}
+
+impl NodeTable {
+    /// A view of a table. Nothing is read yet.
+    pub fn new(
+        layout: Arc<TableLayout>,
+        pages: Arc<dyn GroupPages>,
+        row_bound: u64,
+        row_count: u64,
+        pool: BufferPool,
+    ) -> NodeTable {
+        NodeTable { layout, groups: GroupCache::new(pages), row_bound, row_count, pool }
+    }
+
+    /// The table's id.
+    pub fn id(&self) -> TableId {
+        self.layout.id
+    }
+
+    /// Ids, names and types of the columns.
+    pub fn layout(&self) -> &Arc<TableLayout> {
+        &self.layout
+    }
+
+    /// Offsets are below this; not every one below it is in use.
+    pub fn row_bound(&self) -> u64 {
+        self.row_bound
+    }
+
+    /// Rows that exist.
+    pub fn row_count(&self) -> u64 {
+        self.row_count
+    }
+
+    /// Group numbers are below this.
+    pub fn group_count(&self) -> usize {
+        self.groups.len()
+    }
+
+    /// The pool that the table's pages are read through.
+    pub fn pool(&self) -> &BufferPool {
+        &self.pool
+    }
+
+    /// A group; a group without a page has no rows.
+    pub fn group(&self, group: usize) -> StorageResult<Arc<NodeGroup>> {
+        let index = group as u64;
+        let decode = |extent: &ExtentRef, bytes: &[u8]| NodeGroup::decode(&self.layout, index, extent, bytes);
+        let found = self.groups.get(index, decode)?;
+        Ok(found.unwrap_or_else(|| {
+            Arc::new(NodeGroup { index, rows: 0, deletions: None, chunks: Vec::new(), page: PageId(0) })
+        }))
+    }
+
+    /// The type of a column; NULL for one that the table does not have.
+    pub fn data_type(&self, column: ColumnId) -> DataType {
+        self.layout.column(column).map_or(DataType::Null, |column| column.data_type.clone())
+    }
+
+    /// Appends the values of a column at the given offsets, in their order, which may be any. An offset behind
+    /// the rows of its group is an error where the group has values.
+    pub fn gather(
+        &self,
+        column: ColumnId,
+        offsets: &[u64],
+        worker: &mut PoolWorker,
+        out: &mut VectorBuffer,
+    ) -> StorageResult<()> {
+        super::gather::gather(self, column, offsets, worker, out)
+    }
+
+    pub(super) fn lender(&self, admission: crate::storage::buffer_pool::Admission) -> Lender {
+        Lender { pool: self.pool.clone(), admission }
+    }
+}
