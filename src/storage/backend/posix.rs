@@ -11,7 +11,7 @@ use super::{LockGuard, LockKind, OpenMode, StorageBackend, StorageFile, lock_fil
 use crate::storage::{StorageError, StorageResult};
 
 /// Zeros are written in pieces of this size where blocks cannot be reserved.
-const ZEROS: [u8; 32 * 1024] = [0; 32 * 1024];
+static ZEROS: [u8; 32 * 1024] = [0; 32 * 1024];
 
 /// A directory of the file system.
 pub struct PosixBackend {

@@ -51,14 +51,14 @@ impl IntervalSet {
 
     fn insert_within_region(&mut self, mut start: u64, mut end: u64) {
         self.pages += end - start;
-        if start % REGION_PAGES != 0
+        if !start.is_multiple_of(REGION_PAGES)
             && let Some((&before, &length)) = self.lengths.range(..start).next_back()
             && before + length == start
         {
             self.drop_run(before, length);
             start = before;
         }
-        if end % REGION_PAGES != 0
+        if !end.is_multiple_of(REGION_PAGES)
             && let Some(&length) = self.lengths.get(&end)
         {
             self.drop_run(end, length);
