@@ -150,6 +150,7 @@ impl VectorBuffer {
             }
             (BufferData::U64(values), Value::Id(id)) => values.push(id.0),
             (BufferData::U64(values), Value::Node(node)) => values.push(node.id.0),
+            (BufferData::U64(values), Value::Rel(rel)) => values.push(rel.id.0),
             (BufferData::Str(strings), Value::Blob(bytes)) if self.data_type == DataType::Blob => {
                 strings.push(bytes)
             }
@@ -234,11 +235,6 @@ impl VectorBuffer {
                 for (field, member) in fields.iter().zip(members) {
                     let found = given.iter().find(|(name, _)| name.eq_ignore_ascii_case(&field.name));
                     member.try_push_value(found.map_or(&Value::Null, |(_, value)| value))?;
-                }
-            }
-            (BufferData::Struct(members), DataType::Rel, Value::Rel(rel)) => {
-                for (member, id) in members.iter_mut().zip([rel.id, rel.src, rel.dst]) {
-                    member.push(id.0);
                 }
             }
             (BufferData::Struct(members), DataType::Path, Value::Path(path)) => {

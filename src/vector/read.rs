@@ -63,6 +63,7 @@ impl<'b> ValueVector<'b> {
 fn unsigned(number: u64, data_type: &DataType) -> Value {
     match data_type {
         DataType::Node => Value::Node(Box::new(NodeValue { id: GlobalId(number), ..NodeValue::default() })),
+        DataType::Rel => Value::Rel(Box::new(RelValue { id: GlobalId(number), ..RelValue::default() })),
         DataType::Id => Value::Id(GlobalId(number)),
         _ => Value::UInt64(number),
     }
@@ -149,7 +150,6 @@ fn structure(children: &Children<'_>, row: usize, data_type: &DataType) -> Value
             };
             Value::Struct(fields.iter().enumerate().map(member).collect())
         }
-        DataType::Rel => Value::Rel(Box::new(rel(children, row))),
         DataType::Path => {
             let nodes = children.get(0).value(row, &DataType::list(DataType::Node));
             let rels = children.get(1).value(row, &DataType::list(DataType::Rel));
@@ -157,11 +157,6 @@ fn structure(children: &Children<'_>, row: usize, data_type: &DataType) -> Value
         }
         _ => Value::Null,
     }
-}
-
-fn rel(children: &Children<'_>, row: usize) -> RelValue {
-    let id = |position: usize| GlobalId(children.get(position).u64_at(row).unwrap_or_default());
-    RelValue { id: id(0), src: id(1), dst: id(2), ..RelValue::default() }
 }
 
 fn path(nodes: Value, rels: Value) -> PathValue {
