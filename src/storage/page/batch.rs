@@ -82,9 +82,7 @@ impl WriteBatch {
     }
 
     pub(super) fn allocate(&self, count: u64) -> StorageResult<PageRun> {
-        let mut space = self.page_file.open_space()?;
-        // `open_space` leaves a value or an error.
-        let Some(allocator) = space.as_mut() else { return Err(StorageError::ReadOnly) };
+        let mut allocator = self.page_file.open_space()?;
         let run = allocator.allocate(count)?;
         self.adopt(run)?;
         Ok(run)

@@ -240,6 +240,41 @@ fn a_failed_header_write_poisons_the_writer_only() {
 }
 
 #[test]
+fn a_failed_sync_poisons_only_beside_other_writes() {
+    for others in [false, true] {
+        let disk = SimulatedBackend::new(6);
+        let file = PageFile::create(&disk, &CreateOptions::default()).unwrap();
+        step(&file).unwrap();
+        let other = file.begin_batch().unwrap();
+        if others {
+            other.write_extent(&item_bytes(3)).unwrap();
+        }
+        let batch = file.begin_batch().unwrap();
+        let root = Root { catalog: batch.write_extent(b"next").unwrap(), ..file.root() };
+        // The free list and the root page are written, then comes the sync.
+        disk.fail_operation(disk.operations() + 3);
+        let outcome = file.switch_root(batch, RootChange { root, ..RootChange::default() });
+        assert!(outcome.unwrap_err().to_string().contains("sync failed"));
+        assert_eq!(step(&file).is_err(), others);
+    }
+}
+
+#[test]
+fn a_failing_read_is_an_error_and_no_more() {
+    let disk = SimulatedBackend::new(6);
+    live(&disk).1.unwrap();
+    let reads = disk.reads();
+    verify(&open(&disk).unwrap()).unwrap();
+    for number in 1..=disk.reads() - reads {
+        let disk = disk.snapshot();
+        disk.fail_read(number);
+        let outcome = open(&disk).and_then(|file| verify(&file));
+        assert!(matches!(outcome, Err(StorageError::Io { .. })), "read {number}");
+        assert_eq!(verify(&open(&disk).unwrap()).unwrap(), STEPS);
+    }
+}
+
+#[test]
 fn a_full_disk_loses_nothing_and_work_goes_on() {
     let disk = SimulatedBackend::new(9);
     let file = PageFile::create(&disk, &CreateOptions::default()).unwrap();

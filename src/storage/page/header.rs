@@ -173,6 +173,15 @@ impl Header {
     }
 }
 
+/// Says what is wrong with a copy of a header that both copies should hold.
+pub(super) fn check_copy(copy: &[u8; PAGE_SIZE], wanted: &Header) -> Result<(), String> {
+    match Header::decode(copy) {
+        Ok(header) if header == *wanted => Ok(()),
+        Ok(header) => Err(format!("generation {} instead of {}", header.generation, wanted.generation)),
+        Err(fault) => Err(describe(&fault)),
+    }
+}
+
 /// Picks the header that counts from the first two pages of a file.
 pub fn choose_header(file: &str, copies: &[[u8; PAGE_SIZE]; 2]) -> StorageResult<ChosenHeader> {
     let chosen =

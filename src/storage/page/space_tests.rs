@@ -6,8 +6,8 @@ use parking_lot::Mutex;
 use uuid::Uuid;
 
 use super::{
-    Access, CreateOptions, ExtentRef, FILE_NAME, PAGE_SIZE, PageFile, PageId, PageRef, PageRun, PageSource,
-    Root, RootChange, extent_runs,
+    Access, CreateOptions, EXTENT_BYTES_MAX, ExtentRef, FILE_NAME, PAGE_SIZE, PageFile, PageId, PageRef,
+    PageRun, PageSource, REGION_PAGES, Root, RootChange, extent_runs,
 };
 use crate::storage::StorageError;
 use crate::storage::backend::{MemoryBackend, OpenMode, StorageBackend};
@@ -128,6 +128,39 @@ fn what_a_writer_does_not_use_is_given_back() {
     assert_eq!(batch.page_count(), 0);
     assert!(batch.release(extent_runs(&extent)[0]).is_err());
     assert!(batch.extent_writer((1 << 30) + 1).is_err());
+}
+
+#[test]
+fn references_stand_apart_where_the_region_has_no_room() {
+    let (_backend, file) = create();
+    let batch = file.begin_batch().unwrap();
+    let run = batch.allocate(300).unwrap();
+    let behind = batch.allocate(1).unwrap();
+    assert_eq!(behind.first, run.end());
+    let bytes: Vec<u8> = (0..300 * PAGE_SIZE as u32).map(|at| (at / 1000) as u8).collect();
+    let extent = batch.write_extent_into(run, &bytes).unwrap();
+    assert_eq!(extent_runs(&extent), [run, PageRun { first: behind.end(), count: 4 }]);
+    assert!(file.read_extent(&extent, "test").unwrap() == bytes);
+
+    let largest = batch.extent_writer(EXTENT_BYTES_MAX).unwrap();
+    assert_eq!(batch.page_count(), 305 + REGION_PAGES);
+    drop(largest);
+    assert_eq!(batch.page_count(), 305);
+}
+
+#[test]
+fn a_damaged_header_copy_is_found_and_mended_by_the_next_writer() {
+    let (backend, file) = create();
+    replace_directory(&file, b"x");
+    file.check_headers().unwrap();
+    let raw = backend.open(FILE_NAME, OpenMode::Write).unwrap();
+    raw.write_at(PAGE_SIZE as u64 + 50, &[9]).unwrap();
+    let error = file.check_headers().unwrap_err().to_string();
+    assert!(error.contains("page 1") && error.contains("checksum"), "{error}");
+    let reader = PageFile::open(&backend, Access::Read).unwrap();
+    assert!(reader.check_headers().is_err());
+    PageFile::open(&backend, Access::Write).unwrap().check_headers().unwrap();
+    reader.check_headers().unwrap();
 }
 
 #[test]

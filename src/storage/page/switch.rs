@@ -4,11 +4,13 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use parking_lot::{MappedMutexGuard, MutexGuard};
+
 use super::allocator::Allocator;
 use super::batch::WriteBatch;
 use super::extent::{PAGE_NUMBER_LIMIT, extent_runs, reference_pages};
 use super::free_list::{self, encode_free_list, encoded_size};
-use super::header::{ChosenHeader, Header, Lsn};
+use super::header::{ChosenHeader, HEADER_PAGES, Header, Lsn, check_copy};
 use super::intervals::IntervalSet;
 use super::page_file::{Current, PageFile};
 use super::root::Root;
@@ -109,9 +111,7 @@ impl PageFile {
         root: &mut Root,
         retired: &[PageRun],
     ) -> StorageResult<(u64, ExtentRef)> {
-        let mut space = self.open_space()?;
-        // `open_space` leaves a value or an error.
-        let Some(allocator) = space.as_mut() else { return Err(StorageError::ReadOnly) };
+        let mut allocator = self.open_space()?;
         let list_bytes = encoded_size(allocator.unused(&batch.runs(), retired)?.uncut_runs + OWN_RUNS_MAX);
         let list_pages = pages_for(list_bytes);
         let list_run = allocator.allocate(list_pages + reference_pages(list_pages))?;
@@ -119,7 +119,7 @@ impl PageFile {
         let root_run = allocator.allocate(1)?;
         batch.adopt(root_run)?;
         let unused = allocator.unused(&batch.runs(), retired)?;
-        drop(space);
+        drop(allocator);
 
         let list = encode_free_list(&unused.runs, list_bytes as usize);
         root.free_space = batch.write_extent_into(list_run, &list)?;
@@ -189,7 +189,7 @@ impl PageFile {
     }
 
     /// The free space, read from the file and made ready for writing where that has not happened yet.
-    pub(super) fn open_space(&self) -> StorageResult<parking_lot::MutexGuard<'_, Option<Allocator>>> {
+    pub(super) fn open_space(&self) -> StorageResult<MappedMutexGuard<'_, Allocator>> {
         self.check_writable()?;
         let mut space = self.space.lock();
         if space.is_none() {
@@ -205,7 +205,8 @@ impl PageFile {
             }
             *space = Some(Allocator::new(pages, free));
         }
-        Ok(space)
+        // It was filled above.
+        MutexGuard::try_map(space, Option::as_mut).map_err(|_| StorageError::ReadOnly)
     }
 
     pub(super) fn read_free_list(&self) -> StorageResult<IntervalSet> {
@@ -263,6 +264,18 @@ impl PageFile {
         let newest = PageId(1 - headers.stale_copy.0);
         self.write_copy(newest, &headers.header).inspect_err(|error| self.poison_header(error))?;
         self.write_second_copy(&mut headers)
+    }
+
+    /// Reads both copies again; an error names the one that is damaged or behind.
+    pub fn check_headers(&self) -> StorageResult<()> {
+        let headers = self.headers.lock();
+        let mut copies = [[0; PAGE_SIZE]; 2];
+        self.file.read_at(0, copies.as_flattened_mut())?;
+        self.counters.pages_read.fetch_add(HEADER_PAGES, Ordering::Relaxed);
+        (0..).zip(&copies).try_for_each(|(page, copy)| {
+            check_copy(copy, &headers.header)
+                .map_err(|detail| self.corrupt_page(PageId(page), "header", detail))
+        })
     }
 
     fn write_first_copy(&self, headers: &mut HeaderState, header: &Header) -> StorageResult<()> {
