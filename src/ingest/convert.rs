@@ -3,12 +3,14 @@
 //! The frequent types have a loop from bytes to the column that allocates nothing; every other type, and every
 //! text that the short loops do not take, goes through the parsers of `types`.
 
-use crate::types::{DataType, TimestampUnit, TypeError, TypeResult, Value};
+use std::convert::Infallible;
+
+use crate::types::{DataType, TimestampUnit, TypeError, TypeResult, Value, parse, parse_text};
 use crate::vector::{Native, Validity, VectorBuffer};
 
+use super::number;
 use super::options::{CsvOptions, Dialect};
 use super::tokenizer::{Field, FieldTable, unescape};
-use super::{cell, number};
 
 /// The fields of one column in one batch.
 pub(super) struct Cells<'c> {
@@ -77,239 +79,186 @@ impl Converter {
         buffer: &mut VectorBuffer,
         faults: &mut Vec<ValueFault>,
     ) {
-        macro_rules! integers {
-            ($native:ty) => {
-                self.natives::<$native>(
-                    cells,
-                    unescaped,
-                    buffer,
-                    faults,
-                    |bytes, start, end| {
-                        number::integer(bytes, start, end).and_then(|value| value.try_into().ok())
-                    },
-                    |value| value.as_i128().and_then(|value| value.try_into().ok()),
-                )
-            };
-        }
-        match &self.data_type {
-            DataType::Int8 => integers!(i8),
-            DataType::Int16 => integers!(i16),
-            DataType::Int32 => integers!(i32),
-            DataType::Int64 | DataType::Serial => integers!(i64),
-            DataType::Int128 => integers!(i128),
-            DataType::UInt8 => integers!(u8),
-            DataType::UInt16 => integers!(u16),
-            DataType::UInt32 => integers!(u32),
-            DataType::UInt64 => integers!(u64),
-            DataType::Double => self.doubles(cells, unescaped, buffer, faults),
-            DataType::Float => self.floats(cells, unescaped, buffer, faults),
-            DataType::Date => self.dates(cells, unescaped, buffer, faults),
-            DataType::Timestamp(unit) => self.timestamps(*unit, cells, unescaped, buffer, faults),
-            DataType::Bool => self.bools(cells, unescaped, buffer, faults),
-            DataType::String => self.strings(cells, unescaped, buffer),
-            _ => self.others(cells, unescaped, buffer, faults),
-        }
-    }
-
-    fn doubles(
-        &mut self,
-        cells: &Cells<'_>,
-        unescaped: &mut Vec<u8>,
-        buffer: &mut VectorBuffer,
-        faults: &mut Vec<ValueFault>,
-    ) {
-        let fast = |bytes: &[u8], start, end| {
-            float_text(bytes, start, end).and_then(|text| fast_float2::parse::<f64, _>(text).ok())
-        };
-        self.natives::<f64>(cells, unescaped, buffer, faults, fast, Value::as_f64);
-    }
-
-    fn floats(
-        &mut self,
-        cells: &Cells<'_>,
-        unescaped: &mut Vec<u8>,
-        buffer: &mut VectorBuffer,
-        faults: &mut Vec<ValueFault>,
-    ) {
-        let fast = |bytes: &[u8], start, end| {
-            float_text(bytes, start, end).and_then(|text| fast_float2::parse::<f32, _>(text).ok())
-        };
-        let slow = |value: &Value| match value {
-            Value::Float(value) => Some(*value),
-            _ => None,
-        };
-        self.natives::<f32>(cells, unescaped, buffer, faults, fast, slow);
-    }
-
-    fn dates(
-        &mut self,
-        cells: &Cells<'_>,
-        unescaped: &mut Vec<u8>,
-        buffer: &mut VectorBuffer,
-        faults: &mut Vec<ValueFault>,
-    ) {
-        let slow = |value: &Value| match value {
-            Value::Date(days) => Some(*days),
-            _ => None,
-        };
-        let fast = |bytes: &[u8], start, end| number::date(bytes.get(start..end)?);
-        self.natives::<i64>(cells, unescaped, buffer, faults, fast, slow);
-    }
-
-    fn timestamps(
-        &mut self,
-        unit: TimestampUnit,
-        cells: &Cells<'_>,
-        unescaped: &mut Vec<u8>,
-        buffer: &mut VectorBuffer,
-        faults: &mut Vec<ValueFault>,
-    ) {
-        let slow = |value: &Value| match value {
-            Value::Timestamp(_, value) => Some(*value),
-            _ => None,
-        };
-        if unit == TimestampUnit::Us {
-            let fast = |bytes: &[u8], start, end| number::timestamp_micros(bytes.get(start..end)?);
-            self.natives::<i64>(cells, unescaped, buffer, faults, fast, slow);
-        } else {
-            self.natives::<i64>(cells, unescaped, buffer, faults, |_, _, _| None, slow);
-        }
-    }
-
-    /// The loop of the types of fixed size: `fast` takes what it can, `slow` the value of the general parser.
-    fn natives<T: Native>(
-        &mut self,
-        cells: &Cells<'_>,
-        unescaped: &mut Vec<u8>,
-        buffer: &mut VectorBuffer,
-        faults: &mut Vec<ValueFault>,
-        fast: impl Fn(&[u8], usize, usize) -> Option<T>,
-        slow: impl Fn(&Value) -> Option<T>,
-    ) {
-        let (rows, before) = (cells.table.rows(), buffer.len());
-        self.nulls.clear();
         let mut nulls = std::mem::take(&mut self.nulls);
-        let this = &*self;
-        let filled = buffer.fill::<T, std::convert::Infallible>(rows, Validity::AllValid, |values| {
-            values.reserve(rows);
-            for (row, field) in cells.table.column(cells.column).enumerate() {
-                let range = field.range();
-                let value = match fast(cells.bytes, range.start, range.end) {
-                    Some(value) if !field.is_escaped() => value,
-                    _ if this.null_texts.contains(cells.bytes, field) => {
-                        nulls.push(row);
-                        T::default()
-                    }
-                    _ => match this.parse(cells, field, unescaped).map(|value| slow(&value)) {
-                        Ok(Some(value)) => value,
-                        outcome => {
-                            faults.push(this.fault(cells, row, outcome.err()));
-                            if cells.stop {
-                                break;
-                            }
-                            T::default()
-                        }
-                    },
-                };
-                values.push(value);
-            }
-            Ok(())
-        });
-        debug_assert!(filled.is_some(), "the buffer is of another type than its column");
+        nulls.clear();
+        let before = buffer.len();
+        let mut work = Work { converter: self, cells, unescaped, faults, nulls: &mut nulls };
+        work.append(buffer);
         for row in nulls.drain(..) {
             buffer.set_null(before + row);
         }
         self.nulls = nulls;
     }
+}
 
-    fn bools(
-        &mut self,
-        cells: &Cells<'_>,
-        unescaped: &mut Vec<u8>,
-        buffer: &mut VectorBuffer,
-        faults: &mut Vec<ValueFault>,
-    ) {
-        for (row, field) in cells.table.column(cells.column).enumerate() {
-            let value = match cells.bytes.get(field.range()) {
-                _ if self.null_texts.contains(cells.bytes, field) => Value::Null,
-                Some(b"true" | b"True" | b"TRUE") => Value::Bool(true),
-                Some(b"false" | b"False" | b"FALSE") => Value::Bool(false),
-                _ => self.parse(cells, field, unescaped).unwrap_or_else(|error| {
-                    faults.push(self.fault(cells, row, Some(error)));
-                    Value::Null
-                }),
-            };
-            self.push(cells, row, &value, buffer, faults);
+/// One column of one batch under way.
+struct Work<'w> {
+    converter: &'w Converter,
+    cells: &'w Cells<'w>,
+    unescaped: &'w mut Vec<u8>,
+    faults: &'w mut Vec<ValueFault>,
+    nulls: &'w mut Vec<usize>,
+}
+
+/// The text of one field, as the position of its bytes in the block.
+type Place<'p> = (&'p [u8], usize, usize);
+
+impl Work<'_> {
+    fn append(&mut self, buffer: &mut VectorBuffer) {
+        use DataType::*;
+        match &self.converter.data_type {
+            Int8 => self.integers::<i8>(buffer),
+            Int16 => self.integers::<i16>(buffer),
+            Int32 => self.integers::<i32>(buffer),
+            Int64 | Serial => self.natives::<i64>(buffer, |(bytes, start, end)| {
+                number::integer(bytes, start, end).or_else(|| parse::parse_i64(bytes.get(start..end)?))
+            }),
+            UInt8 => self.integers::<u8>(buffer),
+            UInt16 => self.integers::<u16>(buffer),
+            UInt32 => self.integers::<u32>(buffer),
+            UInt64 => self.integers::<u64>(buffer),
+            Int128 => self.texts::<i128>(buffer, parse::parse_i128),
+            Double => self.texts::<f64>(buffer, parse::parse_f64),
+            Float => self.texts::<f32>(buffer, parse::parse_f32),
+            Date => self.texts::<i64>(buffer, |text| number::date(text).or_else(|| parse::parse_date(text))),
+            Timestamp(TimestampUnit::Us) => self.texts::<i64>(buffer, |text| {
+                number::timestamp_micros(text)
+                    .or_else(|| parse::parse_timestamp_unit(text, TimestampUnit::Us))
+            }),
+            &Timestamp(unit) => {
+                self.texts::<i64>(buffer, move |text| parse::parse_timestamp_unit(text, unit));
+            }
+            TimestampTz => {
+                self.texts::<i64>(buffer, |text| parse::parse_timestamp_unit(text, TimestampUnit::Us));
+            }
+            LocalTime => self.texts::<i64>(buffer, parse::parse_local_time),
+            LocalDateTime => self.texts::<i128>(buffer, parse::parse_local_date_time),
+            Uuid => self.texts::<i128>(buffer, parse::parse_uuid),
+            &Decimal { precision, scale } => {
+                self.texts::<i128>(buffer, move |text| parse::parse_decimal(text, precision, scale));
+            }
+            Bool => self.bools(buffer),
+            String => self.strings(buffer),
+            _ => self.others(buffer),
         }
     }
 
-    fn strings(&mut self, cells: &Cells<'_>, unescaped: &mut Vec<u8>, buffer: &mut VectorBuffer) {
-        let before = buffer.len();
-        self.nulls.clear();
+    fn integers<T: Native + TryFrom<i64> + TryFrom<i128>>(&mut self, buffer: &mut VectorBuffer) {
+        self.natives::<T>(buffer, |(bytes, start, end)| match number::integer(bytes, start, end) {
+            Some(value) => value.try_into().ok(),
+            None => parse::parse_i128(bytes.get(start..end)?)?.try_into().ok(),
+        });
+    }
+
+    fn texts<T: Native>(&mut self, buffer: &mut VectorBuffer, read: impl Fn(&[u8]) -> Option<T>) {
+        self.natives::<T>(buffer, |(bytes, start, end)| read(bytes.get(start..end)?));
+    }
+
+    fn natives<T: Native>(&mut self, buffer: &mut VectorBuffer, read: impl Fn(Place<'_>) -> Option<T>) {
+        let rows = self.cells.table.rows();
+        let filled = buffer.fill::<T, Infallible>(rows, Validity::AllValid, |values| {
+            self.fill(values, read);
+            Ok(())
+        });
+        debug_assert!(filled.is_some(), "the buffer is of another type than its column");
+    }
+
+    fn bools(&mut self, buffer: &mut VectorBuffer) {
+        let rows = self.cells.table.rows();
+        let filled = buffer.fill_bools::<Infallible>(rows, Validity::AllValid, |values| {
+            self.fill(values, |(bytes, start, end)| parse::parse_bool(bytes.get(start..end)?).map(u8::from));
+            Ok(())
+        });
+        debug_assert!(filled.is_some(), "the buffer is of another type than its column");
+    }
+
+    /// The loop of the types of fixed size.
+    fn fill<T: Copy + Default>(&mut self, values: &mut Vec<T>, read: impl Fn(Place<'_>) -> Option<T>) {
+        let Cells { bytes, table, column, stop, .. } = *self.cells;
+        let before = values.len();
+        values.resize(before + table.rows(), T::default());
+        let empty_only = matches!(self.converter.null_texts, NullTexts::Empty);
+        let slots = values.get_mut(before..).unwrap_or_default();
+        for ((row, field), slot) in table.column(column).enumerate().zip(slots) {
+            let range = field.range();
+            match read((bytes, range.start, range.end)) {
+                // A listed text may well be a number; the empty one never is.
+                Some(value) if !field.is_escaped() && (empty_only || !self.is_null(field)) => *slot = value,
+                _ if self.is_null(field) => self.nulls.push(row),
+                _ => match self.read_unescaped(field, &read) {
+                    Some(value) => *slot = value,
+                    None => {
+                        self.explain(row, field);
+                        if stop {
+                            return;
+                        }
+                    }
+                },
+            }
+        }
+    }
+
+    /// A field of a type that holds no quotes, with escapes in it all the same.
+    fn read_unescaped<T>(&mut self, field: Field, read: impl Fn(Place<'_>) -> Option<T>) -> Option<T> {
+        if !field.is_escaped() {
+            return None;
+        }
+        let text = content(self.cells, field, self.unescaped);
+        read((text, 0, text.len()))
+    }
+
+    fn strings(&mut self, buffer: &mut VectorBuffer) {
+        let Cells { table, column, .. } = *self.cells;
         let Some(strings) = buffer.strings_mut() else { return };
-        for (row, field) in cells.table.column(cells.column).enumerate() {
-            if self.null_texts.contains(cells.bytes, field) {
+        for (row, field) in table.column(column).enumerate() {
+            if self.is_null(field) {
                 self.nulls.push(row);
                 strings.push_empty(1);
             } else {
-                strings.push(content(cells, field, unescaped));
+                strings.push(content(self.cells, field, self.unescaped));
             }
         }
-        buffer.finish_rows(cells.table.rows(), Validity::AllValid);
-        for row in self.nulls.drain(..) {
-            buffer.set_null(before + row);
+        buffer.finish_rows(table.rows(), Validity::AllValid);
+    }
+
+    fn others(&mut self, buffer: &mut VectorBuffer) {
+        let Cells { table, column, .. } = *self.cells;
+        for (row, field) in table.column(column).enumerate() {
+            let value = if self.is_null(field) { Ok(Value::Null) } else { self.parse(field) };
+            if let Err(error) = value.and_then(|value| buffer.push_value(&value)) {
+                self.fault(row, error.to_string());
+                buffer.push_null();
+            }
         }
     }
 
-    fn others(
-        &mut self,
-        cells: &Cells<'_>,
-        unescaped: &mut Vec<u8>,
-        buffer: &mut VectorBuffer,
-        faults: &mut Vec<ValueFault>,
-    ) {
-        for (row, field) in cells.table.column(cells.column).enumerate() {
-            let value = if self.null_texts.contains(cells.bytes, field) {
-                Value::Null
-            } else {
-                self.parse(cells, field, unescaped).unwrap_or_else(|error| {
-                    faults.push(self.fault(cells, row, Some(error)));
-                    Value::Null
-                })
-            };
-            self.push(cells, row, &value, buffer, faults);
-        }
+    #[inline]
+    fn is_null(&self, field: Field) -> bool {
+        self.converter.null_texts.contains(self.cells.bytes, field)
     }
 
-    fn push(
-        &self,
-        cells: &Cells<'_>,
-        row: usize,
-        value: &Value,
-        buffer: &mut VectorBuffer,
-        faults: &mut Vec<ValueFault>,
-    ) {
-        if let Err(error) = buffer.push_value(value) {
-            faults.push(self.fault(cells, row, Some(error)));
-            buffer.push_null();
+    fn parse(&mut self, field: Field) -> TypeResult<Value> {
+        let data_type = &self.converter.data_type;
+        let text = content(self.cells, field, self.unescaped);
+        // Records that are not UTF-8 never become rows.
+        let text = std::str::from_utf8(text).map_err(|_| TypeError::parse(data_type, text, "no UTF-8"))?;
+        if self.converter.list_unbraced && !text.trim_start().starts_with('[') {
+            return parse_text(&format!("[{text}]"), data_type);
         }
+        parse_text(text, data_type)
     }
 
-    fn parse(&self, cells: &Cells<'_>, field: Field, unescaped: &mut Vec<u8>) -> TypeResult<Value> {
-        let text = content(cells, field, unescaped);
-        if self.list_unbraced && !text.trim_ascii_start().starts_with(b"[") {
-            let braced = [b"[".as_slice(), text, b"]"].concat();
-            return cell::parse_text(&self.data_type, &braced);
-        }
-        cell::parse_text(&self.data_type, text)
-    }
-
-    fn fault(&self, cells: &Cells<'_>, row: usize, error: Option<TypeError>) -> ValueFault {
-        let reason = match error {
-            Some(error) => error.to_string(),
-            None => format!("the text is no {}", self.data_type),
+    /// Records what the general parser says about a text that is no value.
+    fn explain(&mut self, row: usize, field: Field) {
+        let reason = match self.parse(field) {
+            Err(error) => error.to_string(),
+            Ok(_) => format!("the text is no {}", self.converter.data_type),
         };
-        ValueFault { row, column: cells.column, reason }
+        self.fault(row, reason);
+    }
+
+    fn fault(&mut self, row: usize, reason: String) {
+        self.faults.push(ValueFault { row, column: self.cells.column, reason });
     }
 }
 
@@ -321,13 +270,4 @@ fn content<'a>(cells: &Cells<'a>, field: Field, unescaped: &'a mut Vec<u8>) -> &
     }
     unescape(cells.dialect, raw, unescaped);
     unescaped
-}
-
-/// Texts that start with a digit, a sign or a point; names such as `inf` and `nan` are for the general parser.
-#[inline]
-fn float_text(bytes: &[u8], start: usize, end: usize) -> Option<&[u8]> {
-    let text = bytes.get(start..end)?;
-    let digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
-    let plain = digit(text.first()) || (text.first() == Some(&b'-') && digit(text.get(1)));
-    plain.then_some(text)
 }

@@ -3,7 +3,6 @@
 //! output is a stream of column chunks in the order of the files. The rules are in `specs/csv.md`.
 
 mod block_parser;
-mod cell;
 mod chunk;
 mod convert;
 mod csv_reader;

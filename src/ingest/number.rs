@@ -7,12 +7,23 @@ const ZEROS: u64 = 0x3030_3030_3030_3030;
 ///
 /// `bytes` is the whole block: looking at the eight bytes that end with the number, whatever stands before it,
 /// spares a loop whose length the processor cannot foresee.
-#[inline]
+#[inline(always)]
 pub(super) fn integer(bytes: &[u8], start: usize, end: usize) -> Option<i64> {
+    let length = end.wrapping_sub(start);
+    if (1..=8).contains(&length) && end >= 8 {
+        let eight = bytes.get(end - 8..end)?.first_chunk()?;
+        if let Some(value) = digits(u64::from_le_bytes(*eight), length) {
+            return Some(i64::from(value));
+        }
+    }
+    any_integer(bytes, start, end)
+}
+
+/// As `integer`, for what is long, signed, at the very start of the block, or no number at all.
+fn any_integer(bytes: &[u8], start: usize, end: usize) -> Option<i64> {
     let negative = *bytes.get(start)? == b'-';
     let start = start + usize::from(negative);
     let magnitude = match end.checked_sub(start)? {
-        0 => return None,
         length @ 1..=8 => u64::from(digits(eight_before(bytes, end), length)?),
         length @ 9..=16 => {
             let low = digits(eight_before(bytes, end), 8)?;
@@ -28,12 +39,9 @@ pub(super) fn integer(bytes: &[u8], start: usize, end: usize) -> Option<i64> {
 }
 
 /// The eight bytes that end before `end`, the first one lowest; bytes before the block are zero.
-#[inline]
 fn eight_before(bytes: &[u8], end: usize) -> u64 {
-    if let Some(Ok(eight)) =
-        end.checked_sub(8).and_then(|start| bytes.get(start..end)).map(<[u8; 8]>::try_from)
-    {
-        return u64::from_le_bytes(eight);
+    if let Some(eight) = end.checked_sub(8).and_then(|start| bytes.get(start..end)?.first_chunk()) {
+        return u64::from_le_bytes(*eight);
     }
     let mut word = 0;
     for &byte in bytes.get(..end).unwrap_or_default() {
@@ -43,28 +51,30 @@ fn eight_before(bytes: &[u8], end: usize) -> u64 {
 }
 
 /// The value of the last `length` (1 to 8) bytes of a word, which must be digits.
-#[inline]
+#[inline(always)]
 fn digits(word: u64, length: usize) -> Option<u32> {
-    // The bytes in front of the number become zeros.
-    let foreign = 64 - 8 * length as u32;
-    let kept = u64::MAX.checked_shl(foreign).unwrap_or(0);
-    let word = (word & kept) | (ZEROS & !kept);
-    eight_digits(word)
+    // The bytes in front of the number become leading zeros.
+    let foreign = (64 - 8 * length as u32) & 63;
+    digit_values(((word ^ ZEROS) >> foreign) << foreign)
 }
 
-#[inline]
-fn eight_digits(word: u64) -> Option<u32> {
-    let high_nibbles = word & 0xf0f0_f0f0_f0f0_f0f0;
-    let carried = word.wrapping_add(0x0606_0606_0606_0606) & 0xf0f0_f0f0_f0f0_f0f0;
-    if high_nibbles != ZEROS || carried != ZEROS {
+/// The number whose eight digits are the bytes of a word, the first one lowest.
+#[inline(always)]
+fn digit_values(word: u64) -> Option<u32> {
+    // A byte above 9 has its highest bit set, or gets it set by the addition.
+    if (word.wrapping_add(0x7676_7676_7676_7676) | word) & 0x8080_8080_8080_8080 != 0 {
         return None;
     }
-    let word = word - ZEROS;
     // Neighbouring digits become two-digit, then four-digit, then eight-digit numbers.
     let word = (word.wrapping_mul(10) + (word >> 8)) & 0x00ff_00ff_00ff_00ff;
     let word = (word.wrapping_mul(100) + (word >> 16)) & 0x0000_ffff_0000_ffff;
     let word = word.wrapping_mul(10_000) + (word >> 32);
     Some(word as u32)
+}
+
+#[inline]
+fn eight_digits(word: u64) -> Option<u32> {
+    digit_values(word ^ ZEROS)
 }
 
 fn long(text: &[u8]) -> Option<u64> {

@@ -145,6 +145,24 @@ fn the_first_quoted_comma_may_stand_in_line_444() {
 }
 
 #[test]
+fn lists_keep_their_apostrophes() {
+    let types = [DataType::list(DataType::String)];
+    let item = |value: &str| Value::List(vec![text(value)]);
+    check("\"[ZCRB1:m7G(5')pppAm-capped]\"\n", &types, &[&[item("ZCRB1:m7G(5')pppAm-capped")]]);
+}
+
+#[test]
+fn nested_cells() {
+    let types = [DataType::list(DataType::Int64), DataType::list(DataType::list(DataType::String))];
+    let numbers = Value::List(vec![Value::Int64(1), Value::Int64(2)]);
+    let words = Value::List(vec![Value::List(vec![text("a"), text("b")]), Value::List(vec![])]);
+    check("\"[1,2]\",\"[[a, b],[]]\"\n", &types, &[&[numbers.clone(), words]]);
+    let options = CsvOptions { list_unbraced: true, ..CsvOptions::default() };
+    let (rows, _) = read_with(b"\"1,2\"\n\"[1,2]\"\n", &types[..1], &options).unwrap();
+    assert_eq!(rows, [vec![numbers.clone()], vec![numbers]]);
+}
+
+#[test]
 fn blank_lines_are_passed_over_unless_there_is_one_column() {
     check("\na,b\n\r\n\nc,d\n\n", &TEXTS, &[&[text("a"), text("b")], &[text("c"), text("d")]]);
     check("1\n\n2\n", &[DataType::Int64], &[&[Value::Int64(1)], &[Value::Null], &[Value::Int64(2)]]);
@@ -180,6 +198,9 @@ fn null_texts() {
     let expected =
         [vec![Value::Null, text("NA")], vec![Value::Int64(1), text("")], vec![Value::Int64(2), Value::Null]];
     assert_eq!(rows, expected);
+    let options = CsvOptions { null_strings: vec!["-1".to_string()], ..CsvOptions::default() };
+    let (rows, _) = read_with(b"-1,-1\n\"-1\",\n", &KEY_AND_TEXT, &options).unwrap();
+    assert_eq!(rows, [vec![Value::Null, Value::Null], vec![Value::Int64(-1), text("")]]);
 }
 
 #[test]
