@@ -181,30 +181,23 @@ impl Work<'_> {
         let slots = values.get_mut(before..).unwrap_or_default();
         for ((row, field), slot) in table.column(column).enumerate().zip(slots) {
             let range = field.range();
-            match read((bytes, range.start, range.end)) {
+            let place = match field.is_escaped() {
+                false => (bytes, range.start, range.end),
+                true => whole(content(self.cells, field, self.unescaped)),
+            };
+            // One call, so that the compiler puts the reader into the loop.
+            match read(place) {
                 // A listed text may well be a number; the empty one never is.
-                Some(value) if !field.is_escaped() && (empty_only || !self.is_null(field)) => *slot = value,
+                Some(value) if empty_only || !self.is_null(field) => *slot = value,
                 _ if self.is_null(field) => self.nulls.push(row),
-                _ => match self.read_unescaped(field, &read) {
-                    Some(value) => *slot = value,
-                    None => {
-                        self.explain(row, field);
-                        if stop {
-                            return;
-                        }
+                _ => {
+                    self.explain(row, field);
+                    if stop {
+                        return;
                     }
-                },
+                }
             }
         }
-    }
-
-    /// A field of a type that holds no quotes, with escapes in it all the same.
-    fn read_unescaped<T>(&mut self, field: Field, read: impl Fn(Place<'_>) -> Option<T>) -> Option<T> {
-        if !field.is_escaped() {
-            return None;
-        }
-        let text = content(self.cells, field, self.unescaped);
-        read((text, 0, text.len()))
     }
 
     fn strings(&mut self, buffer: &mut VectorBuffer) {
@@ -260,6 +253,10 @@ impl Work<'_> {
     fn fault(&mut self, row: usize, reason: String) {
         self.faults.push(ValueFault { row, column: self.cells.column, reason });
     }
+}
+
+fn whole(text: &[u8]) -> Place<'_> {
+    (text, 0, text.len())
 }
 
 /// The text of a field without quotes and escapes.
