@@ -1,5 +1,6 @@
 //! What can be wrong with a text, and where.
 
+use super::MAX_DEPTH;
 use super::ast::Span;
 
 /// Why a text was refused.
@@ -41,6 +42,25 @@ pub enum ParseErrorKind {
     TooLong,
     /// There is no statement at all.
     Empty,
+}
+
+impl ParseError {
+    /// An error about a place in `text`, without expectations or hint.
+    pub(super) fn new(
+        kind: ParseErrorKind,
+        span: Span,
+        text: &str,
+        message: impl Into<String>,
+    ) -> ParseError {
+        let (line, column) = span.line_column(text);
+        ParseError { kind, span, line, column, message: message.into(), expected: Vec::new(), hint: None }
+    }
+
+    /// The error for brackets or expressions that nest too deep.
+    pub(super) fn too_deep(span: Span, text: &str) -> ParseError {
+        let message = format!("this is nested deeper than {MAX_DEPTH} levels");
+        ParseError::new(ParseErrorKind::TooDeep, span, text, message)
+    }
 }
 
 impl std::fmt::Display for ParseError {

@@ -1,0 +1,278 @@
+//! From "no rule matches here" to a sentence that helps.
+
+use super::{Builder, Rule, is_keyword};
+use crate::parser::ast::Span;
+use crate::parser::error::{ParseError, ParseErrorKind};
+use pest::error::{ErrorVariant, InputLocation};
+
+impl Builder<'_> {
+    /// The error for the furthest place that the grammar reached in the statement at `span`.
+    pub(super) fn diagnose(&self, span: Span, error: pest::error::Error<Rule>) -> Box<ParseError> {
+        let offset = match error.location {
+            InputLocation::Pos(offset) | InputLocation::Span((offset, _)) => offset,
+        };
+        let rules = match error.variant {
+            ErrorVariant::ParsingError { positives, .. } => positives,
+            ErrorVariant::CustomError { .. } => Vec::new(),
+        };
+        let statement = span.of(self.text);
+        let at = offset.min(statement.len());
+        let found = token(&statement[at..]);
+        let start = span.start + at as u32;
+        let place = Span::new(start, start + found.len() as u32);
+        let expected = expected_words(&rules);
+        let (kind, message) = match found {
+            "" => (ParseErrorKind::UnexpectedEnd, "the statement ends too early".to_owned()),
+            found => (ParseErrorKind::Unexpected, format!("unexpected `{found}`")),
+        };
+        let hint = hint(&statement[..at], found, &statement[at..], &rules, &expected);
+        let mut result = ParseError::new(kind, place, self.text, message);
+        result.message = with_expected(&result.message, &expected);
+        result.expected = expected;
+        result.hint = hint;
+        Box::new(result)
+    }
+}
+
+fn with_expected(message: &str, expected: &[String]) -> String {
+    match expected {
+        [] => message.to_owned(),
+        [only] => format!("{message}, expected {only}"),
+        [first @ .., last] if expected.len() <= 8 => {
+            format!("{message}, expected {} or {last}", first.join(", "))
+        }
+        _ => message.to_owned(),
+    }
+}
+
+/// The word or sign at the start of a text.
+fn token(text: &str) -> &str {
+    let is_word = |character: char| character.is_alphanumeric() || character == '_';
+    let Some(first) = text.chars().next() else { return "" };
+    let length = match first {
+        _ if is_word(first) => text.find(|character| !is_word(character)).unwrap_or(text.len()),
+        '=' if text.starts_with("==") => 2,
+        '!' if text.starts_with("!=") => 2,
+        '\'' | '"' => text[1..].find(first).map_or(text.len(), |end| end + 2),
+        _ => first.len_utf8(),
+    };
+    &text[..length]
+}
+
+/// What could have stood there, in words, the most telling first and without repetition.
+fn expected_words(rules: &[Rule]) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    for rule in rules {
+        for word in words_of(*rule) {
+            if !words.contains(&word) {
+                words.push(word);
+            }
+        }
+    }
+    words
+}
+
+fn words_of(rule: Rule) -> Vec<String> {
+    if is_keyword(rule) {
+        let word =
+            format!("{rule:?}").trim_start_matches("kw_").trim_end_matches("_word").to_ascii_uppercase();
+        return vec![word];
+    }
+    let words: &[&str] = match rule {
+        Rule::statement => &["a statement"],
+        Rule::query | Rule::single_query => &["a query"],
+        Rule::expression | Rule::projection_item | Rule::projection | Rule::sort_item | Rule::argument => {
+            &["an expression"]
+        }
+        Rule::name | Rule::qualified_name | Rule::index_name | Rule::constraint_name => &["a name"],
+        Rule::variable => &["a variable"],
+        Rule::node_pattern | Rule::path_element | Rule::path_pattern | Rule::pattern_list | Rule::entity => {
+            &["a pattern such as `(n)`"]
+        }
+        Rule::relationship | Rule::pattern_tail => &["a relationship such as `-[:TYPE]->`"],
+        Rule::labels | Rule::label_expression | Rule::label_predicate | Rule::label_operand => &["a label"],
+        Rule::properties | Rule::map_literal => &["a property map"],
+        Rule::where_part => &["WHERE"],
+        Rule::order_part => &["ORDER BY"],
+        Rule::skip_part => &["SKIP"],
+        Rule::limit_part => &["LIMIT"],
+        Rule::union_part => &["UNION"],
+        Rule::yield_part => &["YIELD"],
+        Rule::match_clause => &["MATCH"],
+        Rule::call_arguments => &["arguments in parentheses"],
+        Rule::string | Rule::files => &["a string in quotes"],
+        Rule::integer | Rule::signed_integer | Rule::float | Rule::hexadecimal | Rule::octal => &["a number"],
+        Rule::type_name | Rule::type_word => &["a data type"],
+        Rule::column => &["a column with its type"],
+        Rule::endpoints => &["FROM table TO table"],
+        Rule::options | Rule::option => &["options in parentheses"],
+        Rule::scan_source => &["a file name in quotes or a query in parentheses"],
+        Rule::if_not_exists => &["IF NOT EXISTS"],
+        Rule::if_exists => &["IF EXISTS"],
+        Rule::EOI => &["the end of the statement"],
+        Rule::star => &["`*`"],
+        Rule::set_assign => &["`=`"],
+        Rule::set_merge => &["`+=`"],
+        Rule::bar | Rule::bar_part => &["`|`"],
+        Rule::range => &["a range such as `1..3`"],
+        Rule::list => &["a list"],
+        Rule::parenthesized | Rule::group => &["an expression"],
+        Rule::parameter => &["a parameter"],
+        Rule::case_branch => &["WHEN"],
+        Rule::case_else => &["ELSE"],
+        rule if format!("{rule:?}").starts_with("op_") => &["an operator"],
+        _ => &[],
+    };
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+/// What the author probably wanted.
+fn hint(before: &str, found: &str, rest: &str, rules: &[Rule], expected: &[String]) -> Option<String> {
+    let before = before.trim_end();
+    if found == "==" || (found.starts_with('=') && before.ends_with('=')) {
+        return Some("Cypher compares with a single `=`".to_owned());
+    }
+    if found == "!=" || (found == "!" && rest.starts_with("!=")) {
+        return Some("Cypher writes `<>` for \"not equal\"".to_owned());
+    }
+    if matches!(found, "&&" | "&") && rest.starts_with("&&") {
+        return Some("Cypher writes AND".to_owned());
+    }
+    if rules.contains(&Rule::string) && found.chars().next().is_some_and(char::is_alphanumeric) {
+        return Some(format!("Put quotes around it: '{found}'"));
+    }
+    if found == ";" {
+        return None;
+    }
+    did_you_mean(found, expected)
+        .or_else(|| misspelt_before(before))
+        .or_else(|| reserved_word(found, rules))
+        .or_else(|| forgotten_return(before, found))
+        .or_else(|| (found == "NOT").then(|| "Write `NOT x IN list`".to_owned()))
+}
+
+/// The words that start clauses and statements or stand between their parts.
+const WORDS: [&str; 58] = [
+    "MATCH",
+    "OPTIONAL",
+    "WHERE",
+    "RETURN",
+    "WITH",
+    "UNWIND",
+    "CREATE",
+    "MERGE",
+    "DELETE",
+    "DETACH",
+    "REMOVE",
+    "FOREACH",
+    "UNION",
+    "CALL",
+    "YIELD",
+    "LOAD",
+    "COPY",
+    "FROM",
+    "ORDER",
+    "LIMIT",
+    "SKIP",
+    "DISTINCT",
+    "CONTAINS",
+    "STARTS",
+    "ENDS",
+    "CASE",
+    "WHEN",
+    "THEN",
+    "ELSE",
+    "EXISTS",
+    "COUNT",
+    "TABLE",
+    "NODE",
+    "PRIMARY",
+    "DEFAULT",
+    "ALTER",
+    "DROP",
+    "RENAME",
+    "BEGIN",
+    "TRANSACTION",
+    "COMMIT",
+    "ROLLBACK",
+    "CHECKPOINT",
+    "EXPLAIN",
+    "PROFILE",
+    "EXPORT",
+    "IMPORT",
+    "DATABASE",
+    "ATTACH",
+    "INSTALL",
+    "EXTENSION",
+    "COMMENT",
+    "SEQUENCE",
+    "MACRO",
+    "INDEX",
+    "CONSTRAINT",
+    "HEADERS",
+    "DESC",
+];
+
+fn did_you_mean(found: &str, expected: &[String]) -> Option<String> {
+    if found.len() < 3 || !found.chars().all(|character| character.is_ascii_alphabetic()) {
+        return None;
+    }
+    let found = found.to_ascii_uppercase();
+    let close = |word: &&str| {
+        let allowed = if word.len() < 5 { 1 } else { 2 };
+        *word != found && edit_distance(&found, word) <= allowed
+    };
+    let from_expected = expected.iter().flat_map(|words| words.split(' ')).find(close);
+    let from_all = || WORDS.into_iter().filter(close).min_by_key(|word| edit_distance(&found, word));
+    from_expected.or_else(from_all).map(|word| format!("Did you mean {word}?"))
+}
+
+/// The word before can be the wrong one: `MATCH (n) RETURN n ODER BY n` fails behind `ODER`.
+fn misspelt_before(before: &str) -> Option<String> {
+    let word = before.rsplit(|character: char| !character.is_ascii_alphabetic()).next()?;
+    match word.len() {
+        0..4 => None,
+        _ if WORDS.contains(&word.to_ascii_uppercase().as_str()) => None,
+        _ => did_you_mean(word, &[]),
+    }
+}
+
+fn reserved_word(found: &str, rules: &[Rule]) -> Option<String> {
+    let wants_name = rules.iter().any(|rule| matches!(rule, Rule::variable | Rule::expression | Rule::name));
+    let is_word = found.chars().next().is_some_and(char::is_alphabetic);
+    (wants_name && is_word).then(|| format!("{found} is a word of the language; as a name write `{found}`"))
+}
+
+/// `MATCH (n) n.name`: something that could be returned stands where a clause should.
+fn forgotten_return(before: &str, found: &str) -> Option<String> {
+    let upper = before.to_ascii_uppercase();
+    let starts = ["MATCH", "WITH", "UNWIND", "OPTIONAL"].iter().any(|word| upper.starts_with(word));
+    let is_word = found.chars().next().is_some_and(|first| first.is_alphabetic() || first == '*');
+    (starts && is_word && !upper.contains("RETURN")).then(|| "Is RETURN missing before it?".to_owned())
+}
+
+/// How many letters must be changed, added, left out or swapped with their neighbour.
+fn edit_distance(left: &str, right: &str) -> usize {
+    let (left, right) = (left.as_bytes(), right.as_bytes());
+    if left.len().abs_diff(right.len()) > 2 {
+        return usize::MAX;
+    }
+    let mut older: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=right.len()).collect();
+    for row in 1..=left.len() {
+        let mut current = vec![row; right.len() + 1];
+        for column in 1..=right.len() {
+            let changed = last[column - 1] + usize::from(left[row - 1] != right[column - 1]);
+            current[column] = changed.min(last[column] + 1).min(current[column - 1] + 1);
+            let swapped = row > 1
+                && column > 1
+                && left[row - 1] == right[column - 2]
+                && left[row - 2] == right[column - 1];
+            if swapped {
+                current[column] = current[column].min(older[column - 2] + 1);
+            }
+        }
+        older = std::mem::replace(&mut last, current);
+    }
+    last[right.len()]
+}
