@@ -1,15 +1,23 @@
 //! Tables: node and relationship rows in groups of column chunks, adjacency in runs, and how both are scanned,
 //! gathered from and bulk loaded. `specs/format/{group_page,csr}.md` draw the bytes.
 
+mod adjacency;
 pub mod bulk;
 mod column_scan;
+mod csr_group;
 pub mod csr_run;
 mod gather;
 pub mod group_page;
 mod node_scanner;
 mod node_table;
+mod rel_table;
+#[cfg(test)]
+mod rel_tests;
 #[cfg(test)]
 mod tests;
 
+pub use adjacency::{Adjacency, AdjacencyScanner, AdjacencyWindow, Direction};
+pub use csr_group::{CsrGroup, CsrRun, PIECE_ENTRIES};
 pub use node_scanner::{NodeScanner, ScanBatch, ScanCounters, ScanOptions};
 pub use node_table::{ColumnChunk, ColumnLayout, GroupPages, NodeGroup, NodeTable, TableLayout};
+pub use rel_table::{DST_COLUMN, LABELS_COLUMN, RelScanner, RelTable, SRC_COLUMN};

@@ -1,8 +1,10 @@
 //! Bulk loading: rows and edges become group pages that are written early; a commit later only names them.
 
 mod node_bulk;
+mod rel_bulk;
 mod runs;
 pub mod sort;
 
 pub use node_bulk::{NodeBulkLoad, StagedRows};
+pub use rel_bulk::{ExistingRuns, RelBulkLoad, RelBulkTarget, StagedRels};
 pub use runs::StagedGroup;

@@ -107,6 +107,8 @@ pub(super) struct RunPlan<'a> {
     pub kind: GroupKind,
     /// Rows of the node table on this side.
     pub node_rows: u64,
+    /// Whether both ends are in one table.
+    pub same_table: bool,
     /// The id of the load's first relationship.
     pub first_id: u64,
     /// The group page that the new run joins.
@@ -235,7 +237,7 @@ fn build_run(
     RunDescriptor {
         entry_count: end,
         node_count,
-        self_loops: slices.iter().map(|slice| slice.self_loops).sum(),
+        self_loops: if plan.same_table { slices.iter().map(|slice| slice.self_loops).sum() } else { 0 },
         max_degree,
         touched_nodes: touched,
         nodes,

@@ -1,0 +1,322 @@
+//! The adjacency of a relationship table in one direction: lists by node, and windows of lists for those who read
+//! all of them.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::csr_group::{CsrGroup, bounds};
+use super::csr_run::RunIds;
+use super::group_page::GroupKind;
+use super::node_table::{GroupCache, GroupPages};
+use crate::storage::StorageResult;
+use crate::storage::buffer_pool::{
+    Admission, BufferPool, CURSOR_BLOCKS_MAX, Cursor, PoolWorker, SegmentGuard, try_bytes_as,
+};
+use crate::storage::column::Encoding;
+use crate::storage::column::bytes::Damage;
+use crate::storage::column::encoding::{bit_packing, fixed};
+use crate::storage::page::ExtentRef;
+use crate::types::NODE_GROUP_ROWS;
+
+/// Along or against the relationships.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// From source to destination.
+    Forward,
+    /// From destination to source.
+    Backward,
+}
+
+/// All lists of one direction.
+pub struct Adjacency {
+    direction: Direction,
+    name: String,
+    groups: GroupCache<CsrGroup>,
+    pool: BufferPool,
+}
+
+impl Adjacency {
+    /// A view of one direction of the table called `name`. Nothing is read yet.
+    pub fn new(direction: Direction, name: &str, pages: Arc<dyn GroupPages>, pool: BufferPool) -> Adjacency {
+        Adjacency { direction, name: name.to_owned(), groups: GroupCache::new(pages), pool }
+    }
+
+    /// Which way.
+    pub fn direction(&self) -> Direction {
+        self.direction
+    }
+
+    /// Group numbers are below this.
+    pub fn group_count(&self) -> usize {
+        self.groups.len()
+    }
+
+    /// The pool that lists are read through.
+    pub fn pool(&self) -> &BufferPool {
+        &self.pool
+    }
+
+    /// The lists of a group; none where no node of it has an edge.
+    pub fn group(&self, group: u64) -> StorageResult<Option<Arc<CsrGroup>>> {
+        let kind = match self.direction {
+            Direction::Forward => GroupKind::Forward,
+            Direction::Backward => GroupKind::Backward,
+        };
+        let decode = |extent: &ExtentRef, bytes: &[u8]| {
+            CsrGroup::decode(&self.name, kind, group, extent, bytes, &self.pool)
+        };
+        self.groups.get(group, decode)
+    }
+
+    /// All groups that have edges.
+    pub fn groups(&self) -> impl Iterator<Item = StorageResult<Arc<CsrGroup>>> {
+        (0..self.groups.len() as u64).filter_map(|group| self.group(group).transpose())
+    }
+
+    /// All edges; reads every group page at the first call.
+    pub fn edge_count(&self) -> StorageResult<u64> {
+        self.groups().map(|group| group?.entry_count()).sum()
+    }
+
+    /// Edges from a node to itself.
+    pub fn self_loops(&self) -> StorageResult<u64> {
+        self.groups().map(|group| group?.self_loops()).sum()
+    }
+
+    /// At least the length of the longest list.
+    pub fn max_degree(&self) -> StorageResult<u64> {
+        let mut most = 0;
+        for group in self.groups() {
+            most = most.max(group?.runs().iter().map(|run| u64::from(run.max_degree)).sum());
+        }
+        Ok(most)
+    }
+
+    /// Appends where the lists of `nodes` begin in their groups' entries, and how long they are.
+    pub fn lists(
+        &self,
+        nodes: &[u64],
+        worker: &mut PoolWorker,
+        positions: &mut Vec<u64>,
+        lengths: &mut Vec<u32>,
+    ) -> StorageResult<()> {
+        positions.reserve(nodes.len());
+        lengths.reserve(nodes.len());
+        for same in nodes.chunk_by(|a, b| a / NODE_GROUP_ROWS == b / NODE_GROUP_ROWS) {
+            match self.group(same[0] / NODE_GROUP_ROWS)? {
+                Some(group) => group_lists(&group, same, worker, positions, lengths)?,
+                None => {
+                    positions.resize(positions.len() + same.len(), 0);
+                    lengths.resize(lengths.len() + same.len(), 0);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Position and length of one list.
+    pub fn list(&self, node: u64, cursor: &mut Cursor<'_>) -> StorageResult<(u64, u32)> {
+        match self.group(node / NODE_GROUP_ROWS)? {
+            Some(group) => group.list((node % NODE_GROUP_ROWS) as u32, cursor),
+            None => Ok((0, 0)),
+        }
+    }
+
+    /// Whether there is an edge to `far`; the first such entry's position in the group if there is one.
+    pub fn find_edge(&self, node: u64, far: u64, cursor: &mut Cursor<'_>) -> StorageResult<Option<u64>> {
+        let Some(group) = self.group(node / NODE_GROUP_ROWS)? else { return Ok(None) };
+        let Ok(far) = u32::try_from(far) else { return Ok(None) };
+        let (start, length) = group.list((node % NODE_GROUP_ROWS) as u32, cursor)?;
+        let (mut low, mut high) = (start, start + u64::from(length));
+        // Lists are sorted: halve until one piece can be lent, then search it.
+        while high - low > 1024 {
+            let middle = low + (high - low) / 2;
+            match group.neighbours(middle, 1, cursor)?.first() {
+                Some(found) if *found < far => low = middle + 1,
+                _ => high = middle + 1,
+            }
+        }
+        let piece = group.neighbours(low, (high - low) as usize, cursor)?;
+        let at = piece.partition_point(|found| *found < far);
+        Ok((piece.get(at) == Some(&far)).then_some(low + at as u64))
+    }
+
+    /// Whether there is an edge from `node` to `far` in this direction.
+    pub fn contains_edge(&self, node: u64, far: u64, cursor: &mut Cursor<'_>) -> StorageResult<bool> {
+        Ok(self.find_edge(node, far, cursor)?.is_some())
+    }
+
+    /// Reads all lists in order.
+    pub fn scanner(self: &Arc<Self>) -> AdjacencyScanner {
+        AdjacencyScanner {
+            adjacency: Arc::clone(self),
+            group: None,
+            nodes: 0..0,
+            offsets: None,
+            entries: None,
+            ids: None,
+        }
+    }
+}
+
+fn group_lists(
+    group: &CsrGroup,
+    nodes: &[u64],
+    worker: &mut PoolWorker,
+    positions: &mut Vec<u64>,
+    lengths: &mut Vec<u32>,
+) -> StorageResult<()> {
+    let run = group.lists()?;
+    let mut cursor = worker.cursor();
+    let mut push = |found: Result<(u32, u32), Damage>| {
+        let (start, end) = found.map_err(|damage| group.error(damage))?;
+        positions.push(u64::from(start));
+        lengths.push(end - start);
+        StorageResult::Ok(())
+    };
+    let blocks = run.offsets.block_count();
+    if blocks <= CURSOR_BLOCKS_MAX && (blocks as usize) < nodes.len().max(2) {
+        let view = cursor.view(&run.offsets)?;
+        for node in nodes {
+            let list = (node % NODE_GROUP_ROWS) as usize;
+            push(if list < run.node_count as usize { bounds(&view, list) } else { Ok((0, 0)) })?;
+        }
+        return Ok(());
+    }
+    for node in nodes {
+        let list = node % NODE_GROUP_ROWS;
+        if list >= u64::from(run.node_count) {
+            push(Ok((0, 0)))?;
+            continue;
+        }
+        let bytes = cursor.bytes(&run.offsets, list * 4..list * 4 + 8)?;
+        push(bounds(bytes, 0))?;
+    }
+    Ok(())
+}
+
+/// Entries that one window holds unless a single list is longer.
+const WINDOW_ENTRIES: u32 = 64 * 1024;
+
+/// Reads the lists of a range of nodes, window by window.
+pub struct AdjacencyScanner {
+    adjacency: Arc<Adjacency>,
+    group: Option<Arc<CsrGroup>>,
+    nodes: Range<u32>,
+    offsets: Option<SegmentGuard>,
+    entries: Option<SegmentGuard>,
+    ids: Option<SegmentGuard>,
+}
+
+/// Lists of consecutive nodes, lent until the scanner's next call.
+pub struct AdjacencyWindow<'s> {
+    /// The node of list 0.
+    pub first_node: u64,
+    /// One more than lists: list `i` is entries `offsets[i] - offsets[0]..offsets[i + 1] - offsets[0]` of
+    /// `neighbours`, and positions `offsets[i]..offsets[i + 1]` of the group.
+    pub offsets: &'s [u32],
+    /// The far ends of all lists.
+    pub neighbours: &'s [u32],
+    ids: WindowIds<'s>,
+}
+
+enum WindowIds<'s> {
+    Implied { first: u64 },
+    Packed { base: u64, bytes: &'s [u8], first: usize, count: usize, width: u8, rows: Range<usize> },
+    Plain { base: u64, distances: &'s [u32] },
+}
+
+impl AdjacencyWindow<'_> {
+    /// Lists in the window.
+    pub fn list_count(&self) -> usize {
+        self.offsets.len().saturating_sub(1)
+    }
+
+    /// The id of the first entry when ids follow each other; the others count up from it.
+    pub fn implied_ids(&self) -> Option<u64> {
+        match self.ids {
+            WindowIds::Implied { first } => Some(first),
+            _ => None,
+        }
+    }
+
+    /// Appends the relationship ids of all entries.
+    pub fn append_ids(&self, out: &mut Vec<u64>) -> Result<(), Damage> {
+        match &self.ids {
+            WindowIds::Implied { first } => {
+                out.extend((0..self.neighbours.len() as u64).map(|entry| first + entry))
+            }
+            WindowIds::Plain { base, distances } => {
+                out.extend(distances.iter().map(|distance| base + u64::from(*distance)));
+            }
+            WindowIds::Packed { base, bytes, first, count, width, rows } => {
+                let make = |distance: u64| base.wrapping_add(distance);
+                fixed::unpack(bytes, *first, *count, *width, rows.clone(), out, make)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl AdjacencyScanner {
+    /// Begins a morsel: nodes `nodes` of a group, counted from its first.
+    pub fn open(&mut self, group: u64, nodes: Range<u32>) -> StorageResult<()> {
+        self.group = self.adjacency.group(group)?;
+        let count = match &self.group {
+            Some(group) => group.lists()?.node_count,
+            None => 0,
+        };
+        self.nodes = nodes.start.min(count)..nodes.end.min(count);
+        Ok(())
+    }
+
+    /// The next lists; none at the end of the morsel. `with_ids` says whether ids will be asked for.
+    pub fn next(
+        &mut self,
+        _worker: &mut PoolWorker,
+        with_ids: bool,
+    ) -> StorageResult<Option<AdjacencyWindow<'_>>> {
+        let Some(group) = self.group.as_deref() else { return Ok(None) };
+        if self.nodes.is_empty() {
+            return Ok(None);
+        }
+        let run = group.lists()?;
+        let pool = &self.adjacency.pool;
+        let lend = |segment, range: Range<usize>| {
+            pool.lend(segment, range.start as u64..range.end as u64, Admission::ReadAhead)
+        };
+        let start = self.nodes.start as usize;
+        let offsets =
+            &*self.offsets.insert(lend(&run.offsets, start * 4..(self.nodes.end as usize + 1) * 4)?);
+        let unaligned = || group.error(Damage("an adjacency run is not aligned"));
+        let offsets: &[u32] = try_bytes_as(offsets).ok_or_else(unaligned)?;
+        if offsets.windows(2).any(|pair| pair[0] > pair[1]) {
+            return Err(group.error(Damage("adjacency offsets do not rise")));
+        }
+        let first = offsets.first().copied().unwrap_or(0);
+        let fitting = offsets.partition_point(|offset| offset - first <= WINDOW_ENTRIES);
+        let lists = fitting.saturating_sub(1).max(1);
+        let offsets = offsets.get(..=lists).ok_or_else(unaligned)?;
+        let rows = first as usize..offsets[lists] as usize;
+        let entries = &*self.entries.insert(lend(&run.neighbours, rows.start * 4..rows.end * 4)?);
+        let neighbours: &[u32] = try_bytes_as(entries).ok_or_else(unaligned)?;
+        let ids = match &run.ids {
+            RunIds::Implied { first } => WindowIds::Implied { first: first + rows.start as u64 },
+            _ if !with_ids => WindowIds::Plain { base: 0, distances: &[] },
+            RunIds::Stored { base, encoding: Encoding::BitPacked { base: _, width }, bytes } => {
+                let count = run.entry_count as usize;
+                let encoding = Encoding::BitPacked { base: 0, width: *width };
+                let (first, range) = fixed::byte_range(&encoding, 8, count, &rows);
+                debug_assert!(first % bit_packing::BLOCK_VALUES == 0);
+                let bytes = &*self.ids.insert(lend(bytes, range)?);
+                WindowIds::Packed { base: *base, bytes, first, count, width: *width, rows }
+            }
+            RunIds::Stored { base, bytes, .. } => {
+                let bytes = &*self.ids.insert(lend(bytes, rows.start * 4..rows.end * 4)?);
+                WindowIds::Plain { base: *base, distances: try_bytes_as(bytes).ok_or_else(unaligned)? }
+            }
+        };
+        self.nodes.start += lists as u32;
+        Ok(Some(AdjacencyWindow { first_node: group.first_node() + start as u64, offsets, neighbours, ids }))
+    }
+}

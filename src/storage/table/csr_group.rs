@@ -1,0 +1,365 @@
+//! The adjacency of one group of nodes in one direction. A group of one plain run is read as it lies; several runs,
+//! and runs that list only some nodes, are merged once into memory and read from there in the same way.
+
+use std::sync::{Arc, OnceLock};
+
+use super::csr_run::{RunDescriptor, RunIds};
+use super::group_page::{GroupKind, GroupPage};
+use super::node_table::resolve;
+use crate::storage::buffer_pool::{
+    Admission, BufferPool, Cursor, SegmentOwner, SegmentRef, as_bytes, try_bytes_as,
+};
+use crate::storage::column::Encoding;
+use crate::storage::column::bytes::{DATA_FILE, Damage, Damaged};
+use crate::storage::column::chunk_reader::{ChunkError, ChunkResult, Lender};
+use crate::storage::column::encoding::{bit_packing, fixed};
+use crate::storage::page::{ExtentRef, PageId};
+use crate::storage::{StorageError, StorageResult};
+use crate::types::NODE_GROUP_ROWS;
+
+/// A run whose bytes can be read.
+pub type CsrRun = RunDescriptor<SegmentRef>;
+
+/// Entries that one call lends at most.
+pub const PIECE_ENTRIES: usize = 16 * 1024;
+
+/// The lists of one group of nodes.
+pub struct CsrGroup {
+    index: u64,
+    node_count: u32,
+    runs: Vec<CsrRun>,
+    merged: OnceLock<CsrRun>,
+    pool: BufferPool,
+    owner: Arc<SegmentOwner>,
+    page: PageId,
+}
+
+impl CsrGroup {
+    /// Decodes a group page of adjacency.
+    pub(super) fn decode(
+        table: &str,
+        kind: GroupKind,
+        group: u64,
+        extent: &ExtentRef,
+        bytes: &[u8],
+        pool: &BufferPool,
+    ) -> StorageResult<CsrGroup> {
+        let part = if kind == GroupKind::Forward { "forward" } else { "backward" };
+        let owner = SegmentOwner::new(DATA_FILE, table, part);
+        let damaged =
+            |damage: Damage| damage.at(&format!("{}, group {group}", owner.what()), extent.first_page);
+        let page = GroupPage::decode(bytes).map_err(damaged)?;
+        if page.kind != kind || u64::from(page.group) != group {
+            return Err(damaged(Damage("the page belongs to another group")));
+        }
+        let mut runs = Vec::with_capacity(page.runs.len());
+        for run in page.runs {
+            if run.wide {
+                return Err(damaged(Damage("neighbours of 64 bits, which this release does not read")));
+            }
+            runs.push(run.try_map(&mut |location| resolve(location, &page.extents, &owner))?);
+        }
+        let group = CsrGroup {
+            index: group,
+            node_count: page.row_count,
+            runs,
+            merged: OnceLock::new(),
+            pool: pool.clone(),
+            page: extent.first_page,
+            owner: owner.clone(),
+        };
+        group.runs.iter().try_for_each(|run| group.check_run(run))?;
+        Ok(group)
+    }
+
+    /// The parts of a run are as long as its counts say.
+    fn check_run(&self, run: &CsrRun) -> StorageResult<()> {
+        let entries = u64::from(run.entry_count);
+        let ids = match &run.ids {
+            RunIds::Implied { .. } => true,
+            RunIds::Stored { encoding: Encoding::BitPacked { width, .. }, bytes, .. } => {
+                bytes.len() == bit_packing::packed_bytes(run.entry_count as usize, *width) as u64
+            }
+            RunIds::Stored { bytes, .. } => bytes.len() == entries * 4,
+        };
+        let nodes = run.nodes.as_ref().is_none_or(|nodes| nodes.len() == u64::from(run.node_count) * 2);
+        let signs = run.signs.as_ref().is_none_or(|signs| signs.len() == entries.div_ceil(64) * 8);
+        let offsets = run.offsets.len() == (u64::from(run.node_count) + 1) * 4;
+        if ids && nodes && signs && offsets && run.neighbours.len() == entries * 4 {
+            return Ok(());
+        }
+        Err(self.error(Damage("the parts of an adjacency run differ in length")))
+    }
+
+    /// The number of the group.
+    pub fn index(&self) -> u64 {
+        self.index
+    }
+
+    /// The first node.
+    pub fn first_node(&self) -> u64 {
+        self.index * NODE_GROUP_ROWS
+    }
+
+    /// Nodes from the first on that can have edges.
+    pub fn node_count(&self) -> u32 {
+        self.node_count
+    }
+
+    /// The runs, oldest first.
+    pub fn runs(&self) -> &[CsrRun] {
+        &self.runs
+    }
+
+    /// Edges of the group: exact, since what is taken away counts down.
+    pub fn entry_count(&self) -> StorageResult<u64> {
+        if self.runs.iter().all(|run| run.signs.is_none()) {
+            return Ok(self.runs.iter().map(|run| u64::from(run.entry_count)).sum());
+        }
+        Ok(u64::from(self.lists()?.entry_count))
+    }
+
+    /// Edges from a node to itself, where both ends are in one table.
+    pub fn self_loops(&self) -> StorageResult<u64> {
+        if self.runs.iter().all(|run| run.signs.is_none()) {
+            return Ok(self.runs.iter().map(|run| u64::from(run.self_loops)).sum());
+        }
+        Ok(u64::from(self.lists()?.self_loops))
+    }
+
+    /// The one plain run of the group, if that is what it has.
+    pub fn borrowed(&self) -> Option<&CsrRun> {
+        match self.runs.as_slice() {
+            [run] if run.nodes.is_none() && run.signs.is_none() => Some(run),
+            _ => None,
+        }
+    }
+
+    /// One run with a list for each node of the group: as it lies, or merged at the first call.
+    pub fn lists(&self) -> StorageResult<&CsrRun> {
+        if let Some(run) = self.borrowed().or_else(|| self.merged.get()) {
+            return Ok(run);
+        }
+        let merged = self.merge().map_err(|error| self.chunk_error(error))?;
+        Ok(self.merged.get_or_init(|| merged))
+    }
+
+    /// An error of reading this group.
+    pub fn error(&self, damage: Damage) -> StorageError {
+        damage.at(&format!("{}, group {}", self.owner.what(), self.index), self.page)
+    }
+
+    fn chunk_error(&self, error: ChunkError) -> StorageError {
+        match error {
+            ChunkError::Storage(error) => error,
+            ChunkError::Damage(damage) => self.error(damage),
+        }
+    }
+
+    fn merge(&self) -> ChunkResult<CsrRun> {
+        let lender = Lender { pool: self.pool.clone(), admission: Admission::Private };
+        let mut entries: Vec<(u32, u32, u64, i32)> = Vec::new();
+        for run in &self.runs {
+            read_entries(run, &lender, &mut entries)?;
+        }
+        entries.sort_unstable();
+        let first_node = self.first_node();
+        let mut merged = MergedLists::default();
+        let mut at = 0;
+        let mut node = 0u32;
+        merged.offsets.push(0);
+        for same in entries.chunk_by(|a, b| (a.0, a.1, a.2) == (b.0, b.1, b.2)) {
+            let (of, neighbour, id, _) = same[0];
+            while node < of {
+                merged.offsets.push(at);
+                node += 1;
+            }
+            if same.iter().map(|entry| entry.3).sum::<i32>() > 0 {
+                merged.neighbours.push(neighbour);
+                merged.ids.push(id);
+                merged.self_loops += u32::from(first_node + u64::from(of) == u64::from(neighbour));
+                at += 1;
+            }
+        }
+        merged.offsets.resize(self.node_count as usize + 1, at);
+        if self.runs.iter().all(|run| run.self_loops == 0) {
+            // Ends in two tables never meet, whatever their offsets.
+            merged.self_loops = 0;
+        }
+        merged.into_run(self.node_count)
+    }
+
+    /// Neighbours `start..start + length` of the group's entries; at most `PIECE_ENTRIES` of them.
+    pub fn neighbours<'c>(
+        &'c self,
+        start: u64,
+        length: usize,
+        cursor: &'c mut Cursor<'_>,
+    ) -> StorageResult<&'c [u32]> {
+        let run = self.lists()?;
+        let length = length.min(PIECE_ENTRIES) as u64;
+        let bytes = cursor.bytes(&run.neighbours, start * 4..(start + length) * 4)?;
+        try_bytes_as(bytes).ok_or_else(|| self.error(Damage("neighbours are not aligned")))
+    }
+
+    /// Appends the relationship ids of entries `start..start + length`.
+    pub fn ids(
+        &self,
+        start: u64,
+        length: usize,
+        cursor: &mut Cursor<'_>,
+        out: &mut Vec<u64>,
+    ) -> StorageResult<()> {
+        let run = self.lists()?;
+        let (start, end) = (start as usize, start as usize + length);
+        if end > run.entry_count as usize {
+            return Err(self.error(Damage("entries behind the end of an adjacency run")));
+        }
+        match &run.ids {
+            RunIds::Implied { first } => out.extend((start..end).map(|entry| first + entry as u64)),
+            RunIds::Stored { base, encoding: Encoding::BitPacked { width, .. }, bytes } => {
+                // A short list is read value by value, a long one block by block.
+                if length < 10 {
+                    for entry in start..end {
+                        let distance = match width {
+                            0 => 0,
+                            width => {
+                                let range = bit_packing::value_range(*width, entry);
+                                let found = cursor.bytes(bytes, range.start as u64..range.end as u64)?;
+                                bit_packing::get_in_range(found, *width, entry)
+                                    .map_err(|damage| self.error(damage))?
+                            }
+                        };
+                        out.push(base + distance);
+                    }
+                    return Ok(());
+                }
+                let mut at = start;
+                while at < end {
+                    let to = end.min(at / PIECE_ENTRIES * PIECE_ENTRIES + PIECE_ENTRIES);
+                    let count = run.entry_count as usize;
+                    let encoding = Encoding::BitPacked { base: 0, width: *width };
+                    let (first, range) = fixed::byte_range(&encoding, 8, count, &(at..to));
+                    let found = cursor.bytes(bytes, range.start as u64..range.end as u64)?;
+                    fixed::unpack(found, first, count, *width, at..to, out, |distance| {
+                        base.wrapping_add(distance)
+                    })
+                    .map_err(|damage| self.error(damage))?;
+                    at = to;
+                }
+            }
+            RunIds::Stored { base, bytes, .. } => {
+                for at in (start..end).step_by(PIECE_ENTRIES) {
+                    let to = end.min(at + PIECE_ENTRIES);
+                    let found = cursor.bytes(bytes, at as u64 * 4..to as u64 * 4)?;
+                    let distances: &[u32] =
+                        try_bytes_as(found).ok_or_else(|| self.error(Damage("ids are not aligned")))?;
+                    out.extend(distances.iter().map(|distance| base + u64::from(*distance)));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Position and length of the list of a node of the group (counted from the group's first).
+    pub fn list(&self, node: u32, cursor: &mut Cursor<'_>) -> StorageResult<(u64, u32)> {
+        let run = self.lists()?;
+        if node >= run.node_count {
+            return Ok((0, 0));
+        }
+        let at = u64::from(node) * 4;
+        let bytes = cursor.bytes(&run.offsets, at..at + 8)?;
+        let (start, end) = bounds(bytes, 0).map_err(|damage| self.error(damage))?;
+        Ok((u64::from(start), end - start))
+    }
+}
+
+/// Start and end of list `list` of an array of offsets.
+pub(super) fn bounds(offsets: &[u8], list: usize) -> Damaged<(u32, u32)> {
+    let pair = offsets.get(list * 4..).and_then(|rest| rest.first_chunk::<8>());
+    let pair = u64::from_le_bytes(*pair.ok_or(Damage("adjacency offsets are cut short"))?);
+    let (start, end) = (pair as u32, (pair >> 32) as u32);
+    if start > end { Err(Damage("adjacency offsets do not rise")) } else { Ok((start, end)) }
+}
+
+#[derive(Default)]
+struct MergedLists {
+    offsets: Vec<u32>,
+    neighbours: Vec<u32>,
+    ids: Vec<u64>,
+    self_loops: u32,
+}
+
+impl MergedLists {
+    fn into_run(self, node_count: u32) -> ChunkResult<CsrRun> {
+        let base = self.ids.iter().copied().min().unwrap_or(0);
+        let mut distances = Vec::with_capacity(self.ids.len());
+        for id in &self.ids {
+            let distance = u32::try_from(id - base);
+            distances.push(distance.map_err(|_| Damage("relationship ids of a group lie too far apart"))?);
+        }
+        let lengths = self.offsets.windows(2).map(|pair| pair[1] - pair[0]);
+        let (max_degree, touched_nodes) = lengths.fold((0, 0), |(max, touched): (u32, u32), length| {
+            (max.max(length), touched + u32::from(length > 0))
+        });
+        let plain = |values: &[u32]| SegmentRef::inline(as_bytes(values));
+        Ok(RunDescriptor {
+            entry_count: self.neighbours.len() as u32,
+            node_count,
+            self_loops: self.self_loops,
+            max_degree,
+            touched_nodes,
+            nodes: None,
+            offsets: plain(&self.offsets),
+            neighbours: plain(&self.neighbours),
+            wide: false,
+            ids: RunIds::Stored { base, encoding: Encoding::Plain, bytes: plain(&distances) },
+            signs: None,
+        })
+    }
+}
+
+/// Appends (node, neighbour, id, sign) of all entries of a run.
+fn read_entries(run: &CsrRun, lender: &Lender, out: &mut Vec<(u32, u32, u64, i32)>) -> ChunkResult<()> {
+    let whole = |segment: &SegmentRef| lender.lend(segment, 0..segment.len() as usize);
+    let damaged = Damage("an adjacency run is not aligned");
+    let (offsets, neighbours) = (whole(&run.offsets)?, whole(&run.neighbours)?);
+    let neighbours: &[u32] = try_bytes_as(&neighbours).ok_or(damaged)?;
+    let nodes = run.nodes.as_ref().map(whole).transpose()?;
+    let nodes: Option<&[u16]> =
+        nodes.as_deref().map(|bytes| try_bytes_as(bytes).ok_or(damaged)).transpose()?;
+    let signs = run.signs.as_ref().map(whole).transpose()?;
+    let count = run.entry_count as usize;
+    let mut distances: Vec<u64> = Vec::new();
+    let base = match &run.ids {
+        RunIds::Implied { first } => {
+            distances.extend(0..u64::from(run.entry_count));
+            *first
+        }
+        RunIds::Stored { base, encoding, bytes } => {
+            let bytes = whole(bytes)?;
+            match encoding {
+                Encoding::BitPacked { width, .. } => {
+                    fixed::unpack(&bytes, 0, count, *width, 0..count, &mut distances, |distance| distance)?;
+                }
+                _ => distances
+                    .extend(try_bytes_as::<u32>(&bytes).ok_or(damaged)?.iter().map(|id| u64::from(*id))),
+            }
+            *base
+        }
+    };
+    for list in 0..run.node_count as usize {
+        let (start, end) = bounds(&offsets, list)?;
+        let node = nodes.map_or(Some(list as u32), |nodes| nodes.get(list).map(|node| u32::from(*node)));
+        let node = node.ok_or(damaged)?;
+        for entry in start as usize..end as usize {
+            let taken_away = signs
+                .as_deref()
+                .is_some_and(|signs| signs.get(entry / 8).is_some_and(|byte| byte >> (entry % 8) & 1 == 1));
+            let far = *neighbours.get(entry).ok_or(Damage("a list lies behind the end of its run"))?;
+            let id = distances.get(entry).ok_or(damaged)?;
+            out.push((node, far, base.wrapping_add(*id), if taken_away { -1 } else { 1 }));
+        }
+    }
+    Ok(())
+}
