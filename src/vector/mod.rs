@@ -10,6 +10,7 @@ mod buffer_push;
 mod native;
 mod read;
 mod selection;
+pub mod simd;
 mod string_buffer;
 mod validity;
 mod value_vector;
@@ -24,5 +25,5 @@ pub use string_buffer::StringBuffer;
 pub use validity::{Validity, ValidityBuffer, ones_below};
 pub use value_vector::{Shape, ValueVector};
 pub use values::{
-    AnyChildren, AnyVector, Children, ListVector, StringBuffers, StringVector, Values, VectorRef,
+    AnyChildren, AnyVector, Children, ListVector, StringBuffers, StringVector, Values, VectorRef, text_of,
 };

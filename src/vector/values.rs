@@ -207,7 +207,7 @@ impl<'b> StringVector<'b> {
 
 /// The longest prefix of the bytes that is UTF-8.
 #[inline]
-pub(crate) fn text_of(bytes: &[u8]) -> &str {
+pub fn text_of(bytes: &[u8]) -> &str {
     match std::str::from_utf8(bytes) {
         Ok(text) => text,
         Err(error) => std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or(""),
@@ -329,6 +329,31 @@ impl<'b> Values<'b> {
             Values::Union { .. } => PhysicalType::Union,
             Values::Any(_) => PhysicalType::Any,
         }
+    }
+
+    /// Number of values, where the values know it: a STRUCT does not.
+    pub fn len_hint(&self) -> Option<usize> {
+        Some(match self {
+            Values::Null | Values::Struct(_) => return None,
+            Values::Bool(values) | Values::U8(values) => values.len(),
+            Values::I8(values) => values.len(),
+            Values::I16(values) => values.len(),
+            Values::I32(values) => values.len(),
+            Values::I64(values) => values.len(),
+            Values::I128(values) => values.len(),
+            Values::U16(values) => values.len(),
+            Values::U32(values) => values.len(),
+            Values::U64(values) => values.len(),
+            Values::F32(values) => values.len(),
+            Values::F64(values) => values.len(),
+            Values::Str(strings) => strings.views.len(),
+            Values::Time(values) => values.len(),
+            Values::Interval(values) => values.len(),
+            Values::Zoned(values) => values.len(),
+            Values::List(lists) => lists.offsets.len().saturating_sub(1),
+            Values::Union { tags, .. } => tags.len(),
+            Values::Any(any) => any.tags.len(),
+        })
     }
 
     /// The values from `start` on.

@@ -1,0 +1,259 @@
+//! `min` and `max`, by the total order; nulls do not take part.
+
+use std::any::Any;
+use std::cmp::Ordering;
+
+use super::super::FunctionResult;
+use super::super::kernel::mistyped;
+use super::{AggregateState, BoundAggregate, Rows, same_kind};
+use crate::types::{DataType, Interval, PhysicalType, StringView, Time, Value, Zoned};
+use crate::vector::{Native, StringBuffer, StringBuffers, ValueVector, VectorBuffer};
+
+pub fn resolve(types: &[DataType], is_min: bool) -> Option<BoundAggregate> {
+    let [only] = types else { return None };
+    let name = if is_min { "min" } else { "max" };
+    let aggregate = BoundAggregate::new(name, [only.clone()], only.clone(), make);
+    Some(BoundAggregate { ignores_duplicates: true, ..aggregate })
+}
+
+fn make(aggregate: &BoundAggregate) -> Box<dyn AggregateState> {
+    let data_type = &aggregate.arguments[0];
+    let wanted = if aggregate.name == "min" { Ordering::Less } else { Ordering::Greater };
+    match data_type.physical() {
+        PhysicalType::I8 => Box::new(Natives::<i8>::new(wanted)),
+        PhysicalType::I16 => Box::new(Natives::<i16>::new(wanted)),
+        PhysicalType::I32 => Box::new(Natives::<i32>::new(wanted)),
+        PhysicalType::I64 => Box::new(Natives::<i64>::new(wanted)),
+        PhysicalType::I128 => Box::new(Natives::<i128>::new(wanted)),
+        PhysicalType::U8 => Box::new(Natives::<u8>::new(wanted)),
+        PhysicalType::U16 => Box::new(Natives::<u16>::new(wanted)),
+        PhysicalType::U32 => Box::new(Natives::<u32>::new(wanted)),
+        PhysicalType::U64 => Box::new(Natives::<u64>::new(wanted)),
+        PhysicalType::F32 => Box::new(Natives::<f32>::new(wanted)),
+        PhysicalType::F64 => Box::new(Natives::<f64>::new(wanted)),
+        PhysicalType::Time => Box::new(Natives::<Time>::new(wanted)),
+        PhysicalType::Interval => Box::new(Natives::<Interval>::new(wanted)),
+        PhysicalType::Zoned => Box::new(Natives::<Zoned>::new(wanted)),
+        PhysicalType::Str => {
+            Box::new(Strings { wanted, views: Vec::new(), seen: Vec::new(), text: StringBuffer::default() })
+        }
+        _ => Box::new(Values { wanted, data_type: data_type.clone(), values: Vec::new() }),
+    }
+}
+
+/// The total order of a fixed-size type: NaN is the greatest float.
+fn order<T: Native>(left: T, right: T) -> Ordering {
+    left.partial_cmp(&right).unwrap_or_else(|| {
+        // Only NaN differs from itself.
+        let nan = |value: T| value.partial_cmp(&value).is_none();
+        nan(left).cmp(&nan(right))
+    })
+}
+
+struct Natives<T> {
+    wanted: Ordering,
+    values: Vec<T>,
+    seen: Vec<bool>,
+}
+
+impl<T: Native> Natives<T> {
+    fn new(wanted: Ordering) -> Self {
+        Natives { wanted, values: Vec::new(), seen: Vec::new() }
+    }
+
+    #[inline]
+    fn offer(&mut self, group: usize, value: T) {
+        if !self.seen[group] || order(value, self.values[group]) == self.wanted {
+            self.values[group] = value;
+            self.seen[group] = true;
+        }
+    }
+}
+
+impl<T: Native> AggregateState for Natives<T> {
+    fn resize(&mut self, groups: usize) {
+        self.values.resize(groups, T::default());
+        self.seen.resize(groups, false);
+    }
+
+    fn update(
+        &mut self,
+        groups: &[u32],
+        arguments: &[ValueVector<'_>],
+        rows: &Rows<'_>,
+    ) -> FunctionResult<()> {
+        let Some(reader) = arguments[0].native_reader::<T>() else {
+            // A vector of nulls has no values of any type.
+            return Ok(());
+        };
+        rows.each(&arguments[0], |row, _| {
+            self.offer(groups[row] as usize, reader.get(row));
+            Ok(())
+        })
+    }
+
+    fn update_all(&mut self, arguments: &[ValueVector<'_>], rows: &Rows<'_>) -> FunctionResult<bool> {
+        let (Some(slice), true) =
+            (arguments[0].slice_of::<T>(), rows.is_plain() && arguments[0].has_no_nulls())
+        else {
+            return Ok(false);
+        };
+        let best = slice[..rows.length]
+            .iter()
+            .copied()
+            .reduce(|best, value| if order(value, best) == self.wanted { value } else { best });
+        if let Some(best) = best {
+            self.offer(0, best);
+        }
+        Ok(true)
+    }
+
+    fn merge(&mut self, other: &dyn AggregateState, mapping: &[u32]) -> FunctionResult<()> {
+        let other: &Self = same_kind(other, "min")?;
+        for (position, group) in mapping.iter().enumerate() {
+            if other.seen[position] {
+                self.offer(*group as usize, other.values[position]);
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(&self, start: usize, count: usize, out: &mut VectorBuffer) -> FunctionResult<()> {
+        for group in start..start + count {
+            if self.seen[group] { out.push(self.values[group]) } else { out.push_null() }
+        }
+        Ok(())
+    }
+
+    fn bytes(&self) -> usize {
+        self.values.capacity() * size_of::<T>() + self.seen.capacity()
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+/// Strings in one arena; a string that is beaten stays there until the aggregate is dropped.
+struct Strings {
+    wanted: Ordering,
+    views: Vec<StringView>,
+    seen: Vec<bool>,
+    text: StringBuffer,
+}
+
+impl Strings {
+    fn bytes_of<'s>(view: &'s StringView, buffers: StringBuffers<'s>) -> &'s [u8] {
+        buffers.bytes(view)
+    }
+
+    fn offer(&mut self, group: usize, bytes: &[u8]) {
+        let current = Self::bytes_of(&self.views[group], self.text.buffers());
+        if !self.seen[group] || bytes.cmp(current) == self.wanted {
+            self.views[group] = self.text.intern(bytes);
+            self.seen[group] = true;
+        }
+    }
+}
+
+impl AggregateState for Strings {
+    fn resize(&mut self, groups: usize) {
+        self.views.resize(groups, StringView::EMPTY);
+        self.seen.resize(groups, false);
+    }
+
+    fn update(
+        &mut self,
+        groups: &[u32],
+        arguments: &[ValueVector<'_>],
+        rows: &Rows<'_>,
+    ) -> FunctionResult<()> {
+        rows.each(&arguments[0], |row, _| {
+            let bytes = arguments[0].bytes_at(row).ok_or_else(|| mistyped("min"))?;
+            self.offer(groups[row] as usize, bytes);
+            Ok(())
+        })
+    }
+
+    fn merge(&mut self, other: &dyn AggregateState, mapping: &[u32]) -> FunctionResult<()> {
+        let other: &Self = same_kind(other, "min")?;
+        for (position, group) in mapping.iter().enumerate() {
+            if other.seen[position] {
+                self.offer(*group as usize, Self::bytes_of(&other.views[position], other.text.buffers()));
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(&self, start: usize, count: usize, out: &mut VectorBuffer) -> FunctionResult<()> {
+        for group in start..start + count {
+            if self.seen[group] {
+                out.push_bytes(Self::bytes_of(&self.views[group], self.text.buffers()));
+            } else {
+                out.push_null();
+            }
+        }
+        Ok(())
+    }
+
+    fn bytes(&self) -> usize {
+        self.views.capacity() * 16 + self.seen.capacity() + self.text.bytes()
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+/// Values of nested types and ANY.
+struct Values {
+    wanted: Ordering,
+    data_type: DataType,
+    values: Vec<Value>,
+}
+
+impl Values {
+    fn offer(&mut self, group: usize, value: &Value) {
+        let current = &self.values[group];
+        if !value.is_null() && (current.is_null() || value.order(current) == self.wanted) {
+            self.values[group] = value.clone();
+        }
+    }
+}
+
+impl AggregateState for Values {
+    fn resize(&mut self, groups: usize) {
+        self.values.resize(groups, Value::Null);
+    }
+
+    fn update(
+        &mut self,
+        groups: &[u32],
+        arguments: &[ValueVector<'_>],
+        rows: &Rows<'_>,
+    ) -> FunctionResult<()> {
+        let data_type = self.data_type.clone();
+        rows.each(&arguments[0], |row, _| {
+            self.offer(groups[row] as usize, &arguments[0].value(row, &data_type));
+            Ok(())
+        })
+    }
+
+    fn merge(&mut self, other: &dyn AggregateState, mapping: &[u32]) -> FunctionResult<()> {
+        let other: &Self = same_kind(other, "min")?;
+        mapping.iter().zip(&other.values).for_each(|(group, value)| self.offer(*group as usize, value));
+        Ok(())
+    }
+
+    fn finish(&self, start: usize, count: usize, out: &mut VectorBuffer) -> FunctionResult<()> {
+        self.values[start..start + count].iter().try_for_each(|value| Ok(out.push_value(value)?))
+    }
+
+    fn bytes(&self) -> usize {
+        self.values.capacity() * size_of::<Value>()
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}

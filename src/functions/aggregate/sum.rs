@@ -1,0 +1,446 @@
+//! `sum` and `avg`. Integers and decimals are summed exactly in 128 bits and checked where the result is made, so that
+//! no order of rows and no number of threads decides about an overflow.
+
+use std::any::Any;
+
+use super::super::kernel::mistyped;
+use super::super::{FunctionError, FunctionResult};
+use super::{AggregateState, BoundAggregate, Rows, same_kind};
+use crate::types::{DataType, Interval, Value, decimal};
+use crate::vector::{Native, ValueVector, VectorBuffer, simd};
+
+/// INT64 for integers up to 64 bits, INT128 for UINT64 and INT128, DOUBLE for floats, DECIMAL with 38 digits.
+pub fn resolve_sum(types: &[DataType]) -> Option<BoundAggregate> {
+    let [only] = types else { return None };
+    Some(match only {
+        DataType::Int128 | DataType::UInt64 => bound("sum", DataType::Int128, DataType::Int128),
+        DataType::Null | DataType::Any => bound("sum", only.clone(), DataType::Int64),
+        _ if only.is_integer() => bound("sum", DataType::Int64, DataType::Int64),
+        _ if only.is_floating() => bound("sum", DataType::Double, DataType::Double),
+        DataType::Decimal { scale, .. } => {
+            bound("sum", only.clone(), DataType::Decimal { precision: 38, scale: *scale })
+        }
+        DataType::Interval => bound("sum", DataType::Interval, DataType::Interval),
+        _ => return None,
+    })
+    .map(|aggregate| match aggregate.arguments[0] {
+        DataType::Any => BoundAggregate { result: DataType::Any, ..aggregate },
+        _ => aggregate,
+    })
+}
+
+/// DOUBLE for numbers, INTERVAL for intervals.
+pub fn resolve_avg(types: &[DataType]) -> Option<BoundAggregate> {
+    let [only] = types else { return None };
+    Some(match only {
+        DataType::Int128 | DataType::UInt64 => bound("avg", DataType::Int128, DataType::Double),
+        DataType::Null | DataType::Any => bound("avg", only.clone(), DataType::Double),
+        _ if only.is_integer() => bound("avg", DataType::Int64, DataType::Double),
+        _ if only.is_floating() => bound("avg", DataType::Double, DataType::Double),
+        DataType::Decimal { .. } => bound("avg", only.clone(), DataType::Double),
+        DataType::Interval => bound("avg", DataType::Interval, DataType::Interval),
+        _ => return None,
+    })
+}
+
+fn bound(name: &'static str, argument: DataType, result: DataType) -> BoundAggregate {
+    BoundAggregate::new(name, [argument], result, |aggregate| match &aggregate.arguments[0] {
+        DataType::Double => Box::new(Sum::<f64, f64>::new(aggregate)),
+        DataType::Interval => Box::new(IntervalSum { name: aggregate.name, ..IntervalSum::default() }),
+        DataType::Int128 | DataType::Decimal { .. } => Box::new(Sum::<i128, i128>::new(aggregate)),
+        DataType::Null | DataType::Any => Box::new(AnySum::new(aggregate)),
+        _ => Box::new(Sum::<i64, i128>::new(aggregate)),
+    })
+}
+
+/// What sums of values of a type are kept in.
+trait Accumulator: Copy + Default + Send + Sync + 'static {
+    fn add(self, other: Self) -> Option<Self>;
+    fn double(self) -> f64;
+}
+
+impl Accumulator for i128 {
+    #[inline]
+    fn add(self, other: Self) -> Option<Self> {
+        self.checked_add(other)
+    }
+    fn double(self) -> f64 {
+        self as f64
+    }
+}
+
+impl Accumulator for f64 {
+    #[inline]
+    fn add(self, other: Self) -> Option<Self> {
+        Some(self + other)
+    }
+    fn double(self) -> f64 {
+        self
+    }
+}
+
+/// A value that is summed.
+trait Summand<A: Accumulator>: Native {
+    /// The value, as often as it counts.
+    fn times(self, count: u64) -> Option<A>;
+    /// The sum of a slice, where a fast exact way exists.
+    fn sum(_values: &[Self]) -> Option<A> {
+        None
+    }
+}
+
+impl Summand<i128> for i64 {
+    #[inline]
+    fn times(self, count: u64) -> Option<i128> {
+        // 63 bits by 64 bits fit.
+        Some(i128::from(self) * i128::from(count))
+    }
+    fn sum(values: &[i64]) -> Option<i128> {
+        Some(simd::sum_integers(values))
+    }
+}
+
+impl Summand<i128> for i128 {
+    #[inline]
+    fn times(self, count: u64) -> Option<i128> {
+        self.checked_mul(i128::from(count))
+    }
+}
+
+impl Summand<f64> for f64 {
+    #[inline]
+    fn times(self, count: u64) -> Option<f64> {
+        Some(if count == 1 { self } else { self * count as f64 })
+    }
+    fn sum(values: &[f64]) -> Option<f64> {
+        Some(simd::sum_floats(values))
+    }
+}
+
+struct Sum<T, A> {
+    aggregate: BoundAggregate,
+    sums: Vec<A>,
+    counts: Vec<u64>,
+    value: std::marker::PhantomData<T>,
+}
+
+impl<T: Summand<A>, A: Accumulator> Sum<T, A> {
+    fn new(aggregate: &BoundAggregate) -> Self {
+        Sum {
+            aggregate: aggregate.clone(),
+            sums: Vec::new(),
+            counts: Vec::new(),
+            value: std::marker::PhantomData,
+        }
+    }
+
+    fn overflow(&self) -> FunctionError {
+        FunctionError::Overflow { function: self.aggregate.name, data_type: self.aggregate.result.clone() }
+    }
+
+    #[inline]
+    fn add(&mut self, group: usize, sum: Option<A>, count: u64) -> FunctionResult<()> {
+        let total = sum.and_then(|sum| self.sums[group].add(sum)).ok_or_else(|| self.overflow())?;
+        self.sums[group] = total;
+        self.counts[group] = self.counts[group].saturating_add(count);
+        Ok(())
+    }
+
+    fn result(&self, group: usize) -> FunctionResult<Value>
+    where
+        A: Into<Total>,
+    {
+        let (sum, count) = (self.sums[group], self.counts[group]);
+        if self.aggregate.name == "avg" {
+            let scale = match &self.aggregate.arguments[0] {
+                DataType::Decimal { scale, .. } => 10f64.powi(i32::from(*scale)),
+                _ => 1.0,
+            };
+            return Ok(if count == 0 {
+                Value::Null
+            } else {
+                Value::Double(sum.double() / scale / count as f64)
+            });
+        }
+        if count == 0 && self.aggregate.null_when_empty {
+            return Ok(Value::Null);
+        }
+        match (sum.into(), &self.aggregate.result) {
+            (Total::Float(sum), _) => Ok(Value::Double(sum)),
+            (Total::Integer(sum), DataType::Int64) => {
+                i64::try_from(sum).map(Value::Int64).map_err(|_| self.overflow())
+            }
+            (Total::Integer(sum), DataType::Decimal { precision, scale }) => {
+                if !decimal::fits(sum, *precision) {
+                    return Err(self.overflow());
+                }
+                Ok(Value::Decimal(sum, *precision, *scale))
+            }
+            (Total::Integer(sum), _) => Ok(Value::Int128(sum)),
+        }
+    }
+}
+
+/// A finished accumulator.
+enum Total {
+    Integer(i128),
+    Float(f64),
+}
+
+impl From<i128> for Total {
+    fn from(sum: i128) -> Self {
+        Total::Integer(sum)
+    }
+}
+
+impl From<f64> for Total {
+    fn from(sum: f64) -> Self {
+        Total::Float(sum)
+    }
+}
+
+impl<T: Summand<A>, A: Accumulator + Into<Total>> AggregateState for Sum<T, A> {
+    fn resize(&mut self, groups: usize) {
+        self.sums.resize(groups, A::default());
+        self.counts.resize(groups, 0);
+    }
+
+    fn update(
+        &mut self,
+        groups: &[u32],
+        arguments: &[ValueVector<'_>],
+        rows: &Rows<'_>,
+    ) -> FunctionResult<()> {
+        let argument = &arguments[0];
+        if matches!(argument.validity, crate::vector::Validity::AllNull) {
+            return Ok(());
+        }
+        let reader = argument.native_reader::<T>().ok_or_else(|| mistyped(self.aggregate.name))?;
+        rows.each(argument, |row, count| self.add(groups[row] as usize, reader.get(row).times(count), count))
+    }
+
+    fn update_all(&mut self, arguments: &[ValueVector<'_>], rows: &Rows<'_>) -> FunctionResult<bool> {
+        let argument = &arguments[0];
+        if !rows.is_plain() || !argument.has_no_nulls() {
+            return Ok(false);
+        }
+        let sum = match (argument.slice_of::<T>(), argument.constant_of::<T>()) {
+            (Some(slice), _) => T::sum(&slice[..rows.length]),
+            (None, Some(value)) => value.times(rows.length as u64),
+            _ => None,
+        };
+        match sum {
+            Some(sum) => self.add(0, Some(sum), rows.length as u64).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    fn merge(&mut self, other: &dyn AggregateState, mapping: &[u32]) -> FunctionResult<()> {
+        let other: &Self = same_kind(other, self.aggregate.name)?;
+        for (position, group) in mapping.iter().enumerate() {
+            self.add(*group as usize, Some(other.sums[position]), other.counts[position])?;
+        }
+        Ok(())
+    }
+
+    fn finish(&self, start: usize, count: usize, out: &mut VectorBuffer) -> FunctionResult<()> {
+        (start..start + count).try_for_each(|group| Ok(out.push_value(&self.result(group)?)?))
+    }
+
+    fn bytes(&self) -> usize {
+        self.sums.capacity() * size_of::<A>() + self.counts.capacity() * 8
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+/// Sums and means of INTERVAL.
+#[derive(Default)]
+struct IntervalSum {
+    name: &'static str,
+    sums: Vec<Interval>,
+    counts: Vec<u64>,
+}
+
+impl IntervalSum {
+    fn add(&mut self, group: usize, interval: Interval, count: u64) -> FunctionResult<()> {
+        let overflow = || FunctionError::Overflow { function: self.name, data_type: DataType::Interval };
+        self.sums[group] = self.sums[group].checked_add(&interval).ok_or_else(overflow)?;
+        self.counts[group] = self.counts[group].saturating_add(count);
+        Ok(())
+    }
+}
+
+/// An interval, as often as it counts.
+fn interval_times(interval: Interval, count: u64) -> Option<Interval> {
+    let count = i64::try_from(count).ok()?;
+    Interval::new(
+        interval.months.checked_mul(count)?,
+        interval.days.checked_mul(count)?,
+        interval.seconds.checked_mul(count)?,
+        i128::from(interval.nanos) * i128::from(count),
+    )
+}
+
+impl AggregateState for IntervalSum {
+    fn resize(&mut self, groups: usize) {
+        self.sums.resize(groups, Interval::ZERO);
+        self.counts.resize(groups, 0);
+    }
+
+    fn update(
+        &mut self,
+        groups: &[u32],
+        arguments: &[ValueVector<'_>],
+        rows: &Rows<'_>,
+    ) -> FunctionResult<()> {
+        let argument = &arguments[0];
+        let Some(reader) = argument.native_reader::<Interval>() else { return Ok(()) };
+        rows.each(argument, |row, count| {
+            let overflow = FunctionError::Overflow { function: "sum", data_type: DataType::Interval };
+            let interval = interval_times(reader.get(row), count).ok_or(overflow)?;
+            self.add(groups[row] as usize, interval, count)
+        })
+    }
+
+    fn merge(&mut self, other: &dyn AggregateState, mapping: &[u32]) -> FunctionResult<()> {
+        let other: &Self = same_kind(other, self.name)?;
+        for (position, group) in mapping.iter().enumerate() {
+            self.add(*group as usize, other.sums[position], other.counts[position])?;
+        }
+        Ok(())
+    }
+
+    fn finish(&self, start: usize, count: usize, out: &mut VectorBuffer) -> FunctionResult<()> {
+        for group in start..start + count {
+            let (sum, rows) = (self.sums[group], self.counts[group]);
+            match (self.name, i64::try_from(rows)) {
+                ("sum", _) => out.push(sum),
+                (_, Ok(rows @ 1..)) => {
+                    let time = sum.time_nanos() / i128::from(rows);
+                    out.push(
+                        Interval::new(sum.months / rows, sum.days / rows, 0, time).unwrap_or(Interval::ZERO),
+                    );
+                }
+                _ => out.push_null(),
+            }
+        }
+        Ok(())
+    }
+
+    fn bytes(&self) -> usize {
+        self.sums.capacity() * size_of::<Interval>() + self.counts.capacity() * 8
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+/// Sums of ANY: integers exactly, floats beside them.
+struct AnySum {
+    aggregate: BoundAggregate,
+    integers: Vec<i128>,
+    floats: Vec<f64>,
+    has_float: Vec<bool>,
+    counts: Vec<u64>,
+}
+
+impl AnySum {
+    fn new(aggregate: &BoundAggregate) -> Self {
+        AnySum {
+            aggregate: aggregate.clone(),
+            integers: Vec::new(),
+            floats: Vec::new(),
+            has_float: Vec::new(),
+            counts: Vec::new(),
+        }
+    }
+
+    fn overflow(&self) -> FunctionError {
+        FunctionError::Overflow { function: self.aggregate.name, data_type: DataType::Int64 }
+    }
+
+    fn total(&self, group: usize) -> f64 {
+        self.integers[group] as f64 + self.floats[group]
+    }
+}
+
+impl AggregateState for AnySum {
+    fn resize(&mut self, groups: usize) {
+        self.integers.resize(groups, 0);
+        self.floats.resize(groups, 0.0);
+        self.has_float.resize(groups, false);
+        self.counts.resize(groups, 0);
+    }
+
+    fn update(
+        &mut self,
+        groups: &[u32],
+        arguments: &[ValueVector<'_>],
+        rows: &Rows<'_>,
+    ) -> FunctionResult<()> {
+        let data_type = self.aggregate.arguments[0].clone();
+        rows.each(&arguments[0], |row, count| {
+            let value = arguments[0].value(row, &data_type);
+            let group = groups[row] as usize;
+            if let Some(number) = value.as_i128() {
+                let sum = number
+                    .checked_mul(i128::from(count))
+                    .and_then(|sum| sum.checked_add(self.integers[group]));
+                self.integers[group] = sum.ok_or_else(|| self.overflow())?;
+            } else if let Some(number) = value.as_f64() {
+                self.floats[group] += number * count as f64;
+                self.has_float[group] = true;
+            } else if !value.is_null() {
+                let detail = format!("{} is no number", value.data_type());
+                return Err(FunctionError::invalid(self.aggregate.name, detail));
+            }
+            self.counts[group] = self.counts[group].saturating_add(count);
+            Ok(())
+        })
+    }
+
+    fn merge(&mut self, other: &dyn AggregateState, mapping: &[u32]) -> FunctionResult<()> {
+        let other: &Self = same_kind(other, self.aggregate.name)?;
+        for (position, group) in mapping.iter().enumerate() {
+            let group = *group as usize;
+            let sum = self.integers[group].checked_add(other.integers[position]);
+            self.integers[group] = sum.ok_or_else(|| self.overflow())?;
+            self.floats[group] += other.floats[position];
+            self.has_float[group] |= other.has_float[position];
+            self.counts[group] = self.counts[group].saturating_add(other.counts[position]);
+        }
+        Ok(())
+    }
+
+    fn finish(&self, start: usize, count: usize, out: &mut VectorBuffer) -> FunctionResult<()> {
+        for group in start..start + count {
+            let rows = self.counts[group];
+            let value = if self.aggregate.name == "avg" {
+                if rows == 0 { Value::Null } else { Value::Double(self.total(group) / rows as f64) }
+            } else if rows == 0 && self.aggregate.null_when_empty {
+                Value::Null
+            } else if self.has_float[group] {
+                Value::Double(self.total(group))
+            } else {
+                Value::Int64(i64::try_from(self.integers[group]).map_err(|_| self.overflow())?)
+            };
+            out.push_value(&value)?;
+        }
+        Ok(())
+    }
+
+    fn bytes(&self) -> usize {
+        self.integers.capacity() * 16
+            + self.floats.capacity() * 8
+            + self.has_float.capacity()
+            + self.counts.capacity() * 8
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}

@@ -1,0 +1,288 @@
+//! A function that is resolved for its argument types, and its evaluation over vectors of any shape.
+
+use super::{Call, FunctionResult, Kernel, KernelContext, Nulls, Overload, ScalarFunction, SelectKernel};
+use crate::types::DataType;
+use crate::vector::{
+    Selection, SelectionBuffer, Shape, Validity, ValueVector, VectorBuffer, VectorRef, ones_below, simd,
+};
+
+/// A scalar function for certain argument types. Arguments must come in exactly these types.
+#[derive(Debug, Clone)]
+pub struct BoundScalar {
+    /// As shown in errors and plans.
+    pub name: &'static str,
+    /// The types that arguments must have.
+    pub arguments: Vec<DataType>,
+    /// The type of the result.
+    pub result: DataType,
+    /// The result differs from call to call.
+    pub volatile: bool,
+    /// Who deals with nulls.
+    pub nulls: Nulls,
+    pub(super) kernel: Kernel,
+    pub(super) select: Option<SelectKernel>,
+    /// What is resolved again for the types of the rows, where an argument is ANY.
+    pub(super) source: Option<&'static ScalarFunction>,
+}
+
+impl PartialEq for BoundScalar {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name && self.arguments == other.arguments && self.result == other.result
+    }
+}
+
+impl BoundScalar {
+    /// A function from its overload.
+    pub fn new(name: &'static str, overload: Overload) -> Self {
+        BoundScalar {
+            name,
+            arguments: overload.arguments,
+            result: overload.result,
+            volatile: overload.volatile,
+            nulls: overload.nulls,
+            kernel: overload.kernel,
+            select: overload.select,
+            source: None,
+        }
+    }
+
+    /// Evaluates `length` rows. The result lies in `out` (of the result's type, emptied first) or is constant. Rows
+    /// that are not selected hold nothing of use and raise no errors.
+    pub fn evaluate<'v>(
+        &self,
+        context: &mut KernelContext,
+        arguments: &[ValueVector<'v>],
+        length: usize,
+        selection: Selection<'_>,
+        out: &'v mut VectorBuffer,
+    ) -> FunctionResult<ValueVector<'v>> {
+        debug_assert_eq!(arguments.len(), self.arguments.len());
+        out.reset(&self.result);
+        if self.nulls == Nulls::Propagate
+            && arguments.iter().any(|argument| matches!(argument.validity, Validity::AllNull))
+        {
+            return Ok(ValueVector::null());
+        }
+        if !self.volatile && length > 0 && arguments.iter().all(ValueVector::is_constant) {
+            if selection.count(length) == 0 {
+                return Ok(ValueVector::null());
+            }
+            self.run(context, arguments, 1, Selection::All, out)?;
+            return Ok(out.constant_vector());
+        }
+        if let Some((position, codes, values, entries)) = self.dictionary(arguments, length) {
+            self.run_dictionary(
+                context,
+                arguments,
+                position,
+                (codes, values, entries),
+                length,
+                selection,
+                out,
+            )?;
+            return Ok(ValueVector::dictionary(codes, &*out).with_validity(arguments[position].validity));
+        }
+        self.run(context, arguments, length, selection, out)?;
+        Ok(out.vector())
+    }
+
+    /// The argument that is a dictionary with fewer entries than rows, if all others are constant.
+    fn dictionary<'v>(
+        &self,
+        arguments: &[ValueVector<'v>],
+        length: usize,
+    ) -> Option<(usize, &'v [u32], VectorRef<'v>, usize)> {
+        if self.volatile || self.nulls != Nulls::Propagate {
+            return None;
+        }
+        let mut found = None;
+        for (position, argument) in arguments.iter().enumerate() {
+            match argument.shape {
+                Shape::Dictionary { codes, values } if found.is_none() => {
+                    let entries =
+                        values.get().values().filter(|_| matches!(values.get().shape, Shape::Flat(_)))?;
+                    found = Some((position, codes, values, entries.len_hint()?));
+                }
+                _ if argument.is_constant() => {}
+                _ => return None,
+            }
+        }
+        found.filter(|(_, _, _, entries)| *entries < length)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one call")]
+    fn run_dictionary(
+        &self,
+        context: &mut KernelContext,
+        arguments: &[ValueVector<'_>],
+        position: usize,
+        (codes, values, entries): (&[u32], VectorRef<'_>, usize),
+        length: usize,
+        selection: Selection<'_>,
+        out: &mut VectorBuffer,
+    ) -> FunctionResult<()> {
+        // Only entries that a selected row uses are evaluated, so that no other can raise an error.
+        let mut used = context.take_mask(entries);
+        let validity = arguments[position].validity;
+        selection.for_each(length, |row| {
+            if validity.is_valid(row) {
+                let code = codes[row] as usize;
+                used[code / 64] |= 1 << (code % 64);
+            }
+        });
+        let replaced: Vec<ValueVector<'_>> = arguments
+            .iter()
+            .enumerate()
+            .map(|(other, argument)| if other == position { values.get() } else { *argument })
+            .collect();
+        let outcome = self.run(context, &replaced, entries, Selection::Mask(&used), out);
+        context.give_mask(used);
+        outcome
+    }
+
+    /// Flattens what is neither flat nor constant, finds the active rows and runs the kernel.
+    fn run(
+        &self,
+        context: &mut KernelContext,
+        arguments: &[ValueVector<'_>],
+        length: usize,
+        selection: Selection<'_>,
+        out: &mut VectorBuffer,
+    ) -> FunctionResult<()> {
+        self.with_call(context, arguments, length, selection, |context, call| {
+            (self.kernel)(context, call, out)
+        })?;
+        debug_assert_eq!(out.len(), length, "{}", self.name);
+        Ok(())
+    }
+
+    fn with_call<R>(
+        &self,
+        context: &mut KernelContext,
+        arguments: &[ValueVector<'_>],
+        length: usize,
+        selection: Selection<'_>,
+        visit: impl FnOnce(&mut KernelContext, &Call<'_>) -> R,
+    ) -> R {
+        let is_plain = |vector: &ValueVector<'_>| matches!(vector.shape, Shape::Flat(_) | Shape::Constant(_));
+        let mut flattened: Vec<VectorBuffer> = Vec::new();
+        for (argument, data_type) in arguments.iter().zip(&self.arguments) {
+            if !is_plain(argument) {
+                let mut buffer = context.take_buffer(data_type);
+                argument.flatten(length, &mut buffer);
+                flattened.push(buffer);
+            }
+        }
+        let mut buffers = flattened.iter();
+        let plain = |argument: &ValueVector<'_>| is_plain(argument);
+        let peeled: Vec<ValueVector<'_>> = arguments
+            .iter()
+            .map(|argument| {
+                if plain(argument) {
+                    *argument
+                } else {
+                    buffers.next().map_or(*argument, VectorBuffer::vector)
+                }
+            })
+            .collect();
+        let mut mask = context.take_mask(length);
+        let active = self.active(&peeled, length, selection, &mut mask);
+        let call = Call { function: self, arguments: &peeled, length, active };
+        let outcome = visit(context, &call);
+        drop(peeled);
+        context.give_mask(mask);
+        flattened.into_iter().for_each(|buffer| context.give_buffer(buffer));
+        outcome
+    }
+
+    fn active<'m>(
+        &self,
+        arguments: &[ValueVector<'_>],
+        length: usize,
+        selection: Selection<'_>,
+        mask: &'m mut Vec<u64>,
+    ) -> Validity<'m> {
+        let propagates = self.nulls == Nulls::Propagate;
+        if selection.is_all() && (!propagates || arguments.iter().all(ValueVector::has_no_nulls)) {
+            return Validity::AllValid;
+        }
+        match selection {
+            Selection::All => mask.fill(u64::MAX),
+            Selection::Rows(rows) => {
+                rows.iter().map(|row| *row as usize).for_each(|row| mask[row / 64] |= 1 << (row % 64));
+            }
+            Selection::Mask(words) => {
+                mask.iter_mut().zip(words).for_each(|(word, selected)| *word = *selected)
+            }
+        }
+        if propagates {
+            for argument in arguments {
+                let validity = match argument.values() {
+                    Some(crate::vector::Values::Null) => Validity::AllNull,
+                    _ => argument.validity,
+                };
+                if !validity.is_all_valid() {
+                    mask.iter_mut().enumerate().for_each(|(index, word)| *word &= validity.word(index));
+                }
+            }
+        }
+        if let Some(last) = mask.last_mut() {
+            *last &= ones_below(length - (length - 1) / 64 * 64);
+        }
+        Validity::Mask(mask)
+    }
+
+    /// Narrows a selection to the rows for which this BOOL function is true. `scratch` is a buffer of any type.
+    #[expect(clippy::too_many_arguments, reason = "the parts of one call")]
+    pub fn select(
+        &self,
+        context: &mut KernelContext,
+        arguments: &[ValueVector<'_>],
+        length: usize,
+        selection: Selection<'_>,
+        scratch: &mut VectorBuffer,
+        out: &mut SelectionBuffer,
+    ) -> FunctionResult<()> {
+        out.reset(selection, length);
+        let constant = length > 0 && arguments.iter().all(ValueVector::is_constant);
+        if let (Some(select), false, None) = (self.select, constant, self.dictionary(arguments, length)) {
+            return self.with_call(context, arguments, length, selection, |context, call| {
+                select(context, call, out)
+            });
+        }
+        let truths = self.evaluate(context, arguments, length, selection, scratch)?;
+        select_true(&truths, length, out);
+        Ok(())
+    }
+}
+
+/// Narrows a selection to the rows of a BOOL vector that are true.
+pub fn select_true(truths: &ValueVector<'_>, length: usize, out: &mut SelectionBuffer) {
+    match truths.shape {
+        _ if matches!(truths.validity, Validity::AllNull) => out.words_mut().fill(0),
+        Shape::Flat(crate::vector::Values::Bool(bytes)) => {
+            let mut packed = vec![0; length.div_ceil(64)];
+            simd::pack_truths(&bytes[..length], &mut packed);
+            for (index, (word, truth)) in out.words_mut().iter_mut().zip(packed).enumerate() {
+                *word &= truth & truths.validity.word(index);
+            }
+        }
+        Shape::Constant(_) if truths.validity.is_all_valid() => {
+            if truths.bool_at(0) != Some(true) {
+                out.words_mut().fill(0);
+            }
+        }
+        _ => {
+            for (index, word) in out.words_mut().iter_mut().enumerate() {
+                let mut left = *word;
+                while left != 0 {
+                    let bit = left.trailing_zeros() as usize;
+                    if truths.bool_at(index * 64 + bit) != Some(true) {
+                        *word &= !(1 << bit);
+                    }
+                    left &= left - 1;
+                }
+            }
+        }
+    }
+}

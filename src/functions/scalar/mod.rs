@@ -1,0 +1,46 @@
+//! The scalar functions, one file per family; each exports its own table.
+
+mod arithmetic;
+mod comparison;
+mod logic;
+
+use super::{Availability, Overload, ScalarFunction};
+use crate::types::DataType;
+
+/// The tables of all families.
+pub fn tables() -> Vec<&'static [ScalarFunction]> {
+    vec![arithmetic::TABLE, comparison::TABLE, logic::TABLE]
+}
+
+/// An entry that both dialects know.
+const fn entry(name: &'static str, resolve: fn(&[DataType]) -> Option<Overload>) -> ScalarFunction {
+    ScalarFunction { name, aliases: &[], availability: Availability::Both, resolve }
+}
+
+/// The same under further names.
+const fn aliased(
+    name: &'static str,
+    aliases: &'static [&'static str],
+    resolve: fn(&[DataType]) -> Option<Overload>,
+) -> ScalarFunction {
+    ScalarFunction { name, aliases, availability: Availability::Both, resolve }
+}
+
+/// An entry of one dialect.
+const fn only(
+    availability: Availability,
+    name: &'static str,
+    resolve: fn(&[DataType]) -> Option<Overload>,
+) -> ScalarFunction {
+    ScalarFunction { name, aliases: &[], availability, resolve }
+}
+
+/// Whether an argument can stand where a type is needed; NULL can stand anywhere.
+fn fits(argument: &DataType, needed: &DataType) -> bool {
+    argument == needed || *argument == DataType::Null
+}
+
+/// Whether an argument is an integer or NULL.
+fn is_integer(argument: &DataType) -> bool {
+    argument.is_integer() || *argument == DataType::Null
+}
