@@ -179,7 +179,7 @@ impl Work<'_> {
         values.resize(before + table.rows(), T::default());
         let empty_only = matches!(self.converter.null_texts, NullTexts::Empty);
         let slots = values.get_mut(before..).unwrap_or_default();
-        for ((row, field), slot) in table.column(column).enumerate().zip(slots) {
+        for ((row, &field), slot) in table.column(column).iter().enumerate().zip(slots) {
             let range = field.range();
             let place = match field.is_escaped() {
                 false => (bytes, range.start, range.end),
@@ -203,7 +203,7 @@ impl Work<'_> {
     fn strings(&mut self, buffer: &mut VectorBuffer) {
         let Cells { table, column, .. } = *self.cells;
         let Some(strings) = buffer.strings_mut() else { return };
-        for (row, field) in table.column(column).enumerate() {
+        for (row, &field) in table.column(column).iter().enumerate() {
             if self.is_null(field) {
                 self.nulls.push(row);
                 strings.push_empty(1);
@@ -216,7 +216,7 @@ impl Work<'_> {
 
     fn others(&mut self, buffer: &mut VectorBuffer) {
         let Cells { table, column, .. } = *self.cells;
-        for (row, field) in table.column(column).enumerate() {
+        for (row, &field) in table.column(column).iter().enumerate() {
             let value = if self.is_null(field) { Ok(Value::Null) } else { self.parse(field) };
             if let Err(error) = value.and_then(|value| buffer.push_value(&value)) {
                 self.fault(row, error.to_string());

@@ -67,16 +67,20 @@ impl Field {
 /// The longest block whose fields can be described.
 pub(super) const BLOCK_BYTES_MAX: usize = 1 << 30;
 
-/// Rows of fields; every row has as many fields as there are columns.
+/// Rows of fields; every row has as many fields as there are columns. They lie column by column, as they are
+/// read.
 #[derive(Debug, Default)]
 pub(super) struct FieldTable {
     fields: Vec<Field>,
     width: usize,
+    /// Room for rows: from one column's first field to the next one's.
+    stride: usize,
     /// For each row the position of its record among the records of the block.
     ordinals: Vec<u32>,
 }
 
 impl FieldTable {
+    #[inline]
     pub(super) fn rows(&self) -> usize {
         self.ordinals.len()
     }
@@ -87,12 +91,13 @@ impl FieldTable {
 
     /// The fields of one column, row by row.
     #[inline]
-    pub(super) fn column(&self, column: usize) -> impl Iterator<Item = Field> {
-        self.fields.get(column..).unwrap_or_default().iter().step_by(self.width).copied()
+    pub(super) fn column(&self, column: usize) -> &[Field] {
+        let start = column * self.stride;
+        self.fields.get(start..start + self.rows()).unwrap_or_default()
     }
 
     pub(super) fn field(&self, row: usize, column: usize) -> Field {
-        self.fields[row * self.width + column]
+        self.fields[column * self.stride + row]
     }
 
     /// Where the record of a row stands, without its line end.
@@ -102,10 +107,22 @@ impl FieldTable {
         first.start..last.end
     }
 
-    fn clear(&mut self, width: usize) {
-        self.width = width;
-        self.fields.clear();
+    fn clear(&mut self, width: usize, rows_max: usize) {
         self.ordinals.clear();
+        if (self.width, self.stride) != (width, rows_max) {
+            self.width = width;
+            self.stride = rows_max;
+            self.fields.resize(width * rows_max, Field::default());
+        }
+    }
+
+    /// Appends a row where there is room for it.
+    fn push(&mut self, row: &[Field], ordinal: u32) {
+        let place = self.rows();
+        for (column, &field) in row.iter().enumerate() {
+            self.fields[column * self.stride + place] = field;
+        }
+        self.ordinals.push(ordinal);
     }
 }
 
@@ -148,12 +165,14 @@ pub(super) struct Tokenizer<'a> {
     /// The next quote or carriage return at or behind some earlier position.
     next_special: Option<usize>,
     valid_utf8: bool,
+    /// The fields of the record under way.
+    row: Vec<Field>,
 }
 
 impl<'a> Tokenizer<'a> {
     pub(super) fn new(dialect: &'a Dialect, bytes: &'a [u8], width: usize, valid_utf8: bool) -> Self {
-        let next_special = None;
-        Tokenizer { dialect, bytes, width, position: 0, ordinal: 0, next_special, valid_utf8 }
+        let row = Vec::with_capacity(width);
+        Tokenizer { dialect, bytes, width, position: 0, ordinal: 0, next_special: None, valid_utf8, row }
     }
 
     pub(super) fn at_end(&self) -> bool {
@@ -162,11 +181,9 @@ impl<'a> Tokenizer<'a> {
 
     /// Takes the header off the front; a header of another width is a fault.
     pub(super) fn skip_header(&mut self) -> Result<(), Fault> {
-        let mut scratch = FieldTable::default();
-        scratch.clear(self.width);
         let mut cursor = self.cursor();
         while !self.at_end() {
-            let fault = match self.record(&mut cursor, &mut scratch) {
+            let fault = match self.record(&mut cursor) {
                 Record::Blank => continue,
                 Record::Row => return Ok(()),
                 Record::Fault(fault) => fault,
@@ -192,7 +209,7 @@ impl<'a> Tokenizer<'a> {
         skipped: &[u32],
         faults: &mut Vec<Fault>,
     ) {
-        table.clear(self.width);
+        table.clear(self.width, rows_max);
         while table.rows() < rows_max && !self.at_end() {
             let plain_end = self.plain_end();
             if skipped.is_empty() && plain_end - self.position >= PLAIN_BYTES_MIN {
@@ -223,14 +240,14 @@ impl<'a> Tokenizer<'a> {
     /// Takes regular rows up to `limit`, and stops before the first record that is not one.
     fn plain_rows(&mut self, table: &mut FieldTable, rows_max: usize, limit: usize) {
         let bytes = &self.bytes[..limit];
-        let width = self.width;
-        let before = table.fields.len();
-        table.fields.resize(rows_max * width, Field::default());
-        let fields = &mut table.fields[before..];
+        let (width, stride) = (self.width, table.stride);
+        let fields = table.fields.as_mut_slice();
         let delimiter = self.dialect.delimiter;
-        let (mut filled, mut column, mut start) = (0, 0, self.position);
-        let (mut rows, mut base) = (0, self.position);
-        'blocks: while base < limit {
+        let before = table.ordinals.len();
+        let mut row = before;
+        let (mut slot, mut column, mut start) = (row, 0, self.position);
+        let mut base = self.position;
+        'blocks: while base < limit && row < rows_max {
             let chunk = window(bytes, base);
             let line_feeds = structural_mask(&chunk, b"\n");
             let mut any = line_feeds | structural_mask(&chunk, &[delimiter]);
@@ -242,21 +259,25 @@ impl<'a> Tokenizer<'a> {
                 if ends != (column == width) {
                     break 'blocks;
                 }
-                let Some(field) = fields.get_mut(filled) else { break 'blocks };
+                let Some(field) = fields.get_mut(slot) else { break 'blocks };
                 *field = Field::plain(start, base + bit);
-                filled += 1;
+                slot += stride;
                 start = base + bit + 1;
                 if ends {
                     column = 0;
-                    rows += 1;
+                    row += 1;
+                    slot = row;
                     self.position = start;
+                    if row == rows_max {
+                        break 'blocks;
+                    }
                 }
             }
             base += 64;
         }
-        table.fields.truncate(before + rows * width);
-        table.ordinals.extend(self.ordinal..self.ordinal + rows as u32);
-        self.ordinal += rows as u32;
+        let rows = (row - before) as u32;
+        table.ordinals.extend(self.ordinal..self.ordinal + rows);
+        self.ordinal += rows;
     }
 
     /// Takes a run of records one by one; `false` when a fault ends the walk.
@@ -273,18 +294,16 @@ impl<'a> Tokenizer<'a> {
                 break;
             }
             let ordinal = self.ordinal;
-            let fields_before = table.fields.len();
-            let record = self.record(&mut cursor, table);
+            let record = self.record(&mut cursor);
             if !matches!(record, Record::Blank) {
                 self.ordinal += 1;
                 if skipped.binary_search(&ordinal).is_ok() {
-                    table.fields.truncate(fields_before);
                     continue;
                 }
             }
             match record {
                 Record::Blank => {}
-                Record::Row => table.ordinals.push(ordinal),
+                Record::Row => table.push(&self.row, ordinal),
                 Record::Fault(fault) => {
                     faults.push(fault);
                     return false;
@@ -301,34 +320,31 @@ impl<'a> Tokenizer<'a> {
         StructuralCursor::new(self.bytes, self.position, specials)
     }
 
-    /// Takes one record off the front.
-    fn record(&mut self, cursor: &mut StructuralCursor, table: &mut FieldTable) -> Record {
+    /// Takes one record off the front; its fields are in `row`.
+    fn record(&mut self, cursor: &mut StructuralCursor) -> Record {
         let record_start = self.position;
-        let fields_before = table.fields.len();
+        self.row.clear();
         let mut fault = None;
         let mut start = record_start;
         let record_end = loop {
             let (field, stop) = self.field(cursor, start, &mut fault);
-            table.fields.push(field);
+            self.row.push(field);
             if self.bytes.get(stop) != Some(&self.dialect.delimiter) {
                 break stop;
             }
             start = stop + 1;
         };
         self.position = self.behind_line_end(cursor, record_end);
-        let found = table.fields.len() - fields_before;
         if record_start == record_end && self.width != 1 {
-            table.fields.truncate(fields_before);
             return Record::Blank;
         }
         let record = record_start..record_end;
         let fault = fault
-            .or_else(|| self.width_fault(found).map(|kind| (None, None, FaultKind::Row(kind))))
-            .or_else(|| self.utf8_fault(&record, &table.fields[fields_before..]));
+            .or_else(|| self.width_fault(self.row.len()).map(|kind| (None, None, FaultKind::Row(kind))))
+            .or_else(|| self.utf8_fault(&record, &self.row));
         match fault {
             None => Record::Row,
             Some((column, field, kind)) => {
-                table.fields.truncate(fields_before);
                 Record::Fault(Fault { ordinal: self.ordinal, record, column, field, kind })
             }
         }
