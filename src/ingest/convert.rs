@@ -4,8 +4,11 @@
 //! text that the short loops do not take, goes through the parsers of `types`.
 
 use std::convert::Infallible;
+use std::ops::Range;
 
-use crate::types::{DataType, TimestampUnit, TypeError, TypeResult, Value, parse, parse_text};
+use crate::types::{
+    DataType, INLINE_BYTES, StringView, TimestampUnit, TypeError, TypeResult, Value, parse, parse_text,
+};
 use crate::vector::{Native, Validity, VectorBuffer};
 
 use super::number;
@@ -207,6 +210,8 @@ impl Work<'_> {
             if self.is_null(field) {
                 self.nulls.push(row);
                 strings.push_empty(1);
+            } else if let Some(view) = short_view(self.cells.bytes, field) {
+                strings.push_view(view);
             } else {
                 strings.push(content(self.cells, field, self.unescaped));
             }
@@ -257,6 +262,20 @@ impl Work<'_> {
 
 fn whole(text: &[u8]) -> Place<'_> {
     (text, 0, text.len())
+}
+
+/// The view of a short text. Sixteen bytes are read whatever its length is: after a copy of few bytes the
+/// processor waits until it can read them back as one word.
+#[inline]
+fn short_view(bytes: &[u8], field: Field) -> Option<StringView> {
+    let Range { start, end } = field.range();
+    let length = end - start;
+    if length > INLINE_BYTES || field.is_escaped() {
+        return None;
+    }
+    let sixteen = bytes.get(start..start + 16)?.first_chunk()?;
+    let text = u128::from_le_bytes(*sixteen) & ((1 << (8 * length)) - 1);
+    Some(StringView::from_bytes(((text << 32) | length as u128).to_le_bytes()))
 }
 
 /// The text of a field without quotes and escapes.

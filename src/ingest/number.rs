@@ -92,12 +92,13 @@ fn long(text: &[u8]) -> Option<u64> {
 /// Days since 1970-01-01 of a text `YYYY-MM-DD`; `None` for any other text.
 #[inline]
 pub(super) fn date(text: &[u8]) -> Option<i64> {
-    let text: &[u8; 10] = text.try_into().ok()?;
-    if text[4] != b'-' || text[7] != b'-' {
+    let (head, tail) = text.split_first_chunk::<8>()?;
+    let head = u64::from_le_bytes(*head);
+    let tail = u64::from(u16::from_le_bytes(tail.try_into().ok()?));
+    if (head >> 32) & 0xff != u64::from(b'-') || head >> 56 != u64::from(b'-') {
         return None;
     }
-    let [y0, y1, y2, y3, _, m0, m1, _, d0, d1] = *text;
-    let word = u64::from_le_bytes([y0, y1, y2, y3, m0, m1, d0, d1]);
+    let word = (head & 0xffff_ffff) | ((head >> 40) & 0xffff) << 32 | tail << 48;
     let number = i64::from(eight_digits(word)?);
     days(number / 10_000, number / 100 % 100, number % 100)
 }
@@ -107,12 +108,16 @@ pub(super) fn date(text: &[u8]) -> Option<i64> {
 #[inline]
 pub(super) fn timestamp_micros(text: &[u8]) -> Option<i64> {
     let day = date(text.get(..10)?)?;
-    let clock: &[u8; 9] = text.get(10..19)?.try_into().ok()?;
-    let [gap, h0, h1, c0, m0, m1, c1, s0, s1] = *clock;
-    if !matches!(gap, b' ' | b'T') || c0 != b':' || c1 != b':' {
+    if !matches!(text.get(10)?, b' ' | b'T') {
         return None;
     }
-    let number = i64::from(eight_digits(u64::from_le_bytes([b'0', b'0', h0, h1, m0, m1, s0, s1]))?);
+    let clock = u64::from_le_bytes(*text.get(11..19)?.first_chunk()?);
+    if (clock >> 16) & 0xff != u64::from(b':') || (clock >> 40) & 0xff != u64::from(b':') {
+        return None;
+    }
+    let hour_and_minute = (clock & 0xffff) << 16 | ((clock >> 24) & 0xffff) << 32;
+    let word = (ZEROS & 0xffff) | hour_and_minute | (clock >> 48) << 48;
+    let number = i64::from(eight_digits(word)?);
     let (hour, minute, second) = (number / 10_000, number / 100 % 100, number % 100);
     if hour > 23 || minute > 59 || second > 59 {
         return None;

@@ -221,6 +221,16 @@ fn values_of_frequent_types() {
 }
 
 #[test]
+fn texts_of_every_length_at_every_place() {
+    let lines: String =
+        (0..40).map(|length| format!("{},\"{}\"\n", "é".repeat(length), "x".repeat(length))).collect();
+    for (length, row) in read(&lines, &TEXTS).unwrap().iter().enumerate() {
+        let first = if length == 0 { Value::Null } else { text(&"é".repeat(length)) };
+        assert_eq!(row, &[first, text(&"x".repeat(length))]);
+    }
+}
+
+#[test]
 fn errors_name_line_column_and_text() {
     let parts = ["t.csv, line 3, column 1 (c0, INT64)", "field: \"x\"", "record: \"x,\\\"b\\\"\""];
     check_error("1,\"a\n\"\nx,\"b\"\n", &KEY_AND_TEXT, &parts);
