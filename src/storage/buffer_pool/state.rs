@@ -70,6 +70,13 @@ pub(super) enum Seen {
 }
 
 impl BlockWord {
+    /// An evicted page. In the pool the words are zeroed memory; the model test makes its own.
+    #[cfg(loom)]
+    #[allow(dead_code, reason = "for the model test, which includes this file")]
+    pub(super) fn new() -> BlockWord {
+        BlockWord(AtomicU64::new(0))
+    }
+
     /// Whether the block is resident in the expected size and unmarked: the one load of the warm path.
     #[inline(always)]
     pub(super) fn is_resident(&self, pages: u32) -> bool {
