@@ -57,6 +57,39 @@ pub struct ColumnStatistics {
     pub sketch: Option<DistinctSketch>,
 }
 
+impl ColumnStatistics {
+    /// Widens by the statistics of further rows of the column.
+    pub fn merge(&mut self, other: &ColumnStatistics) {
+        let wider = |ours: &Option<Value>, theirs: &Option<Value>, keep: std::cmp::Ordering| match (ours, theirs) {
+            (Some(a), Some(b)) => Some(if b.order(a) == keep { b.clone() } else { a.clone() }),
+            (a, b) => a.clone().or_else(|| b.clone()),
+        };
+        self.min = wider(&self.min, &other.min, std::cmp::Ordering::Less);
+        self.max = wider(&self.max, &other.max, std::cmp::Ordering::Greater);
+        self.null_count += other.null_count;
+        self.distinct = match (&mut self.sketch, &other.sketch) {
+            (Some(ours), Some(theirs)) => {
+                ours.merge(theirs);
+                ours.estimate()
+            }
+            _ => self.distinct.max(other.distinct),
+        };
+        if self.sketch.is_none() {
+            self.sketch = other.sketch.clone();
+        }
+    }
+}
+
+impl TableStatistics {
+    /// Adds the statistics of further rows; those of adjacency indexes are replaced by their owner.
+    pub fn merge_rows(&mut self, other: &TableStatistics) {
+        self.rows += other.rows;
+        for (column, statistics) in &other.columns {
+            self.columns.entry(*column).or_default().merge(statistics);
+        }
+    }
+}
+
 impl Statistics {
     /// The table's statistics, if it has any rows.
     pub fn table(&self, id: TableId) -> Option<&TableStatistics> {
@@ -98,5 +131,38 @@ impl Statistics {
         if let Some(table) = self.tables.get_mut(&table) {
             table.columns.remove(&column);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn column(min: i64, max: i64, values: std::ops::Range<u64>) -> ColumnStatistics {
+        let mut sketch = DistinctSketch::new();
+        values.for_each(|value| sketch.insert_hash(value));
+        ColumnStatistics {
+            min: Some(Value::Int64(min)),
+            max: Some(Value::Int64(max)),
+            null_count: 1,
+            distinct: sketch.estimate(),
+            sketch: Some(sketch),
+        }
+    }
+
+    #[test]
+    fn merging_widens_ranges_and_counts_values_once() {
+        let id = ColumnId(3);
+        let mut table = TableStatistics { rows: 10, ..TableStatistics::default() };
+        table.columns.insert(id, column(3, 9, 0..10));
+        let mut more = TableStatistics { rows: 5, ..TableStatistics::default() };
+        more.columns.insert(id, column(-1, 5, 5..15));
+        table.merge_rows(&more);
+        assert_eq!(table.rows, 15);
+        let expected = ColumnStatistics { null_count: 2, ..column(-1, 9, 0..15) };
+        assert_eq!(table.columns[&id], expected);
+        let mut empty = ColumnStatistics::default();
+        empty.merge(&expected);
+        assert_eq!(empty, expected);
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::record::{KeyTreeRef, TableKind, TableRecord};
 use super::tree::{ExtentSource, IndexTree};
 use crate::storage::page::{ExtentRef, FILE_NAME, PageRun, WriteBatch, extent_runs};
+use crate::storage::table::group_page::GroupPage;
 use crate::storage::{StorageError, StorageResult};
 use crate::types::{ColumnId, TableId};
 
@@ -166,24 +167,14 @@ fn visit_extents(
                 return Ok(());
             }
             let bytes = source.read_extent(extent, &what)?;
-            let extents = group_page_extents(&bytes).map_err(|detail| corrupt(extent, &what, detail))?;
-            extents.iter().try_for_each(|extent| visit(&what, extent))
+            let page =
+                GroupPage::decode(&bytes).map_err(|damage| corrupt(extent, &what, damage.0.to_owned()))?;
+            page.extents.iter().try_for_each(|extent| visit(&what, extent))
         })?;
     }
     let what = format!("table {table}, key index");
     let mut extents = record.key_trees.iter().flat_map(|tree| &tree.extents);
     extents.try_for_each(|extent| visit(&what, extent))
-}
-
-/// The extents that a group page names. They stand behind its fixed head, whatever the group holds.
-fn group_page_extents(bytes: &[u8]) -> Result<Vec<ExtentRef>, String> {
-    const EXTENT_COUNT_AT: usize = 24;
-    const EXTENTS_AT: usize = 32;
-    let short = || format!("a group page of {} bytes", bytes.len());
-    let count = bytes.get(EXTENT_COUNT_AT..).and_then(|rest| rest.first_chunk()).ok_or_else(short)?;
-    let (extents, _) = bytes.get(EXTENTS_AT..).ok_or_else(short)?.as_chunks::<{ ExtentRef::SIZE }>();
-    let extents = extents.get(..u32::from_le_bytes(*count) as usize).ok_or_else(short)?;
-    Ok(extents.iter().map(ExtentRef::decode).collect())
 }
 
 fn change_record(
