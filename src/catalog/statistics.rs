@@ -60,10 +60,11 @@ pub struct ColumnStatistics {
 impl ColumnStatistics {
     /// Widens by the statistics of further rows of the column.
     pub fn merge(&mut self, other: &ColumnStatistics) {
-        let wider = |ours: &Option<Value>, theirs: &Option<Value>, keep: std::cmp::Ordering| match (ours, theirs) {
-            (Some(a), Some(b)) => Some(if b.order(a) == keep { b.clone() } else { a.clone() }),
-            (a, b) => a.clone().or_else(|| b.clone()),
-        };
+        let wider =
+            |ours: &Option<Value>, theirs: &Option<Value>, keep: std::cmp::Ordering| match (ours, theirs) {
+                (Some(a), Some(b)) => Some(if b.order(a) == keep { b.clone() } else { a.clone() }),
+                (a, b) => a.clone().or_else(|| b.clone()),
+            };
         self.min = wider(&self.min, &other.min, std::cmp::Ordering::Less);
         self.max = wider(&self.max, &other.max, std::cmp::Ordering::Greater);
         self.null_count += other.null_count;

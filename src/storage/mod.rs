@@ -10,6 +10,7 @@ pub mod directory;
 pub mod engine;
 pub mod error;
 mod files;
+pub mod index;
 pub mod page;
 pub mod state;
 pub mod table;

@@ -1,0 +1,229 @@
+//! The key index of a table: its trees, newest last, behind the trait that all indexes answer to.
+
+use std::ops::{Bound, ControlFlow};
+
+use super::key::{IndexKey, KeyLayout};
+use super::key_store::SortedKeys;
+use super::tree::{KeyTree, KeyTreeBuilder, TreeScan};
+use crate::storage::StorageResult;
+use crate::storage::buffer_pool::{Cursor, SegmentOwner};
+use crate::storage::directory::{KeyTreeRef, TableRecord};
+use crate::storage::page::{FILE_NAME, WriteBatch};
+use crate::types::Value;
+
+/// Trees of one table; a load that would make another folds all into one.
+pub const TREES_MAX: usize = 4;
+
+/// What every index can be asked. It yields candidates: a hit counts if the row is visible and still has the key.
+pub trait KeyLookup {
+    /// The row that carries the key, if there is one.
+    fn lookup(&self, key: &IndexKey, cursor: &mut Cursor<'_>) -> StorageResult<Option<u64>>;
+
+    /// Appends all rows that may carry the key.
+    fn candidates(&self, key: &IndexKey, cursor: &mut Cursor<'_>, out: &mut Vec<u64>) -> StorageResult<()>;
+
+    /// Calls `visit` with the rows of all keys within the bounds, in order of the keys, until it breaks.
+    fn range(
+        &self,
+        low: Bound<&IndexKey>,
+        high: Bound<&IndexKey>,
+        cursor: &mut Cursor<'_>,
+        visit: &mut dyn FnMut(u64) -> ControlFlow<()>,
+    ) -> StorageResult<()>;
+}
+
+/// The index over a table's primary key in one version of the database.
+#[derive(Clone)]
+pub struct KeyIndex {
+    layout: KeyLayout,
+    trees: Vec<KeyTree>,
+}
+
+impl KeyIndex {
+    /// The index that a table's record names. `table` is its name, for errors.
+    pub fn open(record: &TableRecord, layout: KeyLayout, table: &str) -> StorageResult<KeyIndex> {
+        let owner = SegmentOwner::new(FILE_NAME, table, "key index");
+        let trees =
+            record.key_trees.iter().map(|tree| KeyTree::open(tree, &owner)).collect::<Result<_, _>>()?;
+        Ok(KeyIndex { layout, trees })
+    }
+
+    /// An index without keys.
+    pub fn empty(layout: KeyLayout) -> KeyIndex {
+        KeyIndex { layout, trees: Vec::new() }
+    }
+
+    /// The key's columns.
+    pub fn layout(&self) -> &KeyLayout {
+        &self.layout
+    }
+
+    /// The trees, oldest first.
+    pub fn trees(&self) -> &[KeyTree] {
+        &self.trees
+    }
+
+    /// Keys in all trees.
+    pub fn entries(&self) -> u64 {
+        self.trees.iter().map(KeyTree::entries).sum()
+    }
+
+    /// The row with these key values, cast where that loses nothing.
+    pub fn lookup_values(&self, values: &[Value], cursor: &mut Cursor<'_>) -> StorageResult<Option<u64>> {
+        match self.layout.key_of(values) {
+            Some(key) => self.lookup(&key, cursor),
+            None => Ok(None),
+        }
+    }
+
+    /// The first of the new keys, in order of keys, that is in the index already: its row among the new ones and the
+    /// offset of the row that has it. Reads only leaves that may hold one of them.
+    pub fn find_common(
+        &self,
+        new: &SortedKeys<'_>,
+        cursor: &mut Cursor<'_>,
+    ) -> StorageResult<Option<(u64, u64)>> {
+        for position in 0..new.len() {
+            let (key, row) = new.get(position);
+            if let Some(offset) = self.lookup_ref(key, cursor)? {
+                return Ok(Some((row, offset)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Writes a tree of the new keys and gives the table's new list of trees: one more, or all folded into one. Row
+    /// `r` of the new keys is at offset `first_offset + r`. None of the keys may be in the index already.
+    pub fn append(
+        &self,
+        new: &SortedKeys<'_>,
+        first_offset: u64,
+        batch: &WriteBatch,
+        cursor: &mut Cursor<'_>,
+    ) -> StorageResult<Vec<KeyTreeRef>> {
+        let old = self.trees.iter().map(|tree| tree.reference().clone());
+        if new.is_empty() {
+            return Ok(old.collect());
+        }
+        let mut builder = KeyTreeBuilder::new(batch, self.layout.kind());
+        if self.trees.len() < TREES_MAX {
+            for position in 0..new.len() {
+                let (key, row) = new.get(position);
+                push(&mut builder, key, first_offset + row)?;
+            }
+            return Ok(old.chain(builder.finish()?).collect());
+        }
+        self.fold(new, first_offset, &mut builder, cursor)?;
+        Ok(builder.finish()?.into_iter().collect())
+    }
+
+    /// Merges all trees and the new keys.
+    fn fold(
+        &self,
+        new: &SortedKeys<'_>,
+        first_offset: u64,
+        builder: &mut KeyTreeBuilder<'_>,
+        cursor: &mut Cursor<'_>,
+    ) -> StorageResult<()> {
+        let mut scans: Vec<TreeScan<'_>> = self.trees.iter().map(KeyTree::scan).collect();
+        let mut heads = Vec::with_capacity(scans.len());
+        for scan in &mut scans {
+            heads.push(scan.next(cursor)?);
+        }
+        let mut position = 0;
+        loop {
+            let fresh = (position < new.len()).then(|| new.get(position));
+            let old =
+                (0..heads.len()).filter(|at| heads[*at].is_some()).min_by(|a, b| heads[*a].cmp(&heads[*b]));
+            match (old.and_then(|at| Some((at, heads[at].as_ref()?))), fresh) {
+                (None, None) => return Ok(()),
+                (Some((at, (key, offset))), fresh) if fresh.is_none_or(|(new, _)| KeyRef::of(key) < new) => {
+                    push(builder, KeyRef::of(key), *offset)?;
+                    heads[at] = scans[at].next(cursor)?;
+                }
+                (_, Some((key, row))) => {
+                    push(builder, key, first_offset + row)?;
+                    position += 1;
+                }
+                // A head that no new key precedes is taken by the guard above.
+                (Some(_), None) => return Ok(()),
+            }
+        }
+    }
+
+    fn lookup_ref(&self, key: KeyRef<'_>, cursor: &mut Cursor<'_>) -> StorageResult<Option<u64>> {
+        for tree in self.trees.iter().rev() {
+            let found = match key {
+                KeyRef::Integer(key) => tree.lookup_integer(key, cursor)?,
+                KeyRef::Bytes(key) => tree.lookup_bytes(key, cursor)?,
+            };
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// A key that is not owned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum KeyRef<'k> {
+    Integer(u64),
+    Bytes(&'k [u8]),
+}
+
+impl KeyRef<'_> {
+    /// The key, borrowed.
+    pub fn of(key: &IndexKey) -> KeyRef<'_> {
+        match key {
+            IndexKey::Integer(key) => KeyRef::Integer(*key),
+            IndexKey::Bytes(key) => KeyRef::Bytes(key),
+        }
+    }
+}
+
+fn push(builder: &mut KeyTreeBuilder<'_>, key: KeyRef<'_>, offset: u64) -> StorageResult<()> {
+    match key {
+        KeyRef::Integer(key) => builder.push_integer(key, offset),
+        KeyRef::Bytes(key) => builder.push_bytes(key, offset),
+    }
+}
+
+impl KeyLookup for KeyIndex {
+    fn lookup(&self, key: &IndexKey, cursor: &mut Cursor<'_>) -> StorageResult<Option<u64>> {
+        self.lookup_ref(KeyRef::of(key), cursor)
+    }
+
+    fn candidates(&self, key: &IndexKey, cursor: &mut Cursor<'_>, out: &mut Vec<u64>) -> StorageResult<()> {
+        for tree in self.trees.iter().rev() {
+            out.extend(tree.lookup(key, cursor)?);
+        }
+        Ok(())
+    }
+
+    fn range(
+        &self,
+        low: Bound<&IndexKey>,
+        high: Bound<&IndexKey>,
+        cursor: &mut Cursor<'_>,
+        visit: &mut dyn FnMut(u64) -> ControlFlow<()>,
+    ) -> StorageResult<()> {
+        if let [tree] = self.trees.as_slice() {
+            return tree.range(low, high, cursor, &mut |_, offset| visit(offset));
+        }
+        let mut found: Vec<(IndexKey, u64)> = Vec::new();
+        for tree in &self.trees {
+            tree.range(low, high, cursor, &mut |key, offset| {
+                found.push((key.clone(), offset));
+                ControlFlow::Continue(())
+            })?;
+        }
+        found.sort_unstable();
+        for (_, offset) in found {
+            if visit(offset).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
