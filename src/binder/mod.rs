@@ -1,1 +1,34 @@
-//! See specs/architecture.md.
+//! Syntax tree to meaning: names become variables, tables, columns and functions, every expression gets its type, and
+//! the dialect is decided here and nowhere below. The output is `bound`; nothing after it looks up a string. Each part
+//! of the language has its file: `scope` knows which names are visible, `pattern` and its neighbours turn patterns into
+//! a graph of variables with their tables, `expression` and its neighbours type expressions, `projection` finds
+//! aggregates and grouping keys, `definition` and `copy` bind what is not a query. Every error points at the text.
+
+mod aggregate;
+mod bind;
+pub mod bound;
+mod case;
+mod comparison;
+mod comprehension;
+mod copy;
+mod definition;
+mod entity;
+mod error;
+mod expression;
+mod functions;
+mod grouping;
+mod labels;
+mod length;
+mod literal;
+mod pattern;
+mod projection;
+mod property;
+mod query;
+mod scope;
+mod subscript;
+mod tables;
+mod types;
+
+pub use bind::{BinderSettings, ParameterTypes, bind};
+pub use bound::*;
+pub use error::{BindError, BindErrorKind};

@@ -4,8 +4,6 @@ use std::ops::Range;
 
 use rustc_hash::FxHashMap;
 
-use crate::catalog::DistinctSketch;
-
 use super::super::bytes::{Damage, Damaged};
 use super::super::fixed::{FixedValue, read_all, read_at};
 use super::choose::{DistinctCounter, Sizes, choose, mix};
@@ -22,8 +20,6 @@ pub struct EncodedValues {
     pub low: i128,
     /// The key of the largest value; 0 for strings.
     pub high: i128,
-    /// The different values, for merging.
-    pub sketch: DistinctSketch,
 }
 
 struct Analysis {
@@ -31,7 +27,6 @@ struct Analysis {
     high: i128,
     runs: u32,
     distinct: u32,
-    sketch: DistinctSketch,
 }
 
 fn analyse<T: FixedValue>(values: &[T]) -> Analysis {
@@ -48,8 +43,7 @@ fn analyse<T: FixedValue>(values: &[T]) -> Analysis {
             counter.add(mix(key as u64 ^ (key >> 64) as u64));
         }
     }
-    let distinct = counter.estimate(values.len() as u32);
-    Analysis { low, high, runs, distinct, sketch: counter.into_sketch() }
+    Analysis { low, high, runs, distinct: counter.estimate(values.len() as u32) }
 }
 
 /// Encodes the values of one segment.
@@ -95,14 +89,7 @@ pub fn encode<T: FixedValue>(values: &[T], forced: Option<EncodingKind>) -> Enco
         EncodingKind::Dictionary => write_dictionary(values, &mut payload),
         EncodingKind::RunLength => write_runs(values, &mut payload),
     };
-    EncodedValues {
-        encoding,
-        payload,
-        distinct: found.distinct,
-        low: found.low,
-        high: found.high,
-        sketch: found.sketch,
-    }
+    EncodedValues { encoding, payload, distinct: found.distinct, low: found.low, high: found.high }
 }
 
 fn write_dictionary<T: FixedValue>(values: &[T], payload: &mut Vec<u8>) -> Encoding {
