@@ -1,1 +1,7 @@
-//! See specs/architecture.md.
+//! What a statement sees and when its changes are seen by others. A read transaction is a snapshot: everything in it,
+//! the catalog included, belongs to one version. Writes take their turn at the engine and publish by one root switch;
+//! `specs/transactions.md` says what of this changes when the log comes.
+
+mod read;
+
+pub use read::ReadTransaction;

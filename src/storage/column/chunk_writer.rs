@@ -187,6 +187,8 @@ impl Writer<'_> {
             let encoded = fixed::encode(part, self.options.force_encoding);
             let statistics = &mut chunk.statistics;
             statistics.distinct = statistics.distinct.saturating_add(encoded.distinct);
+            let sketch = Some(encoded.sketch.clone());
+            statistics.merge(&ChunkStatistics { sketch, ..ChunkStatistics::default() });
             if T::PACKABLE {
                 let (low, high) = (Bound::Integer(encoded.low), Bound::Integer(encoded.high));
                 statistics.merge(&ChunkStatistics { range: Some((low, high)), ..ChunkStatistics::default() });
@@ -254,6 +256,8 @@ impl Writer<'_> {
         }
         let encoded = strings::encode(rows, self.options.force_encoding);
         chunk.statistics.distinct = chunk.statistics.distinct.saturating_add(encoded.distinct);
+        let sketch = Some(encoded.sketch.clone());
+        chunk.statistics.merge(&ChunkStatistics { sketch, ..ChunkStatistics::default() });
         if let (Some(low), Some(high)) = (low, high) {
             let range = Some((Bound::text(low), Bound::text(high)));
             chunk.statistics.merge(&ChunkStatistics { range, ..ChunkStatistics::default() });

@@ -206,7 +206,7 @@ impl ColumnTest {
 }
 
 /// The key of a constant of an integer-like column.
-fn integer_key(value: &Value, data_type: &DataType) -> Option<i128> {
+pub fn integer_key(value: &Value, data_type: &DataType) -> Option<i128> {
     use DataType as T;
     match (data_type, value) {
         (T::Bool, Value::Bool(value)) => Some(i128::from(*value)),

@@ -1,6 +1,7 @@
 //! Statistics of one chunk: what a zone map asks before any page is read, and what the planner sums up.
 
 use super::bytes::{ByteReader, ByteWriter, Damage, Damaged};
+use crate::catalog::DistinctSketch;
 
 /// Bytes of a string that a bound keeps.
 pub const BOUND_TEXT_MAX: usize = 16;
@@ -27,6 +28,8 @@ pub struct ChunkStatistics {
     pub distinct: u32,
     /// Whether a float is NaN: the range does not cover it.
     pub has_nan: bool,
+    /// What table statistics are merged from; made by a load and not kept in the group page.
+    pub sketch: Option<DistinctSketch>,
 }
 
 impl Bound {
@@ -87,7 +90,7 @@ impl ChunkStatistics {
     pub fn decode(input: &mut ByteReader<'_>) -> Damaged<ChunkStatistics> {
         let (null_count, distinct, flags) = (input.u32()?, input.u32()?, input.u8()?);
         let range = if flags & 1 != 0 { Some((Bound::decode(input)?, Bound::decode(input)?)) } else { None };
-        Ok(ChunkStatistics { range, null_count, distinct, has_nan: flags & 2 != 0 })
+        Ok(ChunkStatistics { range, null_count, distinct, has_nan: flags & 2 != 0, sketch: None })
     }
 
     /// The statistics of two parts of one chunk together.
@@ -95,6 +98,11 @@ impl ChunkStatistics {
         self.null_count = self.null_count.saturating_add(other.null_count);
         self.distinct = self.distinct.saturating_add(other.distinct);
         self.has_nan |= other.has_nan;
+        match (&mut self.sketch, &other.sketch) {
+            (Some(sum), Some(sketch)) => sum.merge(sketch),
+            (sum @ None, sketch) => sum.clone_from(sketch),
+            _ => {}
+        }
         self.range = match (self.range.take(), &other.range) {
             (None, range) => range.clone(),
             (range, None) => range,
@@ -135,11 +143,11 @@ mod tests {
     fn statistics_come_back() {
         check(ChunkStatistics::default());
         let range = Some((Bound::Integer(-5), Bound::Integer(i128::MAX)));
-        check(ChunkStatistics { range, null_count: 3, distinct: 9, has_nan: false });
+        check(ChunkStatistics { range, null_count: 3, distinct: 9, has_nan: false, sketch: None });
         let range = Some((Bound::text(b""), Bound::text(b"a string longer than sixteen")));
-        check(ChunkStatistics { range, null_count: 0, distinct: 2, has_nan: false });
+        check(ChunkStatistics { range, null_count: 0, distinct: 2, has_nan: false, sketch: None });
         let range = Some((Bound::Float(-1.5), Bound::Float(2.5)));
-        check(ChunkStatistics { range, null_count: 0, distinct: 2, has_nan: true });
+        check(ChunkStatistics { range, null_count: 0, distinct: 2, has_nan: true, sketch: None });
     }
 
     #[test]
@@ -149,6 +157,7 @@ mod tests {
             null_count: 1,
             distinct: 2,
             has_nan: false,
+            sketch: None,
         };
         let mut sum = of(3, 7);
         sum.merge(&of(5, 9));

@@ -38,7 +38,16 @@ pub struct Adjacency {
 impl Adjacency {
     /// A view of one direction of the table called `name`. Nothing is read yet.
     pub fn new(direction: Direction, name: &str, pages: Arc<dyn GroupPages>, pool: BufferPool) -> Adjacency {
-        Adjacency { direction, name: name.to_owned(), groups: GroupCache::new(pages), pool }
+        Self::over(direction, name, GroupCache::new(pages), pool)
+    }
+
+    pub(super) fn over(
+        direction: Direction,
+        name: &str,
+        groups: GroupCache<CsrGroup>,
+        pool: BufferPool,
+    ) -> Adjacency {
+        Adjacency { direction, name: name.to_owned(), groups, pool }
     }
 
     /// Which way.

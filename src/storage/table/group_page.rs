@@ -6,7 +6,7 @@ use super::csr_run::RunDescriptor;
 use crate::storage::StorageResult;
 use crate::storage::column::bytes::{ByteReader, ByteWriter, Damage, Damaged};
 use crate::storage::column::chunk::{Chunk, Location};
-use crate::storage::page::ExtentRef;
+use crate::storage::page::{ExtentRef, WriteBatch};
 use crate::types::{ColumnId, TableId};
 
 /// The version that this release writes.
@@ -130,6 +130,12 @@ impl GroupPage {
 pub trait ExtentSink: Sync {
     /// Writes bytes as one extent.
     fn write_extent(&self, bytes: &[u8]) -> StorageResult<ExtentRef>;
+}
+
+impl ExtentSink for WriteBatch {
+    fn write_extent(&self, bytes: &[u8]) -> StorageResult<ExtentRef> {
+        WriteBatch::write_extent(self, bytes)
+    }
 }
 
 /// Finds a place for each segment of a group: inline, in a shared extent or in one of its own.

@@ -6,10 +6,13 @@ pub mod bulk;
 mod column_scan;
 mod csr_group;
 pub mod csr_run;
+#[cfg(test)]
+mod engine_tests;
 mod gather;
 pub mod group_page;
 mod node_scanner;
 mod node_table;
+mod open;
 mod rel_table;
 #[cfg(test)]
 mod rel_tests;
@@ -20,4 +23,5 @@ pub use adjacency::{Adjacency, AdjacencyScanner, AdjacencyWindow, Direction};
 pub use csr_group::{CsrGroup, CsrRun, PIECE_ENTRIES};
 pub use node_scanner::{NodeScanner, ScanBatch, ScanCounters, ScanOptions};
 pub use node_table::{ColumnChunk, ColumnLayout, GroupPages, NodeGroup, NodeTable, TableLayout};
+pub use open::{existing_run_page, open_node_table, open_rel_table};
 pub use rel_table::{DST_COLUMN, LABELS_COLUMN, RelScanner, RelTable, SRC_COLUMN};

@@ -10,7 +10,9 @@ use crate::storage::column::bytes::{DATA_FILE, Damage};
 use crate::storage::column::chunk::{Chunk, ChunkNulls, Location};
 use crate::storage::column::chunk_reader::{ChunkError, Lender};
 use crate::storage::column::statistics::ChunkStatistics;
+use crate::storage::directory::IndexTree;
 use crate::storage::page::{ExtentRef, PageId};
+use crate::storage::state::Snapshot;
 use crate::types::{ColumnId, DataType, NODE_GROUP_ROWS, TableId};
 use crate::vector::VectorBuffer;
 
@@ -172,19 +174,24 @@ pub fn resolve(
 }
 
 /// Decoded group pages, each made at its first use.
-pub(super) struct GroupCache<G> {
-    pub(super) pages: Arc<dyn GroupPages>,
-    groups: Vec<OnceLock<Option<Arc<G>>>>,
+pub(super) enum GroupCache<G> {
+    /// In the table's directory tree, which later versions of the table share.
+    Tree { tree: IndexTree, what: String, snapshot: Snapshot },
+    /// Beside pages from elsewhere.
+    Pages { pages: Arc<dyn GroupPages>, groups: Vec<OnceLock<Option<Arc<G>>>> },
 }
 
-impl<G> GroupCache<G> {
+impl<G: Send + Sync + 'static> GroupCache<G> {
     pub(super) fn new(pages: Arc<dyn GroupPages>) -> Self {
         let count = usize::try_from(pages.group_count()).unwrap_or(0);
-        GroupCache { pages, groups: (0..count).map(|_| OnceLock::new()).collect() }
+        GroupCache::Pages { pages, groups: (0..count).map(|_| OnceLock::new()).collect() }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.groups.len()
+        match self {
+            GroupCache::Tree { tree, .. } => usize::try_from(tree.len()).unwrap_or(usize::MAX),
+            GroupCache::Pages { groups, .. } => groups.len(),
+        }
     }
 
     /// The group; none where there is no page.
@@ -193,13 +200,20 @@ impl<G> GroupCache<G> {
         group: u64,
         decode: impl FnOnce(&ExtentRef, &[u8]) -> StorageResult<G>,
     ) -> StorageResult<Option<Arc<G>>> {
-        let Some(slot) = usize::try_from(group).ok().and_then(|group| self.groups.get(group)) else {
+        let (pages, groups) = match self {
+            GroupCache::Tree { tree, what, snapshot } => {
+                let decode = |extent: &ExtentRef, bytes: Vec<u8>| decode(extent, &bytes);
+                return tree.get(group, &**snapshot.page_file(), what, decode);
+            }
+            GroupCache::Pages { pages, groups } => (pages, groups),
+        };
+        let Some(slot) = usize::try_from(group).ok().and_then(|group| groups.get(group)) else {
             return Ok(None);
         };
         if let Some(known) = slot.get() {
             return Ok(known.clone());
         }
-        let made = match self.pages.read_page(group)? {
+        let made = match pages.read_page(group)? {
             Some((extent, bytes)) => Some(Arc::new(decode(&extent, &bytes)?)),
             None => None,
         };
@@ -225,7 +239,17 @@ impl NodeTable {
         row_count: u64,
         pool: BufferPool,
     ) -> NodeTable {
-        NodeTable { layout, groups: GroupCache::new(pages), row_bound, row_count, pool }
+        Self::over(layout, GroupCache::new(pages), row_bound, row_count, pool)
+    }
+
+    pub(super) fn over(
+        layout: Arc<TableLayout>,
+        groups: GroupCache<NodeGroup>,
+        row_bound: u64,
+        row_count: u64,
+        pool: BufferPool,
+    ) -> NodeTable {
+        NodeTable { layout, groups, row_bound, row_count, pool }
     }
 
     /// The table's id.

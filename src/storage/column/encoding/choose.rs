@@ -1,6 +1,7 @@
 //! What one scan over the values of a segment finds out, and the choice it leads to.
 
 use super::EncodingKind;
+use crate::catalog::DistinctSketch;
 
 /// Bits of the table behind the distinct estimate.
 const COUNTER_BITS: usize = 1 << 17;
@@ -9,11 +10,12 @@ const COUNTER_BITS: usize = 1 << 17;
 /// several times the table's size in rows).
 pub struct DistinctCounter {
     words: Vec<u64>,
+    sketch: DistinctSketch,
 }
 
 impl DistinctCounter {
     pub fn new() -> Self {
-        DistinctCounter { words: vec![0; COUNTER_BITS / 64] }
+        DistinctCounter { words: vec![0; COUNTER_BITS / 64], sketch: DistinctSketch::new() }
     }
 
     /// Notes a value by its hash, of which the upper bits must be well mixed.
@@ -21,6 +23,12 @@ impl DistinctCounter {
     pub fn add(&mut self, hash: u64) {
         let bit = (hash >> (64 - COUNTER_BITS.trailing_zeros())) as usize;
         self.words[bit / 64] |= 1 << (bit % 64);
+        self.sketch.insert_hash(hash);
+    }
+
+    /// The same for merging with other segments.
+    pub fn into_sketch(self) -> DistinctSketch {
+        self.sketch
     }
 
     /// The estimate, never above `rows`.

@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use rustc_hash::FxHashMap;
 
+use crate::catalog::DistinctSketch;
+
 use super::super::bytes::{Damage, Damaged};
 use super::super::fixed::{FixedValue, read_all, read_at};
 use super::choose::{DistinctCounter, Sizes, choose, mix};
@@ -20,6 +22,8 @@ pub struct EncodedValues {
     pub low: i128,
     /// The key of the largest value; 0 for strings.
     pub high: i128,
+    /// The different values, for merging.
+    pub sketch: DistinctSketch,
 }
 
 struct Analysis {
@@ -27,6 +31,7 @@ struct Analysis {
     high: i128,
     runs: u32,
     distinct: u32,
+    sketch: DistinctSketch,
 }
 
 fn analyse<T: FixedValue>(values: &[T]) -> Analysis {
@@ -43,7 +48,8 @@ fn analyse<T: FixedValue>(values: &[T]) -> Analysis {
             counter.add(mix(key as u64 ^ (key >> 64) as u64));
         }
     }
-    Analysis { low, high, runs, distinct: counter.estimate(values.len() as u32) }
+    let distinct = counter.estimate(values.len() as u32);
+    Analysis { low, high, runs, distinct, sketch: counter.into_sketch() }
 }
 
 /// Encodes the values of one segment.
@@ -89,7 +95,14 @@ pub fn encode<T: FixedValue>(values: &[T], forced: Option<EncodingKind>) -> Enco
         EncodingKind::Dictionary => write_dictionary(values, &mut payload),
         EncodingKind::RunLength => write_runs(values, &mut payload),
     };
-    EncodedValues { encoding, payload, distinct: found.distinct, low: found.low, high: found.high }
+    EncodedValues {
+        encoding,
+        payload,
+        distinct: found.distinct,
+        low: found.low,
+        high: found.high,
+        sketch: found.sketch,
+    }
 }
 
 fn write_dictionary<T: FixedValue>(values: &[T], payload: &mut Vec<u8>) -> Encoding {

@@ -50,7 +50,7 @@ pub fn encode(values: &[&[u8]], forced: Option<EncodingKind>) -> EncodedValues {
             Encoding::Plain
         }
     };
-    EncodedValues { encoding, payload, distinct, low: 0, high: 0 }
+    EncodedValues { encoding, payload, distinct, low: 0, high: 0, sketch: counter.into_sketch() }
 }
 
 fn write_table(values: &[&[u8]], payload: &mut Vec<u8>) {

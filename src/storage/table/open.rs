@@ -1,0 +1,215 @@
+//! From a snapshot to its tables, and from staged loads to the change that a commit makes.
+
+use std::sync::Arc;
+
+use super::adjacency::{Adjacency, Direction};
+use super::bulk::{StagedGroup, StagedRels, StagedRows};
+use super::group_page::{GroupKind, GroupPage};
+use super::node_table::{ColumnLayout, GroupCache, NodeTable, TableLayout};
+use super::rel_table::RelTable;
+use crate::catalog::{ColumnSchema, ColumnStatistics, DirectionStatistics, TableStatistics};
+use crate::storage::column::statistics::{Bound, ChunkStatistics};
+use crate::storage::directory::{IndexTree, TableChange, TableRecord};
+use crate::storage::state::Snapshot;
+use crate::storage::{StorageError, StorageResult};
+use crate::types::{DataType, GlobalId, TableId, Value};
+
+impl TableLayout {
+    /// The layout of a table from its schema.
+    pub fn new(id: TableId, name: &str, columns: &[ColumnSchema]) -> Arc<TableLayout> {
+        let column = |column: &ColumnSchema| ColumnLayout {
+            id: column.id,
+            name: column.name.clone(),
+            data_type: column.data_type.clone(),
+        };
+        Arc::new(TableLayout { id, name: name.to_owned(), columns: columns.iter().map(column).collect() })
+    }
+}
+
+fn no_table(id: TableId) -> StorageError {
+    StorageError::Limit { what: format!("table {id}, which the catalog does not have"), limit: 0 }
+}
+
+fn cache<G>(snapshot: &Snapshot, tree: &IndexTree, what: String) -> GroupCache<G> {
+    GroupCache::Tree { tree: tree.clone(), what, snapshot: snapshot.clone() }
+}
+
+fn rows_of(snapshot: &Snapshot, layout: Arc<TableLayout>, record: &TableRecord) -> Arc<NodeTable> {
+    let groups = cache(snapshot, &record.rows, format!("table {}", layout.name));
+    let (bound, count) = (record.row_bound, record.row_count);
+    Arc::new(NodeTable::over(layout, groups, bound, count, snapshot.pool().clone()))
+}
+
+/// A node table of a snapshot. Reads its record, nothing else; decoded groups are shared by all versions of the
+/// table that have them.
+pub fn open_node_table(snapshot: &Snapshot, table: TableId) -> StorageResult<Arc<NodeTable>> {
+    let schema = snapshot.catalog().node_table_by_id(table).ok_or_else(|| no_table(table))?;
+    let layout = TableLayout::new(table, &schema.name, &schema.columns);
+    Ok(rows_of(snapshot, layout, &*snapshot.table_record(table)?))
+}
+
+/// One FROM/TO pair of a relationship type of a snapshot.
+pub fn open_rel_table(snapshot: &Snapshot, table: TableId) -> StorageResult<Arc<RelTable>> {
+    let (schema, _) = snapshot.catalog().rel_table_by_id(table).ok_or_else(|| no_table(table))?;
+    let layout = TableLayout::new(table, &schema.name, &schema.columns);
+    let record = snapshot.table_record(table)?;
+    let adjacency = |direction, tree: &IndexTree| {
+        let groups = cache(snapshot, tree, format!("table {}, adjacency", layout.name));
+        Arc::new(Adjacency::over(direction, &layout.name, groups, snapshot.pool().clone()))
+    };
+    let forward = adjacency(Direction::Forward, &record.forward);
+    let backward = adjacency(Direction::Backward, &record.backward);
+    Ok(Arc::new(RelTable::new(rows_of(snapshot, layout.clone(), &record), forward, backward)))
+}
+
+/// The adjacency page of a group as it stands, for a load that adds a run to it.
+pub fn existing_run_page(
+    snapshot: &Snapshot,
+    table: TableId,
+    kind: GroupKind,
+    group: u32,
+) -> StorageResult<Option<GroupPage>> {
+    let record = snapshot.table_record(table)?;
+    let tree = if kind == GroupKind::Forward { &record.forward } else { &record.backward };
+    let (source, what) = (&**snapshot.page_file(), format!("table {table}, adjacency"));
+    let Some(extent) = tree.extent(u64::from(group), source, &what)? else { return Ok(None) };
+    let bytes = source.read_extent(&extent, &what)?;
+    GroupPage::decode(&bytes).map(Some).map_err(|damage| damage.at(&what, extent.first_page))
+}
+
+fn pages_of(groups: &[StagedGroup]) -> impl Iterator<Item = (u64, Option<crate::storage::page::ExtentRef>)> {
+    groups.iter().map(|group| (u64::from(group.group), Some(group.page)))
+}
+
+impl StagedRows {
+    /// Adds the rows to a table's change and statistics.
+    pub fn apply(&self, layout: &TableLayout, change: &mut TableChange, statistics: &mut TableStatistics) {
+        if self.row_count > 0 {
+            change.row_bound = change.row_bound.max(self.first_offset + self.row_count);
+            change.row_count += self.row_count;
+            statistics.rows += self.row_count;
+        }
+        change.rows.extend(pages_of(&self.groups));
+        for (column, found) in &self.statistics {
+            let data_type = layout.column(*column).map_or(DataType::Null, |column| column.data_type.clone());
+            let fresh = column_statistics(&data_type, found);
+            let known = statistics.columns.remove(column);
+            statistics.columns.insert(
+                *column,
+                known.map_or(fresh.clone(), |known| merged(known, fresh, found, &data_type)),
+            );
+        }
+    }
+}
+
+impl StagedRels {
+    /// Adds the relationships to a table's change and statistics.
+    pub fn apply(&self, layout: &TableLayout, change: &mut TableChange, statistics: &mut TableStatistics) {
+        self.rows.apply(layout, change, statistics);
+        change.forward.extend(pages_of(&self.forward));
+        change.backward.extend(pages_of(&self.backward));
+        let loaded = self.rows.row_count;
+        add_direction(&mut statistics.forward, &self.forward, loaded);
+        add_direction(&mut statistics.backward, &self.backward, loaded);
+    }
+}
+
+/// Lists of several loads may meet at one node, so that the sums are bounds, not counts.
+fn add_direction(sum: &mut DirectionStatistics, groups: &[StagedGroup], loaded: u64) {
+    sum.edges += loaded;
+    sum.nodes_with_edges += groups.iter().map(|group| u64::from(group.touched_nodes)).sum::<u64>();
+    sum.max_degree += groups.iter().map(|group| u64::from(group.max_degree)).max().unwrap_or(0);
+}
+
+/// The statistics of a load's column as the catalog keeps them.
+fn column_statistics(data_type: &DataType, found: &ChunkStatistics) -> ColumnStatistics {
+    let (min, max) = match &found.range {
+        Some((low, high)) => (bound_value(data_type, low), bound_value(data_type, high)),
+        None => (None, None),
+    };
+    let distinct = found.sketch.as_ref().map_or(u64::from(found.distinct), |sketch| sketch.estimate());
+    ColumnStatistics {
+        min,
+        max,
+        null_count: u64::from(found.null_count),
+        distinct: if found.distinct < 1000 { distinct.min(u64::from(found.distinct)) } else { distinct },
+        sketch: found.sketch.clone(),
+    }
+}
+
+/// What was known together with a further load.
+fn merged(
+    mut known: ColumnStatistics,
+    fresh: ColumnStatistics,
+    found: &ChunkStatistics,
+    data_type: &DataType,
+) -> ColumnStatistics {
+    known.null_count += fresh.null_count;
+    let bounds = |value: &Option<Value>| value.as_ref().and_then(|value| value_bound(data_type, value));
+    let mut range = ChunkStatistics::default();
+    if let (Some(low), Some(high)) = (bounds(&known.min), bounds(&known.max)) {
+        range.range = Some((low, high));
+    }
+    range.merge(found);
+    if let Some((low, high)) = &range.range {
+        (known.min, known.max) = (bound_value(data_type, low), bound_value(data_type, high));
+    }
+    match (&mut known.sketch, &fresh.sketch) {
+        (Some(sketch), Some(other)) => {
+            sketch.merge(other);
+            known.distinct = sketch.estimate();
+        }
+        _ => {
+            known.distinct = known.distinct.max(fresh.distinct);
+            known.sketch = known.sketch.or(fresh.sketch);
+        }
+    }
+    known
+}
+
+/// A bound as a value of the column's type; none where the type has more to it than the bound says.
+fn bound_value(data_type: &DataType, bound: &Bound) -> Option<Value> {
+    use DataType as T;
+    let narrow = |number: &i128| i64::try_from(*number).ok();
+    Some(match (data_type, bound) {
+        (T::Bool, Bound::Integer(number)) => Value::Bool(*number != 0),
+        (T::Int8, Bound::Integer(number)) => Value::Int8(i8::try_from(*number).ok()?),
+        (T::Int16, Bound::Integer(number)) => Value::Int16(i16::try_from(*number).ok()?),
+        (T::Int32, Bound::Integer(number)) => Value::Int32(i32::try_from(*number).ok()?),
+        (T::Int64 | T::Serial, Bound::Integer(number)) => Value::Int64(narrow(number)?),
+        (T::Int128, Bound::Integer(number)) => Value::Int128(*number),
+        (T::UInt8, Bound::Integer(number)) => Value::UInt8(u8::try_from(*number).ok()?),
+        (T::UInt16, Bound::Integer(number)) => Value::UInt16(u16::try_from(*number).ok()?),
+        (T::UInt32, Bound::Integer(number)) => Value::UInt32(u32::try_from(*number).ok()?),
+        (T::UInt64, Bound::Integer(number)) => Value::UInt64(u64::try_from(*number).ok()?),
+        (T::Decimal { precision, scale }, Bound::Integer(number)) => {
+            Value::Decimal(*number, *precision, *scale)
+        }
+        (T::Uuid, Bound::Integer(number)) => Value::Uuid(*number),
+        (T::Date, Bound::Integer(number)) => Value::Date(narrow(number)?),
+        (T::LocalTime, Bound::Integer(number)) => Value::LocalTime(narrow(number)?),
+        (T::LocalDateTime, Bound::Integer(number)) => Value::LocalDateTime(*number),
+        (T::Timestamp(unit), Bound::Integer(number)) => Value::Timestamp(*unit, narrow(number)?),
+        (T::TimestampTz, Bound::Integer(number)) => Value::TimestampTz(narrow(number)?),
+        (T::Id, Bound::Integer(number)) => Value::Id(GlobalId(u64::try_from(*number).ok()?)),
+        (T::Float, Bound::Float(number)) => Value::Float(*number as f32),
+        (T::Double, Bound::Float(number)) => Value::Double(*number),
+        (T::String, Bound::Text { prefix, .. }) => {
+            Value::String(String::from_utf8_lossy(prefix).into_owned())
+        }
+        (T::Blob, Bound::Text { prefix, .. }) => Value::Blob(prefix.clone()),
+        _ => return None,
+    })
+}
+
+fn value_bound(data_type: &DataType, value: &Value) -> Option<Bound> {
+    match (data_type, value) {
+        (_, Value::Float(number)) => Some(Bound::Float(f64::from(*number))),
+        (_, Value::Double(number)) => Some(Bound::Float(*number)),
+        (_, Value::String(text)) => Some(Bound::text(text.as_bytes())),
+        (_, Value::Blob(bytes)) => Some(Bound::text(bytes)),
+        (data_type, value) => {
+            crate::storage::column::predicate::integer_key(value, data_type).map(Bound::Integer)
+        }
+    }
+}
