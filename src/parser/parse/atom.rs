@@ -15,7 +15,9 @@ impl Builder<'_> {
     pub(super) fn atom(&self, pair: Pair<'_>) -> Result<Expression> {
         let span = self.span(&pair);
         let kind = match pair.as_rule() {
-            Rule::variable => ExpressionKind::Variable(super::literal::unquoted(pair.as_str())),
+            Rule::reference | Rule::variable => {
+                ExpressionKind::Variable(super::literal::unquoted(pair.as_str()))
+            }
             Rule::parameter => ExpressionKind::Parameter(self.parameter(pair)),
             Rule::parenthesized | Rule::group => return self.parenthesized(pair),
             Rule::list => self.list(pair)?,

@@ -86,6 +86,8 @@ fn words_of(rule: Rule) -> Vec<String> {
         }
         Rule::name | Rule::qualified_name | Rule::index_name | Rule::constraint_name => &["a name"],
         Rule::variable => &["a variable"],
+        Rule::reference => &["an expression"],
+        Rule::map_entry => &["`key: value`"],
         Rule::node_pattern | Rule::path_element | Rule::path_pattern | Rule::pattern_list | Rule::entity => {
             &["a pattern such as `(n)`"]
         }
@@ -129,26 +131,51 @@ fn words_of(rule: Rule) -> Vec<String> {
 /// What the author probably wanted.
 fn hint(before: &str, found: &str, rest: &str, rules: &[Rule], expected: &[String]) -> Option<String> {
     let before = before.trim_end();
-    if found == "==" || (found.starts_with('=') && before.ends_with('=')) {
-        return Some("Cypher compares with a single `=`".to_owned());
-    }
-    if found == "!=" || (found == "!" && rest.starts_with("!=")) {
-        return Some("Cypher writes `<>` for \"not equal\"".to_owned());
-    }
-    if matches!(found, "&&" | "&") && rest.starts_with("&&") {
-        return Some("Cypher writes AND".to_owned());
-    }
-    if rules.contains(&Rule::string) && found.chars().next().is_some_and(char::is_alphanumeric) {
-        return Some(format!("Put quotes around it: '{found}'"));
-    }
-    if found == ";" {
-        return None;
-    }
-    did_you_mean(found, expected)
+    sign_hint(before, found, rest, rules)
+        .map(str::to_owned)
+        .or_else(|| unquoted_string(found, rules))
+        .or_else(|| foreign_word(before, found).map(str::to_owned))
+        .or_else(|| did_you_mean(found, expected))
         .or_else(|| misspelt_before(before))
         .or_else(|| reserved_word(found, rules))
-        .or_else(|| forgotten_return(before, found))
-        .or_else(|| (found == "NOT").then(|| "Write `NOT x IN list`".to_owned()))
+        .or_else(|| forgotten_return(before, found, expected))
+}
+
+/// Signs that other languages use, or that are half of a sign of ours.
+fn sign_hint(before: &str, found: &str, rest: &str, rules: &[Rule]) -> Option<&'static str> {
+    let entry = rules.contains(&Rule::map_entry);
+    match found {
+        "==" | "=" if found == "==" || before.ends_with('=') => Some("Cypher compares with a single `=`"),
+        "!=" => Some("Cypher writes `<>` for \"not equal\""),
+        "&" if before.ends_with('&') || rest.starts_with("&&") => Some("Cypher writes AND"),
+        ">" if before.ends_with('-') => Some("A relationship is written `-->` or `-[:TYPE]->`"),
+        "," | ")" | "]" if before.ends_with(',') => Some("There is a comma too much before it"),
+        _ if entry && rest[found.len()..].trim_start().starts_with('=') => {
+            Some("Inside braces a property is written `key: value`")
+        }
+        _ => None,
+    }
+}
+
+fn unquoted_string(found: &str, rules: &[Rule]) -> Option<String> {
+    let is_word = found.chars().next().is_some_and(char::is_alphanumeric);
+    (rules.contains(&Rule::string) && is_word).then(|| format!("Put quotes around it: '{found}'"))
+}
+
+/// Words that are right elsewhere: in another language, or in another place.
+fn foreign_word(before: &str, found: &str) -> Option<&'static str> {
+    let found = found.to_ascii_uppercase();
+    let upper = before.to_ascii_uppercase();
+    match found.as_str() {
+        "SELECT" if before.is_empty() => Some("Cypher reads with `MATCH (n) RETURN n`"),
+        "INSERT" if before.is_empty() => Some("Cypher writes with `CREATE (:Label {key: value})`"),
+        "TABLE" if upper.ends_with("CREATE") => Some("Write CREATE NODE TABLE or CREATE REL TABLE"),
+        "WHERE" if upper.contains("RETURN") => {
+            Some("WHERE stands before RETURN; behind it, use WITH … WHERE … RETURN")
+        }
+        "NOT" => Some("Write `NOT x IN list`, `x IS NOT NULL`"),
+        _ => None,
+    }
 }
 
 /// The words that start clauses and statements or stand between their parts.
@@ -238,17 +265,23 @@ fn misspelt_before(before: &str) -> Option<String> {
 }
 
 fn reserved_word(found: &str, rules: &[Rule]) -> Option<String> {
-    let wants_name = rules.iter().any(|rule| matches!(rule, Rule::variable | Rule::expression | Rule::name));
     let is_word = found.chars().next().is_some_and(char::is_alphabetic);
-    (wants_name && is_word).then(|| format!("{found} is a word of the language; as a name write `{found}`"))
+    let wants_variable = rules.contains(&Rule::variable) && !rules.contains(&Rule::reference);
+    match (is_word, wants_variable, rules.contains(&Rule::reference)) {
+        (true, true, _) => {
+            Some(format!("{found} is a word of the language; as a name it stands in backticks: `{found}`"))
+        }
+        (true, _, true) => Some(format!("An expression is missing before {found}")),
+        _ => None,
+    }
 }
 
 /// `MATCH (n) n.name`: something that could be returned stands where a clause should.
-fn forgotten_return(before: &str, found: &str) -> Option<String> {
-    let upper = before.to_ascii_uppercase();
-    let starts = ["MATCH", "WITH", "UNWIND", "OPTIONAL"].iter().any(|word| upper.starts_with(word));
+fn forgotten_return(before: &str, found: &str, expected: &[String]) -> Option<String> {
+    let wants_clause = expected.iter().any(|word| word == "RETURN");
     let is_word = found.chars().next().is_some_and(|first| first.is_alphabetic() || first == '*');
-    (starts && is_word && !upper.contains("RETURN")).then(|| "Is RETURN missing before it?".to_owned())
+    let missing = wants_clause && is_word && !before.to_ascii_uppercase().contains("RETURN");
+    missing.then(|| "Is RETURN missing before it?".to_owned())
 }
 
 /// How many letters must be changed, added, left out or swapped with their neighbour.
@@ -275,4 +308,88 @@ fn edit_distance(left: &str, right: &str) -> usize {
         older = std::mem::replace(&mut last, current);
     }
     last[right.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::parser::{ParseErrorKind, parse};
+
+    /// The place, the message and the hint of the error.
+    fn check(text: &str, line_column: (u32, u32), message: &str, hint: &str) {
+        let error = parse(text).expect_err(text);
+        assert_eq!((error.line, error.column), line_column, "{text}");
+        assert!(error.message.contains(message), "{text}: {}", error.message);
+        assert!(error.hint.unwrap_or_default().contains(hint), "{text}: no `{hint}`");
+    }
+
+    #[test]
+    fn brackets() {
+        check("MATCH (n RETURN n", (1, 7), "`(` is never closed", "");
+        check("MATCH (n)\nWHERE n.x IN [1, 2) RETURN n", (2, 19), "`)` does not close the `[`", "");
+        check("RETURN 1)", (1, 9), "`)` closes nothing", "");
+        check("MATCH (a)-[:R->(b) RETURN a", (1, 11), "`[` is never closed", "");
+    }
+
+    #[test]
+    fn what_is_never_closed() {
+        check("RETURN 'it's'", (1, 13), "string is never closed", "inside a string");
+        check("RETURN 1 /* x", (1, 10), "comment is never closed", "");
+        check("RETURN `x", (1, 8), "quoted name is never closed", "");
+    }
+
+    #[test]
+    fn signs_of_other_languages() {
+        check("MATCH (n) WHERE n.x == 1 RETURN n", (1, 22), "unexpected", "single `=`");
+        check("MATCH (n) WHERE n.x != 1 RETURN n", (1, 21), "unexpected `!=`", "<>");
+        check("RETURN a && b", (1, 11), "unexpected", "AND");
+        check("MATCH (n {a = 1}) RETURN n", (1, 11), "unexpected", "key: value");
+        check("MATCH (a)->(b) RETURN a", (1, 11), "unexpected `>`", "-->");
+        check("RETURN foo(1,)", (1, 14), "an expression", "comma");
+    }
+
+    #[test]
+    fn misspelt_words() {
+        check("MATCH (n) RETRUN n", (1, 11), "unexpected `RETRUN`", "Did you mean RETURN?");
+        check("MATHC (n) RETURN n", (1, 1), "a statement", "Did you mean MATCH?");
+        check("MATCH (n) RETURN n\nODER BY n", (2, 1), "unexpected `ODER`", "Did you mean ORDER?");
+        check("MATCH (n) RETURN n LIMT 3", (1, 20), "unexpected `LIMT`", "Did you mean LIMIT?");
+        check("CREATE NODE TABLE t(id INT64 PRIMRY KEY)", (1, 30), "PRIMRY", "Did you mean PRIMARY?");
+        check("RETURN 1; RETRUN 2", (1, 11), "unexpected `RETRUN`", "Did you mean RETURN?");
+    }
+
+    #[test]
+    fn missing_parts() {
+        check("MATCH (n) n.name", (1, 11), "unexpected `n`", "RETURN");
+        check("MATCH (n)", (1, 1), "cannot end with MATCH", "Add RETURN");
+        check("MATCH (n) RETURN n MATCH (m) RETURN m", (1, 20), "MATCH cannot follow RETURN", "WITH");
+        check("RETURN n ORDER n", (1, 16), "expected BY", "");
+        check("MATCH (n) WHERE RETURN n", (1, 17), "expected an expression", "missing before RETURN");
+        check("COPY t FROM", (1, 12), "a file name in quotes", "");
+        check("RETURN 1 +", (1, 11), "ends too early, expected an expression", "");
+    }
+
+    #[test]
+    fn words_in_the_wrong_place() {
+        check("MATCH (match) RETURN 1", (1, 8), "unexpected `match`", "backticks");
+        check("SELECT * FROM t", (1, 1), "unexpected `SELECT`", "MATCH");
+        check("CREATE TABLE t(id INT64)", (1, 8), "unexpected `TABLE`", "CREATE NODE TABLE");
+        check("MATCH (n) RETURN n WHERE n.x", (1, 20), "unexpected `WHERE`", "before RETURN");
+        check("RETURN a NOT IN [1]", (1, 10), "unexpected `NOT`", "NOT x IN list");
+    }
+
+    #[test]
+    fn literals() {
+        check("RETURN '\\q'", (1, 9), "not an escape", "backslash");
+        check("RETURN '\\uD800'", (1, 9), "not a character", "");
+        check("RETURN 1e999", (1, 8), "too large", "");
+        check("RETURN 12abc", (1, 8), "unexpected `12abc`", "");
+    }
+
+    #[test]
+    fn columns_count_characters() {
+        check("RETURN 'äöü' §", (1, 14), "unexpected `§`", "");
+        let error = parse("RETURN 'äöü' §").expect_err("the sign is unknown");
+        assert_eq!(error.span.of("RETURN 'äöü' §"), "§");
+        assert_eq!(error.kind, ParseErrorKind::Unexpected);
+    }
 }
