@@ -65,7 +65,11 @@ const STATEMENTS: &[(&str, &str, &str, &str, &str)] = &[
 ];
 
 fn on_small_stack(work: impl FnOnce() + Send + 'static) {
-    let thread = std::thread::Builder::new().stack_size(2 << 20).spawn(work).expect("a thread can start");
+    on_stack(2 << 20, work);
+}
+
+fn on_stack(bytes: usize, work: impl FnOnce() + Send + 'static) {
+    let thread = std::thread::Builder::new().stack_size(bytes).spawn(work).expect("a thread can start");
     thread.join().expect("the work does not fail");
 }
 
@@ -111,6 +115,16 @@ fn expressions_nest_to_the_limit_on_a_small_stack() {
             for depth in [MAX_DEPTH - 2, MAX_DEPTH, MAX_DEPTH + 1, 20_000] {
                 let _ = parse(&nested(depth, nesting, &PREFIX_AND_SUFFIX[0]));
             }
+        }
+    });
+}
+
+/// Up to this depth no thread is started for a text, so its parser must get along with the caller's stack.
+#[test]
+fn shallow_texts_need_little_of_the_stack() {
+    on_stack(1 << 20, || {
+        for nesting in NESTINGS {
+            exercise(&nested(24 / nesting.3.min(3), nesting, &PREFIX_AND_SUFFIX[2]));
         }
     });
 }

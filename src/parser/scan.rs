@@ -336,3 +336,60 @@ fn closer_of(opener: u8) -> u8 {
         _ => b'}',
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, statements: &[&str], tail: Option<&str>, complete: bool) {
+        let split = split_statements(text);
+        let found: Vec<&str> = split.statements.iter().map(|span| span.of(text)).collect();
+        assert_eq!(found, statements, "{text}");
+        assert_eq!(split.tail.map(|span| span.of(text)), tail, "{text}");
+        assert_eq!(split.is_complete(), complete, "{text}");
+    }
+
+    #[test]
+    fn semicolons_that_end_nothing() {
+        check("RETURN ';'; RETURN \";\\\";\" ;", &["RETURN ';'", "RETURN \";\\\";\""], None, true);
+        check("RETURN `;``;`; // ;\n;/* ; */;", &["RETURN `;``;`"], None, true);
+        check("RETURN 1; // done", &["RETURN 1"], None, true);
+        check(";;  ;", &[], None, true);
+    }
+
+    #[test]
+    fn what_is_not_complete() {
+        check("RETURN 1", &[], Some("RETURN 1"), false);
+        check("RETURN 1; RETURN 'a;", &["RETURN 1"], Some("RETURN 'a;"), false);
+        check("/* ;", &[], None, false);
+        check("RETURN 'a\\';", &[], Some("RETURN 'a\\';"), false);
+    }
+
+    #[test]
+    fn a_growing_text_is_read_once() {
+        let text = "RETURN '/*;' /* ' ; */ ; RETURN \"\\\";\" // ;\n ; x";
+        let mut scanner = StatementScanner::new();
+        let mut ends = Vec::new();
+        for length in 1..=text.len() {
+            while let Some(end) = scanner.next_end(&text[..length]) {
+                ends.push(end);
+            }
+        }
+        let mut whole = StatementScanner::new();
+        let expected: Vec<usize> = std::iter::from_fn(|| whole.next_end(text)).collect();
+        assert_eq!(ends, expected);
+        assert_eq!(ends.len(), 2);
+    }
+
+    #[test]
+    fn depth_is_never_counted_too_low() {
+        let depth = |text: &str| bracket_depth(text, Span::new(0, text.len() as u32));
+        assert_eq!(depth("([{}])()"), Ok(3));
+        assert_eq!(depth("'((((' // ((((\n /* (( */ `((`"), Ok(0));
+        assert_eq!(depth("CASE WHEN a THEN b END CASE WHEN a THEN b END"), Ok(1));
+        assert_eq!(depth("CASE WHEN end THEN CASE WHEN end THEN 1 END END"), Ok(2));
+        assert_eq!(depth("n.case + n.end"), Ok(0));
+        assert!(depth(&"(".repeat(501)).is_err());
+        assert!(depth(&"CASE WHEN end THEN ".repeat(501)).is_err());
+    }
+}

@@ -8,6 +8,7 @@
 
 mod clause;
 mod ddl;
+mod display;
 mod expression;
 mod pattern;
 mod statement;

@@ -69,8 +69,15 @@ fn expected_words(rules: &[Rule]) -> Vec<String> {
             }
         }
     }
+    if words.iter().any(|word| word == "an expression") {
+        words.retain(|word| !KINDS_OF_EXPRESSION.contains(&word.as_str()));
+    }
     words
 }
+
+/// What need not be told beside "an expression".
+const KINDS_OF_EXPRESSION: [&str; 5] =
+    ["a property map", "a list", "a parameter", "a string in quotes", "a number"];
 
 fn words_of(rule: Rule) -> Vec<String> {
     if is_keyword(rule) {
@@ -137,7 +144,7 @@ fn hint(before: &str, found: &str, rest: &str, rules: &[Rule], expected: &[Strin
         .or_else(|| foreign_word(before, found).map(str::to_owned))
         .or_else(|| did_you_mean(found, expected))
         .or_else(|| misspelt_before(before))
-        .or_else(|| reserved_word(found, rules))
+        .or_else(|| reserved_word(found, rules, expected))
         .or_else(|| forgotten_return(before, found, expected))
 }
 
@@ -264,14 +271,13 @@ fn misspelt_before(before: &str) -> Option<String> {
     }
 }
 
-fn reserved_word(found: &str, rules: &[Rule]) -> Option<String> {
+fn reserved_word(found: &str, rules: &[Rule], expected: &[String]) -> Option<String> {
     let is_word = found.chars().next().is_some_and(char::is_alphabetic);
-    let wants_variable = rules.contains(&Rule::variable) && !rules.contains(&Rule::reference);
-    match (is_word, wants_variable, rules.contains(&Rule::reference)) {
-        (true, true, _) => {
+    match (is_word, expected.iter().any(|words| words == "an expression")) {
+        (true, true) => Some(format!("An expression is missing before {found}")),
+        (true, false) if rules.contains(&Rule::variable) => {
             Some(format!("{found} is a word of the language; as a name it stands in backticks: `{found}`"))
         }
-        (true, _, true) => Some(format!("An expression is missing before {found}")),
         _ => None,
     }
 }

@@ -323,3 +323,113 @@ fn binary_operator(rule: Rule) -> Option<BinaryOperator> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::parser::parse_expression;
+
+    /// What the text means, with every operator in parentheses.
+    fn check(text: &str, expected: &str) {
+        match parse_expression(text) {
+            Ok(expression) => assert_eq!(expression.to_string(), expected, "{text}"),
+            Err(error) => panic!("{text}: {error}"),
+        }
+    }
+
+    #[test]
+    fn precedence() {
+        check("1 + 2 * 3 ^ 2 ^ 2", "(1 + (2 * ((3 ^ 2) ^ 2)))");
+        check("-3 ^ 2", "(-3 ^ 2)");
+        check("-a ^ 2", "((- a) ^ 2)");
+        check("a OR b XOR c AND NOT d = e", "(a OR (b XOR (c AND (NOT (d = e)))))");
+        check("NOT a IS NULL", "(NOT (a IS NULL))");
+        check("1 + 2 IN [3] = true", "(((1 + 2) IN [3]) = true)");
+        check("a STARTS WITH 'x' + 'y'", "(a STARTS WITH ('x' + 'y'))");
+        check("a.b[0].c:L IS NOT NULL", "(a.b[0].c:L IS NOT NULL)");
+        check(
+            "a % 2 = 0 and b =~ 'x.*' Or c contains 'd'",
+            "((((a % 2) = 0) AND (b =~ 'x.*')) OR (c CONTAINS 'd'))",
+        );
+        check("a || b << 2 & c", "(((a || b) << 2) & c)");
+        check("5 - 4 - 3 + 2", "(((5 - 4) - 3) + 2)");
+    }
+
+    #[test]
+    fn chains() {
+        check("a < b <= c", "(a < b <= c)");
+        check("(a < b) < c", "((a < b) < c)");
+        check("a < (b < c)", "(a < (b < c))");
+        check("a AND b AND c", "(a AND b AND c)");
+        check("a AND (b AND c)", "(a AND (b AND c))");
+        check("NOT NOT a", "(NOT (NOT a))");
+        check("- - 5", "(- -5)");
+    }
+
+    #[test]
+    fn literals() {
+        check("-9223372036854775808", "-9223372036854775808");
+        check("[0x1F, 0o17, 1_000, .5, 1e3, 1.5E-2]", "[31, 15, 1000, 0.5, 1000.0, 0.015]");
+        check(r"'a\n\t\'\\\u00e9\uD83D\uDE00'", "'a\n\t\\'\\\\é😀'");
+        check("{a: 1, `b c`: [true, NULL], 'd': \"x\"}", "{a: 1, b c: [true, null], d: 'x'}");
+        check("$a + $1 + $`b c`", "(($a + $1) + $b c)");
+        check("/* x */ 1 // y", "1");
+    }
+
+    #[test]
+    fn lists() {
+        check("l[1..2][..3][4..][1:n]", "l[1..2][..3][4..][1..n]");
+        check("[x IN l]", "[x IN l]");
+        check("[(x IN l)]", "[(x IN l)]");
+        check("[x IN l, 2]", "[(x IN l), 2]");
+        check("[x IN l WHERE x > 1 | x * 2]", "[x IN l WHERE (x > 1) | (x * 2)]");
+        check("[x IN l WHERE x:A | x.b]", "[x IN l WHERE x:A | x.b]");
+        check("[x IN l WHERE x.y AND x:A | x]", "[x IN l WHERE (x.y AND x:A) | x]");
+        check("[x IN l WHERE x:A|B | x]", "[x IN l WHERE x:(A|B) | x]");
+        check("[p = (a)-[:R]->(b) WHERE b:C | p]", "[p = (a)-[:R]->(b) WHERE b:C | p]");
+        check("[(a)<--(:B {c: 1}) | a.x]", "[(a)<-[]-(:B {c: 1}) | a.x]");
+        check("[(a)-->(b), 1]", "[(a)-[]->(b), 1]");
+    }
+
+    #[test]
+    fn calls() {
+        check("count(*) + count(DISTINCT a.b)", "(count(*) + count(DISTINCT a.b))");
+        check("apoc.text.join(a, ',')", "apoc.text.join(a, ',')");
+        check(
+            "all(x IN l WHERE x > 0) AND none(x IN l WHERE x)",
+            "(all(x IN l WHERE (x > 0)) AND none(x IN l WHERE x))",
+        );
+        check("reduce(s = 0, x IN l | s + x)", "reduce(s = 0, x IN l | (s + x))");
+        check("CAST(a AS INT64[])", "CAST(a AS INT64[])");
+        check(
+            "cast(a, 'STRUCT(b INT64, c MAP(STRING, DECIMAL(18, 3)))')",
+            "CAST(a AS STRUCT(b INT64, c MAP(STRING, DECIMAL(18, 3))))",
+        );
+        check("list_transform(l, x -> x + 1)", "list_transform(l, (x) -> (x + 1))");
+        check("list_reduce(l, (x, y) -> x + y)", "list_reduce(l, (x, y) -> (x + y))");
+        check("f(a, b := 2)", "f(a, b := 2)");
+        check("n {.a, .*, b: 1, c}", "n {.a, .*, b: 1, c}");
+        check("CASE a WHEN 1 THEN 'x' ELSE end END", "CASE a WHEN 1 THEN 'x' ELSE end END");
+        check("CASE WHEN a THEN b END", "CASE WHEN a THEN b END");
+        check("shortestPath((a)-[:R*..3]->(b))", "(a)-[:R*..3]->(b)");
+    }
+
+    #[test]
+    fn patterns_and_parentheses() {
+        check("(a)-->(b)", "(a)-[]->(b)");
+        check("(a) - (b)", "(a - b)");
+        check("(a:A|B {x: 1})-[r:R|:S*2]-(b WHERE b.x)", "(a:(A|B) {x: 1})-[r:(R|S)*2..2]-(b WHERE b.x)");
+        check("(a {x: 1})<--()", "(a {x: 1})<-[]-()");
+        check("NOT (a)--(b) AND (c.d)", "((NOT (a)-[]-(b)) AND c.d)");
+        check("exists((a)-->(b))", "exists((a)-[]->(b))");
+        check("EXISTS { (a)-->(b) } = COUNT { MATCH (a) }", "(EXISTS { … } = COUNT { … })");
+        check("n:A&!(B|C)", "n:(A&!(B|C))");
+        check("(n:A)", "n:A");
+    }
+
+    #[test]
+    fn the_span_is_what_was_written() {
+        let text = "  (a + b) * f( 1 )  ";
+        let expression = parse_expression(text).expect("it parses");
+        assert_eq!(expression.span.of(text), "(a + b) * f( 1 )");
+    }
+}
