@@ -4,9 +4,13 @@
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
+use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
+
 use super::buffer_pool::BufferPool;
 use super::directory::{Directory, TableKind, TableRecord};
 use super::files::Files;
+use super::index::{KeyIndex, KeyLayout};
 use super::page::{FILE_NAME, GenerationHold, PageFile};
 use super::{StorageError, StorageResult};
 use crate::catalog::{Catalog, Statistics, decode_catalog, decode_statistics};
@@ -18,6 +22,8 @@ pub struct State {
     /// Read at the first question, so that opening a database does not.
     statistics: OnceLock<Arc<Statistics>>,
     directory: Directory,
+    /// Made at the first question; they hold no snapshot, or a state would keep itself.
+    key_indexes: Mutex<FxHashMap<TableId, Arc<KeyIndex>>>,
     /// Keeps the pages of this version from being written again.
     hold: GenerationHold,
     files: Arc<Files>,
@@ -36,7 +42,14 @@ impl State {
                 decode_catalog(&bytes).map_err(|error| damaged(&root.catalog, "catalog", &error))?
             }
         };
-        Ok(State { catalog: Arc::new(catalog), statistics: OnceLock::new(), directory, hold, files })
+        Ok(State {
+            catalog: Arc::new(catalog),
+            statistics: OnceLock::new(),
+            directory,
+            key_indexes: Mutex::default(),
+            hold,
+            files,
+        })
     }
 
     /// The state after a switch that the caller made from these values.
@@ -47,7 +60,7 @@ impl State {
         directory: Directory,
     ) -> State {
         let hold = files.page_file().hold();
-        State { catalog, statistics, directory, hold, files }
+        State { catalog, statistics, directory, key_indexes: Mutex::default(), hold, files }
     }
 
     /// The number of the commit that made this state.
@@ -101,6 +114,19 @@ impl State {
             None => TableKind::Rel,
         };
         Ok(Arc::new(TableRecord::empty(table, kind)))
+    }
+
+    /// The index over a node table's primary key; none for a table without one. Reads the table's record only.
+    pub fn key_index(&self, table: TableId) -> StorageResult<Option<Arc<KeyIndex>>> {
+        if let Some(index) = self.key_indexes.lock().get(&table) {
+            return Ok(Some(Arc::clone(index)));
+        }
+        let Some(schema) = self.catalog.node_table_by_id(table) else { return Ok(None) };
+        let columns: Vec<_> = schema.key_columns().map(|column| column.data_type.clone()).collect();
+        let Some(layout) = KeyLayout::new(&columns) else { return Ok(None) };
+        let index = Arc::new(KeyIndex::open(&*self.table_record(table)?, layout, &schema.name)?);
+        self.key_indexes.lock().insert(table, Arc::clone(&index));
+        Ok(Some(index))
     }
 
     /// The file that this state's references point into.

@@ -2,6 +2,7 @@
 
 use super::key::{KEY_BYTES_MAX, KeyLayout, append_text, append_value, bound_length, is_word, signed_word};
 use super::key_index::KeyRef;
+use super::key_map::DuplicateKey;
 use crate::storage::directory::KeyTreeKind;
 use crate::types::DataType;
 use crate::vector::{Native, ValueVector};
@@ -196,6 +197,27 @@ impl<'s> SortedKeys<'s> {
             Some(order) => order.get(position as usize).map_or(0, |row| u64::from(*row)),
         };
         (self.store.key(row), row)
+    }
+
+    /// Two rows with the same key, if there are any: of all rows that repeat an earlier one the first.
+    pub fn duplicate(&self) -> Option<DuplicateKey> {
+        let mut found: Option<DuplicateKey> = None;
+        let mut position = 1;
+        while position < self.len() {
+            let ((key, first_row), (next, second_row)) = (self.get(position - 1), self.get(position));
+            position += 1;
+            if key != next {
+                continue;
+            }
+            // Equal keys stand in order of their rows.
+            if found.is_none_or(|found| second_row < found.second_row) {
+                found = Some(DuplicateKey { first_row, second_row });
+            }
+            while position < self.len() && self.get(position).0 == key {
+                position += 1;
+            }
+        }
+        found
     }
 
     /// Bytes of memory in use, apart from the store's.

@@ -4,6 +4,7 @@
 
 mod key;
 mod key_index;
+mod key_load;
 mod key_map;
 mod key_store;
 mod page;
@@ -13,6 +14,7 @@ mod tree;
 
 pub use key::{IndexKey, KEY_BYTES_MAX, KeyLayout};
 pub use key_index::{KeyIndex, KeyLookup, KeyRef, TREES_MAX};
+pub use key_load::{KeyConflict, KeyLoad};
 pub use key_map::{DuplicateKey, KeyMap};
 pub use key_store::{KeyStore, NullKey, SortedKeys};
 pub use tree::{KeyTree, KeyTreeBuilder, TreeScan};

@@ -229,6 +229,8 @@ fn check_duplicate(keys: &[IndexKey], data_type: DataType, expected: (u64, u64))
         let error = KeyMap::build(Arc::clone(&store), 9, threads).unwrap().unwrap_err();
         assert_eq!((error.first_row, error.second_row), expected, "{threads} threads");
     }
+    let error = store.sorted().duplicate().unwrap();
+    assert_eq!((error.first_row, error.second_row), expected, "sorted");
 }
 
 #[test]
@@ -323,4 +325,27 @@ fn stores_of_several_producers_become_one() {
         let ordered: Vec<KeyRef<'_>> = (0..sorted.len()).map(|position| sorted.get(position).0).collect();
         assert!(ordered.is_sorted());
     }
+}
+
+#[test]
+fn a_load_checks_its_keys_before_it_writes() {
+    let turn = turn();
+    let layout = layout(&[DataType::Int64]);
+    let mut worker = turn.engine().pool().worker().unwrap();
+    let mut load = |keys: &[i64], index: &KeyIndex, first: u64| {
+        let mut column = VectorBuffer::new(DataType::Int64);
+        keys.iter().for_each(|key| column.push_value(&Value::Int64(*key)).unwrap());
+        let mut load = KeyLoad::new(layout.clone());
+        load.append(&[column.vector()], keys.len()).unwrap();
+        load.finish(index, first, turn.batch().unwrap(), &mut worker).unwrap()
+    };
+    let trees = load(&[5, -3, 9], &KeyIndex::empty(layout.clone()), 100).unwrap();
+    let index = index_of(&layout, trees);
+    let pages = turn.batch().unwrap().page_count();
+    assert_eq!(load(&[1, 7, 1], &index, 103), Err(KeyConflict::Duplicate { first_row: 0, second_row: 2 }));
+    assert_eq!(load(&[1, -3], &index, 103), Err(KeyConflict::Exists { row: 1, offset: 101 }));
+    assert_eq!(turn.batch().unwrap().page_count(), pages);
+    let index = index_of(&layout, load(&[1, 2], &index, 103).unwrap());
+    assert_eq!(index.lookup_values(&[Value::Int64(2)], &mut worker.cursor()).unwrap(), Some(104));
+    assert_eq!(index.lookup_values(&[Value::Int64(9)], &mut worker.cursor()).unwrap(), Some(102));
 }
