@@ -15,4 +15,5 @@ pub mod page;
 pub mod state;
 pub mod table;
 
+pub use buffer_pool::{Plain, as_bytes, bytes_as, try_bytes_as};
 pub use error::{StorageError, StorageResult};

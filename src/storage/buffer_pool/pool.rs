@@ -19,6 +19,9 @@ use crate::storage::{StorageError, StorageResult};
 /// How long a read waits for frames by default.
 const WAIT: Duration = Duration::from_secs(1);
 
+/// How long storing a page in memory waits for scratch to be given back.
+const STORE_WAIT: Duration = Duration::from_millis(100);
+
 /// A fixed memory budget over the pages of one database. Clones are handles to the same pool.
 #[derive(Clone)]
 pub struct BufferPool {
@@ -113,7 +116,8 @@ impl BufferPool {
     fn store_block(&self, run: PageRun, block: u32, bytes: &[u8]) -> StorageResult<()> {
         let shared = &*self.shared;
         let length = u64::from(run.pages_of(block)) * PAGE_SIZE as u64;
-        let patience = Patience::new(shared.wait);
+        // Only scratch can become free by waiting: stored pages stay.
+        let patience = Patience::new(shared.wait.min(STORE_WAIT));
         let reserved = shared.reserve(length, patience.started, patience.wait);
         let mut reservation = reserved.map_err(|error| match error {
             StorageError::PoolTooSmall { limit, needed, .. } => {

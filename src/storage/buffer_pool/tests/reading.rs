@@ -61,7 +61,7 @@ fn segments_lie_anywhere_in_their_extent() {
         let view = cursor.view(&segment).expect("readable");
         assert!(view.bytes() == expected);
         assert_eq!(bytes_as::<u64>(view.bytes()).len() as u64, length / 8);
-        assert!(&*pool.lend(&segment, 1..length, Admission::Private).expect("readable") == &expected[1..]);
+        assert!(*pool.lend(&segment, 1..length, Admission::Private).expect("readable") == expected[1..]);
         let part = segment.part(8..24).expect("a part");
         assert!(cursor.bytes(&part, 0..16).expect("readable") == &expected[8..24]);
     }
@@ -84,12 +84,13 @@ fn several_ranges_at_once_and_inline_ones_between() {
     let pool = pool(&disk, 6);
     let mut worker = pool.worker().expect("a slot");
     let mut cursor = worker.cursor();
+    let (lefts, rights) = (content(1, 200_000), content(2, 200_000));
     let mut choices = Choices(5);
     for _ in 0..500 {
         let (a, b) = (choices.below(190_000), choices.below(190_000));
         let pair = cursor.pair(&left, a..a + 10_000, &right, b..b + 5_000).expect("readable");
-        assert!(pair.0 == &content(1, 200_000)[a as usize..][..10_000]);
-        assert!(pair.1 == &content(2, 200_000)[b as usize..][..5_000]);
+        assert!(pair.0 == &lefts[a as usize..][..10_000]);
+        assert!(pair.1 == &rights[b as usize..][..5_000]);
     }
     let three = cursor.slices([(&left, 0..8), (&inline, 8..40), (&right, 8..8)]).expect("readable");
     assert_eq!(three, [&content(1, 8)[..], &content(9, 40)[8..40], &[]]);
