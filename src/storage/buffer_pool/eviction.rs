@@ -22,6 +22,8 @@ use crate::storage::{StorageError, StorageResult};
 const BATCH: usize = 64;
 /// Fruitless rounds after which marks cannot be taken off any more.
 const ROUNDS_BEFORE_STERN: u32 = 12;
+/// How long a round waits for epochs while readers are kept off.
+const STERN_WAIT: Duration = Duration::from_millis(2);
 
 /// The evictor's queues. Each resident block (by its first page) stands in exactly one; entries of blocks that were
 /// discarded are dropped when they are met.
@@ -52,7 +54,7 @@ impl Shared {
         let mut reservation = self.budget.empty();
         let mut fruitless = 0;
         loop {
-            if reservation.top_up(bytes) || (self.budget.trim() && reservation.top_up(bytes)) {
+            if reservation.top_up(bytes) {
                 return Ok(reservation);
             }
             let freed = self.evict(&mut evictor, bytes - reservation.bytes(), fruitless, deadline);
@@ -60,7 +62,8 @@ impl Shared {
             if reservation.bytes() >= bytes {
                 return Ok(reservation);
             }
-            if freed == 0 {
+            // Recycled buffers go last: a scan beside the misses would have to make room for them again.
+            if freed == 0 && !self.budget.trim() {
                 if Instant::now() >= deadline {
                     return Err(too_small());
                 }
@@ -74,6 +77,8 @@ impl Shared {
     fn evict(&self, evictor: &mut Evictor, needed: u64, fruitless: u32, deadline: Instant) -> u64 {
         evictor.active.extend(self.arrivals.lock().drain(..));
         let stern = fruitless >= ROUNDS_BEFORE_STERN;
+        // Readers wait for blocks with stern marks, so these do not stay for long.
+        let deadline = if stern { deadline.min(Instant::now() + STERN_WAIT) } else { deadline };
         let needed_blocks = needed.div_ceil(PAGE_SIZE as u64 * 16) as usize;
         evictor.cool(&self.frames, &self.workers, needed_blocks << fruitless.min(16), stern);
         let batch = needed.max((self.budget.limit() / 64).min(BATCH as u64 * 16 * PAGE_SIZE as u64));

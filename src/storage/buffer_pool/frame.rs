@@ -5,6 +5,7 @@
 use std::ops::{Deref, Range};
 use std::slice;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering, fence};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
@@ -31,10 +32,18 @@ impl Want {
     }
 }
 
+/// Where threads wait for blocks that others load or evict; shared by many blocks.
+#[derive(Default)]
+struct Waiting {
+    lock: Mutex<()>,
+    ready: Condvar,
+    count: AtomicU32,
+}
+
 /// Every region's frames and state words.
 pub(super) struct Frames {
     table: RegionTable,
-    waiting: [(Mutex<()>, Condvar); 16],
+    waiting: [Waiting; 16],
 }
 
 impl Frames {
@@ -184,7 +193,7 @@ impl Frames {
 
     /// Whether the block is resident now; a hint unless it is pinned.
     pub(super) fn is_resident(&self, run: PageRun, block: u32) -> bool {
-        self.word(run.page_of(block)).is_some_and(|word| word.is_resident(run.pages_of(block)))
+        self.word(run.page_of(block)).is_some_and(|word| word.is_here(run.pages_of(block)))
     }
 
     /// Pins a block.
@@ -292,21 +301,33 @@ impl Frames {
             }
             std::hint::spin_loop();
         }
-        let (lock, ready) = &self.waiting[(page / 16 % 16) as usize];
-        let mut guard = lock.lock();
-        while word.is_busy() {
-            if Instant::now() >= deadline {
-                return false;
-            }
-            // Bounded, so that nothing depends on a notification.
-            ready.wait_for(&mut guard, Duration::from_millis(1));
+        let waiting = self.waiting_for(page);
+        let mut guard = waiting.lock.lock();
+        waiting.count.fetch_add(1, Ordering::Relaxed);
+        // Who makes the block ready either sees the count, or we see what he did to the block.
+        fence(Ordering::SeqCst);
+        let mut in_time = true;
+        while in_time && word.is_busy() {
+            // Bounded, since stern marks are taken back silently.
+            waiting.ready.wait_for(&mut guard, Duration::from_millis(1));
+            in_time = Instant::now() < deadline;
         }
-        true
+        waiting.count.fetch_sub(1, Ordering::Relaxed);
+        in_time || !word.is_busy()
+    }
+
+    fn waiting_for(&self, page: u64) -> &Waiting {
+        &self.waiting[(page / u64::from(BLOCK_PAGES) % self.waiting.len() as u64) as usize]
     }
 
     /// Wakes those who wait for the block.
     pub(super) fn notify(&self, page: u64) {
-        self.waiting[(page / 16 % 16) as usize].1.notify_all();
+        fence(Ordering::SeqCst);
+        let waiting = self.waiting_for(page);
+        if waiting.count.load(Ordering::Relaxed) > 0 {
+            let _guard = waiting.lock.lock();
+            waiting.ready.notify_all();
+        }
     }
 
     /// Asks the processor to fetch the cache line of a byte. No effect where the page is not resident.

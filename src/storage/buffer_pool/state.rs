@@ -83,6 +83,11 @@ impl BlockWord {
         self.0.load(Ordering::Acquire) & (STATE | MARK | PAGES) == RESIDENT | u64::from(pages) << PAGES_SHIFT
     }
 
+    /// Whether the block is resident in the expected size, marked or not; a hint for planning.
+    pub(super) fn is_here(&self, pages: u32) -> bool {
+        self.0.load(Ordering::Relaxed) & (STATE | PAGES) == RESIDENT | u64::from(pages) << PAGES_SHIFT
+    }
+
     /// Rule 3: whether the block may be read inside the current epoch; takes a mark off.
     pub(super) fn touch(&self, pages: u32) -> bool {
         let mut word = self.0.load(Ordering::Acquire);

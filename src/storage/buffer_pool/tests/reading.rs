@@ -206,3 +206,13 @@ fn reading_ahead_saves_reads() {
     };
     assert!(reads(Admission::ReadAhead) * 3 < reads(Admission::Frames));
 }
+
+#[test]
+fn handles_and_guards_go_to_other_threads() {
+    fn is_send<T: Send>() {}
+    fn is_shared<T: Send + Sync>() {}
+    is_shared::<crate::storage::buffer_pool::BufferPool>();
+    is_shared::<crate::storage::buffer_pool::SegmentGuard>();
+    is_shared::<SegmentRef>();
+    is_send::<crate::storage::buffer_pool::PoolWorker>();
+}
