@@ -3,6 +3,8 @@
 
 #[path = "contract/pages.rs"]
 mod pages;
+#[path = "contract/tables.rs"]
+mod tables;
 
 use std::path::PathBuf;
 

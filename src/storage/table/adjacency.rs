@@ -16,7 +16,7 @@ use crate::storage::column::Encoding;
 use crate::storage::column::bytes::Damage;
 use crate::storage::column::encoding::{bit_packing, fixed};
 use crate::storage::page::ExtentRef;
-use crate::types::NODE_GROUP_ROWS;
+use crate::types::{NODE_GROUP_ROWS, TableId};
 
 /// Along or against the relationships.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -30,6 +30,7 @@ pub enum Direction {
 /// All lists of one direction.
 pub struct Adjacency {
     direction: Direction,
+    table: TableId,
     name: String,
     groups: GroupCache<CsrGroup>,
     pool: BufferPool,
@@ -37,17 +38,24 @@ pub struct Adjacency {
 
 impl Adjacency {
     /// A view of one direction of the table called `name`. Nothing is read yet.
-    pub fn new(direction: Direction, name: &str, pages: Arc<dyn GroupPages>, pool: BufferPool) -> Adjacency {
-        Self::over(direction, name, GroupCache::new(pages), pool)
+    pub fn new(
+        direction: Direction,
+        table: TableId,
+        name: &str,
+        pages: Arc<dyn GroupPages>,
+        pool: BufferPool,
+    ) -> Adjacency {
+        Self::over(direction, table, name, GroupCache::new(pages), pool)
     }
 
     pub(super) fn over(
         direction: Direction,
+        table: TableId,
         name: &str,
         groups: GroupCache<CsrGroup>,
         pool: BufferPool,
     ) -> Adjacency {
-        Adjacency { direction, name: name.to_owned(), groups, pool }
+        Adjacency { direction, table, name: name.to_owned(), groups, pool }
     }
 
     /// Which way.
@@ -72,7 +80,7 @@ impl Adjacency {
             Direction::Backward => GroupKind::Backward,
         };
         let decode = |extent: &ExtentRef, bytes: &[u8]| {
-            CsrGroup::decode(&self.name, kind, group, extent, bytes, &self.pool)
+            CsrGroup::decode((self.table, &self.name), kind, group, extent, bytes, &self.pool)
         };
         self.groups.get(group, decode)
     }

@@ -15,7 +15,7 @@ use crate::storage::column::chunk_reader::{ChunkError, ChunkResult, Lender};
 use crate::storage::column::encoding::{bit_packing, fixed};
 use crate::storage::page::{ExtentRef, PageId};
 use crate::storage::{StorageError, StorageResult};
-use crate::types::NODE_GROUP_ROWS;
+use crate::types::{NODE_GROUP_ROWS, TableId};
 
 /// A run whose bytes can be read.
 pub type CsrRun = RunDescriptor<SegmentRef>;
@@ -37,7 +37,7 @@ pub struct CsrGroup {
 impl CsrGroup {
     /// Decodes a group page of adjacency.
     pub(super) fn decode(
-        table: &str,
+        (id, table): (TableId, &str),
         kind: GroupKind,
         group: u64,
         extent: &ExtentRef,
@@ -49,7 +49,7 @@ impl CsrGroup {
         let damaged =
             |damage: Damage| damage.at(&format!("{}, group {group}", owner.what()), extent.first_page);
         let page = GroupPage::decode(bytes).map_err(damaged)?;
-        if page.kind != kind || u64::from(page.group) != group {
+        if page.kind != kind || page.table != id || u64::from(page.group) != group {
             return Err(damaged(Damage("the page belongs to another group")));
         }
         let mut runs = Vec::with_capacity(page.runs.len());

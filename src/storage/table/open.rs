@@ -55,7 +55,7 @@ pub fn open_rel_table(snapshot: &Snapshot, table: TableId) -> StorageResult<Arc<
     let record = snapshot.table_record(table)?;
     let adjacency = |direction, tree: &IndexTree| {
         let groups = cache(snapshot, tree, format!("table {}, adjacency", layout.name));
-        Arc::new(Adjacency::over(direction, &layout.name, groups, snapshot.pool().clone()))
+        Arc::new(Adjacency::over(direction, table, &layout.name, groups, snapshot.pool().clone()))
     };
     let forward = adjacency(Direction::Forward, &record.forward);
     let backward = adjacency(Direction::Backward, &record.backward);

@@ -83,8 +83,9 @@ impl Loaded {
         let target = self.target();
         let rows =
             NodeTable::new(target.layout, pages(&self.rows), self.row_bound, self.row_count, pool.clone());
-        let forward = Adjacency::new(Direction::Forward, "Thing", pages(&self.forward), pool.clone());
-        let backward = Adjacency::new(Direction::Backward, "Thing", pages(&self.backward), pool);
+        let forward =
+            Adjacency::new(Direction::Forward, TableId(7), "Thing", pages(&self.forward), pool.clone());
+        let backward = Adjacency::new(Direction::Backward, TableId(7), "Thing", pages(&self.backward), pool);
         Arc::new(RelTable::new(Arc::new(rows), Arc::new(forward), Arc::new(backward)))
     }
 
