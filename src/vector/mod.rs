@@ -7,6 +7,8 @@ mod batch;
 mod buffer;
 mod buffer_append;
 mod buffer_push;
+mod compare;
+mod hash;
 mod native;
 mod read;
 mod selection;
@@ -19,6 +21,8 @@ mod values;
 pub use any::{ANY_CHILD, ANY_NULL, any_tag, any_type};
 pub use batch::Batch;
 pub use buffer::{BufferData, VectorBuffer};
+pub use compare::{compare_rows, equal_rows, sort_keys};
+pub use hash::{combine_hashes, hash_bytes, hash_row, hash_u64, hash_vector, hash_vector_into};
 pub use native::{Native, NativeReader};
 pub use selection::{Multiplicity, Selection, SelectionBuffer};
 pub use string_buffer::StringBuffer;
@@ -27,3 +31,6 @@ pub use value_vector::{Shape, ValueVector};
 pub use values::{
     AnyChildren, AnyVector, Children, ListVector, StringBuffers, StringVector, Values, VectorRef, text_of,
 };
+
+#[cfg(test)]
+mod tests;
