@@ -10,19 +10,38 @@ use crate::types::{DataType, TimestampUnit, Value};
 use crate::vector::{Selection, ValueVector, VectorBuffer};
 
 /// The function over arguments some of which are ANY, if some types make it resolve.
-pub fn bind_any(function: &'static ScalarFunction, arguments: &[DataType]) -> Option<BoundScalar> {
-    let results = possible_results(function, arguments);
+pub fn bind_any(functions: Vec<&'static ScalarFunction>, arguments: &[DataType]) -> Option<BoundScalar> {
+    let name = functions.first()?.name;
+    let results = possible_results(&functions, arguments);
     let result = match results.as_slice() {
         [] => return None,
         [single] => single.clone(),
         _ => DataType::Any,
     };
     let overload = Overload { nulls: Nulls::Seen, ..Overload::new(arguments, result, any_kernel) };
-    Some(BoundScalar { source: Some(function), ..BoundScalar::new(function.name, overload) })
+    Some(BoundScalar { sources: functions, ..BoundScalar::new(name, overload) })
+}
+
+/// The function over arguments one of which is always null, where no overload takes a NULL in its place but some
+/// would take a value: always null.
+pub fn bind_null(functions: &[&'static ScalarFunction], arguments: &[DataType]) -> Option<BoundScalar> {
+    let unknown: Vec<DataType> = arguments
+        .iter()
+        .map(|argument| if *argument == DataType::Null { DataType::Any } else { argument.clone() })
+        .collect();
+    let name = functions.first()?.name;
+    if possible_results(functions, &unknown).is_empty() {
+        return None;
+    }
+    let kernel: super::Kernel = |_, call, out| {
+        out.push_nulls(call.length);
+        Ok(())
+    };
+    Some(BoundScalar::new(name, Overload::new(arguments, DataType::Null, kernel)))
 }
 
 /// The result types that occur when every ANY is replaced by one of a few usual types.
-fn possible_results(function: &ScalarFunction, arguments: &[DataType]) -> Vec<DataType> {
+fn possible_results(functions: &[&'static ScalarFunction], arguments: &[DataType]) -> Vec<DataType> {
     let candidates = [
         DataType::Int64,
         DataType::Double,
@@ -42,7 +61,7 @@ fn possible_results(function: &ScalarFunction, arguments: &[DataType]) -> Vec<Da
     ];
     let mut results: Vec<DataType> = Vec::new();
     let mut add = |types: &[DataType]| {
-        if let Some(overload) = (function.resolve)(types) {
+        if let Some(overload) = functions.iter().find_map(|function| (function.resolve)(types)) {
             if !results.contains(&overload.result) {
                 results.push(overload.result);
             }
@@ -72,9 +91,7 @@ fn possible_results(function: &ScalarFunction, arguments: &[DataType]) -> Vec<Da
 }
 
 fn any_kernel(context: &mut KernelContext, call: &Call<'_>, out: &mut VectorBuffer) -> FunctionResult<()> {
-    let Some(function) = call.function.source else {
-        return Err(super::kernel::mistyped(call.function.name));
-    };
+    let functions = call.function.sources.as_slice();
     let mut groups: Vec<(Vec<DataType>, Vec<usize>)> = Vec::new();
     let mut rows: Vec<Vec<Value>> = vec![Vec::new(); call.length];
     each_active(call, |row| {
@@ -102,7 +119,7 @@ fn any_kernel(context: &mut KernelContext, call: &Call<'_>, out: &mut VectorBuff
     })?;
     let mut results = vec![Value::Null; call.length];
     for (types, members) in groups {
-        evaluate_group(context, function, &types, &members, &rows, &mut results)?;
+        evaluate_group(context, functions, &types, &members, &rows, &mut results)?;
     }
     results.iter().try_for_each(|result| push_result(call.function.name, result, out))
 }
@@ -117,17 +134,22 @@ fn push_result(name: &'static str, result: &Value, out: &mut VectorBuffer) -> Fu
 
 fn evaluate_group(
     context: &mut KernelContext,
-    function: &'static ScalarFunction,
+    functions: &[&'static ScalarFunction],
     types: &[DataType],
     members: &[usize],
     rows: &[Vec<Value>],
     results: &mut [Value],
 ) -> FunctionResult<()> {
-    let overload = (function.resolve)(types).ok_or_else(|| FunctionError::NoOverload {
-        function: function.name.to_owned(),
-        arguments: types.to_vec(),
-    })?;
-    let bound = BoundScalar::new(function.name, overload);
+    let name = functions.first().map_or("", |function| function.name);
+    let overload = functions.iter().find_map(|function| (function.resolve)(types));
+    let bound = match overload {
+        Some(overload) => BoundScalar::new(name, overload),
+        // The results are null already.
+        None if bind_null(functions, types).is_some_and(|_| types.contains(&DataType::Null)) => return Ok(()),
+        None => {
+            return Err(FunctionError::NoOverload { function: name.to_owned(), arguments: types.to_vec() });
+        }
+    };
     let mut columns: Vec<VectorBuffer> = Vec::with_capacity(types.len());
     for (position, data_type) in bound.arguments.iter().enumerate() {
         let mut column = VectorBuffer::new(data_type.clone());

@@ -22,12 +22,17 @@ pub struct BoundScalar {
     pub(super) kernel: Kernel,
     pub(super) select: Option<SelectKernel>,
     /// What is resolved again for the types of the rows, where an argument is ANY.
-    pub(super) source: Option<&'static ScalarFunction>,
+    pub(super) sources: Vec<&'static ScalarFunction>,
+    /// The member that `struct_extract` takes.
+    pub(super) member: Option<usize>,
 }
 
 impl PartialEq for BoundScalar {
     fn eq(&self, other: &Self) -> bool {
-        self.name == other.name && self.arguments == other.arguments && self.result == other.result
+        self.name == other.name
+            && self.member == other.member
+            && self.arguments == other.arguments
+            && self.result == other.result
     }
 }
 
@@ -42,7 +47,8 @@ impl BoundScalar {
             nulls: overload.nulls,
             kernel: overload.kernel,
             select: overload.select,
-            source: None,
+            sources: Vec::new(),
+            member: None,
         }
     }
 

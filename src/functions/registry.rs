@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
-use super::any_dispatch::bind_any;
+use super::any_dispatch::{bind_any, bind_null};
 use super::{
     AggregateFunction, BoundAggregate, BoundScalar, Dialect, FunctionError, FunctionResult, ScalarFunction,
 };
@@ -61,7 +61,13 @@ pub fn resolve_scalar(name: &str, dialect: Dialect, arguments: &[DataType]) -> F
         }
     }
     if arguments.contains(&DataType::Any) {
-        if let Some(bound) = entries(name, dialect).find_map(|function| bind_any(function, arguments)) {
+        if let Some(bound) = bind_any(entries(name, dialect).collect(), arguments) {
+            return Ok(bound);
+        }
+    }
+    if arguments.contains(&DataType::Null) {
+        let known: Vec<&'static ScalarFunction> = entries(name, dialect).collect();
+        if let Some(bound) = bind_null(&known, arguments) {
             return Ok(bound);
         }
     }
@@ -132,6 +138,6 @@ mod tests {
         assert!(aggregate_exists("count") && !scalar_exists("nonsense", Dialect::Kuzu));
         assert_eq!(similar_names("tolowr").first().map(String::as_str), Some("tolower"));
         let error = resolve_scalar("colaesce", Dialect::Kuzu, &[]).unwrap_err();
-        assert_eq!(error.to_string(), "function colaesce does not exist; did you mean coalesce?");
+        assert_eq!(error.to_string(), "function colaesce does not exist; did you mean coalesce or collect?");
     }
 }

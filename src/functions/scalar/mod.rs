@@ -2,14 +2,32 @@
 
 mod arithmetic;
 mod comparison;
+mod conditional;
+mod hash;
+mod list;
 mod logic;
+mod map_struct;
+mod numeric;
+mod string;
+
+pub use map_struct::{bind_struct_extract, bind_struct_pack};
 
 use super::{Availability, Overload, ScalarFunction};
 use crate::types::DataType;
 
 /// The tables of all families.
 pub fn tables() -> Vec<&'static [ScalarFunction]> {
-    vec![arithmetic::TABLE, comparison::TABLE, logic::TABLE]
+    vec![
+        arithmetic::TABLE,
+        comparison::TABLE,
+        logic::TABLE,
+        string::TABLE,
+        numeric::TABLE,
+        conditional::TABLE,
+        hash::TABLE,
+        list::TABLE,
+        map_struct::TABLE,
+    ]
 }
 
 /// An entry that both dialects know.

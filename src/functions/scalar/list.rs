@@ -1,0 +1,451 @@
+//! Lists. Indexing and slicing have an entry per dialect: openCypher counts from 0 and excludes the end, Kuzu counts
+//! from 1 and includes it; negative positions count from the end in both.
+
+use super::super::kernel::{mistyped, operand, push_rows};
+use super::super::{
+    Availability, Call, FunctionError, FunctionResult, Kernel, Overload, ScalarFunction, common_type,
+};
+use super::{aliased, entry, is_integer, only};
+use crate::types::{DataType, Value};
+use crate::vector::{ListVector, Shape, ValueVector, Values, VectorBuffer, compare_rows, equal_rows};
+
+pub const TABLE: &[ScalarFunction] = &[
+    entry("range", range),
+    aliased("size", &["length", "len", "list_len", "array_length", "cardinality"], size),
+    entry("head", |types| {
+        pick(types, |_, call, out| pick_kernel(call, out, |length| (length > 0).then_some(0)))
+    }),
+    entry("last", |types| pick(types, |_, call, out| pick_kernel(call, out, |length| length.checked_sub(1)))),
+    entry("tail", |types| {
+        sublist(types, |_, call, out| part_kernel(call, out, |_, length| (1.min(length), length)))
+    }),
+    only(Availability::OpenCypher, "[]", |types| index(types, |_, call, out| index_kernel(call, out, 0))),
+    only(Availability::Kuzu, "[]", |types| index(types, |_, call, out| index_kernel(call, out, 1))),
+    aliased("list_extract", &["list_element", "array_extract"], |types| {
+        index(types, |_, call, out| index_kernel(call, out, 1))
+    }),
+    only(Availability::OpenCypher, "[..]", |types| slice(types, |_, call, out| slice_kernel(call, out, 0))),
+    only(Availability::Kuzu, "[..]", |types| slice(types, |_, call, out| slice_kernel(call, out, 1))),
+    aliased("list_slice", &["array_slice"], |types| slice(types, |_, call, out| slice_kernel(call, out, 1))),
+    aliased("+", &["list_concat", "list_cat", "array_concat", "array_cat"], concat),
+    aliased("list_append", &["array_append", "array_push_back"], append),
+    aliased("list_prepend", &["array_prepend", "array_push_front"], prepend),
+    aliased("list_contains", &["list_has", "array_contains", "array_has"], contains),
+    aliased("list_position", &["list_indexof", "array_position", "array_indexof"], position),
+    aliased("list_creation", &["list_value"], create),
+    aliased("list_reverse", &["reverse"], |types| {
+        reorder(types, |_, call, out| sort_kernel(call, out, Order::Reverse))
+    }),
+    aliased("list_sort", &["array_sort"], |types| {
+        reorder(types, |_, call, out| sort_kernel(call, out, Order::Ascending))
+    }),
+    aliased("list_reverse_sort", &["array_reverse_sort"], |types| {
+        reorder(types, |_, call, out| sort_kernel(call, out, Order::Descending))
+    }),
+    aliased("list_distinct", &["list_unique_values"], |types| {
+        reorder(types, |_, call, out| sort_kernel(call, out, Order::Distinct))
+    }),
+    aliased("list_sum", &["array_sum"], |types| fold(types, "sum")),
+    aliased("list_avg", &[], |types| fold(types, "avg")),
+    aliased("list_min", &[], |types| fold(types, "min")),
+    aliased("list_max", &[], |types| fold(types, "max")),
+];
+
+/// Most elements that `range` makes for one row.
+const RANGE_MAX: i128 = 1 << 28;
+
+/// A list argument: its lists, and the row that a row's list stands in.
+fn lists<'c>(call: &Call<'c>, position: usize) -> FunctionResult<(ListVector<'c>, bool)> {
+    match call.arguments[position].shape {
+        Shape::Flat(Values::List(lists)) => Ok((lists, false)),
+        Shape::Constant(Values::List(lists)) => Ok((lists, true)),
+        _ => Err(mistyped(call.function.name)),
+    }
+}
+
+/// Start and end of a row's elements.
+fn bounds(lists: &(ListVector<'_>, bool), row: usize) -> (usize, usize) {
+    lists.0.range(if lists.1 { 0 } else { row })
+}
+
+fn range(types: &[DataType]) -> Option<Overload> {
+    if !(2..=3).contains(&types.len()) || !types.iter().all(is_integer) {
+        return None;
+    }
+    let kernel: Kernel = |_, call, out| {
+        let (starts, ends) = (operand::<i64>(call, 0)?, operand::<i64>(call, 1)?);
+        let steps = if call.arguments.len() > 2 { Some(operand::<i64>(call, 2)?) } else { None };
+        push_lists(call, out, |row, child| {
+            let (start, end, step) =
+                (starts.get(row), ends.get(row), steps.map_or(1, |steps| steps.get(row)));
+            if step == 0 {
+                return Err(FunctionError::invalid(call.function.name, "the step must not be zero"));
+            }
+            let count = (i128::from(end) - i128::from(start)) / i128::from(step) + 1;
+            let empty = (step > 0 && start > end) || (step < 0 && start < end);
+            if !empty && count > RANGE_MAX {
+                return Err(FunctionError::invalid(call.function.name, "the list would be too long"));
+            }
+            // All values lie between start and end.
+            (0..if empty { 0 } else { count as i64 }).for_each(|number| child.push(start + number * step));
+            Ok(())
+        })
+    };
+    Some(Overload::new(vec![DataType::Int64; types.len()], DataType::list(DataType::Int64), kernel))
+}
+
+/// Writes a list per active row; `push` appends its elements.
+fn push_lists(
+    call: &Call<'_>,
+    out: &mut VectorBuffer,
+    mut push: impl FnMut(usize, &mut VectorBuffer) -> FunctionResult<()>,
+) -> FunctionResult<()> {
+    let (offsets, child) = out.list_mut().ok_or_else(|| mistyped(call.function.name))?;
+    for row in 0..call.length {
+        if call.active.is_valid(row) {
+            push(row, child)?;
+        }
+        let end = u32::try_from(child.len());
+        offsets.push(
+            end.map_err(|_| FunctionError::invalid(call.function.name, "the lists would be too long"))?,
+        );
+    }
+    out.finish_rows(call.length, call.active);
+    Ok(())
+}
+
+fn size(types: &[DataType]) -> Option<Overload> {
+    let [only] = types else { return None };
+    if only.physical() != crate::types::PhysicalType::List {
+        return None;
+    }
+    let kernel: Kernel = |_, call, out| {
+        let lists = lists(call, 0)?;
+        super::super::kernel::map_rows(call, out, |row| {
+            let (start, end) = bounds(&lists, row);
+            Ok((end - start) as i64)
+        })
+    };
+    Some(Overload::new([only.clone()], DataType::Int64, kernel))
+}
+
+fn pick(types: &[DataType], kernel: Kernel) -> Option<Overload> {
+    let [list] = types else { return None };
+    Some(Overload::new([list.clone()], list.element()?.clone(), kernel))
+}
+
+fn pick_kernel(
+    call: &Call<'_>,
+    out: &mut VectorBuffer,
+    choose: impl Fn(usize) -> Option<usize>,
+) -> FunctionResult<()> {
+    let lists = lists(call, 0)?;
+    let child = lists.0.child.get();
+    push_rows(call, out, |row, out| {
+        let (start, end) = bounds(&lists, row);
+        push_element(&child, choose(end - start).map(|position| start + position), out);
+        Ok(())
+    })
+}
+
+fn push_element(child: &ValueVector<'_>, row: Option<usize>, out: &mut VectorBuffer) {
+    match row {
+        Some(row) => out.append_row(child, row),
+        None => out.push_null(),
+    }
+}
+
+fn sublist(types: &[DataType], kernel: Kernel) -> Option<Overload> {
+    let [list] = types else { return None };
+    let result = DataType::list(list.element()?.clone());
+    Some(Overload::new([list.clone()], result, kernel))
+}
+
+fn part_kernel(
+    call: &Call<'_>,
+    out: &mut VectorBuffer,
+    part: impl Fn(usize, usize) -> (usize, usize),
+) -> FunctionResult<()> {
+    let lists = lists(call, 0)?;
+    let elements = lists.0.child.get();
+    push_lists(call, out, |row, child| {
+        let (start, end) = bounds(&lists, row);
+        let (from, to) = part(row, end - start);
+        child.append_range(&elements, start + from, to.saturating_sub(from));
+        Ok(())
+    })
+}
+
+fn index(types: &[DataType], kernel: Kernel) -> Option<Overload> {
+    let [list, position] = types else { return None };
+    let element = list.element()?.clone();
+    is_integer(position).then(|| Overload::new([list.clone(), DataType::Int64], element, kernel))
+}
+
+fn index_kernel(call: &Call<'_>, out: &mut VectorBuffer, first: i64) -> FunctionResult<()> {
+    let (lists, positions) = (lists(call, 0)?, operand::<i64>(call, 1)?);
+    let child = lists.0.child.get();
+    push_rows(call, out, |row, out| {
+        let (start, end) = bounds(&lists, row);
+        let (length, position) = ((end - start) as i64, positions.get(row));
+        let place = if position < 0 { position.saturating_add(length) } else { position - first };
+        let inside = (0..length).contains(&place);
+        push_element(&child, inside.then(|| start + place as usize), out);
+        Ok(())
+    })
+}
+
+/// List, start, end; a NULL type stands for a bound that is not given.
+fn slice(types: &[DataType], kernel: Kernel) -> Option<Overload> {
+    let [list, start, end] = types else { return None };
+    if !is_integer(start) || !is_integer(end) {
+        return None;
+    }
+    let result = DataType::list(list.element()?.clone());
+    let bound =
+        |data_type: &DataType| if *data_type == DataType::Null { DataType::Null } else { DataType::Int64 };
+    let overload = Overload::new([list.clone(), bound(start), bound(end)], result, kernel);
+    Some(overload.seeing_nulls())
+}
+
+fn slice_kernel(call: &Call<'_>, out: &mut VectorBuffer, first: i64) -> FunctionResult<()> {
+    let types = call.function.arguments.clone();
+    let bound = |position: usize, row: usize| -> Option<Option<i64>> {
+        match (&types[position], call.arguments[position].value(row, &types[position])) {
+            (DataType::Null, _) => Some(None),
+            (_, value) => value.as_i64().map(Some),
+        }
+    };
+    let list_type = types[0].clone();
+    for row in 0..call.length {
+        let (Some(from), Some(to), false) = (bound(1, row), bound(2, row), call.arguments[0].is_null(row))
+        else {
+            out.push_null();
+            continue;
+        };
+        let Value::List(elements) = call.arguments[0].value(row, &list_type) else {
+            out.push_null();
+            continue;
+        };
+        let (from, to) = slice_bounds(elements.len() as i64, from, to, first);
+        out.push_value(&Value::List(elements[from..to.max(from)].to_vec()))?;
+    }
+    Ok(())
+}
+
+/// Positions from 0, the end excluded.
+fn slice_bounds(length: i64, from: Option<i64>, to: Option<i64>, first: i64) -> (usize, usize) {
+    let place = |position: i64, is_end: bool| {
+        let place = match (position < 0, first, is_end) {
+            (true, 0, _) | (true, _, false) => position.saturating_add(length),
+            // Kuzu's end is included.
+            (true, _, true) => position.saturating_add(length).saturating_add(1),
+            (false, 0, _) => position,
+            (false, _, false) => position - 1,
+            (false, _, true) => position,
+        };
+        place.clamp(0, length) as usize
+    };
+    (
+        from.map_or(0, |position| place(position, false)),
+        to.map_or(length as usize, |position| place(position, true)),
+    )
+}
+
+/// Two lists, or a list and an element.
+fn concat(types: &[DataType]) -> Option<Overload> {
+    let [left, right] = types else { return None };
+    match (left.element(), right.element()) {
+        (Some(left_element), Some(right_element)) => {
+            // A list of lists with one of its elements is an append, not a concatenation.
+            if left_element == right && left != right {
+                return append(types);
+            }
+            let list = DataType::list(common_type(left_element, right_element));
+            Some(Overload::new([list.clone(), list.clone()], list, concat_kernel))
+        }
+        (Some(_), None) if *right != DataType::Null => append(types),
+        (None, Some(_)) if *left != DataType::Null => {
+            prepend(&[right.clone(), left.clone()]).map(|overload| Overload {
+                arguments: overload.arguments.into_iter().rev().collect(),
+                kernel: |_, call, out| insert_kernel(call, out, 1, 0),
+                ..overload
+            })
+        }
+        (Some(_), None) | (None, Some(_)) => {
+            let list = if left.element().is_some() { left } else { right };
+            Some(Overload::new([list.clone(), list.clone()], list.clone(), concat_kernel))
+        }
+        (None, None) => None,
+    }
+}
+
+fn concat_kernel(
+    _: &mut super::super::KernelContext,
+    call: &Call<'_>,
+    out: &mut VectorBuffer,
+) -> FunctionResult<()> {
+    let parts = [lists(call, 0)?, lists(call, 1)?];
+    push_lists(call, out, |row, child| {
+        for part in &parts {
+            let (start, end) = bounds(part, row);
+            child.append_range(&part.0.child.get(), start, end - start);
+        }
+        Ok(())
+    })
+}
+
+fn with_element(types: &[DataType], kernel: Kernel) -> Option<Overload> {
+    let [list, element] = types else { return None };
+    let common = common_type(list.element()?, element);
+    let result = DataType::list(common.clone());
+    Some(Overload::new([result.clone(), common], result, kernel).seeing_nulls())
+}
+
+fn append(types: &[DataType]) -> Option<Overload> {
+    with_element(types, |_, call, out| insert_kernel(call, out, 0, usize::MAX))
+}
+
+fn prepend(types: &[DataType]) -> Option<Overload> {
+    with_element(types, |_, call, out| insert_kernel(call, out, 0, 0))
+}
+
+/// The list argument with the other argument put at its start (`place` 0) or end.
+fn insert_kernel(call: &Call<'_>, out: &mut VectorBuffer, list: usize, place: usize) -> FunctionResult<()> {
+    let element = &call.arguments[1 - list];
+    let rows = lists(call, list).ok();
+    let mut valid = vec![0u64; call.length.div_ceil(64)];
+    let (offsets, child) = out.list_mut().ok_or_else(|| mistyped(call.function.name))?;
+    for row in 0..call.length {
+        if let (Some(rows), false) = (&rows, call.arguments[list].is_null(row)) {
+            valid[row / 64] |= 1 << (row % 64);
+            let (start, end) = bounds(rows, row);
+            if place == 0 {
+                child.append_row(element, row);
+            }
+            child.append_range(&rows.0.child.get(), start, end - start);
+            if place != 0 {
+                child.append_row(element, row);
+            }
+        }
+        offsets.push(child.len() as u32);
+    }
+    out.finish_rows(call.length, crate::vector::Validity::Mask(&valid));
+    Ok(())
+}
+
+/// The position of an element that groups with the wanted one.
+fn find(call: &Call<'_>, rows: &(ListVector<'_>, bool), row: usize) -> Option<usize> {
+    let (start, end) = bounds(rows, row);
+    let child = rows.0.child.get();
+    let element = &call.function.arguments[1];
+    (start..end)
+        .find(|other| equal_rows(&child, *other, &call.arguments[1], row, element))
+        .map(|position| position - start)
+}
+
+fn search(types: &[DataType], result: DataType, kernel: Kernel) -> Option<Overload> {
+    let [list, element] = types else { return None };
+    let common = common_type(list.element()?, element);
+    Some(Overload::new([DataType::list(common.clone()), common], result, kernel))
+}
+
+fn contains(types: &[DataType]) -> Option<Overload> {
+    search(types, DataType::Bool, |_, call, out| {
+        let rows = lists(call, 0)?;
+        super::super::kernel::map_truths(call, out, |row| Ok(find(call, &rows, row).is_some()))
+    })
+}
+
+/// From 1; 0 where the element is not there, as Kuzu has it.
+fn position(types: &[DataType]) -> Option<Overload> {
+    search(types, DataType::Int64, |_, call, out| {
+        let rows = lists(call, 0)?;
+        super::super::kernel::map_rows(call, out, |row| {
+            Ok(find(call, &rows, row).map_or(0, |position| position as i64 + 1))
+        })
+    })
+}
+
+/// A list literal.
+fn create(types: &[DataType]) -> Option<Overload> {
+    let element = types.iter().fold(DataType::Null, |meeting, next| common_type(&meeting, next));
+    let kernel: Kernel = |_, call, out| {
+        push_lists(call, out, |row, child| {
+            call.arguments.iter().for_each(|argument| child.append_row(argument, row));
+            Ok(())
+        })
+    };
+    Some(Overload::new(vec![element.clone(); types.len()], DataType::list(element), kernel).seeing_nulls())
+}
+
+/// How a list's elements are arranged anew.
+#[derive(Clone, Copy, PartialEq)]
+enum Order {
+    Reverse,
+    Ascending,
+    Descending,
+    Distinct,
+}
+
+fn reorder(types: &[DataType], kernel: Kernel) -> Option<Overload> {
+    sublist(types, kernel)
+}
+
+fn sort_kernel(call: &Call<'_>, out: &mut VectorBuffer, order: Order) -> FunctionResult<()> {
+    let rows = lists(call, 0)?;
+    let elements = rows.0.child.get();
+    let Some(element) = call.function.arguments[0].element() else {
+        return Err(mistyped(call.function.name));
+    };
+    push_lists(call, out, |row, child| {
+        let (start, end) = bounds(&rows, row);
+        let mut chosen: Vec<u32> = (start as u32..end as u32).collect();
+        let compare = |left: &u32, right: &u32| {
+            compare_rows(&elements, *left as usize, &elements, *right as usize, element)
+        };
+        match order {
+            Order::Reverse => chosen.reverse(),
+            Order::Ascending => chosen.sort_by(compare),
+            Order::Descending => chosen.sort_by(|left, right| compare(right, left)),
+            Order::Distinct => {
+                chosen.retain(|position| !elements.is_null(*position as usize));
+                chosen.sort_by(|left, right| compare(left, right).then(left.cmp(right)));
+                chosen.dedup_by(|next, kept| compare(next, kept).is_eq());
+                chosen.sort_unstable();
+            }
+        }
+        child.append_rows(&elements, &chosen);
+        Ok(())
+    })
+}
+
+/// An aggregate over each list's elements.
+fn fold(types: &[DataType], aggregate: &'static str) -> Option<Overload> {
+    let [list] = types else { return None };
+    let bound = super::super::resolve_aggregate(aggregate, &[list.element()?.clone()]).ok()?;
+    let kernel: Kernel = match aggregate {
+        "sum" => |_, call, out| fold_kernel(call, out, "sum"),
+        "avg" => |_, call, out| fold_kernel(call, out, "avg"),
+        "min" => |_, call, out| fold_kernel(call, out, "min"),
+        _ => |_, call, out| fold_kernel(call, out, "max"),
+    };
+    Some(Overload::new([DataType::list(bound.arguments[0].clone())], bound.result, kernel))
+}
+
+fn fold_kernel(call: &Call<'_>, out: &mut VectorBuffer, aggregate: &'static str) -> FunctionResult<()> {
+    let rows = lists(call, 0)?;
+    let Some(element) = call.function.arguments[0].element() else {
+        return Err(mistyped(call.function.name));
+    };
+    let bound = super::super::resolve_aggregate(aggregate, std::slice::from_ref(element))?;
+    let child = rows.0.child.get();
+    push_rows(call, out, |row, out| {
+        let (start, end) = bounds(&rows, row);
+        let mut states = bound.new_states();
+        let elements = child.slice_from(start);
+        let (all, one) = (crate::vector::Selection::All, crate::vector::Multiplicity::One);
+        states.update_all(&[elements], end - start, all, one)?;
+        states.finish(out)
+    })
+}
