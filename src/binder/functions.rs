@@ -6,13 +6,12 @@ use super::bind::Binder;
 use super::bound::*;
 use super::entity::ENTITY_FUNCTIONS;
 use super::error::{BindError, BindErrorKind, BindResult};
-use super::expression::literal;
 use crate::functions::{
-    BoundAggregate, CastMode, Dialect, FunctionError, aggregate_exists, bind_cast, cast_value, implicit_cost,
+    BoundAggregate, CastMode, Dialect, FunctionError, aggregate_exists, bind_cast, bind_struct_extract, bind_struct_pack, cast_value, implicit_cost,
     resolve_aggregate, resolve_scalar,
 };
 use crate::parser::ast::{self, FunctionCall, Span};
-use crate::types::{DataType, Value};
+use crate::types::{DataType, Field};
 
 /// The registry's names of what has an operator or a syntax of its own.
 pub(super) mod names {
@@ -22,15 +21,9 @@ pub(super) mod names {
     pub const NOT_EQUAL: &str = "<>";
     pub const IN: &str = "IN";
     pub const LIST: &str = "list_creation";
-    pub const STRUCT: &str = "struct_pack";
-    pub const FIELD: &str = "struct_extract";
-    pub const FIELD_OF_ANY: &str = "field";
     pub const TEMPORAL_PART: &str = "date_part";
-    pub const ELEMENT_OF_MAP: &str = "element_at";
-    pub const SUBSCRIPT_FROM_ZERO: &str = "subscript";
-    pub const SUBSCRIPT_FROM_ONE: &str = "list_extract";
-    pub const SLICE_FROM_ZERO: &str = "slice";
-    pub const SLICE_FROM_ONE: &str = "list_slice";
+    pub const ELEMENT: &str = "[]";
+    pub const SLICE: &str = "[..]";
 
     pub fn binary(operator: BinaryOperator) -> &'static str {
         operator.symbol()
@@ -161,39 +154,17 @@ impl Binder<'_> {
         cast(expression, target, mode)
     }
 
-    /// A list of elements that have one type already.
-    pub fn list_call(&mut self, elements: Vec<BoundExpression>, span: Span) -> BindResult<ExpressionKind> {
-        Ok(self.call(names::LIST, elements, span)?.kind)
+    /// A struct of these values, which have the types of its fields.
+    pub fn struct_call(&self, fields: Vec<Field>, values: Vec<BoundExpression>) -> ExpressionKind {
+        ExpressionKind::Call { function: Arc::new(bind_struct_pack(fields)), arguments: values }
     }
 
-    /// A struct of these values; its type gives them their names.
-    pub fn struct_call(
-        &mut self,
-        data_type: &DataType,
-        values: Vec<BoundExpression>,
-        span: Span,
-    ) -> BindResult<ExpressionKind> {
-        let mut bound = self.call(names::STRUCT, values, span)?.kind;
-        if let ExpressionKind::Call { function, .. } = &mut bound {
-            Arc::make_mut(function).result = data_type.clone();
-        }
-        Ok(bound)
-    }
-
-    /// One field of a struct.
-    pub fn field_call(
-        &mut self,
-        target: BoundExpression,
-        (name, data_type): (String, &DataType),
-        key: Span,
-        span: Span,
-    ) -> BindResult<ExpressionKind> {
-        let name = literal(Value::String(name), key);
-        let mut bound = self.call(names::FIELD, vec![target, name], span)?.kind;
-        if let ExpressionKind::Call { function, .. } = &mut bound {
-            Arc::make_mut(function).result = data_type.clone();
-        }
-        Ok(bound)
+    /// The field of that name of a struct.
+    pub fn field_call(&self, target: BoundExpression, name: &str, span: Span) -> BindResult<BoundExpression> {
+        let function = bind_struct_extract(&target.data_type, name).map_err(|error| function_error(error, span))?;
+        let data_type = function.result.clone();
+        let kind = ExpressionKind::Call { function: Arc::new(function), arguments: vec![target] };
+        Ok(BoundExpression { kind, data_type, span })
     }
 }
 
@@ -241,7 +212,7 @@ fn function_error(error: FunctionError, span: Span) -> BindError {
     match error {
         FunctionError::UnknownFunction { name, similar } => {
             let message = format!("there is no function named {name}");
-            let suggestion = (!similar.is_empty()).then(|| similar.join(" or "));
+            let suggestion = similar.into_iter().next();
             BindError::new(BindErrorKind::UnknownFunction, span, message).did_you_mean(suggestion)
         }
         FunctionError::NoOverload { .. } => {

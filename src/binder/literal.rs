@@ -4,6 +4,7 @@ use super::bind::Binder;
 use super::bound::*;
 use super::error::{BindError, BindErrorKind, BindResult};
 use super::expression::literal;
+use super::functions::names;
 use super::types::unify;
 use crate::parser::ast::{self, Expression, Literal, MapEntry, MapProjectionItem, Name, Span};
 use crate::types::{DataType, Field, Value};
@@ -40,12 +41,9 @@ impl Binder<'_> {
     pub fn list_of(&mut self, elements: Vec<BoundExpression>, span: Span) -> BindResult<BoundExpression> {
         let element_type = self.common_type(&elements);
         let elements = self.cast_all(elements, &element_type)?;
-        let data_type = DataType::list(element_type);
-        let kind = match constants(&elements) {
-            Some(values) => ExpressionKind::Literal(Value::List(values)),
-            None => self.list_call(elements, span)?,
-        };
-        Ok(BoundExpression { kind, data_type, span })
+        let Some(values) = constants(&elements) else { return self.call(names::LIST, elements, span) };
+        let kind = ExpressionKind::Literal(Value::List(values));
+        Ok(BoundExpression { kind, data_type: DataType::list(element_type), span })
     }
 
     /// `{key: value}`.
@@ -117,13 +115,13 @@ impl Binder<'_> {
         fields: Vec<(String, BoundExpression)>,
         span: Span,
     ) -> BindResult<BoundExpression> {
-        let types =
+        let types: Vec<Field> =
             fields.iter().map(|(name, value)| Field::new(name.clone(), value.data_type.clone())).collect();
-        let data_type = DataType::Struct(types);
+        let data_type = DataType::Struct(types.clone());
         let (names, values): (Vec<String>, Vec<BoundExpression>) = fields.into_iter().unzip();
         let kind = match constants(&values) {
             Some(values) => ExpressionKind::Literal(Value::Struct(names.into_iter().zip(values).collect())),
-            None => self.struct_call(&data_type, values, span)?,
+            None => self.struct_call(types, values),
         };
         Ok(BoundExpression { kind, data_type, span })
     }

@@ -29,6 +29,11 @@ mod subscript;
 mod tables;
 mod types;
 
+#[cfg(test)]
+mod describe;
+#[cfg(test)]
+mod tests;
+
 pub use bind::{BinderSettings, ParameterTypes, bind};
 pub use bound::*;
 pub use error::{BindError, BindErrorKind};

@@ -38,7 +38,7 @@ impl Binder<'_> {
             (_, DataType::Null) => Ok(literal(Value::Null, span)),
             (_, DataType::Map(..) | DataType::Any | DataType::Json) => {
                 let key = literal(Value::String(key.text.clone()), key.span);
-                self.call(names::FIELD_OF_ANY, vec![target, key], span)
+                self.call(names::ELEMENT, vec![target, key], span)
             }
             (_, data_type) if data_type.is_temporal() || *data_type == DataType::Interval => {
                 let part = literal(Value::String(key.text.clone()), key.span);
@@ -156,9 +156,8 @@ impl Binder<'_> {
             let error = BindError::new(BindErrorKind::UnknownProperty, key.span, message);
             return Err(error.did_you_mean(suggestion));
         };
-        let (name, data_type) = (fields[at].name.clone(), fields[at].data_type.clone());
-        let kind = self.field_call(target, (name, &data_type), key.span, span)?;
-        Ok(BoundExpression { kind, data_type, span })
+        let name = fields[at].name.clone();
+        self.field_call(target, &name, span)
     }
 }
 

@@ -1,5 +1,5 @@
 //! `target[index]` and `target[from..to]`. openCypher counts positions from 0 and leaves the upper bound out, Kuzu
-//! counts from 1 and includes it; what comes out of here says which is meant.
+//! counts from 1 and includes it: the registry has an entry for each dialect.
 
 use super::bind::Binder;
 use super::bound::*;
@@ -29,18 +29,12 @@ impl Binder<'_> {
             }
             (DataType::Node | DataType::Rel, None) => Err(needs_variable("a property by the name", span)),
             (DataType::Null, _) => Ok(literal(Value::Null, span)),
-            (DataType::Map(..), _) => self.call(names::ELEMENT_OF_MAP, vec![target, index], span),
-            (DataType::Struct(_), None) | (DataType::Any | DataType::Json, Some(_)) => {
-                self.call(names::FIELD_OF_ANY, vec![target, index], span)
+            (DataType::Map(..) | DataType::Struct(_) | DataType::Any | DataType::Json, _) => {
+                self.call(names::ELEMENT, vec![target, index], span)
             }
-            (
-                DataType::List(_) | DataType::Array(..) | DataType::Any | DataType::Json | DataType::String,
-                _,
-            ) => {
+            (DataType::List(_) | DataType::Array(..) | DataType::String, _) => {
                 self.expect_position(&index)?;
-                let name =
-                    if self.is_kuzu() { names::SUBSCRIPT_FROM_ONE } else { names::SUBSCRIPT_FROM_ZERO };
-                self.call(name, vec![target, index], span)
+                self.call(names::ELEMENT, vec![target, index], span)
             }
             (other, _) => {
                 let message = format!("a value of type {other} has no elements");
@@ -66,27 +60,20 @@ impl Binder<'_> {
                 return Err(BindError::new(BindErrorKind::TypeMismatch, target.span, message));
             }
         }
-        let first = if self.is_kuzu() { 1 } else { 0 };
-        let from = self.bound_of_slice(from, first, span)?;
-        let to = self.bound_of_slice(to, i64::MAX, span)?;
-        let name = if self.is_kuzu() { names::SLICE_FROM_ONE } else { names::SLICE_FROM_ZERO };
-        self.call(name, vec![target, from, to], span)
-    }
-
-    fn bound_of_slice(
-        &mut self,
-        written: Option<&Expression>,
-        otherwise: i64,
-        span: Span,
-    ) -> BindResult<BoundExpression> {
-        match written {
-            Some(expression) => {
-                let bound = self.bind_expression(expression)?;
-                self.expect_position(&bound)?;
-                Ok(bound)
+        let mut arguments = vec![target];
+        for bound in [from, to] {
+            // A bound that is not written has the type NULL; one that is NULL makes the whole slice NULL.
+            let position = match bound {
+                Some(written) => self.bind_expression(written)?,
+                None => literal(Value::Null, span),
+            };
+            if bound.is_some() && position.data_type == DataType::Null {
+                return Ok(literal(Value::Null, span));
             }
-            None => Ok(literal(Value::Int64(otherwise), span)),
+            self.expect_position(&position)?;
+            arguments.push(position);
         }
+        self.call(names::SLICE, arguments, span)
     }
 
     fn expect_position(&self, index: &BoundExpression) -> BindResult<()> {
