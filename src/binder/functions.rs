@@ -7,8 +7,8 @@ use super::bound::*;
 use super::entity::ENTITY_FUNCTIONS;
 use super::error::{BindError, BindErrorKind, BindResult};
 use crate::functions::{
-    BoundAggregate, CastMode, Dialect, FunctionError, aggregate_exists, bind_cast, bind_struct_extract, bind_struct_pack, cast_value, implicit_cost,
-    resolve_aggregate, resolve_scalar,
+    BoundAggregate, CastMode, Dialect, FunctionError, aggregate_exists, bind_cast, bind_struct_extract,
+    bind_struct_pack, cast_value, implicit_cost, resolve_aggregate, resolve_scalar,
 };
 use crate::parser::ast::{self, FunctionCall, Span};
 use crate::types::{DataType, Field};
@@ -161,7 +161,8 @@ impl Binder<'_> {
 
     /// The field of that name of a struct.
     pub fn field_call(&self, target: BoundExpression, name: &str, span: Span) -> BindResult<BoundExpression> {
-        let function = bind_struct_extract(&target.data_type, name).map_err(|error| function_error(error, span))?;
+        let function =
+            bind_struct_extract(&target.data_type, name).map_err(|error| function_error(error, span))?;
         let data_type = function.result.clone();
         let kind = ExpressionKind::Call { function: Arc::new(function), arguments: vec![target] };
         Ok(BoundExpression { kind, data_type, span })

@@ -159,6 +159,7 @@ fn deep_expressions_fit_a_small_stack() {
         nested("(1 = 1 AND ", "true", ")"),
         nested("CASE WHEN true THEN ", "1", " END"),
         nested("[x IN [1] | ", "x", "]"),
+        format!("RETURN 1{} AS x", " + 1".repeat(depth)),
     ];
     for text in texts {
         // The parser proves its own depth; here it gets all the room it wants.
