@@ -151,7 +151,8 @@ impl KeyIndex {
         }
     }
 
-    fn lookup_ref(&self, key: KeyRef<'_>, cursor: &mut Cursor<'_>) -> StorageResult<Option<u64>> {
+    /// The row that carries the key, which need not be owned.
+    pub fn lookup_ref(&self, key: KeyRef<'_>, cursor: &mut Cursor<'_>) -> StorageResult<Option<u64>> {
         for tree in self.trees.iter().rev() {
             let found = match key {
                 KeyRef::Integer(key) => tree.lookup_integer(key, cursor)?,

@@ -228,7 +228,7 @@ impl<'s> SortedKeys<'s> {
 
 /// Calls `visit` with the key of every row; none where a column is null.
 #[inline]
-pub(super) fn visit_keys(
+pub(in crate::storage) fn visit_keys(
     layout: &KeyLayout,
     columns: &[ValueVector<'_>],
     length: usize,

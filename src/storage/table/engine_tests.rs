@@ -10,6 +10,7 @@ use crate::storage::backend::MemoryBackend;
 use crate::storage::column::chunk_writer::WriteOptions;
 use crate::storage::directory::TableChange;
 use crate::storage::engine::{CommitChanges, Engine, EngineOptions};
+use crate::storage::index::KeyLoad;
 use crate::types::*;
 use crate::vector::VectorBuffer;
 
@@ -42,6 +43,8 @@ fn load_nodes(engine: &Arc<Engine>, table: TableId, count: u64, commit: bool) {
     let options = WriteOptions::default();
     let bulk = NodeBulkLoad::begin(turn.batch().unwrap(), layout.clone(), record.row_bound, options);
     let first = bulk.first_offset();
+    let index = snapshot.key_index(table).unwrap().unwrap();
+    let mut keys = KeyLoad::new(index.layout().clone());
     for start in (0..count).step_by(2048) {
         let (mut ids, mut names) = (VectorBuffer::new(DataType::Int64), VectorBuffer::new(DataType::String));
         for row in first + start..first + count.min(start + 2048) {
@@ -49,9 +52,13 @@ fn load_nodes(engine: &Arc<Engine>, table: TableId, count: u64, commit: bool) {
             names.push_str(&name_of(row));
         }
         bulk.append(&[ids.vector(), names.vector()], ids.len()).unwrap();
+        keys.append(&[ids.vector()], ids.len()).unwrap();
     }
     let staged = bulk.finish().unwrap();
     let mut change = TableChange::new(&record);
+    let mut worker = engine.pool().worker().unwrap();
+    let trees = keys.finish(&index, first, turn.batch().unwrap(), &mut worker).unwrap().unwrap();
+    change.key_trees = Some(trees);
     let mut statistics = (**snapshot.statistics().unwrap()).clone();
     staged.apply(&layout, &mut change, statistics.table_mut(table));
     if commit {

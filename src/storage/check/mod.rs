@@ -1,9 +1,14 @@
-//! The integrity walk: every page of the file is read and verified, and is either reached exactly once or free.
+//! The integrity walk: every page of the file is read and verified, and is either reached exactly once or free; and
+//! the parts of each table agree with each other.
+
+mod tables;
+#[cfg(test)]
+mod tests;
 
 use super::page::{
     ExtentRef, FILE_NAME, HEADER_PAGES, PAGE_SIZE, PageFile, PageId, PageRun, PageSource, extent_runs,
 };
-use super::state::State;
+use super::state::Snapshot;
 use super::{StorageError, StorageResult};
 
 /// Data pages that are read at once.
@@ -29,7 +34,7 @@ impl CheckReport {
 
 /// Walks the newest state; nobody may switch the root meanwhile. Errors are collected, not returned, apart from
 /// those that leave nothing to walk.
-pub(super) fn check(state: &State) -> StorageResult<CheckReport> {
+pub(super) fn check(state: &Snapshot) -> StorageResult<CheckReport> {
     let page_file = state.page_file();
     let mut walk = Walk { page_file, report: CheckReport::default(), runs: Vec::new() };
     walk.runs.push(PageRun { first: PageId(0), count: HEADER_PAGES });
@@ -54,6 +59,9 @@ pub(super) fn check(state: &State) -> StorageResult<CheckReport> {
     if complete {
         walk.runs.extend(free);
         walk.check_cover(header.page_count);
+    }
+    if complete {
+        tables::check_tables(state, &mut walk.report.problems);
     }
     Ok(walk.report)
 }
