@@ -1,1 +1,68 @@
-//! See specs/architecture.md.
+//! Running plans: pipelines of vectorized operators that push borrowed batches, over morsels, on all threads. Where
+//! only numbers of matches are asked for, rows are represented by multiplicities and never written out.
+//!
+//! `build` cuts a plan into pipelines and `pipeline` drives them; every other file is one operator, or one structure
+//! that operators share.
+
+mod aggregate;
+mod build;
+mod chunks;
+mod context;
+pub mod copy;
+mod counters;
+mod distinct_rels;
+mod distinct_values;
+pub mod entities;
+mod error;
+mod evaluate;
+mod evaluate_lists;
+mod evaluate_paths;
+mod expand;
+mod fetch;
+mod filter;
+mod group_index;
+mod intersect;
+mod join;
+mod key_table;
+mod limit;
+mod lists;
+mod lookup;
+mod messages;
+mod node_bits;
+mod operator;
+mod pipeline;
+mod project;
+mod recursive;
+mod rows;
+mod scan_nodes;
+mod scan_weighted;
+mod sort;
+mod unfold;
+mod unwind;
+
+pub use chunks::Chunk;
+pub use context::{Context, QueryContext};
+pub use counters::Counters;
+pub use error::{ExecutionError, ExecutionResult};
+
+use crate::planner::PhysicalPlan;
+use crate::types::DataType;
+
+/// The rows of a finished query. Nodes, relationships and paths are ids; `entities` completes them.
+pub struct QueryRows {
+    pub types: Vec<DataType>,
+    pub chunks: Vec<Chunk>,
+}
+
+impl QueryRows {
+    /// All rows.
+    pub fn row_count(&self) -> usize {
+        self.chunks.iter().map(|chunk| chunk.rows).sum()
+    }
+}
+
+/// Runs a plan to its end.
+pub fn execute(plan: &PhysicalPlan, query: &QueryContext) -> ExecutionResult<QueryRows> {
+    let list = build::collect(&plan.root, query, true)?;
+    Ok(QueryRows { types: plan.root.outputs.clone(), chunks: list.chunks })
+}

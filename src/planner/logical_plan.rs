@@ -103,44 +103,118 @@ pub enum LogicalPlan {
     /// One row without columns.
     Unit,
     /// All nodes of the tables that fulfil the conjuncts over the variable.
-    ScanNodes { variable: VariableId, tables: Vec<TableId>, predicates: Vec<BoundExpression> },
+    ScanNodes {
+        variable: VariableId,
+        tables: Vec<TableId>,
+        predicates: Vec<BoundExpression>,
+    },
     /// Every node of the root, with the number of matches that hang below it as its multiplicity.
-    ScanWeighted { variable: VariableId, weights: WeightTerms },
+    ScanWeighted {
+        variable: VariableId,
+        weights: WeightTerms,
+    },
     /// All relationships of one pattern edge, both ends bound.
-    ScanRels { edge: ExpandEdge, predicates: Vec<BoundExpression> },
+    ScanRels {
+        edge: ExpandEdge,
+        predicates: Vec<BoundExpression>,
+    },
     /// The node with a key, by the key index.
-    LookupNode { input: Box<LogicalPlan>, variable: VariableId, table: TableId, key: Vec<BoundExpression> },
+    LookupNode {
+        input: Box<LogicalPlan>,
+        variable: VariableId,
+        table: TableId,
+        key: Vec<BoundExpression>,
+    },
     /// Neighbours of a bound node.
-    Expand { input: Box<LogicalPlan>, edge: ExpandEdge },
+    Expand {
+        input: Box<LogicalPlan>,
+        edge: ExpandEdge,
+    },
     /// Both ends are bound: keep what is connected, once per relationship.
-    ExpandInto { input: Box<LogicalPlan>, edge: ExpandEdge },
+    ExpandInto {
+        input: Box<LogicalPlan>,
+        edge: ExpandEdge,
+    },
     /// A new node reached by all edges at once: sorted-list intersection.
-    Intersect { input: Box<LogicalPlan>, edges: Vec<ExpandEdge>, tables: Vec<TableId> },
+    Intersect {
+        input: Box<LogicalPlan>,
+        edges: Vec<ExpandEdge>,
+        tables: Vec<TableId>,
+    },
     /// Variable length. `into` = the target is bound already.
-    ExpandRecursive { input: Box<LogicalPlan>, edge: RecursiveEdge, into: bool },
+    ExpandRecursive {
+        input: Box<LogicalPlan>,
+        edge: RecursiveEdge,
+        into: bool,
+    },
     /// Multiplies the multiplicity by what hangs below `variable`; drops rows where that is zero.
-    Weight { input: Box<LogicalPlan>, variable: VariableId, weights: WeightTerms },
-    Filter { input: Box<LogicalPlan>, predicates: Vec<BoundExpression> },
+    Weight {
+        input: Box<LogicalPlan>,
+        variable: VariableId,
+        weights: WeightTerms,
+    },
+    Filter {
+        input: Box<LogicalPlan>,
+        predicates: Vec<BoundExpression>,
+    },
     /// No two of the relationship variables hold the same relationship.
-    DistinctRels { input: Box<LogicalPlan>, sets: Vec<Vec<VariableId>> },
-    HashJoin { probe: Box<LogicalPlan>, build: Box<LogicalPlan>, keys: Vec<(BoundExpression, BoundExpression)> },
-    CrossProduct { left: Box<LogicalPlan>, right: Box<LogicalPlan> },
-    Project { input: Box<LogicalPlan>, items: Vec<(VariableId, BoundExpression)> },
+    DistinctRels {
+        input: Box<LogicalPlan>,
+        sets: Vec<Vec<VariableId>>,
+    },
+    HashJoin {
+        probe: Box<LogicalPlan>,
+        build: Box<LogicalPlan>,
+        keys: Vec<(BoundExpression, BoundExpression)>,
+    },
+    CrossProduct {
+        left: Box<LogicalPlan>,
+        right: Box<LogicalPlan>,
+    },
+    Project {
+        input: Box<LogicalPlan>,
+        items: Vec<(VariableId, BoundExpression)>,
+    },
     Aggregate {
         input: Box<LogicalPlan>,
         /// Grouping keys and the variables that hold them afterwards.
         keys: Vec<(VariableId, BoundExpression)>,
         aggregates: Vec<(VariableId, AggregateCall)>,
     },
-    Distinct { input: Box<LogicalPlan>, variables: Vec<VariableId> },
-    Sort { input: Box<LogicalPlan>, keys: Vec<SortKey> },
+    Distinct {
+        input: Box<LogicalPlan>,
+        variables: Vec<VariableId>,
+    },
+    Sort {
+        input: Box<LogicalPlan>,
+        keys: Vec<SortKey>,
+    },
     /// ORDER BY with a LIMIT: a heap of `skip + limit` rows.
-    TopK { input: Box<LogicalPlan>, keys: Vec<SortKey>, skip: Option<BoundExpression>, limit: BoundExpression },
-    Limit { input: Box<LogicalPlan>, skip: Option<BoundExpression>, limit: Option<BoundExpression> },
-    Unwind { input: Box<LogicalPlan>, list: BoundExpression, variable: VariableId },
-    Union { inputs: Vec<(LogicalPlan, Vec<VariableId>)>, all: bool },
+    TopK {
+        input: Box<LogicalPlan>,
+        keys: Vec<SortKey>,
+        skip: Option<BoundExpression>,
+        limit: BoundExpression,
+    },
+    Limit {
+        input: Box<LogicalPlan>,
+        skip: Option<BoundExpression>,
+        limit: Option<BoundExpression>,
+    },
+    Unwind {
+        input: Box<LogicalPlan>,
+        list: BoundExpression,
+        variable: VariableId,
+    },
+    Union {
+        inputs: Vec<(LogicalPlan, Vec<VariableId>)>,
+        all: bool,
+    },
     /// A path variable is put together from bound nodes and relationships.
-    BuildPath { input: Box<LogicalPlan>, path: PathParts },
+    BuildPath {
+        input: Box<LogicalPlan>,
+        path: PathParts,
+    },
 }
 
 /// What a named path consists of, in the text's order.

@@ -1,1 +1,99 @@
-//! See specs/architecture.md.
+//! From meaning to an order of work: a logical plan over variables (factorized and ordered by cost), lowered to a
+//! physical plan over column positions. Knows statistics and schemas, no pages and no values of rows.
+
+mod build;
+mod cardinality;
+mod explain;
+mod factorize;
+mod join_order;
+pub mod logical_plan;
+mod lower;
+mod lower_expression;
+pub mod physical_plan;
+mod projection;
+mod query_graph;
+mod rewrite;
+mod unroll;
+
+pub use cardinality::Estimator;
+pub use explain::explain;
+pub use physical_plan::PhysicalPlan;
+
+use crate::binder::bound::BoundQuery;
+use crate::catalog::{Catalog, Statistics};
+
+use std::collections::BTreeSet;
+
+use crate::binder::bound::VariableId;
+use logical_plan::LogicalPlan;
+
+/// The plans below a node.
+fn inputs_of(plan: &LogicalPlan) -> Vec<&LogicalPlan> {
+    use LogicalPlan as L;
+    match plan {
+        L::Unit | L::ScanNodes { .. } | L::ScanWeighted { .. } | L::ScanRels { .. } => Vec::new(),
+        L::LookupNode { input, .. }
+        | L::Expand { input, .. }
+        | L::ExpandInto { input, .. }
+        | L::Intersect { input, .. }
+        | L::ExpandRecursive { input, .. }
+        | L::Weight { input, .. }
+        | L::Filter { input, .. }
+        | L::DistinctRels { input, .. }
+        | L::Project { input, .. }
+        | L::Aggregate { input, .. }
+        | L::Distinct { input, .. }
+        | L::Sort { input, .. }
+        | L::TopK { input, .. }
+        | L::Limit { input, .. }
+        | L::Unwind { input, .. }
+        | L::BuildPath { input, .. } => vec![input],
+        L::HashJoin { probe, build, .. } => vec![probe, build],
+        L::CrossProduct { left, right } => vec![left, right],
+        L::Union { inputs, .. } => inputs.iter().map(|(plan, _)| plan).collect(),
+    }
+}
+
+/// The variables that are bound in a plan's rows.
+fn bound_by(plan: &LogicalPlan) -> BTreeSet<VariableId> {
+    use LogicalPlan as L;
+    let mut bound = BTreeSet::new();
+    match plan {
+        L::Project { items, .. } => bound.extend(items.iter().map(|(variable, _)| *variable)),
+        L::Aggregate { keys, aggregates, .. } => {
+            bound.extend(keys.iter().map(|(variable, _)| *variable));
+            bound.extend(aggregates.iter().map(|(variable, _)| *variable));
+        }
+        L::Distinct { variables, .. } => bound.extend(variables),
+        L::Union { inputs, .. } => bound.extend(inputs.iter().take(1).flat_map(|(_, outputs)| outputs)),
+        _ => {
+            inputs_of(plan).into_iter().for_each(|input| bound.extend(bound_by(input)));
+            match plan {
+                L::ScanNodes { variable, .. }
+                | L::ScanWeighted { variable, .. }
+                | L::LookupNode { variable, .. }
+                | L::Unwind { variable, .. } => bound.extend([*variable]),
+                L::ScanRels { edge, .. } | L::Expand { edge, .. } | L::ExpandInto { edge, .. } => {
+                    bound.extend([edge.variable, edge.from, edge.to]);
+                }
+                L::ExpandRecursive { edge, .. } => {
+                    bound.extend([edge.edge.variable, edge.edge.from, edge.edge.to]);
+                }
+                L::Intersect { edges, .. } => {
+                    edges.iter().for_each(|edge| bound.extend([edge.variable, edge.to]));
+                }
+                L::BuildPath { path, .. } => bound.extend([path.variable]),
+                _ => {}
+            }
+        }
+    }
+    bound
+}
+
+/// Plans a query for one version of catalog and statistics.
+pub fn plan(query: &BoundQuery, catalog: &Catalog, statistics: &Statistics) -> PhysicalPlan {
+    let estimator = Estimator { catalog, statistics };
+    let (logical, outputs, variables) = build::build(query, estimator);
+    let root = lower::lower(&logical, &outputs, &variables, estimator);
+    PhysicalPlan { root, columns: query.columns.clone(), parameters: query.parameters.clone(), logical }
+}

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::logical_plan::{Leg, LogicalPlan};
 use crate::binder::bound::{PathMode, QuantifierKind};
-use crate::functions::{AggregateFunction, ScalarFunction};
-use crate::types::{ColumnId, DataType, TableId, Value};
+use crate::functions::{BoundAggregate, BoundScalar};
+use crate::types::{ColumnId, DataType, PredicateOp, TableId, Value};
 
 /// A query that can be executed any number of times.
 #[derive(Debug, Clone)]
@@ -46,7 +46,7 @@ pub struct ScanTable {
 #[derive(Debug, Clone)]
 pub struct PushedPredicate {
     pub column: ColumnId,
-    pub op: crate::types::ComparisonOp,
+    pub op: PredicateOp,
     pub value: Expression,
 }
 
@@ -83,6 +83,8 @@ pub struct PhysicalMessage {
 #[derive(Debug, Clone)]
 pub struct PhysicalMessageEdge {
     pub edges: Vec<PhysicalEdge>,
+    /// The edge leads from the node to itself; the child says nothing of its own.
+    pub is_loop: bool,
     pub child: PhysicalMessage,
 }
 
@@ -91,23 +93,61 @@ pub struct PhysicalMessageEdge {
 pub enum PhysicalOperator {
     Unit,
     /// Puts out [node id, columns…].
-    ScanNodes { tables: Vec<ScanTable>, filter: Option<Expression> },
+    ScanNodes {
+        tables: Vec<ScanTable>,
+        filter: Option<Expression>,
+    },
     /// Like `ScanNodes`, with multiplicities: the signed sum of the terms, all rooted at the scanned node.
-    ScanWeighted { tables: Vec<TableId>, terms: Vec<(i64, PhysicalMessage)> },
-    /// Puts out [relationship id, source id, target id, columns…] in that order; the legs say which tables.
-    ScanRels { tables: Vec<ScanTable>, legs: Vec<Leg>, filter: Option<Expression> },
+    ScanWeighted {
+        tables: Vec<TableId>,
+        terms: Vec<(i64, PhysicalMessage)>,
+    },
+    /// Puts out [relationship id, source id and target id where `emit_ends` says so, columns…].
+    ScanRels {
+        tables: Vec<ScanTable>,
+        legs: Vec<Leg>,
+        emit_ends: [bool; 2],
+        filter: Option<Expression>,
+    },
     /// Appends the node id; drops rows without a match. `key` is over the input.
-    LookupNode { input: Box<PlanNode>, keep: Vec<usize>, table: TableId, key: Vec<Expression> },
+    LookupNode {
+        input: Box<PlanNode>,
+        keep: Vec<usize>,
+        table: TableId,
+        key: Vec<Expression>,
+    },
     /// Appends gathered properties of the node or relationship in `column`.
-    Fetch { input: Box<PlanNode>, column: usize, columns: Vec<FetchColumn> },
+    Fetch {
+        input: Box<PlanNode>,
+        column: usize,
+        columns: Vec<FetchColumn>,
+    },
     /// Appends [neighbour id] and, if `emit_id`, [relationship id].
-    Expand { input: Box<PlanNode>, keep: Vec<usize>, from: usize, edge: PhysicalEdge, emit_id: bool },
+    Expand {
+        input: Box<PlanNode>,
+        keep: Vec<usize>,
+        from: usize,
+        edge: PhysicalEdge,
+        emit_id: bool,
+    },
     /// Appends [relationship id] if `emit_id`; without it the number of relationships multiplies.
-    ExpandInto { input: Box<PlanNode>, keep: Vec<usize>, from: usize, to: usize, edge: PhysicalEdge, emit_id: bool },
+    ExpandInto {
+        input: Box<PlanNode>,
+        keep: Vec<usize>,
+        from: usize,
+        to: usize,
+        edge: PhysicalEdge,
+        emit_id: bool,
+    },
     /// Appends [node id] reached from all `from` columns; multiplicities multiply.
-    Intersect { input: Box<PlanNode>, keep: Vec<usize>, from: Vec<usize>, edges: Vec<PhysicalEdge> },
-    /// Appends [end node id] unless `to` is bound, then [length] if `emit_length`, then
-    /// [LIST of relationship ids (as REL structs)] if `emit_rels`, [LIST of inner node ids] if `emit_nodes`.
+    Intersect {
+        input: Box<PlanNode>,
+        keep: Vec<usize>,
+        from: Vec<usize>,
+        edges: Vec<PhysicalEdge>,
+    },
+    /// Appends [end node id] unless `to` is bound, then [length] if `emit_length`, then [LIST of relationship ids,
+    /// LIST of the nodes between them] if `emit_path`.
     ExpandRecursive {
         input: Box<PlanNode>,
         keep: Vec<usize>,
@@ -122,10 +162,20 @@ pub enum PhysicalOperator {
         emit_path: bool,
         end_tables: Vec<TableId>,
     },
-    Weight { input: Box<PlanNode>, column: usize, terms: Vec<(i64, PhysicalMessage)> },
-    Filter { input: Box<PlanNode>, predicate: Expression },
+    Weight {
+        input: Box<PlanNode>,
+        column: usize,
+        terms: Vec<(i64, PhysicalMessage)>,
+    },
+    Filter {
+        input: Box<PlanNode>,
+        predicate: Expression,
+    },
     /// Sets of columns with relationship ids (or lists of them) that must not share one.
-    DistinctRels { input: Box<PlanNode>, sets: Vec<Vec<usize>> },
+    DistinctRels {
+        input: Box<PlanNode>,
+        sets: Vec<Vec<usize>>,
+    },
     /// Appends the build side's columns. Rows with a NULL key do not join.
     HashJoin {
         probe: Box<PlanNode>,
@@ -133,19 +183,51 @@ pub enum PhysicalOperator {
         probe_keys: Vec<Expression>,
         build_keys: Vec<Expression>,
     },
-    CrossProduct { left: Box<PlanNode>, right: Box<PlanNode> },
+    CrossProduct {
+        left: Box<PlanNode>,
+        right: Box<PlanNode>,
+    },
     /// Puts out the expressions.
-    Project { input: Box<PlanNode>, expressions: Vec<Expression> },
+    Project {
+        input: Box<PlanNode>,
+        expressions: Vec<Expression>,
+    },
     /// Puts out [keys…, aggregates…].
-    Aggregate { input: Box<PlanNode>, keys: Vec<Expression>, aggregates: Vec<PhysicalAggregate>, key_kind: KeyKind },
+    Aggregate {
+        input: Box<PlanNode>,
+        keys: Vec<Expression>,
+        aggregates: Vec<PhysicalAggregate>,
+        key_kind: KeyKind,
+    },
     /// Distinct rows over all columns.
-    Distinct { input: Box<PlanNode>, key_kind: KeyKind },
-    Sort { input: Box<PlanNode>, keys: Vec<PhysicalSortKey> },
-    TopK { input: Box<PlanNode>, keys: Vec<PhysicalSortKey>, skip: Option<Expression>, limit: Expression },
-    Limit { input: Box<PlanNode>, skip: Option<Expression>, limit: Option<Expression> },
+    Distinct {
+        input: Box<PlanNode>,
+        key_kind: KeyKind,
+    },
+    Sort {
+        input: Box<PlanNode>,
+        keys: Vec<PhysicalSortKey>,
+    },
+    TopK {
+        input: Box<PlanNode>,
+        keys: Vec<PhysicalSortKey>,
+        skip: Option<Expression>,
+        limit: Expression,
+    },
+    Limit {
+        input: Box<PlanNode>,
+        skip: Option<Expression>,
+        limit: Option<Expression>,
+    },
     /// Appends the element.
-    Unwind { input: Box<PlanNode>, keep: Vec<usize>, list: Expression },
-    Union { inputs: Vec<PlanNode> },
+    Unwind {
+        input: Box<PlanNode>,
+        keep: Vec<usize>,
+        list: Expression,
+    },
+    Union {
+        inputs: Vec<PlanNode>,
+    },
 }
 
 /// How grouping keys are found.
@@ -162,7 +244,7 @@ pub enum KeyKind {
 /// One aggregate over the input of `Aggregate`.
 #[derive(Debug, Clone)]
 pub struct PhysicalAggregate {
-    pub function: Arc<AggregateFunction>,
+    pub function: Arc<BoundAggregate>,
     pub arguments: Vec<Expression>,
     pub distinct: bool,
     pub data_type: DataType,
@@ -188,16 +270,32 @@ pub enum ExpressionKind {
     Column(usize),
     Literal(Value),
     Parameter(u32),
-    Call { function: Arc<ScalarFunction>, arguments: Vec<Expression> },
+    Call {
+        function: Arc<BoundScalar>,
+        arguments: Vec<Expression>,
+    },
     And(Vec<Expression>),
     Or(Vec<Expression>),
     Not(Box<Expression>),
-    IsNull { operand: Box<Expression>, negated: bool },
-    Case { branches: Vec<(Expression, Expression)>, otherwise: Option<Box<Expression>> },
+    IsNull {
+        operand: Box<Expression>,
+        negated: bool,
+    },
+    Case {
+        branches: Vec<(Expression, Expression)>,
+        otherwise: Option<Box<Expression>>,
+    },
     /// The name of the table of a node or relationship id.
-    TableName { operand: Box<Expression>, names: Vec<(TableId, String)>, as_list: bool },
+    TableName {
+        operand: Box<Expression>,
+        names: Vec<(TableId, String)>,
+        as_list: bool,
+    },
     /// Whether an id lies in one of the tables.
-    HasTable { operand: Box<Expression>, tables: Vec<TableId> },
+    HasTable {
+        operand: Box<Expression>,
+        tables: Vec<TableId>,
+    },
     /// The element variable of the innermost comprehension is the column after the input's.
     ListComprehension {
         list: Box<Expression>,
@@ -205,14 +303,31 @@ pub enum ExpressionKind {
         filter: Option<Box<Expression>>,
         map: Option<Box<Expression>>,
     },
-    Quantifier { kind: QuantifierKind, list: Box<Expression>, element: usize, predicate: Box<Expression> },
-    /// A REL value from [relationship id, source id, target id] columns, or a path from its parts.
+    Quantifier {
+        kind: QuantifierKind,
+        list: Box<Expression>,
+        element: usize,
+        predicate: Box<Expression>,
+    },
+    /// A STRUCT of its fields in order.
     Struct(Vec<Expression>),
-    /// A PATH from nodes and relationships in order; a part is a node id, a REL, or a LIST of RELs with its inner
-    /// nodes implied by their ends.
-    Path { nodes: Vec<Expression>, rels: Vec<Expression> },
-    /// The number of relationships of a path.
+    /// A PATH from its parts in order.
+    Path(Vec<PathPart>),
+    /// The number of relationships of a path, or of the list of a variable-length relationship.
     PathLength(Box<Expression>),
+    /// A path's list of nodes.
     PathNodes(Box<Expression>),
+    /// A path's list of relationships; the list of a variable-length relationship is one already.
     PathRels(Box<Expression>),
+}
+
+/// A piece of a path.
+#[derive(Debug, Clone)]
+pub enum PathPart {
+    /// A node id.
+    Node(Expression),
+    /// A relationship id.
+    Rel(Expression),
+    /// A list of relationship ids and the list of the nodes between them.
+    Rels { rels: Expression, inner_nodes: Expression },
 }

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use super::logical_plan::{Direction, Leg};
 use super::rewrite::{rename_expression, variables_of};
 use crate::binder::bound::{
-    BoundExpression, BoundMatch, BoundPattern, ExpressionKind, PatternEdge, PatternPath, Variable, VariableId,
-    VariableKind,
+    BoundExpression, BoundMatch, BoundPattern, ExpressionKind, PatternEdge, PatternPath, Variable,
+    VariableId, VariableKind,
 };
 use crate::types::TableId;
 
@@ -26,6 +26,8 @@ pub struct GraphEdge {
     pub pattern: PatternEdge,
     /// Conjuncts over the relationship alone (fixed length only).
     pub predicates: Vec<BoundExpression>,
+    /// Edges that were found to be this one (inclusion–exclusion).
+    pub merged: Vec<VariableId>,
 }
 
 /// All matches between two projections.
@@ -60,7 +62,7 @@ impl QueryGraph {
         for edge in edges {
             let hops_needed = edge.length.as_ref().is_none_or(|length| length.min > 0);
             self.impossible |= edge.tables.is_empty() && hops_needed;
-            self.edges.push(GraphEdge { pattern: edge.clone(), predicates: Vec::new() });
+            self.edges.push(GraphEdge { pattern: edge.clone(), predicates: Vec::new(), merged: Vec::new() });
         }
         self.distinct_edges
             .extend(distinct_edges.iter().map(|set| set.iter().map(|at| at + first).collect::<Vec<_>>()));
@@ -85,7 +87,8 @@ impl QueryGraph {
                 node.predicates.push(predicate);
                 return;
             }
-            let fixed = |edge: &&mut GraphEdge| edge.pattern.variable == only && edge.pattern.length.is_none();
+            let fixed =
+                |edge: &&mut GraphEdge| edge.pattern.variable == only && edge.pattern.length.is_none();
             if let Some(edge) = self.edges.iter_mut().find(fixed) {
                 edge.predicates.push(predicate);
                 return;
@@ -163,7 +166,8 @@ impl QueryGraph {
 pub fn legs(graph: &QueryGraph, edge: &PatternEdge, from: VariableId) -> Vec<Leg> {
     let to = if edge.source == from { edge.target } else { edge.source };
     let tables_of = |variable| graph.node(variable).map(|node| node.tables.as_slice());
-    let fits = |variable: VariableId, table: TableId| tables_of(variable).is_none_or(|all| all.contains(&table));
+    let fits =
+        |variable: VariableId, table: TableId| tables_of(variable).is_none_or(|all| all.contains(&table));
     let mut found = Vec::new();
     for &rel in &edge.tables {
         let forward = Leg { rel, direction: Direction::Forward, skip_loops: false };

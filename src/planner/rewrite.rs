@@ -49,7 +49,8 @@ pub fn variables_of(expression: &BoundExpression) -> BTreeSet<VariableId> {
     expression.walk(&mut |node| {
         used.extend(named_variable(&node.kind));
         match &node.kind {
-            ExpressionKind::ListComprehension { variable, .. } | ExpressionKind::Quantifier { variable, .. } => {
+            ExpressionKind::ListComprehension { variable, .. }
+            | ExpressionKind::Quantifier { variable, .. } => {
                 own.insert(*variable);
             }
             _ => {}
@@ -120,12 +121,14 @@ pub fn replace(
             branches: branches.iter().map(|(when, then)| (replace(when, by), replace(then, by))).collect(),
             otherwise: otherwise.as_deref().map(boxed),
         },
-        ExpressionKind::ListComprehension { variable, list, filter, map } => ExpressionKind::ListComprehension {
-            variable: *variable,
-            list: boxed(list),
-            filter: filter.as_deref().map(boxed),
-            map: map.as_deref().map(boxed),
-        },
+        ExpressionKind::ListComprehension { variable, list, filter, map } => {
+            ExpressionKind::ListComprehension {
+                variable: *variable,
+                list: boxed(list),
+                filter: filter.as_deref().map(boxed),
+                map: map.as_deref().map(boxed),
+            }
+        }
         ExpressionKind::Quantifier { kind, variable, list, predicate } => ExpressionKind::Quantifier {
             kind: *kind,
             variable: *variable,
@@ -163,7 +166,9 @@ pub fn same_expression(a: &BoundExpression, b: &BoundExpression) -> bool {
             }
             (K::Case { branches: x, otherwise: m }, K::Case { branches: y, otherwise: n }) => {
                 x.len() == y.len()
-                    && x.iter().zip(y).all(|(x, y)| same_expression(&x.0, &y.0) && same_expression(&x.1, &y.1))
+                    && x.iter()
+                        .zip(y)
+                        .all(|(x, y)| same_expression(&x.0, &y.0) && same_expression(&x.1, &y.1))
                     && maybe(m, n)
             }
             (K::Property { variable: x, columns: m, .. }, K::Property { variable: y, columns: n, .. }) => {
@@ -182,7 +187,8 @@ pub fn same_expression(a: &BoundExpression, b: &BoundExpression) -> bool {
 pub fn is_constant(expression: &BoundExpression) -> bool {
     let mut constant = true;
     expression.walk(&mut |node| {
-        constant &= named_variable(&node.kind).is_none() && !matches!(node.kind, ExpressionKind::Aggregate(_));
+        constant &=
+            named_variable(&node.kind).is_none() && !matches!(node.kind, ExpressionKind::Aggregate(_));
     });
     constant
 }

@@ -2,6 +2,10 @@
 //! the catalog included, belongs to one version. Writes take their turn at the engine and publish by one root switch;
 //! `specs/transactions.md` says what of this changes when the log comes.
 
+mod open_tables;
 mod read;
+mod reader;
 
+pub use open_tables::KeyReader;
 pub use read::ReadTransaction;
+pub use reader::Reader;

@@ -7,23 +7,28 @@ use crate::storage::StorageResult;
 use crate::storage::buffer_pool::{BufferPool, PoolWorker};
 use crate::storage::engine::Engine;
 use crate::storage::state::Snapshot;
+use crate::storage::table::{NodeTable, RelTable};
+use crate::types::TableId;
+
+use super::open_tables::{KeyReader, OpenTables};
 
 /// A statement's, or an explicit transaction's, view of the database. Cheap to clone and to send to the threads that
 /// execute a query; it ends when the last clone is dropped.
 #[derive(Clone)]
 pub struct ReadTransaction {
     snapshot: Snapshot,
+    tables: Arc<OpenTables>,
 }
 
 impl ReadTransaction {
     /// Fixes the newest version as what is seen.
     pub fn begin(engine: &Engine) -> ReadTransaction {
-        ReadTransaction { snapshot: engine.snapshot() }
+        ReadTransaction::over(engine.snapshot())
     }
 
     /// A transaction over a version that somebody already holds.
     pub fn over(snapshot: Snapshot) -> ReadTransaction {
-        ReadTransaction { snapshot }
+        ReadTransaction { snapshot, tables: Arc::default() }
     }
 
     /// The version that is read.
@@ -49,6 +54,21 @@ impl ReadTransaction {
     /// The frames through which pages are read.
     pub fn pool(&self) -> &BufferPool {
         self.snapshot.pool()
+    }
+
+    /// A node table.
+    pub fn node_table(&self, table: TableId) -> StorageResult<Arc<NodeTable>> {
+        self.tables.node_table(&self.snapshot, table)
+    }
+
+    /// One FROM/TO pair of a relationship type.
+    pub fn rel_table(&self, table: TableId) -> StorageResult<Arc<RelTable>> {
+        self.tables.rel_table(&self.snapshot, table)
+    }
+
+    /// The key index of a node table.
+    pub fn key_reader(&self, table: TableId) -> StorageResult<Arc<KeyReader>> {
+        self.tables.key_reader(&self.snapshot, table)
     }
 
     /// What one thread needs to read through the pool.

@@ -19,6 +19,13 @@ pub struct TableId(pub u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct ColumnId(pub u32);
 
+/// What every relationship table has by itself: the node a relationship starts at, as a packed id.
+pub const SRC_COLUMN: ColumnId = ColumnId(0xFFFF_FFFE);
+/// The node a relationship points to, as a packed id.
+pub const DST_COLUMN: ColumnId = ColumnId(0xFFFF_FFFF);
+/// The label set of a row.
+pub const LABELS_COLUMN: ColumnId = ColumnId(0xFFFF_FFFD);
+
 /// The id of a node or relationship: the low 16 bits of the table's id over 48 bits of offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct GlobalId(pub u64);

@@ -25,7 +25,10 @@ mod zone;
 
 pub use data_type::{DataType, Field, TimestampUnit};
 pub use error::{TypeError, TypeResult};
-pub use ids::{ColumnId, GlobalId, NODE_GROUP_ROWS, NodeOffset, TableId, VECTOR_SIZE};
+pub use ids::{
+    ColumnId, DST_COLUMN, GlobalId, LABELS_COLUMN, NODE_GROUP_ROWS, NodeOffset, SRC_COLUMN, TableId,
+    VECTOR_SIZE,
+};
 pub use interval::Interval;
 pub use interval_text::{interval_iso, interval_text, parse_interval};
 pub use physical::PhysicalType;

@@ -1,0 +1,233 @@
+//! From a plan to running pipelines. Streaming nodes wrap the factory of what follows them; a node that must see all
+//! its input runs the pipeline below it first and becomes the source of the next one.
+
+use parking_lot::Mutex;
+
+use super::aggregate::Grouping;
+use super::chunks::{ChunkList, ChunkSource, Collect};
+use super::context::QueryContext;
+use super::distinct_rels::DistinctRels;
+use super::error::{ExecutionError, ExecutionResult};
+use super::evaluate::{Evaluator, constant_value};
+use super::expand::{Expand, ExpandInto};
+use super::fetch::Fetch;
+use super::filter::Filter;
+use super::intersect::Intersect;
+use super::join::{BuildRows, CrossProduct, HashProbe, HashTableSide};
+use super::limit::{Budget, Limit};
+use super::lookup::LookupNode;
+use super::operator::{Factory, Next};
+use super::pipeline::drive;
+use super::project::Project;
+use super::recursive::{ExpandRecursive, RecursiveSpec};
+use super::scan_nodes::ScanRows;
+use super::scan_weighted::{ScanWeighted, Weight, WeightTable};
+use super::sort::Sorting;
+use super::unfold::Unfold;
+use super::unwind::Unwind;
+use crate::planner::physical_plan::{Expression, ExpressionKind, KeyKind, PhysicalOperator, PlanNode};
+use crate::types::{ColumnId, DST_COLUMN, SRC_COLUMN, Value};
+
+/// Runs a node and pushes its rows into instances of `sink`.
+pub fn run<'x>(node: &'x PlanNode, query: &'x QueryContext, sink: &'x Factory<'x>) -> ExecutionResult<()> {
+    use PhysicalOperator as P;
+    match &node.operator {
+        P::Unit => {
+            let one = ChunkList {
+                chunks: vec![super::chunks::Chunk { columns: vec![], rows: 1, multiplicity: vec![] }],
+            };
+            drive(query, &ChunkSource::new(&one.chunks, true), sink)
+        }
+        P::ScanNodes { tables, filter } => {
+            drive(query, &ScanRows::new(tables, filter.as_ref(), &[], query)?, sink)
+        }
+        P::ScanRels { tables, emit_ends, filter, .. } => {
+            let ends = [(emit_ends[0], SRC_COLUMN), (emit_ends[1], DST_COLUMN)];
+            let ends: Vec<ColumnId> =
+                ends.iter().filter(|(emit, _)| *emit).map(|(_, column)| *column).collect();
+            drive(query, &ScanRows::new(tables, filter.as_ref(), &ends, query)?, sink)
+        }
+        P::ScanWeighted { tables, terms } => {
+            drive(query, &ScanWeighted::new(tables, terms, false, query)?, sink)
+        }
+        P::LookupNode { input, keep, table, key } => run(input, query, &|| {
+            Ok(Box::new(LookupNode::new(*table, key, keep, query, sink()?)?) as Next<'_>)
+        }),
+        P::Fetch { input, column, columns } => {
+            run(input, query, &|| Ok(Box::new(Fetch::new(*column, columns, query, sink()?)?) as Next<'_>))
+        }
+        P::Expand { input, keep, from, edge, emit_id } => run(input, query, &|| {
+            Ok(Box::new(Expand::new(*from, edge, *emit_id, keep, query, sink()?)?) as Next<'_>)
+        }),
+        P::ExpandInto { input, keep, from, to, edge, emit_id } => run(input, query, &|| {
+            Ok(Box::new(ExpandInto::new(*from, *to, edge, *emit_id, keep, query, sink()?)?) as Next<'_>)
+        }),
+        P::Intersect { input, keep, from, edges } => {
+            run(
+                input,
+                query,
+                &|| Ok(Box::new(Intersect::new(from, edges, keep, query, sink()?)?) as Next<'_>),
+            )
+        }
+        P::ExpandRecursive { .. } => recursive(node, query, sink),
+        P::Weight { input, column, terms } => {
+            let table = WeightTable::new(terms, query)?;
+            run(input, query, &|| Ok(Box::new(Weight::new(*column, &table, sink()?)) as Next<'_>))
+        }
+        P::Filter { input, predicate } => run(input, query, &|| {
+            Ok(Box::new(Filter::new(Evaluator::new(predicate, query)?, sink()?)) as Next<'_>)
+        }),
+        P::DistinctRels { input, sets } => {
+            run(input, query, &|| Ok(Box::new(DistinctRels::new(sets, sink()?)) as Next<'_>))
+        }
+        P::Project { input, expressions } => run(input, query, &|| {
+            Ok(Box::new(Project::new(Evaluator::all(expressions, query)?, sink()?)) as Next<'_>)
+        }),
+        P::Unwind { input, keep, list } => run(input, query, &|| {
+            Ok(Box::new(Unwind::new(Evaluator::new(list, query)?, &list.data_type, keep, sink()?))
+                as Next<'_>)
+        }),
+        P::HashJoin { probe, build, probe_keys, build_keys } => {
+            let rows = BuildRows::new(&build.outputs, collect(build, query, false)?);
+            let types = build_keys.iter().map(|key| key.data_type.clone()).collect();
+            let side = HashTableSide::new(rows, &mut Evaluator::all(build_keys, query)?, types, query)?;
+            run(probe, query, &|| {
+                Ok(Box::new(HashProbe::new(&side, Evaluator::all(probe_keys, query)?, sink()?)) as Next<'_>)
+            })
+        }
+        P::CrossProduct { left, right } => {
+            let rows = BuildRows::new(&right.outputs, collect(right, query, false)?);
+            run(left, query, &|| Ok(Box::new(CrossProduct::new(&rows, sink()?)) as Next<'_>))
+        }
+        P::Aggregate { input, keys, aggregates, key_kind } => {
+            let grouping = Grouping::new(keys, aggregates, key_kind);
+            let counts_only = aggregates.iter().all(|aggregate| !aggregate.distinct);
+            let repeats = |name: &str| !matches!(name, "count" | "sum" | "avg" | "min" | "max");
+            let unfold =
+                aggregates.iter().any(|aggregate| repeats(aggregate.function.name) && !aggregate.distinct);
+            let group = || -> ExecutionResult<Next<'_>> {
+                let sink: Next<'_> = Box::new(grouping.sink(query)?);
+                Ok(if unfold { Box::new(Unfold::new(sink)) } else { sink })
+            };
+            match &input.operator {
+                // Nodes without a match add nothing to a single group, so they need not be sorted out.
+                P::ScanWeighted { tables, terms } if keys.is_empty() && counts_only && !unfold => {
+                    drive(query, &ScanWeighted::new(tables, terms, true, query)?, &group)?;
+                }
+                _ => run(input, query, &group)?,
+            }
+            grouping.emit(query, sink)
+        }
+        P::Distinct { input, key_kind } => distinct(input, key_kind, query, sink),
+        P::Sort { input, keys } => {
+            let sorting = Sorting::new(keys, &input.outputs, None);
+            run(input, query, &|| Ok(Box::new(Unfold::new(Box::new(sorting.sink(query)?))) as Next<'_>))?;
+            sorting.emit(0, query, sink)
+        }
+        P::TopK { input, keys, skip, limit } => {
+            let (skip, limit) =
+                (rows_of(skip.as_ref(), "SKIP", query)?, rows_of(Some(limit), "LIMIT", query)?);
+            let (skip, limit) = (skip.unwrap_or(0), limit.unwrap_or(u64::MAX));
+            let most = usize::try_from(skip.saturating_add(limit)).unwrap_or(usize::MAX);
+            let sorting = Sorting::new(keys, &input.outputs, Some(most));
+            run(input, query, &|| Ok(Box::new(Unfold::new(Box::new(sorting.sink(query)?))) as Next<'_>))?;
+            sorting.emit(usize::try_from(skip).unwrap_or(usize::MAX), query, sink)
+        }
+        P::Limit { input, skip, limit } => {
+            let skip = rows_of(skip.as_ref(), "SKIP", query)?.unwrap_or(0);
+            let budget = Budget::new(skip, rows_of(limit.as_ref(), "LIMIT", query)?);
+            run(input, query, &|| {
+                Ok(Box::new(Unfold::new(Box::new(Limit::new(&budget, sink()?)))) as Next<'_>)
+            })
+        }
+        P::Union { inputs } => {
+            let types = &node.outputs;
+            let gathered = Mutex::new(ChunkList::default());
+            for input in inputs {
+                run(input, query, &|| {
+                    Ok(Box::new(Unfold::new(Box::new(Collect::new(types, &gathered)))) as Next<'_>)
+                })?;
+            }
+            drive(query, &ChunkSource::new(&gathered.into_inner().chunks, true), sink)
+        }
+    }
+}
+
+/// All rows of a node; `unfold` writes out rows that stand for several.
+pub fn collect(node: &PlanNode, query: &QueryContext, unfold: bool) -> ExecutionResult<ChunkList> {
+    let gathered = Mutex::new(ChunkList::default());
+    run(node, query, &|| {
+        let sink: Next<'_> = Box::new(Collect::new(&node.outputs, &gathered));
+        Ok(if unfold { Box::new(Unfold::new(sink)) } else { sink })
+    })?;
+    Ok(gathered.into_inner())
+}
+
+fn distinct<'x>(
+    input: &'x PlanNode,
+    key_kind: &'x KeyKind,
+    query: &'x QueryContext,
+    sink: &'x Factory<'x>,
+) -> ExecutionResult<()> {
+    let column = |(at, data_type): (usize, &crate::types::DataType)| Expression {
+        kind: ExpressionKind::Column(at),
+        data_type: data_type.clone(),
+    };
+    let keys: Vec<Expression> = input.outputs.iter().enumerate().map(column).collect();
+    let grouping = Grouping::new(&keys, &[], key_kind);
+    run(input, query, &|| Ok(Box::new(grouping.sink(query)?) as Next<'_>))?;
+    grouping.emit(query, sink)
+}
+
+fn recursive<'x>(node: &'x PlanNode, query: &'x QueryContext, sink: &'x Factory<'x>) -> ExecutionResult<()> {
+    let PhysicalOperator::ExpandRecursive {
+        input,
+        keep,
+        from,
+        to,
+        edge,
+        min,
+        max,
+        mode,
+        distinct_ends,
+        emit_length,
+        emit_path,
+        end_tables,
+    } = &node.operator
+    else {
+        return Err(ExecutionError::Internal { operator: "recursion", detail: "another node".into() });
+    };
+    run(input, query, &|| {
+        let spec = RecursiveSpec {
+            keep,
+            from: *from,
+            to: *to,
+            min: *min,
+            max: *max,
+            mode: *mode,
+            distinct_ends: *distinct_ends,
+            emit_length: *emit_length,
+            emit_path: *emit_path,
+            end_tables,
+        };
+        Ok(Box::new(ExpandRecursive::new(spec, edge, query, sink()?)?) as Next<'_>)
+    })
+}
+
+/// The value of SKIP or LIMIT.
+fn rows_of(
+    expression: Option<&Expression>,
+    clause: &'static str,
+    query: &QueryContext,
+) -> ExecutionResult<Option<u64>> {
+    let Some(expression) = expression else { return Ok(None) };
+    let value = constant_value(expression, query)?;
+    let rows = match &value {
+        Value::Null => None,
+        value => value.as_i64().and_then(|rows| u64::try_from(rows).ok()),
+    };
+    match rows {
+        Some(rows) => Ok(Some(rows)),
+        None => Err(ExecutionError::BadCount { clause, value: value.to_string() }),
+    }
+}

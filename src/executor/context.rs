@@ -1,0 +1,84 @@
+//! What a running query shares among its workers, and what each worker has for itself.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Instant, SystemTime};
+
+use super::counters::Counters;
+use super::error::{ExecutionError, ExecutionResult};
+use crate::storage::buffer_pool::{Cursor, PoolWorker};
+use crate::transaction::ReadTransaction;
+use crate::types::{VECTOR_SIZE, Value};
+
+/// One execution of a plan.
+pub struct QueryContext {
+    pub transaction: ReadTransaction,
+    /// By position in the plan's parameters.
+    pub parameters: Vec<Value>,
+    /// Rows of a batch.
+    pub vector_size: usize,
+    /// Most worker threads.
+    pub threads: usize,
+    pub interrupt: Arc<AtomicBool>,
+    /// When the query has to be over, and the limit it came from.
+    pub deadline: Option<(Instant, u64)>,
+    pub counters: Counters,
+    /// The statement's instant, nanoseconds since 1970.
+    pub now_nanos: i128,
+    pub(super) seeds: AtomicU64,
+}
+
+impl QueryContext {
+    /// A context with default settings: all parameters empty, one thread.
+    pub fn new(transaction: ReadTransaction) -> QueryContext {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        QueryContext {
+            transaction,
+            parameters: Vec::new(),
+            vector_size: VECTOR_SIZE,
+            threads: 1,
+            interrupt: Arc::default(),
+            deadline: None,
+            counters: Counters::default(),
+            now_nanos: since.as_nanos() as i128,
+            seeds: AtomicU64::new(since.as_nanos() as u64),
+        }
+    }
+
+    /// A seed for one evaluator's random numbers.
+    pub(super) fn seed(&self) -> u64 {
+        self.seeds.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed)
+    }
+
+    /// An error once the query was interrupted or ran too long.
+    pub fn check(&self) -> ExecutionResult<()> {
+        if self.interrupt.load(Ordering::Relaxed) {
+            return Err(ExecutionError::Interrupted);
+        }
+        match self.deadline {
+            Some((deadline, limit_ms)) if Instant::now() > deadline => {
+                Err(ExecutionError::TimedOut { limit_ms })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A context for the calling thread.
+    pub fn worker(&self) -> ExecutionResult<Context<'_>> {
+        Ok(Context { query: self, worker: self.transaction.pool().worker()? })
+    }
+}
+
+/// One worker thread of a query. The only way to a cursor, so that there is at most one per worker and none lives
+/// across a push.
+pub struct Context<'q> {
+    pub query: &'q QueryContext,
+    pub worker: PoolWorker,
+}
+
+impl Context<'_> {
+    /// A cursor for random reads.
+    pub fn cursor(&mut self) -> Cursor<'_> {
+        self.worker.cursor()
+    }
+}

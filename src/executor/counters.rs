@@ -1,0 +1,61 @@
+//! What the mechanisms of a query did, for `PROFILE` and for tests that fail when a mechanism is idle.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
+        /// Counters of one query, added to by all its workers.
+        #[derive(Debug, Default)]
+        pub struct Counters { $($(#[$doc])* pub $name: AtomicU64),* }
+
+        impl Counters {
+            /// Names and values, in order of declaration.
+            pub fn list(&self) -> Vec<(&'static str, u64)> {
+                vec![$((stringify!($name), self.$name.load(Ordering::Relaxed))),*]
+            }
+        }
+    };
+}
+
+counters! {
+    /// Node groups that zone maps left out.
+    groups_skipped,
+    /// Rows that scans put out.
+    rows_scanned,
+    /// Rows that stand for several, by their multiplicity: how many they stand for.
+    rows_represented,
+    /// Rows that expansions wrote out one by one.
+    rows_materialized,
+    /// Adjacency groups read as they lie.
+    groups_borrowed,
+    /// Adjacency groups with several runs that were merged.
+    groups_merged,
+    /// Steps of message passing.
+    messages_passed,
+    /// Message steps answered by list lengths alone.
+    degrees_multiplied,
+    /// Lists that were intersected.
+    lists_intersected,
+    /// Groupings by an array over node offsets.
+    dense_groupings,
+    /// Batches grouped by dictionary codes.
+    dictionary_groupings,
+    /// Properties gathered for survivors only.
+    rows_fetched,
+    /// Lookups in a key index.
+    key_lookups,
+    /// Nodes whose lists a recursive expansion followed.
+    nodes_expanded,
+    /// Rows that a top-k heap turned away.
+    rows_cut_by_top_k,
+    /// Rows of hash join build sides.
+    rows_built,
+    /// Morsels run by threads other than the calling one.
+    morsels_stolen,
+}
+
+/// Adds to a counter.
+#[inline]
+pub fn count(counter: &AtomicU64, by: u64) {
+    counter.fetch_add(by, Ordering::Relaxed);
+}

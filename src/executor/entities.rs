@@ -1,0 +1,137 @@
+//! Nodes and relationships of a result: labels, ends and properties, gathered for all ids at once.
+
+use rustc_hash::FxHashMap;
+
+use super::context::QueryContext;
+use super::error::ExecutionResult;
+use super::rows::Rows;
+use crate::catalog::{ColumnSchema, TableEntry};
+use crate::transaction::ReadTransaction;
+use crate::types::{DST_COLUMN, DataType, GlobalId, NodeValue, RelValue, SRC_COLUMN, TableId, Value};
+use crate::vector::VectorBuffer;
+
+/// Completes values that carry ids only.
+pub struct EntityReader {
+    query: QueryContext,
+    nodes: FxHashMap<u64, NodeValue>,
+    rels: FxHashMap<u64, RelValue>,
+}
+
+impl EntityReader {
+    /// A reader at the transaction's version.
+    pub fn new(transaction: &ReadTransaction) -> EntityReader {
+        EntityReader {
+            query: QueryContext::new(transaction.clone()),
+            nodes: FxHashMap::default(),
+            rels: FxHashMap::default(),
+        }
+    }
+
+    /// Fills labels and properties of every node and relationship in the values, however deep.
+    pub fn complete(&mut self, values: &mut [Value]) -> ExecutionResult<()> {
+        let mut ids = Vec::new();
+        values.iter().for_each(|value| collect_ids(value, &mut ids));
+        ids.retain(|id| !self.nodes.contains_key(id) && !self.rels.contains_key(id));
+        ids.sort_unstable();
+        ids.dedup();
+        for same in ids.chunk_by(|a, b| GlobalId(*a).table() == GlobalId(*b).table()) {
+            self.read(GlobalId(same[0]).table(), same)?;
+        }
+        values.iter_mut().for_each(|value| self.fill(value));
+        Ok(())
+    }
+
+    fn read(&mut self, table: TableId, ids: &[u64]) -> ExecutionResult<()> {
+        let catalog = self.query.transaction.catalog().clone();
+        let (name, columns, is_rel): (&str, &[ColumnSchema], bool) = match catalog.table_by_id(table) {
+            Some(TableEntry::Node(schema)) => (&schema.name, &schema.columns, false),
+            Some(TableEntry::Rel(schema)) => (&schema.name, &schema.columns, true),
+            None => return Ok(()),
+        };
+        let rows = Rows::open(table, &self.query)?;
+        let offsets: Vec<u64> = ids.iter().map(|id| GlobalId(*id).offset()).collect();
+        let mut worker = self.query.transaction.worker()?;
+        let mut gather = |column, data_type: &DataType| -> ExecutionResult<VectorBuffer> {
+            let mut out = VectorBuffer::new(data_type.clone());
+            rows.gather(column, &offsets, &mut worker, &mut out)?;
+            Ok(out)
+        };
+        let values: Vec<VectorBuffer> = columns
+            .iter()
+            .map(|column| gather(column.id, &column.data_type))
+            .collect::<ExecutionResult<_>>()?;
+        let ends = if is_rel {
+            Some((gather(SRC_COLUMN, &DataType::Node)?, gather(DST_COLUMN, &DataType::Node)?))
+        } else {
+            None
+        };
+        for (row, id) in ids.iter().enumerate() {
+            let property = |(column, values): (&ColumnSchema, &VectorBuffer)| {
+                (column.name.clone(), values.vector().value(row, &column.data_type))
+            };
+            let properties = columns.iter().zip(&values).map(property).collect();
+            let id_value = GlobalId(*id);
+            match &ends {
+                None => {
+                    let node = NodeValue { id: id_value, labels: vec![name.to_owned()], properties };
+                    self.nodes.insert(*id, node);
+                }
+                Some((src, dst)) => {
+                    let end =
+                        |buffer: &VectorBuffer| GlobalId(buffer.vector().u64_at(row).unwrap_or_default());
+                    let (src, dst, label) = (end(src), end(dst), name.to_owned());
+                    self.rels.insert(*id, RelValue { id: id_value, src, dst, label, properties });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn fill(&self, value: &mut Value) {
+        let node = |node: &mut NodeValue| {
+            if let Some(known) = self.nodes.get(&node.id.0) {
+                *node = known.clone();
+            }
+        };
+        let rel = |rel: &mut RelValue| {
+            if let Some(known) = self.rels.get(&rel.id.0) {
+                *rel = known.clone();
+            }
+        };
+        match value {
+            Value::Node(one) => node(one),
+            Value::Rel(one) => rel(one),
+            Value::Path(path) => {
+                path.nodes.iter_mut().for_each(node);
+                path.rels.iter_mut().for_each(rel);
+            }
+            Value::List(items) => items.iter_mut().for_each(|item| self.fill(item)),
+            Value::Struct(fields) => fields.iter_mut().for_each(|(_, field)| self.fill(field)),
+            Value::Map(entries) => entries.iter_mut().for_each(|(key, value)| {
+                self.fill(key);
+                self.fill(value);
+            }),
+            Value::Union(_, inner) => self.fill(inner),
+            _ => {}
+        }
+    }
+}
+
+fn collect_ids(value: &Value, ids: &mut Vec<u64>) {
+    match value {
+        Value::Node(node) => ids.push(node.id.0),
+        Value::Rel(rel) => ids.push(rel.id.0),
+        Value::Path(path) => {
+            ids.extend(path.nodes.iter().map(|node| node.id.0));
+            ids.extend(path.rels.iter().map(|rel| rel.id.0));
+        }
+        Value::List(items) => items.iter().for_each(|item| collect_ids(item, ids)),
+        Value::Struct(fields) => fields.iter().for_each(|(_, field)| collect_ids(field, ids)),
+        Value::Map(entries) => entries.iter().for_each(|(key, value)| {
+            collect_ids(key, ids);
+            collect_ids(value, ids);
+        }),
+        Value::Union(_, inner) => collect_ids(inner, ids),
+        _ => {}
+    }
+}

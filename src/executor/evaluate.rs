@@ -1,0 +1,383 @@
+//! Expressions over batches: a tree of kernels, each with the buffer of its result, evaluated vector by vector.
+
+use std::sync::Arc;
+
+use super::context::QueryContext;
+use super::error::ExecutionResult;
+use super::evaluate_lists::{Comprehension, Quantified};
+use super::evaluate_paths::PathNode;
+use crate::functions::{BoundScalar, KernelContext, select_true};
+use crate::planner::physical_plan::{Expression, ExpressionKind};
+use crate::types::{DataType, GlobalId, TableId, Value};
+use crate::vector::{Batch, Selection, SelectionBuffer, Validity, ValueVector, VectorBuffer};
+
+/// An expression with its memory; every worker has its own.
+pub struct Evaluator<'x> {
+    root: Node,
+    kernels: KernelContext,
+    marker: std::marker::PhantomData<&'x ()>,
+}
+
+/// One node of an expression.
+pub(super) enum Node {
+    Column(usize),
+    /// One row that stands for all.
+    Constant(VectorBuffer),
+    Call {
+        function: Arc<BoundScalar>,
+        arguments: Vec<Node>,
+        out: VectorBuffer,
+    },
+    /// AND or, with `any`, OR.
+    Connective {
+        any: bool,
+        operands: Vec<Node>,
+        out: VectorBuffer,
+    },
+    Not {
+        operand: Box<Node>,
+        out: VectorBuffer,
+    },
+    IsNull {
+        operand: Box<Node>,
+        negated: bool,
+        out: VectorBuffer,
+    },
+    Case(Box<Case>),
+    TableName {
+        operand: Box<Node>,
+        tables: Vec<TableId>,
+        names: VectorBuffer,
+        codes: Vec<u32>,
+    },
+    HasTable {
+        operand: Box<Node>,
+        tables: Vec<TableId>,
+        out: VectorBuffer,
+    },
+    Struct {
+        fields: Vec<Node>,
+        out: VectorBuffer,
+    },
+    Comprehension(Box<Comprehension>),
+    Quantified(Box<Quantified>),
+    Path(Box<PathNode>),
+}
+
+/// CASE: which branch each row takes, then the branches' values put together.
+pub(super) struct Case {
+    branches: Vec<(Node, Node)>,
+    otherwise: Option<Node>,
+    choice: Vec<u32>,
+    left: SelectionBuffer,
+    taken: SelectionBuffer,
+    out: VectorBuffer,
+}
+
+/// No branch is taken: NULL.
+const NO_BRANCH: u32 = u32::MAX;
+
+impl<'x> Evaluator<'x> {
+    /// Prepares an expression; parameters become constants.
+    pub fn new(expression: &Expression, query: &QueryContext) -> ExecutionResult<Evaluator<'x>> {
+        let root = Node::new(expression, query)?;
+        let kernels = KernelContext::new(query.seed(), query.now_nanos);
+        Ok(Evaluator { root, kernels, marker: std::marker::PhantomData })
+    }
+
+    /// Prepares several.
+    pub fn all(expressions: &[Expression], query: &QueryContext) -> ExecutionResult<Vec<Evaluator<'x>>> {
+        expressions.iter().map(|expression| Evaluator::new(expression, query)).collect()
+    }
+
+    /// The value for every selected row; other rows hold nothing of use.
+    pub fn evaluate<'s>(
+        &'s mut self,
+        _: &QueryContext,
+        batch: &Batch<'s>,
+    ) -> ExecutionResult<ValueVector<'s>> {
+        self.root.evaluate(&mut self.kernels, batch, batch.selection)
+    }
+
+    /// The selected rows for which the expression is true.
+    pub fn select(
+        &mut self,
+        _: &QueryContext,
+        batch: &Batch<'_>,
+        out: &mut SelectionBuffer,
+    ) -> ExecutionResult<()> {
+        out.reset(batch.selection, batch.length);
+        self.root.narrow(&mut self.kernels, batch, out)
+    }
+}
+
+/// The single value of an expression without columns (SKIP, LIMIT, keys of a lookup).
+pub fn constant_value(expression: &Expression, query: &QueryContext) -> ExecutionResult<Value> {
+    let mut evaluator = Evaluator::new(expression, query)?;
+    let vector = evaluator.evaluate(query, &Batch::new(&[], 1))?;
+    Ok(vector.value(0, &expression.data_type))
+}
+
+impl Node {
+    pub(super) fn new(expression: &Expression, query: &QueryContext) -> ExecutionResult<Node> {
+        let node = |e: &Expression| Node::new(e, query);
+        let boxed = |e: &Expression| Node::new(e, query).map(Box::new);
+        let all = |list: &[Expression]| list.iter().map(node).collect::<ExecutionResult<Vec<Node>>>();
+        let out = || VectorBuffer::new(expression.data_type.clone());
+        Ok(match &expression.kind {
+            ExpressionKind::Column(at) => Node::Column(*at),
+            ExpressionKind::Literal(value) => constant(value, &expression.data_type)?,
+            ExpressionKind::Parameter(at) => {
+                let value = query.parameters.get(*at as usize).unwrap_or(&Value::Null);
+                constant(value, &expression.data_type)?
+            }
+            ExpressionKind::Call { function, arguments } => {
+                Node::Call { function: function.clone(), arguments: all(arguments)?, out: out() }
+            }
+            ExpressionKind::And(list) => Node::Connective { any: false, operands: all(list)?, out: out() },
+            ExpressionKind::Or(list) => Node::Connective { any: true, operands: all(list)?, out: out() },
+            ExpressionKind::Not(operand) => Node::Not { operand: boxed(operand)?, out: out() },
+            ExpressionKind::IsNull { operand, negated } => {
+                Node::IsNull { operand: boxed(operand)?, negated: *negated, out: out() }
+            }
+            ExpressionKind::Case { branches, otherwise } => Node::Case(Box::new(Case {
+                branches: branches
+                    .iter()
+                    .map(|(when, then)| Ok((node(when)?, node(then)?)))
+                    .collect::<ExecutionResult<_>>()?,
+                otherwise: otherwise.as_ref().map(|e| node(e)).transpose()?,
+                choice: Vec::new(),
+                left: SelectionBuffer::default(),
+                taken: SelectionBuffer::default(),
+                out: out(),
+            })),
+            ExpressionKind::TableName { operand, names, as_list } => {
+                let mut texts = VectorBuffer::new(expression.data_type.clone());
+                for (_, name) in names {
+                    let name = Value::String(name.clone());
+                    texts.push_value(&if *as_list { Value::List(vec![name]) } else { name })?;
+                }
+                let tables = names.iter().map(|(table, _)| *table).collect();
+                Node::TableName { operand: boxed(operand)?, tables, names: texts, codes: Vec::new() }
+            }
+            ExpressionKind::HasTable { operand, tables } => {
+                Node::HasTable { operand: boxed(operand)?, tables: tables.clone(), out: out() }
+            }
+            ExpressionKind::Struct(fields) => Node::Struct { fields: all(fields)?, out: out() },
+            ExpressionKind::ListComprehension { .. } => {
+                Node::Comprehension(Box::new(Comprehension::new(expression, query)?))
+            }
+            ExpressionKind::Quantifier { .. } => {
+                Node::Quantified(Box::new(Quantified::new(expression, query)?))
+            }
+            ExpressionKind::Path(_)
+            | ExpressionKind::PathLength(_)
+            | ExpressionKind::PathNodes(_)
+            | ExpressionKind::PathRels(_) => Node::Path(Box::new(PathNode::new(expression, query)?)),
+        })
+    }
+
+    pub(super) fn evaluate<'s>(
+        &'s mut self,
+        kernels: &mut KernelContext,
+        batch: &Batch<'s>,
+        selection: Selection<'_>,
+    ) -> ExecutionResult<ValueVector<'s>> {
+        let length = batch.length;
+        match self {
+            Node::Column(at) => Ok(batch.columns[*at]),
+            Node::Constant(value) => Ok(value.constant_vector()),
+            Node::Call { function, arguments, out } => {
+                let mut vectors = Vec::with_capacity(arguments.len());
+                for argument in arguments {
+                    vectors.push(argument.evaluate(kernels, batch, selection)?);
+                }
+                Ok(function.evaluate(kernels, &vectors, length, selection, out)?)
+            }
+            Node::Connective { any, operands, out } => {
+                connect(*any, operands, kernels, batch, selection, out)?;
+                Ok(out.vector())
+            }
+            Node::Not { operand, out } => {
+                let truth = operand.evaluate(kernels, batch, selection)?;
+                fill_truths(out, length, |row| truth.bool_at(row).map(|truth| !truth));
+                Ok(out.vector())
+            }
+            Node::IsNull { operand, negated, out } => {
+                let value = operand.evaluate(kernels, batch, selection)?;
+                fill_truths(out, length, |row| Some(value.is_null(row) != *negated));
+                Ok(out.vector())
+            }
+            Node::Case(case) => case.evaluate(kernels, batch, selection),
+            Node::TableName { operand, tables, names, codes } => {
+                let ids = operand.evaluate(kernels, batch, selection)?;
+                codes.clear();
+                codes.extend((0..length).map(|row| table_position(&ids, row, tables).unwrap_or(0) as u32));
+                if names.is_empty() {
+                    return Ok(ValueVector::null());
+                }
+                Ok(ValueVector::dictionary(codes, &*names).with_validity(ids.validity))
+            }
+            Node::HasTable { operand, tables, out } => {
+                let ids = operand.evaluate(kernels, batch, selection)?;
+                fill_truths(out, length, |row| {
+                    if ids.is_null(row) { None } else { Some(table_position(&ids, row, tables).is_some()) }
+                });
+                Ok(out.vector())
+            }
+            Node::Struct { fields, out } => {
+                out.clear();
+                let mut vectors = Vec::with_capacity(fields.len());
+                for field in fields {
+                    vectors.push(field.evaluate(kernels, batch, selection)?);
+                }
+                for (member, vector) in out.members_mut().into_iter().flatten().zip(&vectors) {
+                    member.append_range(vector, 0, length);
+                }
+                out.finish_rows(length, Validity::AllValid);
+                Ok(out.vector())
+            }
+            Node::Comprehension(comprehension) => comprehension.evaluate(kernels, batch, selection),
+            Node::Quantified(quantified) => quantified.evaluate(kernels, batch, selection),
+            Node::Path(path) => path.evaluate(kernels, batch, selection),
+        }
+    }
+
+    /// Narrows `out` to the rows for which the expression is true; conjuncts see only what earlier ones left.
+    pub(super) fn narrow(
+        &mut self,
+        kernels: &mut KernelContext,
+        batch: &Batch<'_>,
+        out: &mut SelectionBuffer,
+    ) -> ExecutionResult<()> {
+        match self {
+            Node::Connective { any: false, operands, .. } => {
+                for operand in operands {
+                    if !out.is_empty() {
+                        operand.narrow(kernels, batch, out)?;
+                    }
+                }
+                Ok(())
+            }
+            Node::Connective { any: true, operands, .. } => {
+                let (mut left, mut found) = (out.clone(), SelectionBuffer::default());
+                found.reset(Selection::Rows(&[]), batch.length);
+                for operand in operands {
+                    let mut truths = left.clone();
+                    operand.narrow(kernels, batch, &mut truths)?;
+                    found.or(truths.view());
+                    left.and_not(truths.view());
+                }
+                out.and(found.view());
+                Ok(())
+            }
+            Node::Call { function, arguments, out: scratch } => {
+                let mut narrowed = SelectionBuffer::default();
+                let mut vectors = Vec::with_capacity(arguments.len());
+                for argument in arguments {
+                    vectors.push(argument.evaluate(kernels, batch, out.view())?);
+                }
+                function.select(kernels, &vectors, batch.length, out.view(), scratch, &mut narrowed)?;
+                *out = narrowed;
+                Ok(())
+            }
+            node => {
+                let selection = out.clone();
+                let truths = node.evaluate(kernels, batch, selection.view())?;
+                select_true(&truths, batch.length, out);
+                Ok(())
+            }
+        }
+    }
+}
+
+fn constant(value: &Value, data_type: &DataType) -> ExecutionResult<Node> {
+    let mut buffer = VectorBuffer::new(data_type.clone());
+    buffer.push_value(value)?;
+    Ok(Node::Constant(buffer))
+}
+
+/// Fills a BOOL buffer row by row; `None` is NULL.
+pub(super) fn fill_truths(out: &mut VectorBuffer, length: usize, truth: impl Fn(usize) -> Option<bool>) {
+    out.clear();
+    for row in 0..length {
+        match truth(row) {
+            Some(truth) => out.push_bool(truth),
+            None => out.push_null(),
+        }
+    }
+}
+
+/// The position of an id's table in a list.
+fn table_position(ids: &ValueVector<'_>, row: usize, tables: &[TableId]) -> Option<usize> {
+    let table = GlobalId(ids.u64_at(row)?).table();
+    tables.iter().position(|other| TableId(other.0 & 0xFFFF) == table)
+}
+
+fn connect(
+    any: bool,
+    operands: &mut [Node],
+    kernels: &mut KernelContext,
+    batch: &Batch<'_>,
+    selection: Selection<'_>,
+    out: &mut VectorBuffer,
+) -> ExecutionResult<()> {
+    // For OR a true operand decides, for AND a false one; without one a NULL makes the whole NULL.
+    let mut decided = vec![false; batch.length];
+    let mut unknown = vec![false; batch.length];
+    let mut left = SelectionBuffer::default();
+    left.reset(selection, batch.length);
+    for operand in operands {
+        let truths = operand.evaluate(kernels, batch, left.view())?;
+        let mut now = Vec::new();
+        left.view().for_each(batch.length, |row| match truths.bool_at(row) {
+            None => unknown[row] = true,
+            Some(truth) if truth == any => now.push(row),
+            Some(_) => {}
+        });
+        for row in now {
+            decided[row] = true;
+            left.words_mut()[row / 64] &= !(1 << (row % 64));
+        }
+    }
+    fill_truths(out, batch.length, |row| match (decided[row], unknown[row]) {
+        (true, _) => Some(any),
+        (false, true) => None,
+        (false, false) => Some(!any),
+    });
+    Ok(())
+}
+
+impl Case {
+    fn evaluate<'s>(
+        &'s mut self,
+        kernels: &mut KernelContext,
+        batch: &Batch<'s>,
+        selection: Selection<'_>,
+    ) -> ExecutionResult<ValueVector<'s>> {
+        let Case { branches, otherwise, choice, left, taken, out } = self;
+        choice.clear();
+        choice.resize(batch.length, NO_BRANCH);
+        left.reset(selection, batch.length);
+        let mut values = Vec::with_capacity(branches.len() + 1);
+        for (number, (when, then)) in branches.iter_mut().enumerate() {
+            taken.reset(left.view(), batch.length);
+            when.narrow(kernels, batch, taken)?;
+            taken.view().for_each(batch.length, |row| choice[row] = number as u32);
+            left.and_not(taken.view());
+            values.push(then.evaluate(kernels, batch, taken.view())?);
+        }
+        if let Some(otherwise) = otherwise {
+            left.view().for_each(batch.length, |row| choice[row] = values.len() as u32);
+            values.push(otherwise.evaluate(kernels, batch, left.view())?);
+        }
+        out.clear();
+        for (row, number) in choice.iter().enumerate() {
+            match values.get(*number as usize) {
+                Some(vector) => out.append_row(vector, row),
+                None => out.push_null(),
+            }
+        }
+        Ok(out.vector())
+    }
+}

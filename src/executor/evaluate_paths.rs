@@ -1,0 +1,168 @@
+//! Paths: put together from ids, and taken apart again.
+
+use super::context::QueryContext;
+use super::error::{ExecutionError, ExecutionResult};
+use super::evaluate::Node;
+use crate::functions::KernelContext;
+use crate::planner::physical_plan::{Expression, ExpressionKind, PathPart};
+use crate::types::DataType;
+use crate::vector::{Batch, Children, Selection, Shape, Validity, ValueVector, Values, VectorBuffer};
+
+/// An expression that makes a path or asks one.
+pub(super) struct PathNode {
+    kind: Kind,
+    out: VectorBuffer,
+}
+
+enum Kind {
+    Build(Vec<Part>),
+    /// The member (0 = nodes, 1 = relationships) of a path, or with `length` the number of its elements.
+    Member {
+        path: Node,
+        of_list: bool,
+        member: usize,
+        length: bool,
+        flat: VectorBuffer,
+    },
+}
+
+enum Part {
+    Node(Node),
+    Rel(Node),
+    Rels(Node, Node),
+}
+
+impl PathNode {
+    pub(super) fn new(expression: &Expression, query: &QueryContext) -> ExecutionResult<PathNode> {
+        let node = |e: &Expression| Node::new(e, query);
+        let member = |e: &Expression, member: usize, length: bool| -> ExecutionResult<Kind> {
+            let flat = VectorBuffer::new(e.data_type.clone());
+            let of_list = e.data_type != DataType::Path;
+            Ok(Kind::Member { path: node(e)?, of_list, member, length, flat })
+        };
+        let kind = match &expression.kind {
+            ExpressionKind::Path(parts) => Kind::Build(
+                parts
+                    .iter()
+                    .map(|part| {
+                        Ok(match part {
+                            PathPart::Node(e) => Part::Node(node(e)?),
+                            PathPart::Rel(e) => Part::Rel(node(e)?),
+                            PathPart::Rels { rels, inner_nodes } => {
+                                Part::Rels(node(rels)?, node(inner_nodes)?)
+                            }
+                        })
+                    })
+                    .collect::<ExecutionResult<_>>()?,
+            ),
+            ExpressionKind::PathLength(e) => member(e, 1, true)?,
+            ExpressionKind::PathNodes(e) => member(e, 0, false)?,
+            ExpressionKind::PathRels(e) => member(e, 1, false)?,
+            _ => return Err(ExecutionError::Internal { operator: "path", detail: "another kind".into() }),
+        };
+        Ok(PathNode { kind, out: VectorBuffer::new(expression.data_type.clone()) })
+    }
+
+    pub(super) fn evaluate<'s>(
+        &'s mut self,
+        kernels: &mut KernelContext,
+        batch: &Batch<'s>,
+        selection: Selection<'_>,
+    ) -> ExecutionResult<ValueVector<'s>> {
+        let PathNode { kind, out } = self;
+        out.clear();
+        match kind {
+            Kind::Build(parts) => build(parts, kernels, batch, selection, out)?,
+            Kind::Member { path, of_list, member, length, flat } => {
+                let vector = path.evaluate(kernels, batch, selection)?;
+                vector.flatten(batch.length, flat);
+                let flat = flat.vector();
+                let lists = match flat.shape {
+                    Shape::Flat(Values::Struct(members)) if !*of_list => members_list(&members, *member),
+                    _ => flat,
+                };
+                if *length {
+                    for row in 0..batch.length {
+                        match lists.shape {
+                            Shape::Flat(Values::List(all)) if !flat.is_null(row) => {
+                                let (start, end) = all.range(row);
+                                out.push((end - start) as i64);
+                            }
+                            _ => out.push_null(),
+                        }
+                    }
+                } else {
+                    for row in 0..batch.length {
+                        if flat.is_null(row) { out.push_null() } else { out.append_row(&lists, row) }
+                    }
+                }
+            }
+        }
+        Ok(out.vector())
+    }
+}
+
+fn members_list<'b>(members: &Children<'b>, member: usize) -> ValueVector<'b> {
+    members.get(member)
+}
+
+fn build(
+    parts: &mut [Part],
+    kernels: &mut KernelContext,
+    batch: &Batch<'_>,
+    selection: Selection<'_>,
+    out: &mut VectorBuffer,
+) -> ExecutionResult<()> {
+    enum Values2<'v> {
+        Node(ValueVector<'v>),
+        Rel(ValueVector<'v>),
+        Rels(ValueVector<'v>, ValueVector<'v>),
+    }
+    let mut vectors = Vec::with_capacity(parts.len());
+    for part in parts {
+        vectors.push(match part {
+            Part::Node(e) => Values2::Node(e.evaluate(kernels, batch, selection)?),
+            Part::Rel(e) => Values2::Rel(e.evaluate(kernels, batch, selection)?),
+            Part::Rels(rels, inner) => Values2::Rels(
+                rels.evaluate(kernels, batch, selection)?,
+                inner.evaluate(kernels, batch, selection)?,
+            ),
+        });
+    }
+    let Some([nodes, rels]) = out.members_mut() else { return Ok(()) };
+    let (Some((node_ends, node_ids)), Some((rel_ends, rel_ids))) = (nodes.list_mut(), rels.list_mut()) else {
+        return Ok(());
+    };
+    for row in 0..batch.length {
+        if selection.contains(row) {
+            for vector in &vectors {
+                match vector {
+                    Values2::Node(ids) => node_ids.push(ids.u64_at(row).unwrap_or_default()),
+                    Values2::Rel(ids) => rel_ids.push(ids.u64_at(row).unwrap_or_default()),
+                    Values2::Rels(lists, inner) => {
+                        append_list(lists, row, rel_ids);
+                        append_list(inner, row, node_ids);
+                    }
+                }
+            }
+        }
+        node_ends.push(node_ids.len() as u32);
+        rel_ends.push(rel_ids.len() as u32);
+    }
+    nodes.finish_rows(batch.length, Validity::AllValid);
+    rels.finish_rows(batch.length, Validity::AllValid);
+    out.finish_rows(batch.length, Validity::AllValid);
+    Ok(())
+}
+
+/// Appends the elements of one row's list.
+fn append_list(lists: &ValueVector<'_>, row: usize, out: &mut VectorBuffer) {
+    match lists.shape {
+        Shape::Flat(Values::List(all)) if !lists.is_null(row) => {
+            let (start, end) = all.range(row);
+            out.append_range(&all.child.get(), start, end - start);
+        }
+        Shape::Dictionary { codes, values } => append_list(&values.get(), codes[row] as usize, out),
+        _ => {}
+    }
+}

@@ -1,0 +1,171 @@
+//! Late materialization: properties of the rows that are left, gathered by id.
+
+use super::context::{Context, QueryContext};
+use super::counters::count;
+use super::error::ExecutionResult;
+use super::operator::{Flow, Next, Operator};
+use super::rows::Rows;
+use crate::planner::physical_plan::FetchColumn;
+use crate::storage::buffer_pool::PoolWorker;
+use crate::types::{ColumnId, GlobalId, TableId};
+use crate::vector::{Batch, Multiplicity, Selection, ValueVector, VectorBuffer};
+
+/// Gathers columns of the rows that ids name.
+pub struct Gatherer {
+    columns: Vec<(Vec<(TableId, ColumnId)>, VectorBuffer)>,
+    /// Rows of every table that a column comes from.
+    tables: Vec<(TableId, Rows)>,
+    offsets: Vec<u64>,
+    part: VectorBuffer,
+}
+
+impl Gatherer {
+    /// Prepares to gather these columns.
+    pub fn new(fetch: &[FetchColumn], query: &QueryContext) -> ExecutionResult<Gatherer> {
+        let mut tables: Vec<(TableId, Rows)> = Vec::new();
+        for (table, _) in fetch.iter().flat_map(|column| &column.columns) {
+            if !tables.iter().any(|(known, _)| known == table) {
+                tables.push((*table, Rows::open(*table, query)?));
+            }
+        }
+        let columns = fetch
+            .iter()
+            .map(|column| (column.columns.clone(), VectorBuffer::new(column.data_type.clone())))
+            .collect();
+        let part = VectorBuffer::new(crate::types::DataType::Null);
+        Ok(Gatherer { columns, tables, offsets: Vec::new(), part })
+    }
+
+    /// Gathers for each id, in order. The columns stay until the next call.
+    pub fn gather(&mut self, ids: &[u64], worker: &mut PoolWorker) -> ExecutionResult<()> {
+        let Gatherer { columns, tables, offsets, part } = self;
+        let single = match tables.first() {
+            Some((table, _)) if ids.iter().all(|id| same_table(*id, *table)) => Some(*table),
+            _ => None,
+        };
+        for (sources, out) in columns {
+            out.clear();
+            match (single, &sources[..]) {
+                (Some(table), _) => {
+                    let column = sources.iter().find(|(source, _)| *source == table);
+                    let rows = tables.iter().find(|(known, _)| *known == table);
+                    let (Some((_, column)), Some((_, rows))) = (column, rows) else {
+                        out.push_nulls(ids.len());
+                        continue;
+                    };
+                    offsets.clear();
+                    offsets.extend(ids.iter().map(|id| GlobalId(*id).offset()));
+                    rows.gather(*column, offsets, worker, out)?;
+                }
+                _ => mixed(sources, tables, ids, worker, offsets, part, out)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// What the last call gathered.
+    pub fn vectors(&self) -> impl Iterator<Item = ValueVector<'_>> {
+        self.columns.iter().map(|(_, buffer)| buffer.vector())
+    }
+}
+
+fn same_table(id: u64, table: TableId) -> bool {
+    GlobalId(id).table() == TableId(table.0 & 0xFFFF)
+}
+
+/// Ids of several tables: each table's rows are gathered at once and then put where they belong.
+fn mixed(
+    sources: &[(TableId, ColumnId)],
+    tables: &[(TableId, Rows)],
+    ids: &[u64],
+    worker: &mut PoolWorker,
+    offsets: &mut Vec<u64>,
+    part: &mut VectorBuffer,
+    out: &mut VectorBuffer,
+) -> ExecutionResult<()> {
+    part.reset(out.data_type());
+    let mut place = vec![u32::MAX; ids.len()];
+    for (table, column) in sources {
+        let Some((_, rows)) = tables.iter().find(|(known, _)| known == table) else { continue };
+        offsets.clear();
+        for (row, id) in ids.iter().enumerate().filter(|(_, id)| same_table(**id, *table)) {
+            place[row] = (part.len() + offsets.len()) as u32;
+            offsets.push(GlobalId(*id).offset());
+        }
+        rows.gather(*column, offsets, worker, part)?;
+    }
+    let vector = part.vector();
+    for at in place {
+        if at == u32::MAX { out.push_null() } else { out.append_row(&vector, at as usize) }
+    }
+    Ok(())
+}
+
+/// Appends gathered columns. Rows are compacted, so that what was filtered out is not gathered.
+pub struct Fetch<'x> {
+    column: usize,
+    gatherer: Gatherer,
+    ids: Vec<u64>,
+    codes: Vec<u32>,
+    counts: Vec<u64>,
+    next: Next<'x>,
+}
+
+impl<'x> Fetch<'x> {
+    /// Fetches before `next`.
+    pub fn new(
+        column: usize,
+        fetch: &[FetchColumn],
+        query: &QueryContext,
+        next: Next<'x>,
+    ) -> ExecutionResult<Fetch<'x>> {
+        let gatherer = Gatherer::new(fetch, query)?;
+        Ok(Fetch { column, gatherer, ids: Vec::new(), codes: Vec::new(), counts: Vec::new(), next })
+    }
+}
+
+impl Operator for Fetch<'_> {
+    fn push<'b>(&mut self, context: &mut Context<'_>, batch: Batch<'b>) -> ExecutionResult<Flow> {
+        let Fetch { column, gatherer, ids, codes, counts, next } = self;
+        codes.clear();
+        batch.selection.indices(batch.length, codes);
+        if codes.is_empty() {
+            return Ok(Flow::Continue);
+        }
+        let key = &batch.columns[*column];
+        ids.clear();
+        match key.native_reader::<u64>() {
+            Some(reader) => ids.extend(codes.iter().map(|row| reader.get(*row as usize))),
+            // A column of NULLs only: no table has such an id.
+            None => ids.resize(codes.len(), u64::MAX),
+        }
+        if !key.has_no_nulls() {
+            for (id, row) in ids.iter_mut().zip(codes.iter()) {
+                if key.is_null(*row as usize) {
+                    *id = u64::MAX;
+                }
+            }
+        }
+        count(&context.query.counters.rows_fetched, ids.len() as u64);
+        gatherer.gather(ids, &mut context.worker)?;
+        let compact = codes.len() < batch.length;
+        let mut columns: Vec<ValueVector<'_>> = Vec::with_capacity(batch.columns.len() + 4);
+        if compact {
+            columns.extend(batch.columns.iter().map(|column| ValueVector::dictionary(codes, column)));
+        } else {
+            columns.extend_from_slice(batch.columns);
+        }
+        columns.extend(gatherer.vectors());
+        let mut out = Batch { columns: &columns, length: codes.len(), selection: Selection::All, ..batch };
+        if let (true, Multiplicity::PerRow(all)) = (compact, batch.multiplicity) {
+            counts.clear();
+            counts.extend(codes.iter().map(|row| all[*row as usize]));
+            out.multiplicity = Multiplicity::PerRow(counts);
+        }
+        next.push(context, out)
+    }
+
+    fn finish(&mut self, context: &mut Context<'_>) -> ExecutionResult<()> {
+        self.next.finish(context)
+    }
+}

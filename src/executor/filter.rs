@@ -1,0 +1,35 @@
+//! Narrows the selection to the rows for which a predicate is true.
+
+use super::context::Context;
+use super::error::ExecutionResult;
+use super::evaluate::Evaluator;
+use super::operator::{Flow, Next, Operator};
+use crate::vector::{Batch, SelectionBuffer};
+
+/// WHERE.
+pub struct Filter<'x> {
+    predicate: Evaluator<'x>,
+    selection: SelectionBuffer,
+    next: Next<'x>,
+}
+
+impl<'x> Filter<'x> {
+    /// A filter before `next`.
+    pub fn new(predicate: Evaluator<'x>, next: Next<'x>) -> Filter<'x> {
+        Filter { predicate, selection: SelectionBuffer::default(), next }
+    }
+}
+
+impl Operator for Filter<'_> {
+    fn push<'b>(&mut self, context: &mut Context<'_>, batch: Batch<'b>) -> ExecutionResult<Flow> {
+        self.predicate.select(context.query, &batch, &mut self.selection)?;
+        if self.selection.is_empty() {
+            return Ok(Flow::Continue);
+        }
+        self.next.push(context, Batch { selection: self.selection.view(), ..batch })
+    }
+
+    fn finish(&mut self, context: &mut Context<'_>) -> ExecutionResult<()> {
+        self.next.finish(context)
+    }
+}

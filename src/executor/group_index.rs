@@ -1,0 +1,195 @@
+//! From key columns to group numbers, by the cheapest way the keys allow.
+
+use super::key_table::{KeyScratch, KeyTable};
+use crate::planner::physical_plan::KeyKind;
+use crate::types::{DataType, GlobalId, NODE_GROUP_ROWS, TableId};
+use crate::vector::{Selection, Shape, Validity, ValueVector};
+
+/// No group yet.
+const NONE: u32 = u32::MAX;
+
+/// How a batch was grouped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    /// By an array over node offsets.
+    Dense,
+    /// By the codes of a dictionary.
+    Codes,
+    Hash,
+}
+
+/// Finds groups.
+pub struct GroupIndex {
+    dense: Vec<DenseTable>,
+    keys: KeyTable,
+    scratch: KeyScratch,
+    found: Vec<u32>,
+    by_code: Vec<u32>,
+    /// Groups found by arrays alone: then `keys` is not used.
+    dense_groups: u32,
+}
+
+/// Group numbers by node offset; pages are made at first touch.
+struct DenseTable {
+    table: TableId,
+    pages: Vec<Option<Box<[u32]>>>,
+}
+
+impl GroupIndex {
+    /// An index for keys of these types.
+    pub fn new(kind: &KeyKind, types: Vec<DataType>) -> GroupIndex {
+        let dense = match kind {
+            KeyKind::DenseNode(tables) => {
+                tables.iter().map(|table| DenseTable { table: *table, pages: Vec::new() }).collect()
+            }
+            _ => Vec::new(),
+        };
+        GroupIndex {
+            dense,
+            keys: KeyTable::new(types),
+            scratch: KeyScratch::default(),
+            found: Vec::new(),
+            by_code: Vec::new(),
+            dense_groups: 0,
+        }
+    }
+
+    /// Number of groups.
+    pub fn len(&self) -> usize {
+        if self.dense.is_empty() { self.keys.len() } else { self.dense_groups as usize }
+    }
+
+    /// Writes the group of every selected row to its place in `by_row`; rows that start a group go to `new_rows`.
+    pub fn groups(
+        &mut self,
+        keys: &[ValueVector<'_>],
+        length: usize,
+        selection: Selection<'_>,
+        by_row: &mut Vec<u32>,
+        new_rows: &mut Vec<u32>,
+    ) -> How {
+        by_row.clear();
+        by_row.resize(length, 0);
+        new_rows.clear();
+        if !self.dense.is_empty() {
+            self.dense_groups(&keys[0], length, selection, by_row, new_rows);
+            return How::Dense;
+        }
+        if let [key] = keys {
+            if self.code_groups(key, length, selection, by_row, new_rows) {
+                return How::Codes;
+            }
+        }
+        self.keys.groups(keys, length, selection, &mut self.scratch, &mut self.found, new_rows);
+        let mut next = self.found.iter();
+        selection.for_each(length, |row| by_row[row] = next.next().copied().unwrap_or(0));
+        How::Hash
+    }
+
+    fn dense_groups(
+        &mut self,
+        key: &ValueVector<'_>,
+        length: usize,
+        selection: Selection<'_>,
+        by_row: &mut [u32],
+        new_rows: &mut Vec<u32>,
+    ) {
+        let GroupIndex { dense, dense_groups, .. } = self;
+        let Some(reader) = key.native_reader::<u64>() else { return };
+        selection.for_each(length, |row| {
+            let id = GlobalId(reader.get(row));
+            let place = |table: &DenseTable| table.table.0 & 0xFFFF == id.table().0;
+            // The planner lists every table that the variable can lie in.
+            let Some(table) = dense.iter_mut().find(|table| place(table)) else { return };
+            let page = (id.offset() / NODE_GROUP_ROWS) as usize;
+            if table.pages.len() <= page {
+                table.pages.resize_with(page + 1, || None);
+            }
+            let slots = table.pages[page]
+                .get_or_insert_with(|| vec![NONE; NODE_GROUP_ROWS as usize].into_boxed_slice());
+            let slot = &mut slots[(id.offset() % NODE_GROUP_ROWS) as usize];
+            if *slot == NONE {
+                *slot = *dense_groups;
+                *dense_groups += 1;
+                new_rows.push(row as u32);
+            }
+            by_row[row] = *slot;
+        });
+    }
+
+    /// Groups by the codes of a dictionary that has fewer entries than the batch has rows.
+    fn code_groups(
+        &mut self,
+        key: &ValueVector<'_>,
+        length: usize,
+        selection: Selection<'_>,
+        by_row: &mut [u32],
+        new_rows: &mut Vec<u32>,
+    ) -> bool {
+        let Shape::Dictionary { codes, values } = key.shape else { return false };
+        let entries = match values.get().shape {
+            Shape::Flat(values) => values.len_hint(),
+            _ => None,
+        };
+        let Some(entries) = entries.filter(|entries| *entries < length) else { return false };
+        if !matches!(key.validity, Validity::AllValid) {
+            return false;
+        }
+        let mut used = vec![0u64; entries.div_ceil(64)];
+        let mut first_row = vec![NONE; entries];
+        selection.for_each(length, |row| {
+            let code = codes[row] as usize;
+            if used[code / 64] >> (code % 64) & 1 == 0 {
+                used[code / 64] |= 1 << (code % 64);
+                first_row[code] = row as u32;
+            }
+        });
+        let entries_used = Selection::Mask(&used);
+        let entry_values = values.get();
+        let mut new_entries = Vec::new();
+        let GroupIndex { keys, scratch, found, by_code, .. } = self;
+        keys.groups(&[entry_values], entries, entries_used, scratch, found, &mut new_entries);
+        by_code.clear();
+        by_code.resize(entries, 0);
+        let mut next = found.iter();
+        entries_used.for_each(entries, |entry| by_code[entry] = next.next().copied().unwrap_or(0));
+        selection.for_each(length, |row| by_row[row] = by_code[codes[row] as usize]);
+        new_rows.extend(new_entries.iter().map(|entry| first_row[*entry as usize]));
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vector::{ValueVector, Values, VectorBuffer};
+
+    #[test]
+    fn nodes_are_grouped_by_offset_across_pages() {
+        let base = GlobalId::new(TableId(3), 0).0;
+        let ids: Vec<u64> = [5, 70_000, 5, 6].iter().map(|offset| base + offset).collect();
+        let mut index = GroupIndex::new(&KeyKind::DenseNode(vec![TableId(3)]), vec![DataType::Node]);
+        let (mut by_row, mut new_rows) = (Vec::new(), Vec::new());
+        let vector = ValueVector::flat(Values::U64(&ids));
+        let how = index.groups(&[vector], 4, Selection::All, &mut by_row, &mut new_rows);
+        assert_eq!((how, by_row, new_rows, index.len()), (How::Dense, vec![0, 1, 0, 2], vec![0, 1, 3], 3));
+    }
+
+    #[test]
+    fn codes_of_different_dictionaries_meet_in_one_group() {
+        let dictionary = |texts: &[&str]| {
+            let mut buffer = VectorBuffer::new(DataType::String);
+            texts.iter().for_each(|text| buffer.push_str(text));
+            buffer
+        };
+        let (first, second) = (dictionary(&["a", "b"]), dictionary(&["b", "c"]));
+        let mut index = GroupIndex::new(&KeyKind::Hash, vec![DataType::String]);
+        let (mut by_row, mut new_rows) = (Vec::new(), Vec::new());
+        let mut check = |vector: ValueVector<'_>, expected: &[u32]| {
+            let how = index.groups(&[vector], expected.len(), Selection::All, &mut by_row, &mut new_rows);
+            assert_eq!((how, &by_row[..]), (How::Codes, expected));
+        };
+        check(ValueVector::dictionary(&[1, 0, 1], &first), &[1, 0, 1]);
+        check(ValueVector::dictionary(&[0, 1, 1], &second), &[1, 2, 2]);
+    }
+}

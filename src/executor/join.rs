@@ -1,0 +1,253 @@
+//! Joins against a build side that is kept in memory: by hashed keys, or all with all.
+
+use super::chunks::{Chunk, ChunkList};
+use super::context::{Context, QueryContext};
+use super::counters::count;
+use super::error::ExecutionResult;
+use super::evaluate::Evaluator;
+use super::key_table::{KeyScratch, KeyTable};
+use super::operator::{Flow, Next, Operator};
+use crate::types::DataType;
+use crate::vector::{Batch, Multiplicity, SelectionBuffer, ValueVector, VectorBuffer};
+
+/// The end of a chain of rows.
+const NO_ROW: u32 = u32::MAX;
+
+/// All build rows in one piece, so that a row number is a position in every column.
+pub struct BuildRows {
+    pub columns: Vec<VectorBuffer>,
+    pub rows: usize,
+    multiplicity: Vec<u64>,
+}
+
+impl BuildRows {
+    /// Puts the chunks together.
+    pub fn new(types: &[DataType], list: ChunkList) -> BuildRows {
+        let mut columns: Vec<VectorBuffer> =
+            types.iter().map(|data_type| VectorBuffer::new(data_type.clone())).collect();
+        let mut multiplicity = Vec::new();
+        let mut rows = 0;
+        for Chunk { columns: from, rows: added, multiplicity: counts } in list.chunks {
+            for (column, from) in columns.iter_mut().zip(&from) {
+                column.append_range(&from.vector(), 0, added);
+            }
+            if !counts.is_empty() {
+                multiplicity.resize(rows, 1);
+                multiplicity.extend(counts);
+            } else if !multiplicity.is_empty() {
+                multiplicity.resize(rows + added, 1);
+            }
+            rows += added;
+        }
+        BuildRows { columns, rows, multiplicity }
+    }
+
+    fn multiplicity(&self, row: usize) -> u64 {
+        self.multiplicity.get(row).copied().unwrap_or(1)
+    }
+}
+
+/// The build side of a hash join: rows chained by key.
+pub struct HashTableSide {
+    pub build: BuildRows,
+    keys: KeyTable,
+    heads: Vec<u32>,
+    chain: Vec<u32>,
+}
+
+impl HashTableSide {
+    /// Hashes the rows by the key expressions; rows with a NULL key never join.
+    pub fn new(
+        build: BuildRows,
+        keys: &mut [Evaluator<'_>],
+        key_types: Vec<DataType>,
+        query: &QueryContext,
+    ) -> ExecutionResult<HashTableSide> {
+        count(&query.counters.rows_built, build.rows as u64);
+        let mut table = KeyTable::new(key_types);
+        let mut heads: Vec<u32> = Vec::new();
+        let mut chain = vec![NO_ROW; build.rows];
+        let columns: Vec<ValueVector<'_>> = build.columns.iter().map(VectorBuffer::vector).collect();
+        let (mut groups, mut new_rows, mut scratch) = (Vec::new(), Vec::new(), KeyScratch::default());
+        let (mut selection, mut rows) = (SelectionBuffer::default(), Vec::new());
+        let mut start = 0;
+        while start < build.rows {
+            query.check()?;
+            let length = query.vector_size.max(1024).min(build.rows - start);
+            let part: Vec<ValueVector<'_>> = columns.iter().map(|column| column.slice_from(start)).collect();
+            let batch = Batch::new(&part, length);
+            let vectors = evaluate_all(keys, query, &batch)?;
+            without_nulls(&vectors, &batch, &mut selection);
+            table.groups(&vectors, length, selection.view(), &mut scratch, &mut groups, &mut new_rows);
+            rows.clear();
+            selection.view().indices(length, &mut rows);
+            heads.resize(table.len(), NO_ROW);
+            for (row, group) in rows.iter().zip(&groups) {
+                let row = start as u32 + row;
+                chain[row as usize] = heads[*group as usize];
+                heads[*group as usize] = row;
+            }
+            start += length;
+        }
+        Ok(HashTableSide { build, keys: table, heads, chain })
+    }
+}
+
+fn evaluate_all<'s>(
+    expressions: &'s mut [Evaluator<'_>],
+    query: &QueryContext,
+    batch: &Batch<'s>,
+) -> ExecutionResult<Vec<ValueVector<'s>>> {
+    expressions.iter_mut().map(|expression| expression.evaluate(query, batch)).collect()
+}
+
+/// Selects the rows in which no key is NULL.
+fn without_nulls(keys: &[ValueVector<'_>], batch: &Batch<'_>, selection: &mut SelectionBuffer) {
+    selection.reset(batch.selection, batch.length);
+    for key in keys.iter().filter(|key| !key.has_no_nulls()) {
+        for (index, word) in selection.words_mut().iter_mut().enumerate() {
+            for bit in 0..64.min(batch.length - index * 64) {
+                if *word >> bit & 1 == 1 && key.is_null(index * 64 + bit) {
+                    *word &= !(1 << bit);
+                }
+            }
+        }
+    }
+}
+
+/// Pairs of probe rows and build rows on their way out.
+struct Pairs<'x> {
+    build: &'x BuildRows,
+    left: Vec<u32>,
+    right: Vec<u32>,
+    counts: Vec<u64>,
+    next: Next<'x>,
+}
+
+impl<'x> Pairs<'x> {
+    fn new(build: &'x BuildRows, next: Next<'x>) -> Pairs<'x> {
+        Pairs { build, left: Vec::new(), right: Vec::new(), counts: Vec::new(), next }
+    }
+
+    fn add(
+        &mut self,
+        left: u32,
+        right: u32,
+        context: &mut Context<'_>,
+        batch: &Batch<'_>,
+    ) -> ExecutionResult<Flow> {
+        self.left.push(left);
+        self.right.push(right);
+        if self.left.len() >= context.query.vector_size {
+            self.flush(context, batch)
+        } else {
+            Ok(Flow::Continue)
+        }
+    }
+
+    fn flush(&mut self, context: &mut Context<'_>, batch: &Batch<'_>) -> ExecutionResult<Flow> {
+        if self.left.is_empty() {
+            return Ok(Flow::Continue);
+        }
+        context.query.check()?;
+        let probe = batch.columns.iter().map(|column| ValueVector::dictionary(&self.left, column));
+        let built = self.build.columns.iter().map(|column| ValueVector::dictionary(&self.right, column));
+        let columns: Vec<ValueVector<'_>> = probe.chain(built).collect();
+        let mut out = Batch::new(&columns, self.left.len());
+        if !batch.multiplicity.is_one() || !self.build.multiplicity.is_empty() {
+            self.counts.clear();
+            for (left, right) in self.left.iter().zip(&self.right) {
+                let ours = batch.multiplicity.get(*left as usize);
+                self.counts.push(ours.saturating_mul(self.build.multiplicity(*right as usize)));
+            }
+            out.multiplicity = Multiplicity::PerRow(&self.counts);
+        }
+        let flow = self.next.push(context, out);
+        self.left.clear();
+        self.right.clear();
+        flow
+    }
+}
+
+/// The probe side of a hash join.
+pub struct HashProbe<'x> {
+    side: &'x HashTableSide,
+    keys: Vec<Evaluator<'x>>,
+    pairs: Pairs<'x>,
+    groups: Vec<u32>,
+    rows: Vec<u32>,
+    scratch: KeyScratch,
+    selection: SelectionBuffer,
+}
+
+impl<'x> HashProbe<'x> {
+    /// Probes before `next`, which gets the probe's columns and then the build's.
+    pub fn new(side: &'x HashTableSide, keys: Vec<Evaluator<'x>>, next: Next<'x>) -> HashProbe<'x> {
+        HashProbe {
+            side,
+            keys,
+            pairs: Pairs::new(&side.build, next),
+            groups: Vec::new(),
+            rows: Vec::new(),
+            scratch: KeyScratch::default(),
+            selection: SelectionBuffer::default(),
+        }
+    }
+}
+
+impl Operator for HashProbe<'_> {
+    fn push<'b>(&mut self, context: &mut Context<'_>, batch: Batch<'b>) -> ExecutionResult<Flow> {
+        let HashProbe { side, keys, pairs, groups, rows, scratch, selection } = self;
+        let vectors = evaluate_all(keys, context.query, &batch)?;
+        without_nulls(&vectors, &batch, selection);
+        side.keys.find(&vectors, batch.length, selection.view(), scratch, groups);
+        rows.clear();
+        selection.view().indices(batch.length, rows);
+        for (row, group) in rows.iter().zip(groups.iter()) {
+            let mut other = side.heads.get(*group as usize).copied().unwrap_or(NO_ROW);
+            while other != NO_ROW {
+                if pairs.add(*row, other, context, &batch)? == Flow::Stop {
+                    return Ok(Flow::Stop);
+                }
+                other = side.chain[other as usize];
+            }
+        }
+        pairs.flush(context, &batch)
+    }
+
+    fn finish(&mut self, context: &mut Context<'_>) -> ExecutionResult<()> {
+        self.pairs.next.finish(context)
+    }
+}
+
+/// Every row with every row of the build side.
+pub struct CrossProduct<'x> {
+    pairs: Pairs<'x>,
+    rows: Vec<u32>,
+}
+
+impl<'x> CrossProduct<'x> {
+    /// A product before `next`, which gets the left columns and then the right ones.
+    pub fn new(build: &'x BuildRows, next: Next<'x>) -> CrossProduct<'x> {
+        CrossProduct { pairs: Pairs::new(build, next), rows: Vec::new() }
+    }
+}
+
+impl Operator for CrossProduct<'_> {
+    fn push<'b>(&mut self, context: &mut Context<'_>, batch: Batch<'b>) -> ExecutionResult<Flow> {
+        self.rows.clear();
+        batch.selection.indices(batch.length, &mut self.rows);
+        for at in 0..self.rows.len() {
+            for other in 0..self.pairs.build.rows as u32 {
+                if self.pairs.add(self.rows[at], other, context, &batch)? == Flow::Stop {
+                    return Ok(Flow::Stop);
+                }
+            }
+        }
+        self.pairs.flush(context, &batch)
+    }
+
+    fn finish(&mut self, context: &mut Context<'_>) -> ExecutionResult<()> {
+        self.pairs.next.finish(context)
+    }
+}

@@ -1,0 +1,402 @@
+//! From grouping keys to dense group numbers. Keys that fit into 16 bytes are hashed as one integer; others as bytes in
+//! an arena. Equal means equivalent: NULL equals NULL, NaN equals NaN, -0.0 equals 0.0.
+
+use std::hash::{BuildHasher, Hasher};
+
+use hashbrown::HashTable;
+use rustc_hash::FxBuildHasher;
+
+use crate::types::{DataType, PhysicalType, Value};
+use crate::vector::{Native, Selection, ValueVector};
+
+/// Maps rows of key columns to group numbers, which count from 0 in order of first sight.
+pub struct KeyTable {
+    types: Vec<DataType>,
+    layout: Layout,
+    groups: u32,
+}
+
+enum Layout {
+    /// All columns packed into 128 bits, a null bit per column on top.
+    Packed { table: HashTable<(u128, u32)>, widths: Vec<u32> },
+    /// Encoded bytes, `ends[g]..ends[g + 1]` of the arena.
+    Bytes { table: HashTable<u32>, arena: Vec<u8>, ends: Vec<usize> },
+}
+
+/// Scratch of one worker.
+#[derive(Default)]
+pub struct KeyScratch {
+    rows: Vec<u32>,
+    packed: Vec<u128>,
+    bytes: Vec<u8>,
+    starts: Vec<usize>,
+}
+
+fn hash_packed(key: u128) -> u64 {
+    // The table takes its control bits from the top, so the product's high half is folded in.
+    let mixed = (key as u64 ^ (key >> 64) as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let wide = u128::from(mixed ^ (key >> 64) as u64) * 0xD6E8_FEB8_6659_FD93;
+    (wide >> 64) as u64 ^ wide as u64
+}
+
+fn hash_bytes(bytes: &[u8]) -> u64 {
+    let mut hasher = FxBuildHasher.build_hasher();
+    hasher.write(bytes);
+    hash_packed(u128::from(hasher.finish()))
+}
+
+impl KeyTable {
+    /// A table for keys of these types.
+    pub fn new(types: Vec<DataType>) -> KeyTable {
+        let bits: Option<Vec<u32>> =
+            types.iter().map(|data_type| packed_bits(data_type.physical())).collect();
+        let layout = match bits {
+            Some(widths) if widths.iter().map(|bits| bits + 1).sum::<u32>() <= 128 => {
+                Layout::Packed { table: HashTable::new(), widths }
+            }
+            _ => Layout::Bytes { table: HashTable::new(), arena: Vec::new(), ends: vec![0] },
+        };
+        KeyTable { types, layout, groups: 0 }
+    }
+
+    /// Number of groups.
+    pub fn len(&self) -> usize {
+        self.groups as usize
+    }
+
+    /// Whether there is no group yet.
+    pub fn is_empty(&self) -> bool {
+        self.groups == 0
+    }
+
+    /// Bytes held, for accounting.
+    pub fn bytes(&self) -> usize {
+        match &self.layout {
+            Layout::Packed { table, .. } => table.capacity() * 32,
+            Layout::Bytes { table, arena, ends } => {
+                table.capacity() * 4 + arena.capacity() + ends.capacity() * 8
+            }
+        }
+    }
+
+    /// The group of each selected row, in order; rows that start a new group are appended to `new_rows`.
+    pub fn groups(
+        &mut self,
+        keys: &[ValueVector<'_>],
+        length: usize,
+        selection: Selection<'_>,
+        scratch: &mut KeyScratch,
+        groups: &mut Vec<u32>,
+        new_rows: &mut Vec<u32>,
+    ) {
+        self.encode(keys, length, selection, scratch);
+        groups.clear();
+        new_rows.clear();
+        let next = &mut self.groups;
+        match &mut self.layout {
+            Layout::Packed { table, .. } => {
+                for (key, row) in scratch.packed.iter().zip(&scratch.rows) {
+                    let hash = hash_packed(*key);
+                    let entry =
+                        table.entry(hash, |(other, _)| other == key, |(other, _)| hash_packed(*other));
+                    let group = entry
+                        .or_insert_with(|| {
+                            new_rows.push(*row);
+                            *next += 1;
+                            (*key, *next - 1)
+                        })
+                        .get()
+                        .1;
+                    groups.push(group);
+                }
+            }
+            Layout::Bytes { table, arena, ends } => {
+                for (at, row) in scratch.rows.iter().enumerate() {
+                    let key = &scratch.bytes[scratch.starts[at]..scratch.starts[at + 1]];
+                    let of = |group: &u32, ends: &[usize]| ends[*group as usize]..ends[*group as usize + 1];
+                    let found = table.find(hash_bytes(key), |group| &arena[of(group, ends)] == key);
+                    let group = match found {
+                        Some(group) => *group,
+                        None => {
+                            let group = *next;
+                            *next += 1;
+                            arena.extend_from_slice(key);
+                            ends.push(arena.len());
+                            table.insert_unique(hash_bytes(key), group, |g| hash_bytes(&arena[of(g, ends)]));
+                            new_rows.push(*row);
+                            group
+                        }
+                    };
+                    groups.push(group);
+                }
+            }
+        }
+    }
+
+    /// As `groups`, but unknown keys get `u32::MAX` and nothing is added.
+    pub fn find(
+        &self,
+        keys: &[ValueVector<'_>],
+        length: usize,
+        selection: Selection<'_>,
+        scratch: &mut KeyScratch,
+        groups: &mut Vec<u32>,
+    ) {
+        self.encode(keys, length, selection, scratch);
+        groups.clear();
+        match &self.layout {
+            Layout::Packed { table, .. } => groups.extend(scratch.packed.iter().map(|key| {
+                table.find(hash_packed(*key), |(other, _)| other == key).map_or(u32::MAX, |(_, group)| *group)
+            })),
+            Layout::Bytes { table, arena, ends } => groups.extend((0..scratch.rows.len()).map(|at| {
+                let key = &scratch.bytes[scratch.starts[at]..scratch.starts[at + 1]];
+                table
+                    .find(hash_bytes(key), |g| &arena[ends[*g as usize]..ends[*g as usize + 1]] == key)
+                    .copied()
+                    .unwrap_or(u32::MAX)
+            })),
+        }
+    }
+
+    fn encode(
+        &self,
+        keys: &[ValueVector<'_>],
+        length: usize,
+        selection: Selection<'_>,
+        scratch: &mut KeyScratch,
+    ) {
+        let KeyScratch { rows, packed, bytes, starts } = scratch;
+        rows.clear();
+        selection.indices(length, rows);
+        match &self.layout {
+            Layout::Packed { widths, .. } => {
+                packed.clear();
+                packed.resize(rows.len(), 0);
+                for ((key, data_type), bits) in keys.iter().zip(&self.types).zip(widths) {
+                    pack_column(key, data_type.physical(), *bits, rows, packed);
+                }
+            }
+            Layout::Bytes { .. } => {
+                bytes.clear();
+                starts.clear();
+                for row in rows.iter() {
+                    starts.push(bytes.len());
+                    for (key, data_type) in keys.iter().zip(&self.types) {
+                        encode_row(key, data_type, *row as usize, bytes);
+                    }
+                }
+                starts.push(bytes.len());
+            }
+        }
+    }
+}
+
+/// Bits of a packed value, where the type can be packed.
+fn packed_bits(physical: PhysicalType) -> Option<u32> {
+    Some(match physical {
+        PhysicalType::Bool | PhysicalType::I8 | PhysicalType::U8 => 8,
+        PhysicalType::I16 | PhysicalType::U16 => 16,
+        PhysicalType::I32 | PhysicalType::U32 | PhysicalType::F32 => 32,
+        PhysicalType::I64 | PhysicalType::U64 | PhysicalType::F64 => 64,
+        _ => return None,
+    })
+}
+
+fn pack_column(key: &ValueVector<'_>, physical: PhysicalType, bits: u32, rows: &[u32], packed: &mut [u128]) {
+    fn pack<T: Native>(
+        key: &ValueVector<'_>,
+        bits: u32,
+        rows: &[u32],
+        packed: &mut [u128],
+        word: impl Fn(T) -> u64,
+    ) {
+        let Some(reader) = key.native_reader::<T>() else {
+            // A vector without values: every row is NULL.
+            packed.iter_mut().for_each(|out| *out = *out << (bits + 1) | 1);
+            return;
+        };
+        let no_nulls = key.has_no_nulls();
+        for (out, row) in packed.iter_mut().zip(rows) {
+            let row = *row as usize;
+            let null = !no_nulls && key.is_null(row);
+            let value = if null { 0 } else { u128::from(word(reader.get(row))) };
+            *out = *out << (bits + 1) | value << 1 | u128::from(null);
+        }
+    }
+    match physical {
+        PhysicalType::Bool => {
+            let no_nulls = key.has_no_nulls();
+            for (out, row) in packed.iter_mut().zip(rows) {
+                let value =
+                    if no_nulls || !key.is_null(*row as usize) { key.bool_at(*row as usize) } else { None };
+                let word = u128::from(value == Some(true)) << 1 | u128::from(value.is_none());
+                *out = *out << (bits + 1) | word;
+            }
+        }
+        PhysicalType::I8 => pack::<i8>(key, bits, rows, packed, |x| u64::from(x as u8)),
+        PhysicalType::I16 => pack::<i16>(key, bits, rows, packed, |x| u64::from(x as u16)),
+        PhysicalType::I32 => pack::<i32>(key, bits, rows, packed, |x| u64::from(x as u32)),
+        PhysicalType::I64 => pack::<i64>(key, bits, rows, packed, |x| x as u64),
+        PhysicalType::U8 => pack::<u8>(key, bits, rows, packed, u64::from),
+        PhysicalType::U16 => pack::<u16>(key, bits, rows, packed, u64::from),
+        PhysicalType::U32 => pack::<u32>(key, bits, rows, packed, u64::from),
+        PhysicalType::U64 => pack::<u64>(key, bits, rows, packed, |x| x),
+        PhysicalType::F32 => pack::<f32>(key, bits, rows, packed, |x| u64::from(canonical_f32(x))),
+        PhysicalType::F64 => pack::<f64>(key, bits, rows, packed, canonical_f64),
+        _ => {}
+    }
+}
+
+fn canonical_f32(value: f32) -> u32 {
+    if value.is_nan() { f32::NAN.to_bits() } else { (value + 0.0).to_bits() }
+}
+
+fn canonical_f64(value: f64) -> u64 {
+    if value.is_nan() { f64::NAN.to_bits() } else { (value + 0.0).to_bits() }
+}
+
+/// Appends the canonical bytes of one value: a tag, then fixed-width bytes or a length and bytes.
+fn encode_row(key: &ValueVector<'_>, data_type: &DataType, row: usize, out: &mut Vec<u8>) {
+    if key.is_null(row) {
+        out.push(0);
+        return;
+    }
+    match data_type.physical() {
+        PhysicalType::Str => {
+            let text = key.bytes_at(row).unwrap_or_default();
+            out.push(1);
+            out.extend_from_slice(&(text.len() as u32).to_le_bytes());
+            out.extend_from_slice(text);
+        }
+        PhysicalType::U64 => {
+            out.push(2);
+            out.extend_from_slice(&key.u64_at(row).unwrap_or_default().to_le_bytes());
+        }
+        _ => encode_value(&key.value(row, data_type), out),
+    }
+}
+
+/// Canonical bytes of any value: equivalent values have equal bytes. Numbers of different types are equal when their
+/// values are.
+pub fn encode_value(value: &Value, out: &mut Vec<u8>) {
+    let integer = |number: i128, out: &mut Vec<u8>| {
+        out.push(3);
+        out.extend_from_slice(&number.to_le_bytes());
+    };
+    let float = |number: f64, out: &mut Vec<u8>| {
+        if number.fract() == 0.0 && number.abs() < 1e38 {
+            integer(number as i128, out);
+        } else {
+            out.push(4);
+            out.extend_from_slice(&canonical_f64(number).to_le_bytes());
+        }
+    };
+    let bytes = |tag: u8, text: &[u8], out: &mut Vec<u8>| {
+        out.push(tag);
+        out.extend_from_slice(&(text.len() as u32).to_le_bytes());
+        out.extend_from_slice(text);
+    };
+    match value {
+        Value::Null => out.push(0),
+        Value::Bool(x) => out.extend_from_slice(&[5, u8::from(*x)]),
+        Value::Int8(x) => integer((*x).into(), out),
+        Value::Int16(x) => integer((*x).into(), out),
+        Value::Int32(x) => integer((*x).into(), out),
+        Value::Int64(x) => integer((*x).into(), out),
+        Value::Int128(x) => integer(*x, out),
+        Value::UInt8(x) => integer((*x).into(), out),
+        Value::UInt16(x) => integer((*x).into(), out),
+        Value::UInt32(x) => integer((*x).into(), out),
+        Value::UInt64(x) => integer((*x).into(), out),
+        Value::Float(x) => float((*x).into(), out),
+        Value::Double(x) => float(*x, out),
+        Value::String(text) => bytes(1, text.as_bytes(), out),
+        Value::Blob(blob) => bytes(6, blob, out),
+        Value::List(items) => {
+            out.push(7);
+            out.extend_from_slice(&(items.len() as u32).to_le_bytes());
+            items.iter().for_each(|item| encode_value(item, out));
+        }
+        Value::Struct(fields) => {
+            out.push(8);
+            out.extend_from_slice(&(fields.len() as u32).to_le_bytes());
+            for (name, field) in fields {
+                bytes(1, name.as_bytes(), out);
+                encode_value(field, out);
+            }
+        }
+        Value::Map(entries) => {
+            out.push(9);
+            out.extend_from_slice(&(entries.len() as u32).to_le_bytes());
+            for (key, entry) in entries {
+                encode_value(key, out);
+                encode_value(entry, out);
+            }
+        }
+        Value::Id(id) => {
+            out.push(2);
+            out.extend_from_slice(&id.0.to_le_bytes());
+        }
+        Value::Node(node) => {
+            out.push(2);
+            out.extend_from_slice(&node.id.0.to_le_bytes());
+        }
+        Value::Rel(rel) => {
+            out.push(2);
+            out.extend_from_slice(&rel.id.0.to_le_bytes());
+        }
+        // The text of any other scalar names its type's value one to one.
+        other => {
+            out.push(10);
+            let type_text = format!("{:?}", std::mem::discriminant(other));
+            bytes(1, type_text.as_bytes(), out);
+            bytes(1, format!("{other:?}").as_bytes(), out);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vector::VectorBuffer;
+
+    fn column(data_type: DataType, values: &[Value]) -> VectorBuffer {
+        let mut buffer = VectorBuffer::new(data_type);
+        for value in values {
+            buffer.push_value(value).expect("the value has the column's type");
+        }
+        buffer
+    }
+
+    fn check(columns: &[VectorBuffer], expected: &[u32]) {
+        let mut table = KeyTable::new(columns.iter().map(|c| c.data_type().clone()).collect());
+        let vectors: Vec<ValueVector<'_>> = columns.iter().map(VectorBuffer::vector).collect();
+        let (mut groups, mut new_rows) = (Vec::new(), Vec::new());
+        let mut scratch = KeyScratch::default();
+        table.groups(&vectors, expected.len(), Selection::All, &mut scratch, &mut groups, &mut new_rows);
+        assert_eq!(groups, expected);
+        assert_eq!(new_rows.len(), table.len());
+        let mut found = Vec::new();
+        table.find(&vectors, expected.len(), Selection::All, &mut scratch, &mut found);
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn equivalent_keys_share_a_group() {
+        let numbers = column(
+            DataType::Int64,
+            &[Value::Int64(7), Value::Null, Value::Int64(7), Value::Int64(-7), Value::Null],
+        );
+        check(&[numbers], &[0, 1, 0, 2, 1]);
+        let floats = [0.0, -0.0, f64::NAN, -f64::NAN, 1.5].map(Value::Double);
+        check(&[column(DataType::Double, &floats)], &[0, 0, 1, 1, 2]);
+    }
+
+    #[test]
+    fn long_keys_are_compared_by_their_bytes() {
+        let text = |t: &str| Value::String(t.to_string());
+        let strings = column(DataType::String, &[text("ab"), text("a"), text("ab"), Value::Null]);
+        let others = column(DataType::String, &[text("c"), text("bc"), text("c"), text("")]);
+        check(&[strings, others], &[0, 1, 0, 2]);
+    }
+}

@@ -1,0 +1,404 @@
+//! Message passing: how many matches hang below each node, one dense array per step and O(edges) per hop. The root's
+//! counts are computed morsel by morsel as they are needed; only inner steps keep arrays.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+use super::context::{Context, QueryContext};
+use super::counters::count;
+use super::error::{ExecutionError, ExecutionResult};
+use super::lists::{EdgeReader, Matches};
+use super::node_bits::node_bits;
+use super::operator::{Flow, Operator};
+use super::pipeline::{Source, drive};
+use crate::planner::physical_plan::{PhysicalEdge, PhysicalMessage, PhysicalMessageEdge};
+use crate::storage::buffer_pool::{Admission, try_bytes_as};
+use crate::storage::table::Adjacency;
+use crate::types::{GlobalId, NODE_GROUP_ROWS, TableId};
+
+/// Nodes whose counts are computed together; divides a group.
+pub const MORSEL_NODES: u64 = 4096;
+/// Below this share of nodes that still count, lists are read one by one instead of in windows.
+const SPARSE_SHARE: usize = 8;
+
+/// What a node of one table weighs.
+pub enum Weights {
+    /// Every node once.
+    Ones,
+    /// Once where the bit is set.
+    Bits(Vec<u64>),
+    /// As often as it says.
+    Counts(Vec<u64>),
+}
+
+impl Weights {
+    /// The weight of a node.
+    #[inline]
+    pub fn get(&self, offset: u64) -> u64 {
+        match self {
+            Weights::Ones => 1,
+            Weights::Bits(words) => {
+                words.get(offset as usize / 64).map_or(0, |word| word >> (offset % 64) & 1)
+            }
+            Weights::Counts(counts) => counts.get(offset as usize).copied().unwrap_or(0),
+        }
+    }
+}
+
+/// Weights of all tables of a variable; a table that is not there weighs nothing.
+pub type NodeWeights = Vec<(TableId, Weights)>;
+
+/// The weights of one table.
+pub fn weights_of(weights: &NodeWeights, table: TableId) -> Option<&Weights> {
+    weights.iter().find(|(known, _)| known.0 & 0xFFFF == table.0 & 0xFFFF).map(|(_, weights)| weights)
+}
+
+/// A message node whose children are computed.
+pub struct Prepared<'x> {
+    /// What the node's own predicates admit, by table.
+    own: NodeWeights,
+    steps: Vec<Step<'x>>,
+    query: &'x QueryContext,
+}
+
+struct Step<'x> {
+    edges: &'x [PhysicalEdge],
+    is_loop: bool,
+    child: NodeWeights,
+}
+
+impl<'x> Prepared<'x> {
+    /// Computes everything below a node.
+    pub fn new(message: &'x PhysicalMessage, query: &'x QueryContext) -> ExecutionResult<Prepared<'x>> {
+        let own = if message.restricted {
+            node_bits(&message.tables, message.filter.as_ref(), query)?
+        } else {
+            message.tables.iter().map(|scan| (scan.table, Weights::Ones)).collect()
+        };
+        let steps = message
+            .children
+            .iter()
+            .map(|PhysicalMessageEdge { edges, is_loop, child }| {
+                count(&query.counters.messages_passed, 1);
+                let child = if *is_loop { Vec::new() } else { weigh(child, query)? };
+                Ok(Step { edges, is_loop: *is_loop, child })
+            })
+            .collect::<ExecutionResult<Vec<_>>>()?;
+        Ok(Prepared { own, steps, query })
+    }
+
+    /// Tables that a match can start in.
+    pub fn tables(&self) -> impl Iterator<Item = TableId> {
+        self.own.iter().map(|(table, _)| *table)
+    }
+
+    /// Whether no node can weigh anything: some step counts self-loops and there are none.
+    pub fn is_zero(&self) -> ExecutionResult<bool> {
+        for step in self.steps.iter().filter(|step| step.is_loop) {
+            let mut loops = 0;
+            for leg in step.edges.iter().flat_map(|edge| &edge.legs) {
+                let rel = self.query.transaction.rel_table(leg.rel.table)?;
+                loops += rel.adjacency(crate::storage::table::Direction::Forward).self_loops()?;
+            }
+            if loops == 0 {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Reading state of one worker.
+    pub fn reader(&self) -> ExecutionResult<WeightReader<'x>> {
+        let reader = |edge: &PhysicalEdge| EdgeReader::new(edge, false, self.query);
+        let edges = self
+            .steps
+            .iter()
+            .map(|step| step.edges.iter().map(reader).collect::<ExecutionResult<Vec<_>>>())
+            .collect::<ExecutionResult<Vec<_>>>()?;
+        Ok(WeightReader { edges, sum: Vec::new(), found: Vec::new() })
+    }
+
+    /// Writes the weights of nodes `first..first + out.len()` of a table, which lie in one group.
+    pub fn fill(
+        &self,
+        reader: &mut WeightReader<'_>,
+        table: TableId,
+        first: u64,
+        out: &mut [u64],
+        context: &mut Context<'_>,
+    ) -> ExecutionResult<()> {
+        match weights_of(&self.own, table) {
+            None => out.fill(0),
+            Some(Weights::Ones) => out.fill(1),
+            Some(weights) => {
+                out.iter_mut().enumerate().for_each(|(at, weight)| *weight = weights.get(first + at as u64));
+            }
+        }
+        for (step, edges) in self.steps.iter().zip(&mut reader.edges) {
+            let sum = &mut reader.sum;
+            sum.clear();
+            sum.resize(out.len(), 0);
+            step.sum(edges, &mut reader.found, table, first, out, sum, context)?;
+            let mut overflow = false;
+            for (weight, below) in out.iter_mut().zip(sum.iter()) {
+                let (product, over) = weight.overflowing_mul(*below);
+                *weight = product;
+                overflow |= over;
+            }
+            if overflow {
+                return Err(too_many());
+            }
+        }
+        Ok(())
+    }
+}
+
+fn too_many() -> ExecutionError {
+    ExecutionError::Overflow { what: "the number of matches".into(), data_type: "UINT64".into() }
+}
+
+/// Reading state of one worker.
+pub struct WeightReader<'x> {
+    edges: Vec<Vec<EdgeReader<'x>>>,
+    sum: Vec<u64>,
+    found: Vec<Matches>,
+}
+
+impl Step<'_> {
+    /// Adds up what hangs below each node; nodes that weigh nothing already may be left out.
+    #[expect(clippy::too_many_arguments, reason = "the scratch of one worker in pieces")]
+    fn sum(
+        &self,
+        edges: &mut [EdgeReader<'_>],
+        found: &mut Vec<Matches>,
+        table: TableId,
+        first: u64,
+        active: &[u64],
+        sum: &mut [u64],
+        context: &mut Context<'_>,
+    ) -> ExecutionResult<()> {
+        if let [edge] = edges {
+            if edge.is_plain() && !self.is_loop {
+                for leg in &edge.legs {
+                    if !leg.starts_at(GlobalId::new(table, 0).0) {
+                        continue;
+                    }
+                    let Some(child) = weights_of(&self.child, GlobalId(leg.to_base).table()) else {
+                        continue;
+                    };
+                    match child {
+                        Weights::Ones => add_degrees(&leg.adjacency, first, sum, context)?,
+                        child => add_lists(&leg.adjacency, first, active, child, sum, context)?,
+                    }
+                }
+                return Ok(());
+            }
+        }
+        found.resize_with(edges.len(), Matches::default);
+        for (at, (total, weight)) in sum.iter_mut().zip(active).enumerate() {
+            if *weight == 0 {
+                continue;
+            }
+            let node = GlobalId::new(table, first + at as u64).0;
+            for (edge, matches) in edges.iter_mut().zip(found.iter_mut()) {
+                matches.nodes.clear();
+                matches.rels.clear();
+                if self.is_loop {
+                    edge.append_between(node, node, context, matches)?;
+                } else {
+                    edge.append(node, context, matches)?;
+                }
+            }
+            *total = if self.is_loop {
+                found.first().map_or(0, |matches| matches.nodes.len() as u64)
+            } else {
+                self.weigh_common(found, context)?
+            };
+        }
+        Ok(())
+    }
+
+    /// The weights of the nodes that all lists share, times how often each list has them.
+    fn weigh_common(&self, found: &mut [Matches], context: &Context<'_>) -> ExecutionResult<u64> {
+        let weigh = |node: u64| {
+            weights_of(&self.child, GlobalId(node).table())
+                .map_or(0, |weights| weights.get(GlobalId(node).offset()))
+        };
+        let Some((first, others)) = found.split_first_mut() else { return Ok(0) };
+        if others.is_empty() {
+            let sum = first.nodes.iter().try_fold(0u64, |sum, node| sum.checked_add(weigh(*node)));
+            return sum.ok_or_else(too_many);
+        }
+        count(&context.query.counters.lists_intersected, 1 + others.len() as u64);
+        let mut places = vec![0usize; others.len()];
+        let mut sum = 0u64;
+        for same in first.nodes.chunk_by(|a, b| a == b) {
+            let node = same[0];
+            let mut times = same.len() as u64;
+            for (other, place) in others.iter().zip(&mut places) {
+                let rest = &other.nodes[*place..];
+                let before = rest.iter().take_while(|found| **found < node).count();
+                let equal = rest[before..].iter().take_while(|found| **found == node).count();
+                *place += before + equal;
+                times = times.saturating_mul(equal as u64);
+            }
+            let part = times.checked_mul(weigh(node)).ok_or_else(too_many)?;
+            sum = sum.checked_add(part).ok_or_else(too_many)?;
+        }
+        Ok(sum)
+    }
+}
+
+/// Adds list lengths; no neighbour is read.
+fn add_degrees(
+    adjacency: &Arc<Adjacency>,
+    first: u64,
+    sum: &mut [u64],
+    context: &mut Context<'_>,
+) -> ExecutionResult<()> {
+    let Some(group) = adjacency.group(first / NODE_GROUP_ROWS)? else { return Ok(()) };
+    count(&context.query.counters.degrees_multiplied, 1);
+    let run = group.lists()?;
+    let start = first % NODE_GROUP_ROWS;
+    let end = (start + sum.len() as u64).min(u64::from(run.node_count));
+    if start >= end {
+        return Ok(());
+    }
+    let bytes = adjacency.pool().lend(&run.offsets, start * 4..(end + 1) * 4, Admission::ReadAhead)?;
+    let offsets: &[u32] = try_bytes_as(&bytes).unwrap_or_default();
+    for (total, pair) in sum.iter_mut().zip(offsets.windows(2)) {
+        *total += u64::from(pair[1].wrapping_sub(pair[0]));
+    }
+    Ok(())
+}
+
+/// Adds the weights of all neighbours.
+fn add_lists(
+    adjacency: &Arc<Adjacency>,
+    first: u64,
+    active: &[u64],
+    child: &Weights,
+    sum: &mut [u64],
+    context: &mut Context<'_>,
+) -> ExecutionResult<()> {
+    let Some(group) = adjacency.group(first / NODE_GROUP_ROWS)? else { return Ok(()) };
+    let borrowed = group.borrowed().is_some();
+    let counters = &context.query.counters;
+    count(if borrowed { &counters.groups_borrowed } else { &counters.groups_merged }, 1);
+    let start = (first % NODE_GROUP_ROWS) as u32;
+    let wanted = active.iter().filter(|weight| **weight != 0).count();
+    if wanted * SPARSE_SHARE < active.len() {
+        for (at, total) in sum.iter_mut().enumerate().filter(|(at, _)| active[*at] != 0) {
+            let mut cursor = context.worker.cursor();
+            let (mut from, length) = group.list(start + at as u32, &mut cursor)?;
+            let end = from + u64::from(length);
+            while from < end {
+                let piece = group.neighbours(from, (end - from) as usize, &mut cursor)?;
+                *total += sum_list(piece, child).ok_or_else(too_many)?;
+                from += piece.len() as u64;
+            }
+        }
+        return Ok(());
+    }
+    let mut scanner = adjacency.scanner();
+    scanner.open(first / NODE_GROUP_ROWS, start..start + sum.len() as u32)?;
+    while let Some(window) = scanner.next(&mut context.worker, false)? {
+        let base = (window.first_node - first) as usize;
+        let origin = window.offsets[0];
+        for (at, pair) in window.offsets.windows(2).enumerate() {
+            if active[base + at] == 0 {
+                continue;
+            }
+            let list = &window.neighbours[(pair[0] - origin) as usize..(pair[1] - origin) as usize];
+            sum[base + at] += sum_list(list, child).ok_or_else(too_many)?;
+        }
+    }
+    Ok(())
+}
+
+#[inline]
+fn sum_list(list: &[u32], child: &Weights) -> Option<u64> {
+    match child {
+        Weights::Ones => Some(list.len() as u64),
+        Weights::Bits(words) => {
+            let bit = |node: &u32| words.get(*node as usize / 64).map_or(0, |word| word >> (node % 64) & 1);
+            Some(list.iter().map(bit).sum())
+        }
+        Weights::Counts(counts) => {
+            let mut overflow = false;
+            let sum = list.iter().fold(0u64, |sum, node| {
+                let (sum, over) = sum.overflowing_add(counts.get(*node as usize).copied().unwrap_or(0));
+                overflow |= over;
+                sum
+            });
+            (!overflow).then_some(sum)
+        }
+    }
+}
+
+/// The weights of a whole message node, as arrays.
+pub fn weigh<'x>(message: &'x PhysicalMessage, query: &'x QueryContext) -> ExecutionResult<NodeWeights> {
+    let prepared = Prepared::new(message, query)?;
+    if prepared.steps.is_empty() {
+        return Ok(prepared.own);
+    }
+    let mut all = Vec::new();
+    for table in prepared.tables() {
+        let rows = query.transaction.node_table(table)?.row_bound();
+        let parts = Mutex::new(Vec::new());
+        let source = WeighTable { prepared: &prepared, table, rows, next: AtomicU64::new(0), parts: &parts };
+        drive(query, &source, &|| Ok(Box::new(Nothing)))?;
+        let mut parts = parts.into_inner();
+        parts.sort_unstable_by_key(|(first, _): &(u64, Vec<u64>)| *first);
+        let mut counts = Vec::with_capacity(rows as usize);
+        parts.into_iter().for_each(|(_, part)| counts.extend(part));
+        all.push((table, Weights::Counts(counts)));
+    }
+    Ok(all)
+}
+
+/// Computes the array of one table.
+struct WeighTable<'s, 'x> {
+    prepared: &'s Prepared<'x>,
+    table: TableId,
+    rows: u64,
+    next: AtomicU64,
+    parts: &'s Mutex<Vec<(u64, Vec<u64>)>>,
+}
+
+impl Source for WeighTable<'_, '_> {
+    fn next_morsel(&self) -> Option<u64> {
+        let morsel = self.next.fetch_add(1, Ordering::Relaxed);
+        (morsel * NODE_GROUP_ROWS < self.rows).then_some(morsel)
+    }
+
+    fn run(&self, morsel: u64, context: &mut Context<'_>, _: &mut dyn Operator) -> ExecutionResult<Flow> {
+        let first = morsel * NODE_GROUP_ROWS;
+        let mut counts = vec![0; (self.rows - first).min(NODE_GROUP_ROWS) as usize];
+        let mut reader = self.prepared.reader()?;
+        for (at, part) in counts.chunks_mut(MORSEL_NODES as usize).enumerate() {
+            context.query.check()?;
+            self.prepared.fill(&mut reader, self.table, first + at as u64 * MORSEL_NODES, part, context)?;
+        }
+        self.parts.lock().push((first, counts));
+        Ok(Flow::Continue)
+    }
+
+    fn parallelism(&self) -> usize {
+        self.rows.div_ceil(NODE_GROUP_ROWS) as usize
+    }
+}
+
+/// The end of a pipeline whose source keeps its results itself.
+pub struct Nothing;
+
+impl Operator for Nothing {
+    fn push<'b>(&mut self, _: &mut Context<'_>, _: crate::vector::Batch<'b>) -> ExecutionResult<Flow> {
+        Ok(Flow::Continue)
+    }
+    fn finish(&mut self, _: &mut Context<'_>) -> ExecutionResult<()> {
+        Ok(())
+    }
+}

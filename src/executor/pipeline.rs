@@ -1,0 +1,75 @@
+//! The morsel scheduler: workers take morsels from a source until it is empty, each pushing through its own instance
+//! of the pipeline. Little work stays on the calling thread.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::context::{Context, QueryContext};
+use super::counters::count;
+use super::error::{ExecutionError, ExecutionResult};
+use super::operator::{Factory, Flow, Operator};
+
+/// Where the batches of a pipeline come from. One instance is shared by all workers.
+pub trait Source: Sync {
+    /// The next morsel to run; `None` when all are taken.
+    fn next_morsel(&self) -> Option<u64>;
+    /// Pushes the batches of a morsel.
+    fn run(&self, morsel: u64, context: &mut Context<'_>, next: &mut dyn Operator) -> ExecutionResult<Flow>;
+    /// How many workers are worth their start.
+    fn parallelism(&self) -> usize;
+}
+
+/// Runs a source to its end.
+pub fn drive<'x>(query: &'x QueryContext, source: &dyn Source, sink: &Factory<'x>) -> ExecutionResult<()> {
+    let workers = source.parallelism().min(query.threads).max(1);
+    let stop = AtomicBool::new(false);
+    if workers == 1 {
+        return work(query, source, sink, &stop, false);
+    }
+    std::thread::scope(|scope| {
+        let helpers: Vec<_> =
+            (1..workers).map(|_| scope.spawn(|| work(query, source, sink, &stop, true))).collect();
+        let mut outcome = work(query, source, sink, &stop, false);
+        for helper in helpers {
+            let ended = helper.join().unwrap_or_else(|panic| {
+                let detail = panic
+                    .downcast_ref::<String>()
+                    .cloned()
+                    .or_else(|| panic.downcast_ref::<&str>().map(|text| text.to_string()))
+                    .unwrap_or_default();
+                Err(ExecutionError::Internal { operator: "worker", detail })
+            });
+            outcome = outcome.and(ended);
+        }
+        outcome
+    })
+}
+
+fn work<'x>(
+    query: &'x QueryContext,
+    source: &dyn Source,
+    sink: &Factory<'x>,
+    stop: &AtomicBool,
+    helper: bool,
+) -> ExecutionResult<()> {
+    let run = || {
+        let mut context = query.worker()?;
+        let mut next = sink()?;
+        while !stop.load(Ordering::Relaxed) {
+            let Some(morsel) = source.next_morsel() else { break };
+            query.check()?;
+            if helper {
+                count(&query.counters.morsels_stolen, 1);
+            }
+            if source.run(morsel, &mut context, &mut *next)? == Flow::Stop {
+                stop.store(true, Ordering::Relaxed);
+            }
+        }
+        next.finish(&mut context)
+    };
+    let outcome = run();
+    if outcome.is_err() {
+        // The others need not go on for a result that nobody gets.
+        stop.store(true, Ordering::Relaxed);
+    }
+    outcome
+}

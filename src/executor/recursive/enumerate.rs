@@ -1,0 +1,104 @@
+//! All paths, depth first. Memory is bounded by the longest path and the lists along it.
+
+use super::super::context::{Context, QueryContext};
+use super::super::counters::count;
+use super::super::error::ExecutionResult;
+use super::super::lists::{EdgeReader, Matches};
+use super::super::operator::Flow;
+use super::{Ends, RecursiveSpec};
+use crate::binder::bound::PathMode;
+use crate::planner::physical_plan::PhysicalEdge;
+use crate::vector::Batch;
+
+/// A depth-first enumeration.
+pub struct Enumeration<'x> {
+    edge: EdgeReader<'x>,
+    /// One list of matches per depth, with the next one to take.
+    levels: Vec<(Matches, usize)>,
+    rels: Vec<u64>,
+    nodes: Vec<u64>,
+}
+
+impl<'x> Enumeration<'x> {
+    /// Prepares to walk an edge.
+    pub fn new(edge: &PhysicalEdge, query: &QueryContext) -> ExecutionResult<Enumeration<'x>> {
+        let edge = EdgeReader::new(edge, true, query)?;
+        Ok(Enumeration { edge, levels: Vec::new(), rels: Vec::new(), nodes: Vec::new() })
+    }
+
+    /// Adds all paths of one start.
+    #[expect(clippy::too_many_arguments, reason = "one row of a batch and where its results go")]
+    pub fn run(
+        &mut self,
+        spec: &RecursiveSpec<'_>,
+        row: u32,
+        start: u64,
+        target: Option<u64>,
+        ends: &mut Ends<'_>,
+        context: &mut Context<'_>,
+        batch: &Batch<'_>,
+    ) -> ExecutionResult<Flow> {
+        let wanted = |node: u64| spec.ends_in(node) && target.is_none_or(|target| target == node);
+        self.rels.clear();
+        self.nodes.clear();
+        if spec.min == 0 && wanted(start) {
+            ends.add(row, start, 0, 1, spec.emit_path.then_some((&[], &[])));
+        }
+        if spec.max_hops() == 0 {
+            return Ok(Flow::Continue);
+        }
+        self.open(0, start, context)?;
+        let mut depth = 0usize;
+        loop {
+            let (matches, next) = &mut self.levels[depth];
+            let Some(node) = matches.nodes.get(*next).copied() else {
+                if depth == 0 {
+                    return Ok(Flow::Continue);
+                }
+                depth -= 1;
+                self.rels.truncate(depth);
+                self.nodes.truncate(depth);
+                continue;
+            };
+            let rel = matches.rels[*next];
+            *next += 1;
+            self.rels.truncate(depth);
+            self.nodes.truncate(depth);
+            let repeats = match spec.mode {
+                PathMode::Walk => false,
+                PathMode::Acyclic => node == start || self.nodes.contains(&node),
+                _ => self.rels.contains(&rel),
+            };
+            if repeats {
+                continue;
+            }
+            self.rels.push(rel);
+            let length = depth as u32 + 1;
+            if length >= spec.min && wanted(node) {
+                let path = spec.emit_path.then_some((&self.rels[..], &self.nodes[..]));
+                ends.add(row, node, length, 1, path);
+                if ends.is_full(context) && ends.flush(spec, context, batch)? == Flow::Stop {
+                    return Ok(Flow::Stop);
+                }
+            }
+            self.nodes.push(node);
+            if length < spec.max_hops() {
+                depth += 1;
+                self.open(depth, node, context)?;
+            }
+        }
+    }
+
+    fn open(&mut self, depth: usize, node: u64, context: &mut Context<'_>) -> ExecutionResult<()> {
+        if self.levels.len() <= depth {
+            self.levels.push((Matches::default(), 0));
+        }
+        count(&context.query.counters.nodes_expanded, 1);
+        context.query.check()?;
+        let (matches, next) = &mut self.levels[depth];
+        matches.nodes.clear();
+        matches.rels.clear();
+        *next = 0;
+        self.edge.append(node, context, matches)
+    }
+}

@@ -1,0 +1,280 @@
+//! Breadth-first search: every node once, level by level. For shortest paths the search remembers how each node was
+//! reached: one parent, or all parents of the level before.
+
+use rustc_hash::FxHashMap;
+
+use super::super::context::{Context, QueryContext};
+use super::super::counters::count;
+use super::super::error::{ExecutionError, ExecutionResult};
+use super::super::lists::{EdgeReader, Matches};
+use super::super::operator::Flow;
+use super::{Ends, RecursiveSpec};
+use crate::binder::bound::PathMode;
+use crate::planner::physical_plan::PhysicalEdge;
+use crate::types::GlobalId;
+use crate::vector::Batch;
+
+/// Nodes of the frontier expanded between checks for an interrupt.
+const FRONTIER_PIECE: usize = 4096;
+
+/// Bits by node, for every table met.
+#[derive(Default)]
+struct Visited {
+    tables: Vec<(u32, Vec<u64>)>,
+}
+
+impl Visited {
+    #[inline]
+    fn words(&mut self, table: u32) -> &mut Vec<u64> {
+        let at = match self.tables.iter().position(|(known, _)| *known == table) {
+            Some(at) => at,
+            None => {
+                self.tables.push((table, Vec::new()));
+                self.tables.len() - 1
+            }
+        };
+        &mut self.tables[at].1
+    }
+
+    /// Marks a node; whether it was unmarked before.
+    #[inline]
+    fn insert(&mut self, node: u64) -> bool {
+        let id = GlobalId(node);
+        mark(self.words(id.table().0), id.offset())
+    }
+
+    fn clear(&mut self, nodes: &[u64]) {
+        for node in nodes {
+            let id = GlobalId(*node);
+            if let Some(word) = self.words(id.table().0).get_mut(id.offset() as usize / 64) {
+                *word = 0;
+            }
+        }
+    }
+}
+
+#[inline]
+fn mark(words: &mut Vec<u64>, offset: u64) -> bool {
+    let (word, bit) = (offset as usize / 64, offset % 64);
+    if words.len() <= word {
+        words.resize((word + 1).next_power_of_two(), 0);
+    }
+    let fresh = words[word] >> bit & 1 == 0;
+    words[word] |= 1 << bit;
+    fresh
+}
+
+/// How a node was reached: the relationships and nodes before it.
+type Parents = FxHashMap<u64, Vec<(u64, u64)>>;
+
+/// A search, used for one start after the other.
+pub struct Search<'x> {
+    edge: EdgeReader<'x>,
+    visited: Visited,
+    reached: Vec<u64>,
+    frontier: Vec<u64>,
+    next: Vec<u64>,
+    parents: Parents,
+    /// Number of shortest paths to a node.
+    paths: FxHashMap<u64, u64>,
+    found: Matches,
+}
+
+impl<'x> Search<'x> {
+    /// Prepares to search along an edge.
+    pub fn new(edge: &PhysicalEdge, query: &QueryContext) -> ExecutionResult<Search<'x>> {
+        Ok(Search {
+            edge: EdgeReader::new(edge, true, query)?,
+            visited: Visited::default(),
+            reached: Vec::new(),
+            frontier: Vec::new(),
+            next: Vec::new(),
+            parents: Parents::default(),
+            paths: FxHashMap::default(),
+            found: Matches::default(),
+        })
+    }
+
+    /// Adds the ends of one start.
+    #[expect(clippy::too_many_arguments, reason = "one row of a batch and where its results go")]
+    pub fn run(
+        &mut self,
+        spec: &RecursiveSpec<'_>,
+        row: u32,
+        start: u64,
+        target: Option<u64>,
+        ends: &mut Ends<'_>,
+        context: &mut Context<'_>,
+        batch: &Batch<'_>,
+    ) -> ExecutionResult<Flow> {
+        let wanted = |node: u64| spec.ends_in(node) && target.is_none_or(|target| target == node);
+        let shortest = matches!(spec.mode, PathMode::Shortest | PathMode::AllShortest);
+        let all = spec.mode == PathMode::AllShortest;
+        let keeps_parents = spec.emit_path || all;
+        self.frontier.clear();
+        self.frontier.push(start);
+        // A shortest path never comes back to its start; a trail may, and then ends there.
+        if shortest || spec.min == 0 {
+            self.visited.insert(start);
+            self.reached.push(start);
+        }
+        self.paths.insert(start, 1);
+        if spec.min == 0 && wanted(start) {
+            ends.add(row, start, 0, 1, spec.emit_path.then_some((&[], &[])));
+        }
+        let mut depth = 0;
+        let mut flow = Flow::Continue;
+        while !self.frontier.is_empty() && depth < spec.max_hops() && flow == Flow::Continue {
+            depth += 1;
+            self.next.clear();
+            if keeps_parents {
+                self.level_with_parents(all, context)?
+            } else {
+                self.level(context)?
+            }
+            self.reached.extend_from_slice(&self.next);
+            let mut hit = false;
+            for at in 0..self.next.len() {
+                let node = self.next[at];
+                if !wanted(node) || depth < spec.min {
+                    continue;
+                }
+                hit = true;
+                self.emit(spec, row, node, start, depth, ends)?;
+                if ends.is_full(context) && ends.flush(spec, context, batch)? == Flow::Stop {
+                    flow = Flow::Stop;
+                    break;
+                }
+            }
+            if hit && target.is_some() {
+                break;
+            }
+            std::mem::swap(&mut self.frontier, &mut self.next);
+        }
+        self.visited.clear(&self.reached);
+        self.reached.clear();
+        self.parents.clear();
+        self.paths.clear();
+        Ok(flow)
+    }
+
+    /// One level: unvisited neighbours of the frontier go to `next`.
+    fn level(&mut self, context: &mut Context<'_>) -> ExecutionResult<()> {
+        let Search { edge, visited, frontier, next, found, .. } = self;
+        count(&context.query.counters.nodes_expanded, frontier.len() as u64);
+        if !edge.is_plain() {
+            for node in frontier.iter() {
+                found.nodes.clear();
+                found.rels.clear();
+                edge.append(*node, context, found)?;
+                next.extend(found.nodes.iter().copied().filter(|node| visited.insert(*node)));
+            }
+            return context.query.check();
+        }
+        for leg in &mut edge.legs {
+            let base = leg.to_base;
+            let mut words = std::mem::take(visited.words(GlobalId(base).table().0));
+            for piece in frontier.chunks(FRONTIER_PIECE) {
+                context.query.check()?;
+                leg.visit(piece, context.query, &mut context.worker, &mut |_, neighbours| {
+                    let fresh = neighbours.iter().filter(|node| mark(&mut words, u64::from(**node)));
+                    next.extend(fresh.map(|node| base + u64::from(*node)));
+                })?;
+            }
+            *visited.words(GlobalId(base).table().0) = words;
+        }
+        Ok(())
+    }
+
+    /// One level that remembers parents: the first one, or all.
+    fn level_with_parents(&mut self, all: bool, context: &mut Context<'_>) -> ExecutionResult<()> {
+        let Search { edge, visited, frontier, next, found, parents, paths, .. } = self;
+        count(&context.query.counters.nodes_expanded, frontier.len() as u64);
+        for node in frontier.iter() {
+            context.query.check()?;
+            found.nodes.clear();
+            found.rels.clear();
+            edge.append(*node, context, found)?;
+            let through = paths.get(node).copied().unwrap_or(1);
+            for (other, rel) in found.nodes.iter().zip(&found.rels) {
+                if visited.insert(*other) {
+                    next.push(*other);
+                    parents.insert(*other, vec![(*rel, *node)]);
+                    paths.insert(*other, through);
+                } else if all {
+                    // Seen on this level already: another shortest path.
+                    if let Some(ways) = parents.get_mut(other).filter(|_| on_level(next, paths, *other)) {
+                        ways.push((*rel, *node));
+                        let count = paths.entry(*other).or_default();
+                        *count = count.checked_add(through).ok_or_else(too_many)?;
+                    }
+                }
+            }
+        }
+        // Nodes of this level are told apart from earlier ones by their absence from `paths` of finished levels.
+        self.finish_level();
+        Ok(())
+    }
+
+    /// Drops what only nodes of the level just finished needed.
+    fn finish_level(&mut self) {
+        for node in &self.frontier {
+            self.paths.remove(node);
+        }
+    }
+
+    fn emit(
+        &mut self,
+        spec: &RecursiveSpec<'_>,
+        row: u32,
+        node: u64,
+        start: u64,
+        depth: u32,
+        ends: &mut Ends<'_>,
+    ) -> ExecutionResult<()> {
+        if !spec.emit_path {
+            let times = if spec.mode == PathMode::AllShortest {
+                self.paths.get(&node).copied().unwrap_or(1)
+            } else {
+                1
+            };
+            ends.add(row, node, depth, times, None);
+            return Ok(());
+        }
+        // Walk back along the parents; with several, every combination is a path.
+        let mut choices: Vec<usize> = vec![0; depth as usize];
+        loop {
+            let (mut rels, mut inner, mut at) = (Vec::new(), Vec::new(), node);
+            let mut widths = Vec::new();
+            for choice in &choices {
+                let Some(ways) = self.parents.get(&at) else { break };
+                widths.push(ways.len());
+                let (rel, before) = ways[*choice.min(&(ways.len() - 1))];
+                rels.push(rel);
+                at = before;
+                if at != start || rels.len() < depth as usize {
+                    inner.push(at);
+                }
+            }
+            rels.reverse();
+            inner.reverse();
+            ends.add(row, node, depth, 1, Some((&rels, &inner)));
+            // The next combination: the place nearest the start counts fastest.
+            let Some(place) = (0..widths.len()).rev().find(|place| choices[*place] + 1 < widths[*place])
+            else {
+                return Ok(());
+            };
+            choices[place] += 1;
+            choices[place + 1..].fill(0);
+        }
+    }
+}
+
+/// Whether a node was reached on the level under construction.
+fn on_level(next: &[u64], paths: &FxHashMap<u64, u64>, node: u64) -> bool {
+    !next.is_empty() && paths.contains_key(&node)
+}
+
+fn too_many() -> ExecutionError {
+    ExecutionError::Overflow { what: "the number of shortest paths".into(), data_type: "UINT64".into() }
+}

@@ -1,0 +1,185 @@
+//! Scans of node and relationship tables: one morsel is a slice of a row group.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+use super::context::{Context, QueryContext};
+use super::counters::count;
+use super::error::ExecutionResult;
+use super::evaluate::{Evaluator, constant_value};
+use super::operator::{Flow, Operator};
+use super::pipeline::Source;
+use super::rows::{RowScanner, Rows};
+use crate::planner::physical_plan::{Expression, ScanTable};
+use crate::storage::table::ScanOptions;
+use crate::types::{ColumnId, ColumnPredicate, GlobalId, NODE_GROUP_ROWS};
+use crate::vector::{Batch, SelectionBuffer, ValueVector, Values};
+
+/// Rows of a morsel: small enough that two workers end together, large enough to be worth a hand-over.
+const MORSEL_ROWS: u64 = 32 * 1024;
+/// Below this many rows the calling thread works alone.
+const ROWS_PER_WORKER: u64 = 60_000;
+
+/// One table of a scan.
+struct Part {
+    rows: Rows,
+    /// The columns storage reads, in the order of its answer.
+    read: Vec<ColumnId>,
+    /// Per output column after the id: its place among `read`, or NULL.
+    places: Vec<Option<usize>>,
+    predicates: Vec<ColumnPredicate>,
+    /// The first morsel of the next table.
+    end: u64,
+}
+
+/// A scan over the tables of one variable.
+pub struct ScanRows<'x> {
+    parts: Vec<Part>,
+    filter: Option<&'x Expression>,
+    next: AtomicU64,
+    rows: u64,
+    /// Scanners of workers between morsels.
+    idle: Mutex<Vec<WorkerScan<'x>>>,
+    query: &'x QueryContext,
+}
+
+/// What one worker scans with.
+struct WorkerScan<'x> {
+    part: usize,
+    scanner: RowScanner,
+    /// Ends of relationships as packed ids, one list per column that holds ends.
+    ends: Vec<Vec<u64>>,
+    filter: Option<Evaluator<'x>>,
+    selection: SelectionBuffer,
+}
+
+impl<'x> ScanRows<'x> {
+    /// Prepares a scan that puts out [id, `first` columns, columns…]; `first` are ends of relationships.
+    pub fn new(
+        tables: &[ScanTable],
+        filter: Option<&'x Expression>,
+        first: &[ColumnId],
+        query: &'x QueryContext,
+    ) -> ExecutionResult<ScanRows<'x>> {
+        let mut parts = Vec::with_capacity(tables.len());
+        let (mut morsels, mut rows) = (0, 0);
+        for scan in tables {
+            let table = Rows::open(scan.table, query)?;
+            let mut read: Vec<ColumnId> = Vec::new();
+            let wanted = first.iter().map(|column| Some(*column)).chain(scan.columns.iter().copied());
+            let places = wanted
+                .map(|column| {
+                    column.map(|column| {
+                        read.iter().position(|known| *known == column).unwrap_or_else(|| {
+                            read.push(column);
+                            read.len() - 1
+                        })
+                    })
+                })
+                .collect();
+            let mut predicates = Vec::new();
+            for pushed in &scan.pushed {
+                let value = constant_value(&pushed.value, query)?;
+                predicates.push(ColumnPredicate::new(pushed.column, pushed.op, value));
+            }
+            rows += table.table().row_bound();
+            morsels += table.table().group_count() as u64 * (NODE_GROUP_ROWS / MORSEL_ROWS);
+            parts.push(Part { rows: table, read, places, predicates, end: morsels });
+        }
+        let idle = Mutex::new(Vec::new());
+        Ok(ScanRows { parts, filter, next: AtomicU64::new(0), rows, idle, query })
+    }
+
+    fn worker_scan(&self, part: usize) -> ExecutionResult<WorkerScan<'x>> {
+        let position = |scan: &WorkerScan<'x>| scan.part == part;
+        let found = {
+            let mut idle = self.idle.lock();
+            idle.iter().position(position).map(|at| idle.swap_remove(at))
+        };
+        if let Some(scan) = found {
+            return Ok(scan);
+        }
+        let Part { rows, read, predicates, .. } = &self.parts[part];
+        let options = ScanOptions { vector_size: self.query.vector_size };
+        Ok(WorkerScan {
+            part,
+            scanner: rows.scanner(read, predicates, &options)?,
+            ends: Vec::new(),
+            filter: self.filter.map(|filter| Evaluator::new(filter, self.query)).transpose()?,
+            selection: SelectionBuffer::default(),
+        })
+    }
+
+    /// Calls `visit` with every batch of a morsel: [id, columns…].
+    pub fn scan(
+        &self,
+        morsel: u64,
+        context: &mut Context<'_>,
+        visit: &mut dyn FnMut(&mut Context<'_>, Batch<'_>) -> ExecutionResult<Flow>,
+    ) -> ExecutionResult<Flow> {
+        let part = self.parts.partition_point(|part| part.end <= morsel);
+        let first = if part == 0 { 0 } else { self.parts[part - 1].end };
+        let per_group = NODE_GROUP_ROWS / MORSEL_ROWS;
+        let (group, slice) = ((morsel - first) / per_group, (morsel - first) % per_group);
+        let mut scan = self.worker_scan(part)?;
+        let before = scan.scanner.counters();
+        let rows = (slice * MORSEL_ROWS) as u32..((slice + 1) * MORSEL_ROWS) as u32;
+        scan.scanner.open(group as usize, rows)?;
+        let Part { rows, read, places, .. } = &self.parts[part];
+        let base = GlobalId::new(rows.table().id(), 0).0;
+        let WorkerScan { scanner, filter, selection, ends, .. } = &mut scan;
+        let mut flow = Flow::Continue;
+        while let Some(found) = scanner.next(&mut context.worker)? {
+            ends.resize_with(read.len(), Vec::new);
+            for ((column, vector), ids) in read.iter().zip(&found.columns).zip(ends.iter_mut()) {
+                if let (Some(base), Some(offsets)) = (rows.end_base(*column), vector.slice_of::<u64>()) {
+                    ids.clear();
+                    ids.extend(offsets[..found.length].iter().map(|offset| base + offset));
+                }
+            }
+            let mut columns = Vec::with_capacity(places.len() + 1);
+            columns.push(ValueVector::sequence(base + found.first_offset));
+            columns.extend(places.iter().map(|place| match place {
+                Some(at) if rows.end_base(read[*at]).is_some() => ValueVector::flat(Values::U64(&ends[*at])),
+                Some(at) => found.columns[*at],
+                None => ValueVector::null(),
+            }));
+            let mut batch = Batch { columns: &columns, ..found.batch() };
+            if let Some(filter) = filter {
+                filter.select(context.query, &batch, selection)?;
+                if selection.is_empty() {
+                    continue;
+                }
+                batch.selection = selection.view();
+            }
+            flow = visit(context, batch)?;
+            if flow == Flow::Stop {
+                break;
+            }
+        }
+        let after = scan.scanner.counters();
+        let counters = &context.query.counters;
+        count(&counters.rows_scanned, after.rows_passed - before.rows_passed);
+        if slice == 0 {
+            count(&counters.groups_skipped, after.groups_skipped - before.groups_skipped);
+        }
+        self.idle.lock().push(scan);
+        Ok(flow)
+    }
+}
+
+impl Source for ScanRows<'_> {
+    fn next_morsel(&self) -> Option<u64> {
+        let morsel = self.next.fetch_add(1, Ordering::Relaxed);
+        (morsel < self.parts.last().map_or(0, |part| part.end)).then_some(morsel)
+    }
+
+    fn run(&self, morsel: u64, context: &mut Context<'_>, next: &mut dyn Operator) -> ExecutionResult<Flow> {
+        self.scan(morsel, context, &mut |context, batch| next.push(context, batch))
+    }
+
+    fn parallelism(&self) -> usize {
+        (self.rows / ROWS_PER_WORKER) as usize + 1
+    }
+}

@@ -1,0 +1,199 @@
+//! Scan of the root of message passing: every node with the number of matches it stands for; and the same weights
+//! applied to rows of a pipeline.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::context::{Context, QueryContext};
+use super::counters::count;
+use super::error::ExecutionResult;
+use super::messages::{MORSEL_NODES, NodeWeights, Prepared, Weights, weigh, weights_of};
+use super::operator::{Flow, Next, Operator};
+use super::pipeline::Source;
+use crate::planner::physical_plan::PhysicalMessage;
+use crate::types::{GlobalId, TableId};
+use crate::vector::{Batch, Multiplicity, Selection, ValueVector};
+
+/// Below this many nodes the calling thread works alone.
+const NODES_PER_WORKER: u64 = 200_000;
+/// The same where lists are read, not only their lengths.
+const NODES_PER_WORKER_LISTS: u64 = 20_000;
+
+/// The terms of one weighted scan.
+pub struct ScanWeighted<'x> {
+    terms: Vec<(i64, Prepared<'x>)>,
+    /// Table, rows, first morsel.
+    tables: Vec<(TableId, u64, u64)>,
+    morsels: u64,
+    next: AtomicU64,
+    rows_per_worker: u64,
+    rows: u64,
+    /// Nodes without a match are put out too, with multiplicity 0.
+    keep_zeros: bool,
+}
+
+impl<'x> ScanWeighted<'x> {
+    /// Computes everything below the root.
+    pub fn new(
+        tables: &[TableId],
+        terms: &'x [(i64, PhysicalMessage)],
+        keep_zeros: bool,
+        query: &'x QueryContext,
+    ) -> ExecutionResult<ScanWeighted<'x>> {
+        let mut prepared = Vec::with_capacity(terms.len());
+        for (sign, term) in terms {
+            let term = Prepared::new(term, query)?;
+            if !term.is_zero()? {
+                prepared.push((*sign, term));
+            }
+        }
+        let (mut morsels, mut rows, mut all) = (0, 0, Vec::new());
+        for table in tables {
+            let bound = query.transaction.node_table(*table)?.row_bound();
+            all.push((*table, bound, morsels));
+            morsels += bound.div_ceil(MORSEL_NODES);
+            rows += bound;
+        }
+        let lengths_only = |(_, term): &(i64, PhysicalMessage)| {
+            term.children.iter().all(|step| step.child.children.is_empty() && !step.child.restricted)
+        };
+        let light = terms.iter().all(lengths_only);
+        let rows_per_worker = if light { NODES_PER_WORKER } else { NODES_PER_WORKER_LISTS };
+        let next = AtomicU64::new(0);
+        Ok(ScanWeighted { terms: prepared, tables: all, morsels, next, rows_per_worker, rows, keep_zeros })
+    }
+}
+
+impl Source for ScanWeighted<'_> {
+    fn next_morsel(&self) -> Option<u64> {
+        let morsel = self.next.fetch_add(1, Ordering::Relaxed);
+        (morsel < self.morsels).then_some(morsel)
+    }
+
+    fn run(&self, morsel: u64, context: &mut Context<'_>, next: &mut dyn Operator) -> ExecutionResult<Flow> {
+        let part = self.tables.partition_point(|(.., first)| *first <= morsel) - 1;
+        let (table, rows, first_morsel) = self.tables[part];
+        let first = (morsel - first_morsel) * MORSEL_NODES;
+        let length = (rows - first).min(MORSEL_NODES) as usize;
+        let (mut total, mut part) = (vec![0u64; length], vec![0u64; length]);
+        for (sign, term) in &self.terms {
+            let mut reader = term.reader()?;
+            if self.terms.len() == 1 && *sign == 1 {
+                term.fill(&mut reader, table, first, &mut total, context)?;
+                break;
+            }
+            term.fill(&mut reader, table, first, &mut part, context)?;
+            for (total, part) in total.iter_mut().zip(&part) {
+                // Signed terms cancel out; modulo 2^64 the sum is exact whatever their order.
+                *total = total.wrapping_add(part.wrapping_mul(*sign as u64));
+            }
+        }
+        push_weighted(GlobalId::new(table, first).0, &total, self.keep_zeros, context, next)
+    }
+
+    fn parallelism(&self) -> usize {
+        (self.rows / self.rows_per_worker) as usize + 1
+    }
+}
+
+/// Pushes consecutive nodes with their multiplicities; nodes without a match are not selected.
+fn push_weighted(
+    first: u64,
+    weights: &[u64],
+    keep_zeros: bool,
+    context: &mut Context<'_>,
+    next: &mut dyn Operator,
+) -> ExecutionResult<Flow> {
+    let size = context.query.vector_size;
+    let mut represented = 0u64;
+    for (at, part) in weights.chunks(size).enumerate() {
+        let mut mask = vec![0u64; if keep_zeros { 0 } else { part.len().div_ceil(64) }];
+        for (word, weights) in mask.iter_mut().zip(part.chunks(64)) {
+            for (bit, weight) in weights.iter().enumerate() {
+                *word |= u64::from(*weight != 0) << bit;
+            }
+        }
+        represented = part.iter().fold(represented, |sum, weight| sum.saturating_add(*weight));
+        let columns = [ValueVector::sequence(first + (at * size) as u64)];
+        let mut batch = Batch::new(&columns, part.len());
+        if !keep_zeros {
+            batch.selection = Selection::Mask(&mask);
+        }
+        batch.multiplicity = Multiplicity::PerRow(part);
+        if next.push(context, batch)? == Flow::Stop {
+            return Ok(Flow::Stop);
+        }
+    }
+    count(&context.query.counters.rows_represented, represented);
+    Ok(Flow::Continue)
+}
+
+/// The weights of a variable inside a pipeline: the signed sum of the terms, as arrays.
+pub struct WeightTable {
+    terms: Vec<(i64, NodeWeights)>,
+}
+
+impl WeightTable {
+    /// Computes the arrays.
+    pub fn new<'x>(
+        terms: &'x [(i64, PhysicalMessage)],
+        query: &'x QueryContext,
+    ) -> ExecutionResult<WeightTable> {
+        let terms = terms.iter().map(|(sign, term)| Ok((*sign, weigh(term, query)?)));
+        Ok(WeightTable { terms: terms.collect::<ExecutionResult<_>>()? })
+    }
+
+    fn get(&self, node: u64) -> u64 {
+        let id = GlobalId(node);
+        self.terms.iter().fold(0u64, |sum, (sign, weights)| {
+            let weight =
+                weights_of(weights, id.table()).map_or(0, |weights: &Weights| weights.get(id.offset()));
+            sum.wrapping_add(weight.wrapping_mul(*sign as u64))
+        })
+    }
+}
+
+/// Multiplies by what hangs below a column's node; rows without a match are dropped.
+pub struct Weight<'x> {
+    column: usize,
+    table: &'x WeightTable,
+    mask: Vec<u64>,
+    counts: Vec<u64>,
+    next: Next<'x>,
+}
+
+impl<'x> Weight<'x> {
+    /// Weighs before `next`.
+    pub fn new(column: usize, table: &'x WeightTable, next: Next<'x>) -> Weight<'x> {
+        Weight { column, table, mask: Vec::new(), counts: Vec::new(), next }
+    }
+}
+
+impl Operator for Weight<'_> {
+    fn push<'b>(&mut self, context: &mut Context<'_>, batch: Batch<'b>) -> ExecutionResult<Flow> {
+        let Some(nodes) = batch.columns[self.column].native_reader::<u64>() else {
+            return Ok(Flow::Continue);
+        };
+        let Weight { table, mask, counts, next, .. } = self;
+        mask.clear();
+        mask.resize(batch.length.div_ceil(64), 0);
+        counts.clear();
+        counts.resize(batch.length, 0);
+        let mut represented = 0u64;
+        batch.selection.for_each(batch.length, |row| {
+            let weight = table.get(nodes.get(row)).saturating_mul(batch.multiplicity.get(row));
+            counts[row] = weight;
+            represented = represented.saturating_add(weight);
+            mask[row / 64] |= u64::from(weight != 0) << (row % 64);
+        });
+        if represented == 0 {
+            return Ok(Flow::Continue);
+        }
+        count(&context.query.counters.rows_represented, represented);
+        let (selection, multiplicity) = (Selection::Mask(mask), Multiplicity::PerRow(counts));
+        next.push(context, Batch { selection, multiplicity, ..batch })
+    }
+
+    fn finish(&mut self, context: &mut Context<'_>) -> ExecutionResult<()> {
+        self.next.finish(context)
+    }
+}

@@ -1,0 +1,259 @@
+//! From clauses to a logical plan: matches between two projections become one query graph, which is factorized as
+//! far as the projection allows and ordered by cost.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::cardinality::Estimator;
+use super::factorize::{strip, whole_graph};
+use super::join_order::{JoinOrder, Partial};
+use super::logical_plan::LogicalPlan;
+use super::projection::{Shape, plan_projection};
+use super::query_graph::QueryGraph;
+use super::rewrite::{conjuncts, rename_expression, variables_of};
+use super::unroll::unroll;
+use crate::binder::bound::{
+    BoundClause, BoundExpression, BoundProjection, BoundQuery, BoundSingleQuery, ExpressionKind, Variable,
+    VariableId,
+};
+
+/// Builds the plan of one query part; new variables are appended to the query's.
+pub struct Builder<'a> {
+    pub estimator: Estimator<'a>,
+    pub variables: Vec<Variable>,
+    /// Variables that WITH renamed, and what they stand for.
+    renames: BTreeMap<VariableId, VariableId>,
+}
+
+/// The logical plan of a whole query and its variables, the planner's own included.
+pub fn build(query: &BoundQuery, estimator: Estimator<'_>) -> (LogicalPlan, Vec<VariableId>, Vec<Variable>) {
+    let mut builder = Builder { estimator, variables: query.variables.clone(), renames: BTreeMap::new() };
+    let mut branches: Vec<(LogicalPlan, Vec<VariableId>)> =
+        query.branches.iter().map(|branch| builder.single(branch)).collect();
+    if branches.len() == 1 {
+        if let Some((plan, outputs)) = branches.pop() {
+            return (plan, outputs, builder.variables);
+        }
+    }
+    let outputs = branches.first().map_or_else(Vec::new, |(_, outputs)| outputs.clone());
+    let plan = LogicalPlan::Union { inputs: branches, all: query.union_all };
+    (plan, outputs, builder.variables)
+}
+
+impl Builder<'_> {
+    /// A variable that the text does not name.
+    pub fn fresh(&mut self, variable: Variable) -> VariableId {
+        self.variables.push(variable);
+        VariableId(self.variables.len() as u32 - 1)
+    }
+
+    fn single(&mut self, query: &BoundSingleQuery) -> (LogicalPlan, Vec<VariableId>) {
+        self.renames.clear();
+        let mut current = Partial::unit();
+        let mut graph: Option<QueryGraph> = None;
+        let mut outputs = Vec::new();
+        for (at, clause) in query.clauses.iter().enumerate() {
+            match self.renamed(clause) {
+                BoundClause::Match(matched) => {
+                    graph.get_or_insert_default().add_match(&matched, &self.variables);
+                }
+                BoundClause::Unwind { list, variable } => {
+                    let needed = self.needed_later(&query.clauses[at..]);
+                    current = self.flush(current, graph.take(), needed, false);
+                    let input = Box::new(current.plan);
+                    current.plan = LogicalPlan::Unwind { input, list, variable };
+                    current.rows *= 10.0;
+                    current.bound.insert(variable);
+                }
+                BoundClause::Project(projection) => {
+                    if self.pass_through(&projection, graph.as_mut()) {
+                        continue;
+                    }
+                    outputs = projection.items.iter().map(|item| item.variable).collect();
+                    current = self.project(current, graph.take(), projection);
+                }
+            }
+        }
+        (current.plan, outputs)
+    }
+
+    /// The clause with every renamed variable replaced by what it stands for.
+    fn renamed(&self, clause: &BoundClause) -> BoundClause {
+        let mut clause = clause.clone();
+        if self.renames.is_empty() {
+            return clause;
+        }
+        let name = |v: VariableId| self.renames.get(&v).copied().unwrap_or(v);
+        let all = |list: &mut Vec<BoundExpression>| list.iter_mut().for_each(|e| rename_expression(e, &name));
+        match &mut clause {
+            BoundClause::Match(matched) => {
+                all(&mut matched.predicates);
+                matched.pattern.nodes.iter_mut().for_each(|v| *v = name(*v));
+                for edge in &mut matched.pattern.edges {
+                    edge.source = name(edge.source);
+                    edge.target = name(edge.target);
+                    if let Some(length) = &mut edge.length {
+                        all(&mut length.edge_predicates);
+                    }
+                }
+                for path in &mut matched.pattern.paths {
+                    path.nodes.iter_mut().for_each(|v| *v = name(*v));
+                }
+            }
+            BoundClause::Unwind { list, .. } => rename_expression(list, &name),
+            BoundClause::Project(projection) => {
+                projection.items.iter_mut().for_each(|item| rename_expression(&mut item.expression, &name));
+                projection.aggregates.iter_mut().for_each(|call| all(&mut call.arguments));
+                projection.order_by.iter_mut().for_each(|key| rename_expression(&mut key.expression, &name));
+                all(&mut projection.predicates);
+            }
+        }
+        clause
+    }
+
+    /// A WITH that only hands variables on is no boundary: what follows joins the same graph.
+    fn pass_through(&mut self, projection: &BoundProjection, graph: Option<&mut QueryGraph>) -> bool {
+        let plain = !projection.is_return
+            && !projection.grouped
+            && !projection.distinct
+            && projection.order_by.is_empty()
+            && projection.skip.is_none()
+            && projection.limit.is_none()
+            && projection
+                .items
+                .iter()
+                .all(|item| matches!(item.expression.kind, ExpressionKind::Variable(_)));
+        let Some(graph) = graph.filter(|_| plain) else { return false };
+        for item in &projection.items {
+            if let ExpressionKind::Variable(stands_for) = item.expression.kind {
+                if stands_for != item.variable {
+                    self.renames.insert(item.variable, stands_for);
+                }
+            }
+        }
+        let name = |v: VariableId| self.renames.get(&v).copied().unwrap_or(v);
+        for mut predicate in conjuncts(projection.predicates.clone()) {
+            rename_expression(&mut predicate, &name);
+            graph.add_predicate(predicate);
+        }
+        true
+    }
+
+    /// Variables that clauses from here on mention.
+    fn needed_later(&self, clauses: &[BoundClause]) -> BTreeSet<VariableId> {
+        let mut needed = BTreeSet::new();
+        for clause in clauses {
+            match self.renamed(clause) {
+                BoundClause::Match(matched) => {
+                    matched.predicates.iter().for_each(|e| needed.extend(variables_of(e)));
+                    needed.extend(&matched.pattern.nodes);
+                    needed.extend(matched.pattern.edges.iter().map(|edge| edge.variable));
+                }
+                BoundClause::Unwind { list, .. } => needed.extend(variables_of(&list)),
+                BoundClause::Project(projection) => needed.extend(needed_by(&projection)),
+            }
+        }
+        needed
+    }
+
+    fn project(
+        &mut self,
+        current: Partial,
+        graph: Option<QueryGraph>,
+        projection: BoundProjection,
+    ) -> Partial {
+        let estimator = self.estimator;
+        let shape = Shape::of(projection, &estimator, self);
+        let needed = shape.needed();
+        let partial = if shape.counts_rows() && current.bound.is_empty() {
+            self.flush_counted(current, graph, needed, &shape)
+        } else {
+            self.flush(current, graph, needed, shape.duplicates_irrelevant())
+        };
+        plan_projection(partial, shape)
+    }
+
+    /// Plans the graph when only the number of its rows matters.
+    fn flush_counted(
+        &mut self,
+        current: Partial,
+        graph: Option<QueryGraph>,
+        needed: BTreeSet<VariableId>,
+        shape: &Shape,
+    ) -> Partial {
+        let Some(mut graph) = graph else { return current };
+        let variables = &needed;
+        unroll(&mut graph, &mut self.variables, &|v| variables.contains(&v));
+        let mut with_paths = needed.clone();
+        extend_by_paths(&graph, &mut with_paths);
+        if let Some(weighted) = whole_graph(&graph, &with_paths, &self.estimator) {
+            let node = graph.node(weighted.root).cloned();
+            let rows = node.map_or(0.0, |node| self.estimator.nodes(&node));
+            let mut partial = current;
+            partial.bound.insert(weighted.root);
+            partial.rows = rows;
+            partial.plan = LogicalPlan::ScanWeighted { variable: weighted.root, weights: weighted.weights };
+            return partial;
+        }
+        let weights = strip(&mut graph, &with_paths);
+        self.order(current, graph, weights, with_paths, shape.duplicates_irrelevant())
+    }
+
+    fn flush(
+        &mut self,
+        current: Partial,
+        graph: Option<QueryGraph>,
+        needed: BTreeSet<VariableId>,
+        duplicates_irrelevant: bool,
+    ) -> Partial {
+        let Some(mut graph) = graph else { return current };
+        let variables = &needed;
+        unroll(&mut graph, &mut self.variables, &|v| variables.contains(&v));
+        let mut needed = needed;
+        extend_by_paths(&graph, &mut needed);
+        self.order(current, graph, BTreeMap::new(), needed, duplicates_irrelevant)
+    }
+
+    fn order(
+        &self,
+        current: Partial,
+        graph: QueryGraph,
+        weights: BTreeMap<VariableId, super::logical_plan::WeightTerms>,
+        mut needed: BTreeSet<VariableId>,
+        duplicates_irrelevant: bool,
+    ) -> Partial {
+        for filter in &graph.filters {
+            needed.extend(variables_of(filter));
+        }
+        extend_by_paths(&graph, &mut needed);
+        for set in &graph.distinct_edges {
+            needed.extend(set.iter().map(|at| graph.edges[*at].pattern.variable));
+        }
+        let current = Partial { done: Default::default(), ..current };
+        JoinOrder { graph: &graph, estimator: self.estimator, weights, needed, duplicates_irrelevant }
+            .plan(current)
+    }
+}
+
+/// A needed path needs all its parts.
+fn extend_by_paths(graph: &QueryGraph, needed: &mut BTreeSet<VariableId>) {
+    for path in &graph.paths {
+        let filtered = graph.filters.iter().any(|filter| variables_of(filter).contains(&path.variable));
+        if needed.contains(&path.variable) || filtered {
+            needed.insert(path.variable);
+            needed.extend(&path.nodes);
+            needed.extend(path.edges.iter().map(|at| graph.edges[*at].pattern.variable));
+        }
+    }
+}
+
+/// Variables that a projection reads.
+pub fn needed_by(projection: &BoundProjection) -> BTreeSet<VariableId> {
+    let mut needed = BTreeSet::new();
+    projection.items.iter().for_each(|item| needed.extend(variables_of(&item.expression)));
+    projection.aggregates.iter().for_each(|call| {
+        call.arguments.iter().for_each(|argument| needed.extend(variables_of(argument)));
+    });
+    projection.order_by.iter().for_each(|key| needed.extend(variables_of(&key.expression)));
+    projection.predicates.iter().for_each(|predicate| needed.extend(variables_of(predicate)));
+    needed
+}

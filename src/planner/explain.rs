@@ -1,0 +1,132 @@
+//! Plans as text: one line per operator, the root first, inputs indented below.
+
+use std::fmt::Write;
+
+use super::physical_plan::{PhysicalMessage, PhysicalOperator, PhysicalPlan, PlanNode};
+
+/// The tree of operators with what they put out and how many rows are expected.
+pub fn explain(plan: &PhysicalPlan) -> String {
+    let mut out = String::new();
+    line(&plan.root, 0, &mut out);
+    out
+}
+
+fn line(node: &PlanNode, depth: usize, out: &mut String) {
+    let (name, detail) = describe(&node.operator);
+    let labels = node.labels.join(", ");
+    // Writing to a string cannot fail.
+    let _ = writeln!(
+        out,
+        "{:indent$}{name}{detail} [{labels}] ~{:.0} rows",
+        "",
+        node.estimated_rows,
+        indent = depth * 2
+    );
+    if let PhysicalOperator::ScanWeighted { terms, .. } | PhysicalOperator::Weight { terms, .. } =
+        &node.operator
+    {
+        for (sign, term) in terms {
+            let sign = if *sign < 0 { '-' } else { '+' };
+            let _ = write!(out, "{:indent$}{sign} ", "", indent = depth * 2 + 2);
+            message(term, out);
+            out.push('\n');
+        }
+    }
+    inputs(&node.operator).into_iter().for_each(|input| line(input, depth + 1, out));
+}
+
+fn message(node: &PhysicalMessage, out: &mut String) {
+    out.push_str(&node.label);
+    if node.restricted {
+        out.push('*');
+    }
+    if node.children.is_empty() {
+        return;
+    }
+    out.push('(');
+    for (at, step) in node.children.iter().enumerate() {
+        if at > 0 {
+            out.push_str(", ");
+        }
+        if step.is_loop {
+            out.push_str("loop");
+        } else {
+            message(&step.child, out);
+        }
+    }
+    out.push(')');
+}
+
+fn describe(operator: &PhysicalOperator) -> (&'static str, String) {
+    use PhysicalOperator as P;
+    let none = String::new();
+    match operator {
+        P::Unit => ("Unit", none),
+        P::ScanNodes { tables, filter } => {
+            let pushed: usize = tables.iter().map(|table| table.pushed.len()).sum();
+            let more = if filter.is_some() { ", filtered" } else { "" };
+            ("ScanNodes", format!(" ({} tables, {pushed} pushed predicates{more})", tables.len()))
+        }
+        P::ScanWeighted { terms, .. } => {
+            ("ScanWeighted", format!(" (message passing, {} terms)", terms.len()))
+        }
+        P::ScanRels { tables, .. } => ("ScanRels", format!(" ({} tables)", tables.len())),
+        P::LookupNode { .. } => ("LookupNode", " (key index)".into()),
+        P::Fetch { columns, .. } => ("Fetch", format!(" ({} columns)", columns.len())),
+        P::Expand { edge, .. } => ("Expand", format!(" ({} adjacency indexes)", edge.legs.len())),
+        P::ExpandInto { .. } => ("ExpandInto", none),
+        P::Intersect { edges, .. } => ("Intersect", format!(" ({} lists)", edges.len())),
+        P::ExpandRecursive { min, max, mode, distinct_ends, .. } => {
+            let max = max.map_or(String::new(), |max| max.to_string());
+            let ends = if *distinct_ends { ", distinct ends" } else { "" };
+            ("ExpandRecursive", format!(" ({mode:?} {min}..{max}{ends})"))
+        }
+        P::Weight { .. } => ("Weight", " (message passing)".into()),
+        P::Filter { .. } => ("Filter", none),
+        P::DistinctRels { .. } => ("DistinctRels", " (trail)".into()),
+        P::HashJoin { .. } => ("HashJoin", none),
+        P::CrossProduct { .. } => ("CrossProduct", none),
+        P::Project { .. } => ("Project", none),
+        P::Aggregate { key_kind, aggregates, .. } => {
+            let names: Vec<&str> = aggregates.iter().map(|aggregate| aggregate.function.name).collect();
+            let kind = match key_kind {
+                super::physical_plan::KeyKind::Single => "one group",
+                super::physical_plan::KeyKind::DenseNode(_) => "by node offset",
+                super::physical_plan::KeyKind::Hash => "by hash",
+            };
+            ("Aggregate", format!(" ({kind}: {})", names.join(", ")))
+        }
+        P::Distinct { .. } => ("Distinct", none),
+        P::Sort { keys, .. } => ("Sort", format!(" ({} keys)", keys.len())),
+        P::TopK { keys, .. } => ("TopK", format!(" ({} keys)", keys.len())),
+        P::Limit { .. } => ("Limit", none),
+        P::Unwind { .. } => ("Unwind", none),
+        P::Union { inputs } => ("Union", format!(" ({} branches)", inputs.len())),
+    }
+}
+
+fn inputs(operator: &PhysicalOperator) -> Vec<&PlanNode> {
+    use PhysicalOperator as P;
+    match operator {
+        P::Unit | P::ScanNodes { .. } | P::ScanWeighted { .. } | P::ScanRels { .. } => Vec::new(),
+        P::LookupNode { input, .. }
+        | P::Fetch { input, .. }
+        | P::Expand { input, .. }
+        | P::ExpandInto { input, .. }
+        | P::Intersect { input, .. }
+        | P::ExpandRecursive { input, .. }
+        | P::Weight { input, .. }
+        | P::Filter { input, .. }
+        | P::DistinctRels { input, .. }
+        | P::Project { input, .. }
+        | P::Aggregate { input, .. }
+        | P::Distinct { input, .. }
+        | P::Sort { input, .. }
+        | P::TopK { input, .. }
+        | P::Limit { input, .. }
+        | P::Unwind { input, .. } => vec![input],
+        P::HashJoin { probe, build, .. } => vec![probe, build],
+        P::CrossProduct { left, right } => vec![left, right],
+        P::Union { inputs } => inputs.iter().collect(),
+    }
+}

@@ -1,0 +1,550 @@
+//! The order in which the variables of a query graph are bound. Every node of a component is tried as the start;
+//! from there the cheapest edge comes next, and the start with the least sum of intermediate rows wins. Ties go to
+//! the variable that was mentioned first in its table's order, so that the spelling of a pattern does not matter.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::cardinality::Estimator;
+use super::logical_plan::{ExpandEdge, LogicalPlan, PathParts, RecursiveEdge, WeightTerms};
+use super::query_graph::{GraphNode, QueryGraph, legs};
+use super::rewrite::{is_constant, variables_of};
+use crate::binder::bound::{BoundExpression, ExpressionKind, VariableId};
+use crate::types::TableId;
+
+/// What the plan under construction has bound, and what it is expected to cost.
+#[derive(Clone)]
+pub struct Partial {
+    pub plan: LogicalPlan,
+    pub bound: BTreeSet<VariableId>,
+    pub rows: f64,
+    pub cost: f64,
+    pub done: Done,
+}
+
+/// Which parts of the graph the plan takes care of already, by position.
+#[derive(Clone, Default)]
+pub struct Done {
+    filters: BTreeSet<usize>,
+    trails: BTreeSet<usize>,
+    weights: BTreeSet<VariableId>,
+}
+
+impl Done {
+    fn with(mut self, other: &Done) -> Done {
+        self.filters.extend(&other.filters);
+        self.trails.extend(&other.trails);
+        self.weights.extend(&other.weights);
+        self
+    }
+}
+
+impl Partial {
+    /// Before anything is bound.
+    pub fn unit() -> Partial {
+        Partial {
+            plan: LogicalPlan::Unit,
+            bound: BTreeSet::new(),
+            rows: 1.0,
+            cost: 0.0,
+            done: Done::default(),
+        }
+    }
+}
+
+/// Orders the edges of one graph.
+pub struct JoinOrder<'a> {
+    pub graph: &'a QueryGraph,
+    pub estimator: Estimator<'a>,
+    /// What hangs below a node and was taken out of the graph, with the estimated number of matches.
+    pub weights: BTreeMap<VariableId, WeightTerms>,
+    /// Relationship variables that something needs.
+    pub needed: BTreeSet<VariableId>,
+    /// Nothing above sees how often a row occurs.
+    pub duplicates_irrelevant: bool,
+}
+
+/// One way to go on.
+enum Step {
+    Edge { edge: usize, from: VariableId },
+    Intersect { to: VariableId, edges: Vec<usize> },
+}
+
+impl JoinOrder<'_> {
+    /// Extends `input` by all components of the graph.
+    pub fn plan(&self, input: Partial) -> Partial {
+        if self.graph.impossible {
+            let nothing = BoundExpression {
+                kind: ExpressionKind::Literal(crate::types::Value::Bool(false)),
+                data_type: crate::types::DataType::Bool,
+                span: Default::default(),
+            };
+            let mut bound = input.bound.clone();
+            bound.extend(self.graph.nodes.iter().map(|node| node.variable));
+            bound.extend(self.graph.edges.iter().map(|edge| edge.pattern.variable));
+            let plan = self.bind_nothing(input.plan, &input.bound);
+            let plan = LogicalPlan::Filter { input: Box::new(plan), predicates: vec![nothing] };
+            return Partial { plan, bound, rows: 0.0, cost: input.cost, done: input.done };
+        }
+        let mut components = self.graph.components();
+        // What is connected to bound variables first, then small components before large ones.
+        components.sort_by(|a, b| {
+            let bound = |c: &BTreeSet<VariableId>| c.iter().any(|v| input.bound.contains(v));
+            bound(b).cmp(&bound(a)).then(self.size(a).total_cmp(&self.size(b)))
+        });
+        let mut partial = self.apply_filters(input);
+        for component in components {
+            partial = self.add_component(partial, &component);
+        }
+        self.build_paths(partial)
+    }
+
+    /// Without any row, all that matters is that the variables exist: scans of no table.
+    fn bind_nothing(&self, plan: LogicalPlan, bound: &BTreeSet<VariableId>) -> LogicalPlan {
+        let mut plan = plan;
+        for node in self.graph.nodes.iter().filter(|node| !bound.contains(&node.variable)) {
+            let scan = LogicalPlan::ScanNodes {
+                variable: node.variable,
+                tables: Vec::new(),
+                predicates: Vec::new(),
+            };
+            plan = cross(plan, scan);
+        }
+        for edge in &self.graph.edges {
+            let scan = LogicalPlan::ScanNodes {
+                variable: edge.pattern.variable,
+                tables: Vec::new(),
+                predicates: Vec::new(),
+            };
+            plan = cross(plan, scan);
+        }
+        plan
+    }
+
+    fn size(&self, component: &BTreeSet<VariableId>) -> f64 {
+        component
+            .iter()
+            .filter_map(|variable| self.graph.node(*variable))
+            .map(|node| self.estimator.nodes(node))
+            .fold(f64::MAX, f64::min)
+    }
+
+    fn add_component(&self, input: Partial, component: &BTreeSet<VariableId>) -> Partial {
+        if component.iter().any(|variable| input.bound.contains(variable)) {
+            let mut partial = input;
+            for variable in
+                component.iter().filter(|v| partial.bound.contains(v)).copied().collect::<Vec<_>>()
+            {
+                // A variable bound by an earlier part still has this part's predicates to fulfil.
+                partial = self.filter_bound_node(partial, variable);
+            }
+            let partial = self.after_binding(partial);
+            return self.complete(partial, component);
+        }
+        let keyed = component.iter().find_map(|variable| self.lookup(&input, *variable));
+        let alone = input.bound.is_empty();
+        let starts: Vec<Partial> = match keyed {
+            Some(partial) => vec![partial],
+            None => self.scans(component),
+        };
+        let finished = starts.into_iter().map(|start| {
+            let start = self.after_binding(start);
+            self.complete(start, component)
+        });
+        let best = finished.min_by(|a, b| a.cost.total_cmp(&b.cost));
+        let Some(best) = best else { return input };
+        if alone || best.bound.is_superset(&input.bound) {
+            return Partial { cost: best.cost + input.cost, ..best };
+        }
+        self.join(input, best)
+    }
+
+    /// A node whose primary key equals something that is known by now.
+    fn lookup(&self, input: &Partial, variable: VariableId) -> Option<Partial> {
+        let node = self.graph.node(variable)?;
+        let [table] = node.tables[..] else { return None };
+        let (key, rest) = key_equality(&self.estimator, node, table, &|e| {
+            is_constant(e) || variables_of(e).iter().all(|v| input.bound.contains(v))
+        })
+        .or_else(|| self.key_from_filters(input, node, table))?;
+        let mut plan = LogicalPlan::LookupNode { input: Box::new(input.plan.clone()), variable, table, key };
+        if !rest.is_empty() {
+            plan = LogicalPlan::Filter { input: Box::new(plan), predicates: rest };
+        }
+        let mut bound = input.bound.clone();
+        bound.insert(variable);
+        Some(Partial {
+            plan,
+            bound,
+            rows: input.rows,
+            cost: input.cost + input.rows,
+            done: input.done.clone(),
+        })
+    }
+
+    /// `b.id = a.other` where `a` is bound: a lookup per row.
+    fn key_from_filters(
+        &self,
+        input: &Partial,
+        node: &GraphNode,
+        table: TableId,
+    ) -> Option<(Vec<BoundExpression>, Vec<BoundExpression>)> {
+        for filter in &self.graph.filters {
+            let mut alone = node.clone();
+            alone.predicates = vec![filter.clone()];
+            let known = |e: &BoundExpression| {
+                let used = variables_of(e);
+                !used.is_empty() && used.iter().all(|v| input.bound.contains(v))
+            };
+            if let Some((key, _)) = key_equality(&self.estimator, &alone, table, &known) {
+                return Some((key, node.predicates.clone()));
+            }
+        }
+        None
+    }
+
+    fn scans(&self, component: &BTreeSet<VariableId>) -> Vec<Partial> {
+        let mut starts = Vec::new();
+        let mut nodes: Vec<&GraphNode> =
+            component.iter().filter_map(|variable| self.graph.node(*variable)).collect();
+        nodes.sort_by(|a, b| a.tables.cmp(&b.tables));
+        for node in nodes {
+            let rows = self.estimator.nodes(node);
+            let scanned: f64 = node.tables.iter().map(|table| self.estimator.rows(*table)).sum();
+            starts.push(Partial {
+                plan: LogicalPlan::ScanNodes {
+                    variable: node.variable,
+                    tables: node.tables.clone(),
+                    predicates: node.predicates.clone(),
+                },
+                bound: BTreeSet::from([node.variable]),
+                rows,
+                // A scan of packed columns is cheap beside following edges.
+                cost: scanned * 0.1 + rows,
+                done: Done::default(),
+            });
+        }
+        starts.extend(self.rel_scans(component));
+        starts
+    }
+
+    /// Scanning the relationships themselves pays when neither end narrows them down.
+    fn rel_scans(&self, component: &BTreeSet<VariableId>) -> Vec<Partial> {
+        let mut starts = Vec::new();
+        for (at, edge) in self.graph.edges.iter().enumerate() {
+            let pattern = &edge.pattern;
+            let ends = [pattern.source, pattern.target];
+            let usable = component.contains(&pattern.source)
+                && pattern.length.is_none()
+                && !pattern.undirected
+                && pattern.source != pattern.target
+                && ends.iter().all(|v| self.graph.node(*v).is_some_and(|node| node.predicates.is_empty()));
+            if !usable {
+                continue;
+            }
+            let expand = self.expand_edge(at, pattern.source);
+            let edges = self.estimator.edges(&expand.legs);
+            let rows = edges * self.estimator.selectivity_of_all(&edge.predicates);
+            starts.push(Partial {
+                plan: LogicalPlan::ScanRels { predicates: edge.predicates.clone(), edge: expand },
+                bound: BTreeSet::from([pattern.source, pattern.target, pattern.variable]),
+                rows,
+                cost: edges * 0.1 + rows,
+                done: Done::default(),
+            });
+        }
+        starts
+    }
+
+    /// Binds all that is left of a component, cheapest edge first.
+    fn complete(&self, mut partial: Partial, component: &BTreeSet<VariableId>) -> Partial {
+        while let Some(step) = self.next_step(&partial, component) {
+            partial = match step {
+                Step::Edge { edge, from } => self.follow(partial, edge, from),
+                Step::Intersect { to, edges } => self.intersect(partial, to, edges),
+            };
+            partial = self.after_binding(partial);
+        }
+        partial
+    }
+
+    fn next_step(&self, partial: &Partial, component: &BTreeSet<VariableId>) -> Option<Step> {
+        let mut best: Option<(f64, Step)> = None;
+        let mut offer = |rows: f64, step: Step| {
+            if best.as_ref().is_none_or(|(least, _)| rows < *least) {
+                best = Some((rows, step));
+            }
+        };
+        for (at, edge) in self.graph.edges.iter().enumerate() {
+            let pattern = &edge.pattern;
+            if partial.bound.contains(&pattern.variable) || !component.contains(&pattern.source) {
+                continue;
+            }
+            let known = |v: VariableId| partial.bound.contains(&v);
+            for (from, to) in [(pattern.source, pattern.target), (pattern.target, pattern.source)] {
+                if known(from) && (known(to) || from != to) {
+                    offer(self.rows_after(partial, at, from), Step::Edge { edge: at, from });
+                }
+            }
+        }
+        for node in component.iter().filter(|v| !partial.bound.contains(v)) {
+            let closing: Vec<usize> = self
+                .graph
+                .edges_at(*node)
+                .filter(|at| {
+                    let pattern = &self.graph.edges[*at].pattern;
+                    let other = if pattern.source == *node { pattern.target } else { pattern.source };
+                    pattern.length.is_none()
+                        && !pattern.undirected
+                        && !self.needed.contains(&pattern.variable)
+                        && self.graph.edges[*at].predicates.is_empty()
+                        && other != *node
+                        && partial.bound.contains(&other)
+                        && legs(self.graph, pattern, other).len() == 1
+                        && !partial.bound.contains(&pattern.variable)
+                })
+                .collect();
+            if closing.len() >= 2 {
+                let fewest = closing
+                    .iter()
+                    .map(|at| {
+                        let pattern = &self.graph.edges[*at].pattern;
+                        let from = if pattern.source == *node { pattern.target } else { pattern.source };
+                        self.rows_after(partial, *at, from)
+                    })
+                    .fold(f64::MAX, f64::min);
+                offer(fewest * 0.5, Step::Intersect { to: *node, edges: closing });
+            }
+        }
+        best.map(|(_, step)| step)
+    }
+
+    fn rows_after(&self, partial: &Partial, at: usize, from: VariableId) -> f64 {
+        let edge = &self.graph.edges[at];
+        let pattern = &edge.pattern;
+        let to = if pattern.source == from { pattern.target } else { pattern.source };
+        let (Some(start), Some(end)) = (self.graph.node(from), self.graph.node(to)) else {
+            return partial.rows;
+        };
+        let mut fanout = self.estimator.fanout(&legs(self.graph, pattern, from), &start.tables)
+            * self.estimator.selectivity_of_all(&edge.predicates);
+        if let Some(length) = &pattern.length {
+            let hops = length.max.unwrap_or(u32::MAX).clamp(1, 4);
+            fanout = (1..=hops).map(|hop| fanout.powi(hop as i32)).sum::<f64>();
+        }
+        let total: f64 = end.tables.iter().map(|table| self.estimator.rows(*table)).sum();
+        if partial.bound.contains(&to) {
+            partial.rows * fanout / total.max(1.0)
+        } else {
+            partial.rows * fanout * self.estimator.selectivity_of_all(&end.predicates)
+        }
+    }
+
+    fn expand_edge(&self, at: usize, from: VariableId) -> ExpandEdge {
+        let edge = &self.graph.edges[at];
+        let pattern = &edge.pattern;
+        let to = if pattern.source == from { pattern.target } else { pattern.source };
+        ExpandEdge {
+            variable: pattern.variable,
+            from,
+            to,
+            legs: legs(self.graph, pattern, from),
+            needs_id: self.needed.contains(&pattern.variable),
+            predicates: edge.predicates.clone(),
+        }
+    }
+
+    fn follow(&self, partial: Partial, at: usize, from: VariableId) -> Partial {
+        let rows = self.rows_after(&partial, at, from);
+        let edge = self.expand_edge(at, from);
+        let into = partial.bound.contains(&edge.to);
+        let to = edge.to;
+        let mut bound = partial.bound;
+        bound.extend([edge.variable, to]);
+        let input = Box::new(partial.plan);
+        let plan = match &self.graph.edges[at].pattern.length {
+            Some(length) => {
+                let distinct_ends = self.duplicates_irrelevant && length.min <= 1 && !edge.needs_id;
+                let edge = ExpandEdge { predicates: length.edge_predicates.clone(), ..edge };
+                let recursive = RecursiveEdge {
+                    needs_path: edge.needs_id,
+                    edge,
+                    min: length.min,
+                    max: length.max,
+                    mode: length.mode,
+                    distinct_ends,
+                };
+                LogicalPlan::ExpandRecursive { input, edge: recursive, into }
+            }
+            None if into => LogicalPlan::ExpandInto { input, edge },
+            None => LogicalPlan::Expand { input, edge },
+        };
+        let cost = partial.cost + rows.max(partial.rows);
+        let fulfilled = Partial { plan, bound, rows, cost, done: partial.done };
+        if into { fulfilled } else { self.filter_bound_node(fulfilled, to) }
+    }
+
+    fn intersect(&self, partial: Partial, to: VariableId, edges: Vec<usize>) -> Partial {
+        let mut bound = partial.bound;
+        bound.insert(to);
+        let expands: Vec<ExpandEdge> = edges
+            .iter()
+            .map(|at| {
+                let pattern = &self.graph.edges[*at].pattern;
+                self.expand_edge(*at, if pattern.source == to { pattern.target } else { pattern.source })
+            })
+            .collect();
+        bound.extend(expands.iter().map(|edge| edge.variable));
+        let tables = self.graph.node(to).map_or_else(Vec::new, |node| node.tables.clone());
+        let rows = partial.rows;
+        let plan = LogicalPlan::Intersect { input: Box::new(partial.plan), edges: expands, tables };
+        let partial = Partial { plan, bound, rows, cost: partial.cost + rows * 4.0, done: partial.done };
+        self.filter_bound_node(partial, to)
+    }
+
+    /// A node's own predicates, right after it was reached.
+    fn filter_bound_node(&self, partial: Partial, variable: VariableId) -> Partial {
+        let Some(node) = self.graph.node(variable) else { return partial };
+        if node.predicates.is_empty() {
+            return partial;
+        }
+        let plan = LogicalPlan::Filter { input: Box::new(partial.plan), predicates: node.predicates.clone() };
+        Partial { plan, ..partial }
+    }
+
+    /// Weights, trail checks and filters whose variables are bound now and were not before.
+    fn after_binding(&self, mut partial: Partial) -> Partial {
+        for (variable, weights) in &self.weights {
+            if partial.bound.contains(variable) && partial.done.weights.insert(*variable) {
+                partial.plan = LogicalPlan::Weight {
+                    input: Box::new(partial.plan),
+                    variable: *variable,
+                    weights: weights.clone(),
+                };
+            }
+        }
+        let partial = self.check_trails(partial);
+        self.apply_filters(partial)
+    }
+
+    fn check_trails(&self, mut partial: Partial) -> Partial {
+        for (at, set) in self.graph.distinct_edges.iter().enumerate() {
+            let variables: Vec<VariableId> =
+                set.iter().map(|edge| self.graph.edges[*edge].pattern.variable).collect();
+            let ready = variables.iter().all(|variable| partial.bound.contains(variable));
+            if ready && partial.done.trails.insert(at) {
+                partial.plan =
+                    LogicalPlan::DistinctRels { input: Box::new(partial.plan), sets: vec![variables] };
+            }
+        }
+        partial
+    }
+
+    fn apply_filters(&self, mut partial: Partial) -> Partial {
+        let mut ready = Vec::new();
+        for (at, filter) in self.graph.filters.iter().enumerate() {
+            let known = variables_of(filter).iter().all(|variable| partial.bound.contains(variable));
+            if known && partial.done.filters.insert(at) {
+                ready.push(filter.clone());
+            }
+        }
+        if !ready.is_empty() {
+            partial.rows *= self.estimator.selectivity_of_all(&ready);
+            partial.plan = LogicalPlan::Filter { input: Box::new(partial.plan), predicates: ready };
+        }
+        partial
+    }
+
+    /// Joins two disconnected plans by their equality filters, or by a product.
+    fn join(&self, left: Partial, right: Partial) -> Partial {
+        let mut keys = Vec::new();
+        for filter in &self.graph.filters {
+            let ExpressionKind::Call { function, arguments } = &filter.kind else { continue };
+            let [a, b] = &arguments[..] else { continue };
+            if function.name != "=" || a.data_type != b.data_type {
+                continue;
+            }
+            let within = |e: &BoundExpression, side: &BTreeSet<VariableId>| {
+                let used = variables_of(e);
+                !used.is_empty() && used.iter().all(|v| side.contains(v))
+            };
+            if within(a, &left.bound) && within(b, &right.bound) {
+                keys.push((a.clone(), b.clone()));
+            } else if within(b, &left.bound) && within(a, &right.bound) {
+                keys.push((b.clone(), a.clone()));
+            }
+        }
+        let mut bound = left.bound.clone();
+        bound.extend(right.bound.iter().copied());
+        let cost = left.cost + right.cost;
+        let done = left.done.with(&right.done);
+        let joined = if keys.is_empty() {
+            let rows = left.rows * right.rows;
+            Partial { plan: cross(left.plan, right.plan), bound, rows, cost: cost + rows, done }
+        } else {
+            let rows = left.rows.max(right.rows);
+            // The smaller side is built.
+            let plan = if left.rows < right.rows {
+                let keys = keys.into_iter().map(|(a, b)| (b, a)).collect();
+                LogicalPlan::HashJoin { probe: Box::new(right.plan), build: Box::new(left.plan), keys }
+            } else {
+                LogicalPlan::HashJoin { probe: Box::new(left.plan), build: Box::new(right.plan), keys }
+            };
+            Partial { plan, bound, rows, cost: cost + rows, done }
+        };
+        let joined = self.check_trails(joined);
+        self.apply_filters(joined)
+    }
+
+    fn build_paths(&self, mut partial: Partial) -> Partial {
+        for path in &self.graph.paths {
+            if !self.needed.contains(&path.variable) {
+                continue;
+            }
+            let rels = path.edges.iter().map(|at| self.graph.edges[*at].pattern.variable).collect();
+            let parts = PathParts { variable: path.variable, nodes: path.nodes.clone(), rels };
+            partial.plan = LogicalPlan::BuildPath { input: Box::new(partial.plan), path: parts };
+            partial.bound.insert(path.variable);
+            partial = self.apply_filters(partial);
+        }
+        partial
+    }
+}
+
+fn cross(left: LogicalPlan, right: LogicalPlan) -> LogicalPlan {
+    match left {
+        LogicalPlan::Unit => right,
+        left => LogicalPlan::CrossProduct { left: Box::new(left), right: Box::new(right) },
+    }
+}
+
+/// Splits a node's predicates into the values of its whole primary key and the rest.
+fn key_equality(
+    estimator: &Estimator<'_>,
+    node: &GraphNode,
+    table: TableId,
+    known: &dyn Fn(&BoundExpression) -> bool,
+) -> Option<(Vec<BoundExpression>, Vec<BoundExpression>)> {
+    let schema = estimator.catalog.node_table_by_id(table)?;
+    if schema.primary_key.is_empty() {
+        return None;
+    }
+    let mut rest = node.predicates.clone();
+    let mut key = Vec::new();
+    for column in &schema.primary_key {
+        let is_key = |e: &BoundExpression| {
+            matches!(&e.kind, ExpressionKind::Property { variable, columns, .. }
+                if *variable == node.variable && columns[..] == [(table, *column)])
+        };
+        let found = rest.iter().position(|predicate| match &predicate.kind {
+            ExpressionKind::Call { function, arguments } if function.name == "=" => {
+                matches!(&arguments[..], [a, b] if (is_key(a) && known(b)) || (is_key(b) && known(a)))
+            }
+            _ => false,
+        })?;
+        let ExpressionKind::Call { arguments, .. } = rest.remove(found).kind else { return None };
+        let mut arguments = arguments.into_iter();
+        let (a, b) = (arguments.next()?, arguments.next()?);
+        key.push(if is_key(&a) { b } else { a });
+    }
+    Some((key, rest))
+}

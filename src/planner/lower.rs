@@ -1,0 +1,649 @@
+//! Logical to physical: variables become column positions, and every property is fetched by a plan node placed where
+//! it is first used: by the scan that binds its variable, or by a gather over the rows that are left.
+
+use std::collections::BTreeSet;
+
+use super::cardinality::Estimator;
+use super::logical_plan::{ExpandEdge, LogicalPlan, MessageEdge, MessageNode, RecursiveEdge, WeightTerms};
+use super::lower_expression::{ColumnKey, Lowering, keys_of};
+use super::physical_plan::{
+    Expression, ExpressionKind, FetchColumn, KeyKind, PhysicalAggregate, PhysicalEdge, PhysicalMessage,
+    PhysicalMessageEdge, PhysicalOperator, PhysicalSortKey, PlanNode, PushedPredicate, ScanTable,
+};
+use crate::binder::bound::{AggregateCall, BoundExpression, SortKey, Variable, VariableId};
+use crate::types::{DataType, PredicateOp, TableId};
+
+/// Below this share of survivors a scan leaves further columns to a gather.
+const LATE_FETCH_SELECTIVITY: f64 = 0.05;
+
+type Keys = BTreeSet<ColumnKey>;
+
+/// Lowers a plan whose result columns are `outputs`, in that order.
+pub fn lower(
+    plan: &LogicalPlan,
+    outputs: &[VariableId],
+    variables: &[Variable],
+    estimator: Estimator<'_>,
+) -> PlanNode {
+    let lowering = Lowering { variables, estimator };
+    let required: Keys = outputs.iter().map(|variable| ColumnKey::Variable(*variable)).collect();
+    let (node, schema) = lowering.lower(plan, &required);
+    let wanted: Vec<ColumnKey> = outputs.iter().map(|variable| ColumnKey::Variable(*variable)).collect();
+    if schema == wanted {
+        return node;
+    }
+    lowering.select(node, &schema, &wanted)
+}
+
+/// A plan node with what its columns hold.
+type Lowered = (PlanNode, Vec<ColumnKey>);
+
+impl Lowering<'_> {
+    fn node(&self, operator: PhysicalOperator, schema: &[ColumnKey], estimated_rows: f64) -> PlanNode {
+        PlanNode {
+            operator,
+            outputs: schema.iter().map(|key| self.type_of(key)).collect(),
+            labels: schema.iter().map(|key| self.label_of(key)).collect(),
+            estimated_rows,
+        }
+    }
+
+    /// A projection to just these columns.
+    fn select(&self, node: PlanNode, schema: &[ColumnKey], wanted: &[ColumnKey]) -> PlanNode {
+        let expressions = wanted.iter().map(|key| self.column(schema, key)).collect();
+        let rows = node.estimated_rows;
+        self.node(PhysicalOperator::Project { input: Box::new(node), expressions }, wanted, rows)
+    }
+
+    /// Lowers `plan` so that every required key, or for a property at least its variable, is among the columns.
+    fn lower(&self, plan: &LogicalPlan, required: &Keys) -> Lowered {
+        match plan {
+            LogicalPlan::Unit => (self.node(PhysicalOperator::Unit, &[], 1.0), Vec::new()),
+            LogicalPlan::ScanNodes { variable, tables, predicates } => {
+                self.scan_nodes(*variable, tables, predicates, required)
+            }
+            LogicalPlan::ScanWeighted { variable, weights } => {
+                let schema = vec![ColumnKey::Variable(*variable)];
+                let tables = weights.terms.first().map_or_else(Vec::new, |(_, root)| root.tables.clone());
+                let rows = tables.iter().map(|table| self.estimator.rows(*table)).sum();
+                let operator = PhysicalOperator::ScanWeighted { tables, terms: self.terms(weights) };
+                (self.node(operator, &schema, rows), schema)
+            }
+            LogicalPlan::ScanRels { edge, predicates } => self.scan_rels(edge, predicates, required),
+            LogicalPlan::LookupNode { input, variable, table, key } => {
+                let below = self.below(required, key.iter(), &[*variable]);
+                let (node, schema) = self.input(input, &below, key.iter());
+                let key = key.iter().map(|e| self.expression(e, &schema)).collect();
+                let (keep, mut kept) = self.keep(&schema, required);
+                kept.push(ColumnKey::Variable(*variable));
+                let rows = node.estimated_rows;
+                let operator =
+                    PhysicalOperator::LookupNode { input: Box::new(node), keep, table: *table, key };
+                (self.node(operator, &kept, rows), kept)
+            }
+            LogicalPlan::Expand { input, edge } => self.expand(input, edge, required, false),
+            LogicalPlan::ExpandInto { input, edge } => self.expand(input, edge, required, true),
+            LogicalPlan::Intersect { input, edges, .. } => self.intersect(input, edges, required),
+            LogicalPlan::ExpandRecursive { input, edge, into } => {
+                self.recursive(input, edge, *into, required)
+            }
+            LogicalPlan::Weight { input, variable, weights } => {
+                let mut below = required.clone();
+                below.insert(ColumnKey::Variable(*variable));
+                let (node, schema) = self.lower(input, &below);
+                let column = self.position(&schema, &ColumnKey::Variable(*variable));
+                let rows = node.estimated_rows;
+                let terms = self.terms(weights);
+                let operator = PhysicalOperator::Weight { input: Box::new(node), column, terms };
+                (self.node(operator, &schema, rows), schema)
+            }
+            LogicalPlan::Filter { input, predicates } => self.filter(input, predicates, required),
+            LogicalPlan::DistinctRels { input, sets } => {
+                let mut below = required.clone();
+                below.extend(sets.iter().flatten().map(|variable| ColumnKey::Variable(*variable)));
+                let (node, schema) = self.lower(input, &below);
+                let place = |variable: &VariableId| self.position(&schema, &ColumnKey::Variable(*variable));
+                let sets = sets.iter().map(|set| set.iter().map(place).collect()).collect();
+                let rows = node.estimated_rows;
+                (
+                    self.node(PhysicalOperator::DistinctRels { input: Box::new(node), sets }, &schema, rows),
+                    schema,
+                )
+            }
+            LogicalPlan::HashJoin { probe, build, keys } => self.hash_join(probe, build, keys, required),
+            LogicalPlan::CrossProduct { left, right } => {
+                let (left, mut schema) = self.lower(left, &self.of_side(left, required));
+                let (right, right_schema) = self.lower(right, &self.of_side(right, required));
+                let rows = left.estimated_rows * right.estimated_rows;
+                schema.extend(right_schema);
+                let operator =
+                    PhysicalOperator::CrossProduct { left: Box::new(left), right: Box::new(right) };
+                (self.node(operator, &schema, rows), schema)
+            }
+            LogicalPlan::Project { input, items } => self.project(input, items, required),
+            LogicalPlan::Aggregate { input, keys, aggregates } => self.aggregate(input, keys, aggregates),
+            LogicalPlan::Distinct { input, variables } => {
+                let below: Keys = variables.iter().map(|variable| ColumnKey::Variable(*variable)).collect();
+                let (node, schema) = self.lower(input, &below);
+                let wanted: Vec<ColumnKey> = below.into_iter().collect();
+                let node = if schema == wanted { node } else { self.select(node, &schema, &wanted) };
+                let rows = node.estimated_rows;
+                let key_kind = self.key_kind(&wanted);
+                let operator = PhysicalOperator::Distinct { input: Box::new(node), key_kind };
+                (self.node(operator, &wanted, rows), wanted)
+            }
+            LogicalPlan::Sort { input, keys } => {
+                let (node, schema, keys) = self.sorted_input(input, keys, required);
+                let rows = node.estimated_rows;
+                (self.node(PhysicalOperator::Sort { input: Box::new(node), keys }, &schema, rows), schema)
+            }
+            LogicalPlan::TopK { input, keys, skip, limit } => {
+                // Properties that only later steps want are fetched for the survivors alone.
+                let later: Keys = required.iter().map(ColumnKey::variable_only).collect();
+                let (node, schema, keys) = self.sorted_input(input, keys, &later);
+                let skip = skip.as_ref().map(|e| self.expression(e, &schema));
+                let limit = self.expression(limit, &schema);
+                let operator = PhysicalOperator::TopK { input: Box::new(node), keys, skip, limit };
+                (self.node(operator, &schema, 10.0), schema)
+            }
+            LogicalPlan::Limit { input, skip, limit } => {
+                let later: Keys = required.iter().map(ColumnKey::variable_only).collect();
+                let (node, schema) = self.lower(input, &later);
+                let skip = skip.as_ref().map(|e| self.expression(e, &schema));
+                let limit = limit.as_ref().map(|e| self.expression(e, &schema));
+                let rows = node.estimated_rows;
+                let operator = PhysicalOperator::Limit { input: Box::new(node), skip, limit };
+                (self.node(operator, &schema, rows), schema)
+            }
+            LogicalPlan::Unwind { input, list, variable } => {
+                let below = self.below(required, [list].into_iter(), &[*variable]);
+                let (node, schema) = self.input(input, &below, [list].into_iter());
+                let list = self.expression(list, &schema);
+                let (keep, mut kept) = self.keep(&schema, required);
+                kept.push(ColumnKey::Variable(*variable));
+                let rows = node.estimated_rows * 10.0;
+                (self.node(PhysicalOperator::Unwind { input: Box::new(node), keep, list }, &kept, rows), kept)
+            }
+            LogicalPlan::Union { inputs, all } => self.union(inputs, *all),
+            LogicalPlan::BuildPath { input, path } => {
+                let mut below = required.clone();
+                below.remove(&ColumnKey::Variable(path.variable));
+                let parts = path.nodes.iter().chain(&path.rels);
+                below.extend(parts.map(|variable| ColumnKey::Variable(*variable)));
+                let recursive = path.rels.iter().filter(|rel| self.is_list(**rel));
+                below.extend(recursive.map(|rel| ColumnKey::InnerNodes(*rel)));
+                let (node, schema) = self.lower(input, &below);
+                let rows = node.estimated_rows;
+                let mut expressions: Vec<Expression> =
+                    schema.iter().map(|key| self.column(&schema, key)).collect();
+                expressions.push(self.path(path, &schema));
+                let mut schema = schema;
+                schema.push(ColumnKey::Variable(path.variable));
+                let operator = PhysicalOperator::Project { input: Box::new(node), expressions };
+                (self.node(operator, &schema, rows), schema)
+            }
+        }
+    }
+
+    /// What an operator needs from below: what is required above it without what it binds, and what it uses.
+    fn below<'e>(
+        &self,
+        required: &Keys,
+        used: impl Iterator<Item = &'e BoundExpression>,
+        binds: &[VariableId],
+    ) -> Keys {
+        let mut below: Keys =
+            required.iter().filter(|key| !binds.contains(&key.variable())).cloned().collect();
+        for expression in used {
+            keys_of(expression, self, &mut below);
+        }
+        below
+    }
+
+    /// Lowers an input and fetches all that the expressions use.
+    fn input<'e>(
+        &self,
+        input: &LogicalPlan,
+        below: &Keys,
+        used: impl Iterator<Item = &'e BoundExpression>,
+    ) -> Lowered {
+        let (node, schema) = self.lower(input, below);
+        let mut keys = Keys::new();
+        for expression in used {
+            keys_of(expression, self, &mut keys);
+        }
+        self.ensure(node, schema, &keys)
+    }
+
+    /// Adds fetches for properties that are not among the columns yet, one node per variable.
+    fn ensure(&self, mut node: PlanNode, mut schema: Vec<ColumnKey>, keys: &Keys) -> Lowered {
+        let missing: Vec<&ColumnKey> = keys
+            .iter()
+            .filter(|key| matches!(key, ColumnKey::Property(..)) && !schema.contains(key))
+            .collect();
+        let variables: BTreeSet<VariableId> = missing.iter().map(|key| key.variable()).collect();
+        for variable in variables {
+            let column = self.position(&schema, &ColumnKey::Variable(variable));
+            let mut columns = Vec::new();
+            for key in missing.iter().filter(|key| key.variable() == variable) {
+                if let ColumnKey::Property(_, tables, data_type) = key {
+                    columns.push(FetchColumn { columns: tables.clone(), data_type: data_type.0.clone() });
+                    schema.push((*key).clone());
+                }
+            }
+            let rows = node.estimated_rows;
+            let operator = PhysicalOperator::Fetch { input: Box::new(node), column, columns };
+            node = self.node(operator, &schema, rows);
+        }
+        (node, schema)
+    }
+
+    /// The columns of an input that are required further up.
+    fn keep(&self, schema: &[ColumnKey], required: &Keys) -> (Vec<usize>, Vec<ColumnKey>) {
+        let wanted = |key: &ColumnKey| {
+            required.contains(key)
+                || matches!(key, ColumnKey::Variable(v) if required.iter().any(|other| {
+                    matches!(other, ColumnKey::Property(variable, ..) if variable == v) && !schema.contains(other)
+                }))
+        };
+        let positions: Vec<usize> = (0..schema.len()).filter(|at| wanted(&schema[*at])).collect();
+        let kept = positions.iter().map(|at| schema[*at].clone()).collect();
+        (positions, kept)
+    }
+
+    fn scan_nodes(
+        &self,
+        variable: VariableId,
+        tables: &[TableId],
+        predicates: &[BoundExpression],
+        required: &Keys,
+    ) -> Lowered {
+        let mut filter_keys = Keys::new();
+        let (scan, rest) = self.split_pushed(variable, tables, predicates);
+        rest.iter().for_each(|predicate| keys_of(predicate, self, &mut filter_keys));
+        let rows: f64 = tables.iter().map(|table| self.estimator.rows(*table)).sum();
+        let selectivity = self.estimator.selectivity_of_all(predicates);
+        let mut columns: Vec<ColumnKey> =
+            filter_keys.into_iter().filter(|key| matches!(key, ColumnKey::Property(..))).collect();
+        let wishes: Vec<ColumnKey> = required
+            .iter()
+            .filter(|key| matches!(key, ColumnKey::Property(v, ..) if *v == variable))
+            .cloned()
+            .collect();
+        let late = selectivity < LATE_FETCH_SELECTIVITY;
+        if !late {
+            columns.extend(wishes.iter().filter(|key| !columns.contains(key)).cloned().collect::<Vec<_>>());
+        }
+        let mut schema = vec![ColumnKey::Variable(variable)];
+        schema.extend(columns);
+        let tables = scan
+            .into_iter()
+            .map(|(table, pushed)| ScanTable {
+                table,
+                columns: schema[1..].iter().map(|key| key.column_of(table)).collect(),
+                pushed,
+            })
+            .collect();
+        let filter = self.conjunction(&rest, &schema);
+        let operator = PhysicalOperator::ScanNodes { tables, filter };
+        let node = self.node(operator, &schema, rows * selectivity);
+        if late { self.ensure(node, schema, &wishes.into_iter().collect()) } else { (node, schema) }
+    }
+
+    /// Conjuncts that storage applies per table, and the rest. A table without the column has no survivors.
+    #[expect(clippy::type_complexity, reason = "a pair of lists that is taken apart at once")]
+    fn split_pushed(
+        &self,
+        variable: VariableId,
+        tables: &[TableId],
+        predicates: &[BoundExpression],
+    ) -> (Vec<(TableId, Vec<PushedPredicate>)>, Vec<BoundExpression>) {
+        let mut scan: Vec<(TableId, Vec<PushedPredicate>)> =
+            tables.iter().map(|table| (*table, Vec::new())).collect();
+        let mut rest = Vec::new();
+        for predicate in predicates {
+            match self.pushable(variable, predicate) {
+                Some((columns, op, value)) => scan.retain_mut(|(table, pushed)| {
+                    let column = columns.iter().find(|(t, _)| t == table).map(|(_, column)| *column);
+                    if let Some(column) = column {
+                        pushed.push(PushedPredicate { column, op, value: value.clone() });
+                    }
+                    column.is_some()
+                }),
+                None => rest.push(predicate.clone()),
+            }
+        }
+        (scan, rest)
+    }
+
+    fn scan_rels(&self, edge: &ExpandEdge, predicates: &[BoundExpression], required: &Keys) -> Lowered {
+        let tables: Vec<TableId> = edge.legs.iter().map(|leg| leg.rel.table).collect();
+        let (scan, rest) = self.split_pushed(edge.variable, &tables, predicates);
+        let mut columns = Keys::new();
+        rest.iter().for_each(|predicate| keys_of(predicate, self, &mut columns));
+        columns.extend(required.iter().filter(|key| key.variable() == edge.variable).cloned());
+        let mut schema = vec![ColumnKey::Variable(edge.variable)];
+        // Ends that nothing asks for are not read.
+        let asked = |variable: VariableId| required.iter().any(|key| key.variable() == variable);
+        let ends = [edge.from, edge.to];
+        schema.extend(ends.iter().filter(|end| asked(**end)).map(|end| ColumnKey::Variable(*end)));
+        let first = schema.len();
+        schema.extend(columns.into_iter().filter(|key| matches!(key, ColumnKey::Property(..))));
+        let emit_ends = [asked(edge.from), asked(edge.to)];
+        let legs = edge.legs.iter().filter(|leg| scan.iter().any(|(table, _)| *table == leg.rel.table));
+        let legs = legs.copied().collect();
+        let tables = scan
+            .into_iter()
+            .map(|(table, pushed)| ScanTable {
+                table,
+                columns: schema[first..].iter().map(|key| key.column_of(table)).collect(),
+                pushed,
+            })
+            .collect();
+        let filter = self.conjunction(&rest, &schema);
+        let rows = self.estimator.edges(&edge.legs) * self.estimator.selectivity_of_all(predicates);
+        let operator = PhysicalOperator::ScanRels { tables, legs, emit_ends, filter };
+        (self.node(operator, &schema, rows), schema)
+    }
+
+    fn edge(&self, edge: &ExpandEdge) -> PhysicalEdge {
+        let mut keys = Keys::new();
+        edge.predicates.iter().for_each(|predicate| keys_of(predicate, self, &mut keys));
+        let properties: Vec<ColumnKey> =
+            keys.into_iter().filter(|key| matches!(key, ColumnKey::Property(..))).collect();
+        let mut schema = vec![ColumnKey::Variable(edge.variable)];
+        schema.extend(properties.iter().cloned());
+        let fetch = properties
+            .into_iter()
+            .filter_map(|key| match key {
+                ColumnKey::Property(_, columns, data_type) => {
+                    Some(FetchColumn { columns, data_type: data_type.0 })
+                }
+                _ => None,
+            })
+            .collect();
+        PhysicalEdge {
+            legs: edge.legs.clone(),
+            fetch,
+            predicate: self.conjunction(&edge.predicates, &schema),
+        }
+    }
+
+    fn expand(&self, input: &LogicalPlan, edge: &ExpandEdge, required: &Keys, into: bool) -> Lowered {
+        let mut below = self.below(required, [].into_iter(), &[edge.variable]);
+        if !into {
+            below.retain(|key| key.variable() != edge.to);
+        }
+        below.insert(ColumnKey::Variable(edge.from));
+        if into {
+            below.insert(ColumnKey::Variable(edge.to));
+        }
+        let (node, schema) = self.lower(input, &below);
+        let from = self.position(&schema, &ColumnKey::Variable(edge.from));
+        let emit_id = required.iter().any(|key| key.variable() == edge.variable);
+        let physical = self.edge(edge);
+        let (keep, mut kept) = self.keep(&schema, required);
+        let from_tables: Vec<TableId> = edge.legs.iter().map(|leg| leg.from_table()).collect();
+        let fanout = self.estimator.fanout(&edge.legs, &from_tables);
+        let rows = node.estimated_rows * fanout.max(0.1);
+        let input = Box::new(node);
+        let operator = if into {
+            let to = self.position(&schema, &ColumnKey::Variable(edge.to));
+            PhysicalOperator::ExpandInto { input, keep, from, to, edge: physical, emit_id }
+        } else {
+            kept.push(ColumnKey::Variable(edge.to));
+            PhysicalOperator::Expand { input, keep, from, edge: physical, emit_id }
+        };
+        if emit_id {
+            kept.push(ColumnKey::Variable(edge.variable));
+        }
+        (self.node(operator, &kept, rows), kept)
+    }
+
+    fn intersect(&self, input: &LogicalPlan, edges: &[ExpandEdge], required: &Keys) -> Lowered {
+        let to = edges.first().map_or(VariableId(u32::MAX), |edge| edge.to);
+        let mut below = self.below(required, [].into_iter(), &[to]);
+        below.extend(edges.iter().map(|edge| ColumnKey::Variable(edge.from)));
+        let (node, schema) = self.lower(input, &below);
+        let from = edges.iter().map(|edge| self.position(&schema, &ColumnKey::Variable(edge.from))).collect();
+        let (keep, mut kept) = self.keep(&schema, required);
+        kept.push(ColumnKey::Variable(to));
+        let rows = node.estimated_rows;
+        let edges = edges.iter().map(|edge| self.edge(edge)).collect();
+        let operator = PhysicalOperator::Intersect { input: Box::new(node), keep, from, edges };
+        (self.node(operator, &kept, rows), kept)
+    }
+
+    fn recursive(&self, input: &LogicalPlan, edge: &RecursiveEdge, into: bool, required: &Keys) -> Lowered {
+        let RecursiveEdge { edge: step, min, max, mode, distinct_ends, .. } = edge;
+        let mut below = self.below(required, [].into_iter(), &[step.variable]);
+        if !into {
+            below.retain(|key| key.variable() != step.to);
+        } else {
+            below.insert(ColumnKey::Variable(step.to));
+        }
+        below.insert(ColumnKey::Variable(step.from));
+        let (node, schema) = self.lower(input, &below);
+        let from = self.position(&schema, &ColumnKey::Variable(step.from));
+        let to = into.then(|| self.position(&schema, &ColumnKey::Variable(step.to)));
+        let (keep, mut kept) = self.keep(&schema, required);
+        if !into {
+            kept.push(ColumnKey::Variable(step.to));
+        }
+        let emit_length = required.contains(&ColumnKey::Length(step.variable));
+        let emit_path = required.contains(&ColumnKey::Variable(step.variable))
+            || required.contains(&ColumnKey::InnerNodes(step.variable));
+        if emit_length {
+            kept.push(ColumnKey::Length(step.variable));
+        }
+        if emit_path {
+            kept.extend([ColumnKey::Variable(step.variable), ColumnKey::InnerNodes(step.variable)]);
+        }
+        let rows = node.estimated_rows * 100.0;
+        let operator = PhysicalOperator::ExpandRecursive {
+            input: Box::new(node),
+            keep,
+            from,
+            to,
+            edge: self.edge(step),
+            min: *min,
+            max: *max,
+            mode: *mode,
+            distinct_ends: *distinct_ends && !emit_length && !emit_path,
+            emit_length,
+            emit_path,
+            end_tables: self.node_tables(step.to),
+        };
+        (self.node(operator, &kept, rows), kept)
+    }
+
+    fn filter(&self, input: &LogicalPlan, predicates: &[BoundExpression], required: &Keys) -> Lowered {
+        let below = self.below(required, predicates.iter(), &[]);
+        let (node, schema) = self.input(input, &below, predicates.iter());
+        let rows = node.estimated_rows * self.estimator.selectivity_of_all(predicates);
+        match self.conjunction(predicates, &schema) {
+            Some(predicate) => {
+                let operator = PhysicalOperator::Filter { input: Box::new(node), predicate };
+                (self.node(operator, &schema, rows), schema)
+            }
+            None => (node, schema),
+        }
+    }
+
+    fn hash_join(
+        &self,
+        probe: &LogicalPlan,
+        build: &LogicalPlan,
+        keys: &[(BoundExpression, BoundExpression)],
+        required: &Keys,
+    ) -> Lowered {
+        let side = |plan: &LogicalPlan, used: Vec<&BoundExpression>| {
+            let mut below = self.of_side(plan, required);
+            used.iter().for_each(|e| keys_of(e, self, &mut below));
+            self.input(plan, &below, used.into_iter())
+        };
+        let (probe, mut schema) = side(probe, keys.iter().map(|(a, _)| a).collect());
+        let (build, build_schema) = side(build, keys.iter().map(|(_, b)| b).collect());
+        let probe_keys = keys.iter().map(|(a, _)| self.expression(a, &schema)).collect();
+        let build_keys = keys.iter().map(|(_, b)| self.expression(b, &build_schema)).collect();
+        let rows = probe.estimated_rows.max(build.estimated_rows);
+        schema.extend(build_schema);
+        let (probe, build) = (Box::new(probe), Box::new(build));
+        (
+            self.node(PhysicalOperator::HashJoin { probe, build, probe_keys, build_keys }, &schema, rows),
+            schema,
+        )
+    }
+
+    /// The required keys whose variable a side binds.
+    fn of_side(&self, plan: &LogicalPlan, required: &Keys) -> Keys {
+        let bound = super::bound_by(plan);
+        required.iter().filter(|key| bound.contains(&key.variable())).cloned().collect()
+    }
+
+    fn project(
+        &self,
+        input: &LogicalPlan,
+        items: &[(VariableId, BoundExpression)],
+        required: &Keys,
+    ) -> Lowered {
+        // An output that nothing reads is not computed. A node that passes keeps the wish for its properties.
+        let used: Vec<&(VariableId, BoundExpression)> =
+            items.iter().filter(|(output, _)| required.iter().any(|key| key.variable() == *output)).collect();
+        let mut below = Keys::new();
+        used.iter().for_each(|(_, item)| keys_of(item, self, &mut below));
+        let (node, schema) = self.input(input, &below, used.iter().map(|(_, item)| item));
+        let expressions: Vec<Expression> =
+            used.iter().map(|(_, item)| self.expression(item, &schema)).collect();
+        let outputs: Vec<ColumnKey> = used.iter().map(|(output, _)| ColumnKey::Variable(*output)).collect();
+        let rows = node.estimated_rows;
+        if schema == outputs && expressions.iter().enumerate().all(|(at, e)| is_column(e, at)) {
+            return (node, outputs);
+        }
+        (self.node(PhysicalOperator::Project { input: Box::new(node), expressions }, &outputs, rows), outputs)
+    }
+
+    fn key_kind(&self, keys: &[ColumnKey]) -> KeyKind {
+        match keys {
+            [] => KeyKind::Single,
+            [ColumnKey::Variable(variable)] if self.type_of(&keys[0]) == DataType::Node => {
+                KeyKind::DenseNode(self.node_tables(*variable))
+            }
+            _ => KeyKind::Hash,
+        }
+    }
+
+    fn aggregate(
+        &self,
+        input: &LogicalPlan,
+        keys: &[(VariableId, BoundExpression)],
+        aggregates: &[(VariableId, AggregateCall)],
+    ) -> Lowered {
+        let arguments = || aggregates.iter().flat_map(|(_, call)| &call.arguments);
+        let used = || keys.iter().map(|(_, key)| key).chain(arguments());
+        let below = self.below(&Keys::new(), used(), &[]);
+        let (node, schema) = self.input(input, &below, used());
+        let mut outputs: Vec<ColumnKey> =
+            keys.iter().map(|(variable, _)| ColumnKey::Variable(*variable)).collect();
+        let key_kind = self.key_kind(&outputs);
+        outputs.extend(aggregates.iter().map(|(variable, _)| ColumnKey::Variable(*variable)));
+        let rows = if keys.is_empty() { 1.0 } else { node.estimated_rows.sqrt().max(1.0) };
+        let keys = keys.iter().map(|(_, key)| self.expression(key, &schema)).collect();
+        let aggregates = aggregates
+            .iter()
+            .map(|(_, call)| PhysicalAggregate {
+                function: call.function.clone(),
+                arguments: call.arguments.iter().map(|e| self.expression(e, &schema)).collect(),
+                distinct: call.distinct,
+                data_type: call.data_type.clone(),
+            })
+            .collect();
+        let operator = PhysicalOperator::Aggregate { input: Box::new(node), keys, aggregates, key_kind };
+        (self.node(operator, &outputs, rows), outputs)
+    }
+
+    fn sorted_input(
+        &self,
+        input: &LogicalPlan,
+        keys: &[SortKey],
+        required: &Keys,
+    ) -> (PlanNode, Vec<ColumnKey>, Vec<PhysicalSortKey>) {
+        let used = || keys.iter().map(|key| &key.expression);
+        let below = self.below(required, used(), &[]);
+        let (node, schema) = self.input(input, &below, used());
+        let keys = keys
+            .iter()
+            .map(|key| PhysicalSortKey {
+                expression: self.expression(&key.expression, &schema),
+                descending: key.descending,
+            })
+            .collect();
+        (node, schema, keys)
+    }
+
+    fn union(&self, inputs: &[(LogicalPlan, Vec<VariableId>)], all: bool) -> Lowered {
+        let outputs: Vec<ColumnKey> = inputs
+            .first()
+            .map_or_else(Vec::new, |(_, outputs)| outputs.iter().map(|v| ColumnKey::Variable(*v)).collect());
+        let nodes: Vec<PlanNode> = inputs
+            .iter()
+            .map(|(plan, outputs)| lower(plan, outputs, self.variables, self.estimator))
+            .collect();
+        let rows = nodes.iter().map(|node| node.estimated_rows).sum();
+        let node = self.node(PhysicalOperator::Union { inputs: nodes }, &outputs, rows);
+        if all {
+            return (node, outputs);
+        }
+        let operator = PhysicalOperator::Distinct { input: Box::new(node), key_kind: KeyKind::Hash };
+        (self.node(operator, &outputs, rows), outputs)
+    }
+
+    fn terms(&self, weights: &WeightTerms) -> Vec<(i64, PhysicalMessage)> {
+        weights.terms.iter().map(|(sign, tree)| (*sign, self.message(tree))).collect()
+    }
+
+    fn message(&self, node: &MessageNode) -> PhysicalMessage {
+        let (scan, rest) = self.split_pushed(node.variable, &node.tables, &node.predicates);
+        let mut keys = Keys::new();
+        rest.iter().for_each(|predicate| keys_of(predicate, self, &mut keys));
+        let mut schema = vec![ColumnKey::Variable(node.variable)];
+        schema.extend(keys.into_iter().filter(|key| matches!(key, ColumnKey::Property(..))));
+        let tables = scan
+            .into_iter()
+            .map(|(table, pushed)| ScanTable {
+                table,
+                columns: schema[1..].iter().map(|key| key.column_of(table)).collect(),
+                pushed,
+            })
+            .collect();
+        let step = |step: &MessageEdge| PhysicalMessageEdge {
+            edges: step.edges.iter().map(|edge| self.edge(edge)).collect(),
+            is_loop: step.edges.iter().any(|edge| edge.from == edge.to),
+            child: self.message(&step.child),
+        };
+        PhysicalMessage {
+            tables,
+            filter: self.conjunction(&rest, &schema),
+            restricted: !node.predicates.is_empty(),
+            children: node.children.iter().map(step).collect(),
+            label: self.label_of(&schema[0]),
+        }
+    }
+}
+
+fn is_column(expression: &Expression, at: usize) -> bool {
+    matches!(expression.kind, ExpressionKind::Column(position) if position == at)
+}
+
+/// The comparison storage understands for an operator's name.
+pub fn predicate_op(name: &str) -> Option<PredicateOp> {
+    Some(match name {
+        "=" => PredicateOp::Eq,
+        "<>" => PredicateOp::Ne,
+        "<" => PredicateOp::Lt,
+        "<=" => PredicateOp::Le,
+        ">" => PredicateOp::Gt,
+        ">=" => PredicateOp::Ge,
+        _ => return None,
+    })
+}

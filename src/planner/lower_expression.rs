@@ -1,0 +1,402 @@
+//! Expressions over variables become expressions over column positions.
+
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
+
+use super::cardinality::Estimator;
+use super::logical_plan::PathParts;
+use super::lower::predicate_op;
+use super::physical_plan::{Expression, ExpressionKind, PathPart};
+use crate::binder::bound::{self, BoundExpression, Variable, VariableId, VariableKind};
+use crate::types::{ColumnId, DST_COLUMN, DataType, PredicateOp, SRC_COLUMN, TableId, Value};
+
+/// What a column of an intermediate result holds.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ColumnKey {
+    /// A variable: a value, or the packed id of a node or relationship.
+    Variable(VariableId),
+    /// A property, by the column of each table.
+    Property(VariableId, Vec<(TableId, ColumnId)>, TypeOfKey),
+    /// The number of relationships of a variable-length edge.
+    Length(VariableId),
+    /// The nodes between the relationships of a variable-length edge.
+    InnerNodes(VariableId),
+}
+
+/// A type that takes no part in comparing keys: columns have one type each.
+#[derive(Debug, Clone)]
+pub struct TypeOfKey(pub DataType);
+
+impl PartialEq for TypeOfKey {
+    fn eq(&self, _: &TypeOfKey) -> bool {
+        true
+    }
+}
+impl Eq for TypeOfKey {}
+impl PartialOrd for TypeOfKey {
+    fn partial_cmp(&self, other: &TypeOfKey) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for TypeOfKey {
+    fn cmp(&self, _: &TypeOfKey) -> Ordering {
+        Ordering::Equal
+    }
+}
+
+impl ColumnKey {
+    /// The variable it belongs to.
+    pub fn variable(&self) -> VariableId {
+        match self {
+            ColumnKey::Variable(v)
+            | ColumnKey::Property(v, ..)
+            | ColumnKey::Length(v)
+            | ColumnKey::InnerNodes(v) => *v,
+        }
+    }
+
+    /// The key itself, or for a property the variable it can be fetched from.
+    pub fn variable_only(&self) -> ColumnKey {
+        match self {
+            ColumnKey::Property(variable, ..) => ColumnKey::Variable(*variable),
+            other => other.clone(),
+        }
+    }
+
+    /// A property's column in one table.
+    pub fn column_of(&self, table: TableId) -> Option<ColumnId> {
+        match self {
+            ColumnKey::Property(_, columns, _) => {
+                columns.iter().find(|(t, _)| *t == table).map(|(_, column)| *column)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What lowering looks things up in.
+pub struct Lowering<'a> {
+    pub variables: &'a [Variable],
+    pub estimator: Estimator<'a>,
+}
+
+/// The keys an expression reads.
+pub fn keys_of(expression: &BoundExpression, lowering: &Lowering<'_>, keys: &mut BTreeSet<ColumnKey>) {
+    use bound::ExpressionKind as K;
+    let mut own = BTreeSet::new();
+    let mut used = BTreeSet::new();
+    expression.walk(&mut |node| match &node.kind {
+        K::Property { variable, columns, .. } => {
+            let key = ColumnKey::Property(*variable, columns.clone(), TypeOfKey(node.data_type.clone()));
+            used.insert(key);
+        }
+        K::StartNode(variable) => {
+            used.insert(lowering.end_key(*variable, SRC_COLUMN));
+        }
+        K::EndNode(variable) => {
+            used.insert(lowering.end_key(*variable, DST_COLUMN));
+        }
+        K::Properties(variable) => {
+            used.extend(lowering.property_keys(*variable).into_iter().map(|(_, key)| key))
+        }
+        K::PathLength(variable) if lowering.is_list(*variable) => {
+            used.insert(ColumnKey::Length(*variable));
+        }
+        K::ListComprehension { variable, .. } | K::Quantifier { variable, .. } => {
+            own.insert(*variable);
+        }
+        kind => used.extend(super::rewrite::named_variable(kind).map(ColumnKey::Variable)),
+    });
+    keys.extend(used.into_iter().filter(|key| !own.contains(&key.variable())));
+}
+
+impl Lowering<'_> {
+    fn kind(&self, variable: VariableId) -> Option<&VariableKind> {
+        self.variables.get(variable.0 as usize).map(|variable| &variable.kind)
+    }
+
+    /// Whether the variable is a variable-length relationship.
+    pub fn is_list(&self, variable: VariableId) -> bool {
+        matches!(self.kind(variable), Some(VariableKind::RelList { .. }))
+    }
+
+    /// The tables of a node variable.
+    pub fn node_tables(&self, variable: VariableId) -> Vec<TableId> {
+        match self.kind(variable) {
+            Some(VariableKind::Node { tables }) => tables.clone(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn tables(&self, variable: VariableId) -> Vec<TableId> {
+        match self.kind(variable) {
+            Some(VariableKind::Rel { tables } | VariableKind::RelList { tables }) => {
+                tables.iter().map(|rel| rel.table).collect()
+            }
+            _ => self.node_tables(variable),
+        }
+    }
+
+    /// The type of a column.
+    pub fn type_of(&self, key: &ColumnKey) -> DataType {
+        match key {
+            ColumnKey::Property(_, _, data_type) => data_type.0.clone(),
+            ColumnKey::Length(_) => DataType::Int64,
+            ColumnKey::InnerNodes(_) => DataType::List(Box::new(DataType::Node)),
+            ColumnKey::Variable(variable) => match self.kind(*variable) {
+                Some(VariableKind::Node { .. }) => DataType::Node,
+                Some(VariableKind::Rel { .. }) => DataType::Rel,
+                Some(VariableKind::RelList { .. }) => DataType::List(Box::new(DataType::Rel)),
+                Some(VariableKind::Path) => DataType::Path,
+                Some(VariableKind::Value(data_type)) => data_type.clone(),
+                None => DataType::Any,
+            },
+        }
+    }
+
+    /// What EXPLAIN calls a column.
+    pub fn label_of(&self, key: &ColumnKey) -> String {
+        let name = |variable: &VariableId| {
+            self.variables.get(variable.0 as usize).map_or("?", |variable| variable.name.trim()).to_string()
+        };
+        match key {
+            ColumnKey::Variable(variable) => name(variable),
+            ColumnKey::Property(variable, columns, _) => {
+                let column = columns.first().and_then(|(table, column)| self.column_name(*table, *column));
+                format!("{}.{}", name(variable), column.unwrap_or_default())
+            }
+            ColumnKey::Length(variable) => format!("length({})", name(variable)),
+            ColumnKey::InnerNodes(variable) => format!("nodes({})", name(variable)),
+        }
+    }
+
+    fn column_name(&self, table: TableId, column: ColumnId) -> Option<String> {
+        let catalog = self.estimator.catalog;
+        match column {
+            SRC_COLUMN => Some("_src".into()),
+            DST_COLUMN => Some("_dst".into()),
+            _ => catalog
+                .node_table_by_id(table)
+                .and_then(|schema| schema.column_by_id(column))
+                .or_else(|| {
+                    catalog.rel_table_by_id(table).and_then(|(rel_type, _)| rel_type.column_by_id(column))
+                })
+                .map(|column| column.name.clone()),
+        }
+    }
+
+    fn end_key(&self, variable: VariableId, column: ColumnId) -> ColumnKey {
+        let columns = self.tables(variable).into_iter().map(|table| (table, column)).collect();
+        ColumnKey::Property(variable, columns, TypeOfKey(DataType::Node))
+    }
+
+    /// All properties of a variable by name, over all its tables.
+    fn property_keys(&self, variable: VariableId) -> Vec<(String, ColumnKey)> {
+        let catalog = self.estimator.catalog;
+        let mut found: Vec<(String, DataType, Vec<(TableId, ColumnId)>)> = Vec::new();
+        for table in self.tables(variable) {
+            let columns = match catalog.node_table_by_id(table) {
+                Some(schema) => &schema.columns,
+                None => match catalog.rel_table_by_id(table) {
+                    Some((rel_type, _)) => &rel_type.columns,
+                    None => continue,
+                },
+            };
+            for column in columns {
+                match found.iter_mut().find(|(name, t, _)| *name == column.name && *t == column.data_type) {
+                    Some((_, _, columns)) => columns.push((table, column.id)),
+                    None => {
+                        let columns = vec![(table, column.id)];
+                        found.push((column.name.clone(), column.data_type.clone(), columns));
+                    }
+                }
+            }
+        }
+        found
+            .into_iter()
+            .map(|(name, data_type, columns)| {
+                (name, ColumnKey::Property(variable, columns, TypeOfKey(data_type)))
+            })
+            .collect()
+    }
+
+    /// The position of a key among the columns.
+    pub fn position(&self, schema: &[ColumnKey], key: &ColumnKey) -> usize {
+        // Lowering asks its input for every key it uses before it looks for it, so this is our own mistake.
+        schema
+            .iter()
+            .position(|one| one == key)
+            .unwrap_or_else(|| panic!("no column for {key:?} in {schema:?}"))
+    }
+
+    /// A reference to a column.
+    pub fn column(&self, schema: &[ColumnKey], key: &ColumnKey) -> Expression {
+        Expression { kind: ExpressionKind::Column(self.position(schema, key)), data_type: self.type_of(key) }
+    }
+
+    /// All conjuncts as one expression; none when there are none.
+    pub fn conjunction(&self, predicates: &[BoundExpression], schema: &[ColumnKey]) -> Option<Expression> {
+        let mut all: Vec<Expression> = predicates.iter().map(|e| self.expression(e, schema)).collect();
+        match all.len() {
+            0 | 1 => all.pop(),
+            _ => Some(Expression { kind: ExpressionKind::And(all), data_type: DataType::Bool }),
+        }
+    }
+
+    /// `property op constant` that storage can apply.
+    #[expect(clippy::type_complexity, reason = "the parts of one predicate")]
+    pub fn pushable(
+        &self,
+        variable: VariableId,
+        predicate: &BoundExpression,
+    ) -> Option<(Vec<(TableId, ColumnId)>, PredicateOp, Expression)> {
+        use bound::ExpressionKind as K;
+        let K::Call { function, arguments } = &predicate.kind else { return None };
+        let [left, right] = &arguments[..] else { return None };
+        let op = predicate_op(function.name)?;
+        let property = |e: &BoundExpression| match &e.kind {
+            K::Property { variable: v, columns, .. } if *v == variable => Some(columns.clone()),
+            _ => None,
+        };
+        let constant = |e: &BoundExpression| matches!(e.kind, K::Literal(_) | K::Parameter(_));
+        if left.data_type != right.data_type {
+            return None;
+        }
+        let (columns, op, value) = match (property(left), property(right)) {
+            (Some(columns), None) if constant(right) => (columns, op, right),
+            (None, Some(columns)) if constant(left) => (columns, mirrored(op), left),
+            _ => return None,
+        };
+        Some((columns, op, self.expression(value, &[])))
+    }
+
+    /// An expression over the columns of `schema`.
+    pub fn expression(&self, expression: &BoundExpression, schema: &[ColumnKey]) -> Expression {
+        self.scoped(expression, schema, &mut Vec::new())
+    }
+
+    /// `elements` are the element variables of the comprehensions around the expression; their columns follow the
+    /// input's.
+    fn scoped(
+        &self,
+        expression: &BoundExpression,
+        schema: &[ColumnKey],
+        elements: &mut Vec<VariableId>,
+    ) -> Expression {
+        use bound::ExpressionKind as K;
+        let one =
+            |e: &BoundExpression, elements: &mut Vec<VariableId>| Box::new(self.scoped(e, schema, elements));
+        let all = |list: &[BoundExpression], elements: &mut Vec<VariableId>| {
+            list.iter().map(|e| self.scoped(e, schema, elements)).collect::<Vec<_>>()
+        };
+        let variable = |v: VariableId, elements: &[VariableId]| match elements.iter().position(|e| *e == v) {
+            Some(depth) => Expression {
+                kind: ExpressionKind::Column(schema.len() + depth),
+                data_type: self.type_of(&ColumnKey::Variable(v)),
+            },
+            None => self.column(schema, &ColumnKey::Variable(v)),
+        };
+        let kind = match &expression.kind {
+            K::Literal(value) => ExpressionKind::Literal(value.clone()),
+            K::Parameter(at) => ExpressionKind::Parameter(*at),
+            K::Variable(v) | K::InternalId(v) => variable(*v, elements).kind,
+            K::Property { variable: v, columns, .. } => {
+                let key = ColumnKey::Property(*v, columns.clone(), TypeOfKey(expression.data_type.clone()));
+                self.column(schema, &key).kind
+            }
+            K::StartNode(v) => self.column(schema, &self.end_key(*v, SRC_COLUMN)).kind,
+            K::EndNode(v) => self.column(schema, &self.end_key(*v, DST_COLUMN)).kind,
+            K::Properties(v) => ExpressionKind::Struct(
+                self.property_keys(*v).iter().map(|(_, key)| self.column(schema, key)).collect(),
+            ),
+            K::LabelName(v) | K::Labels(v) => ExpressionKind::TableName {
+                operand: Box::new(variable(*v, elements)),
+                names: self.table_names(*v),
+                as_list: matches!(expression.kind, K::Labels(_)),
+            },
+            K::HasLabel { variable: v, tables } => {
+                ExpressionKind::HasTable { operand: Box::new(variable(*v, elements)), tables: tables.clone() }
+            }
+            K::Call { function, arguments } => {
+                ExpressionKind::Call { function: function.clone(), arguments: all(arguments, elements) }
+            }
+            K::And(list) => ExpressionKind::And(all(list, elements)),
+            K::Or(list) => ExpressionKind::Or(all(list, elements)),
+            K::Not(operand) => ExpressionKind::Not(one(operand, elements)),
+            K::IsNull { operand, negated } => {
+                ExpressionKind::IsNull { operand: one(operand, elements), negated: *negated }
+            }
+            K::Case { branches, otherwise } => ExpressionKind::Case {
+                branches: branches.iter().map(|(w, t)| (*one(w, elements), *one(t, elements))).collect(),
+                otherwise: otherwise.as_ref().map(|e| one(e, elements)),
+            },
+            // After grouping every aggregate stands in a variable.
+            K::Aggregate(_) => ExpressionKind::Literal(Value::Null),
+            K::ListComprehension { variable, list, filter, map } => {
+                let list = one(list, elements);
+                let element = schema.len() + elements.len();
+                elements.push(*variable);
+                let filter = filter.as_ref().map(|e| one(e, elements));
+                let map = map.as_ref().map(|e| one(e, elements));
+                elements.pop();
+                ExpressionKind::ListComprehension { list, element, filter, map }
+            }
+            K::Quantifier { kind, variable, list, predicate } => {
+                let list = one(list, elements);
+                let element = schema.len() + elements.len();
+                elements.push(*variable);
+                let predicate = one(predicate, elements);
+                elements.pop();
+                ExpressionKind::Quantifier { kind: *kind, list, element, predicate }
+            }
+            K::PathLength(v) if self.is_list(*v) => self.column(schema, &ColumnKey::Length(*v)).kind,
+            K::PathLength(v) => ExpressionKind::PathLength(Box::new(variable(*v, elements))),
+            K::PathNodes(v) => ExpressionKind::PathNodes(Box::new(variable(*v, elements))),
+            K::PathRels(v) if self.is_list(*v) => variable(*v, elements).kind,
+            K::PathRels(v) => ExpressionKind::PathRels(Box::new(variable(*v, elements))),
+        };
+        Expression { kind, data_type: expression.data_type.clone() }
+    }
+
+    fn table_names(&self, variable: VariableId) -> Vec<(TableId, String)> {
+        let catalog = self.estimator.catalog;
+        self.tables(variable)
+            .into_iter()
+            .filter_map(|table| {
+                let name = match catalog.node_table_by_id(table) {
+                    Some(schema) => schema.name.clone(),
+                    None => catalog.rel_table_by_id(table)?.0.name.clone(),
+                };
+                Some((table, name))
+            })
+            .collect()
+    }
+
+    /// A path from the columns of its nodes and relationships.
+    pub fn path(&self, path: &PathParts, schema: &[ColumnKey]) -> Expression {
+        let mut parts = Vec::new();
+        for (at, node) in path.nodes.iter().enumerate() {
+            parts.push(PathPart::Node(self.column(schema, &ColumnKey::Variable(*node))));
+            if let Some(rel) = path.rels.get(at) {
+                let column = self.column(schema, &ColumnKey::Variable(*rel));
+                parts.push(if self.is_list(*rel) {
+                    let inner_nodes = self.column(schema, &ColumnKey::InnerNodes(*rel));
+                    PathPart::Rels { rels: column, inner_nodes }
+                } else {
+                    PathPart::Rel(column)
+                });
+            }
+        }
+        Expression { kind: ExpressionKind::Path(parts), data_type: DataType::Path }
+    }
+}
+
+fn mirrored(op: PredicateOp) -> PredicateOp {
+    match op {
+        PredicateOp::Lt => PredicateOp::Gt,
+        PredicateOp::Le => PredicateOp::Ge,
+        PredicateOp::Gt => PredicateOp::Lt,
+        PredicateOp::Ge => PredicateOp::Le,
+        other => other,
+    }
+}

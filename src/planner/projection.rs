@@ -1,0 +1,254 @@
+//! WITH and RETURN: grouping keys reduced to what determines them, sorting before projecting so that only the rows
+//! that survive a LIMIT have their other columns fetched.
+
+use std::collections::BTreeSet;
+
+use super::build::Builder;
+use super::cardinality::Estimator;
+use super::join_order::Partial;
+use super::logical_plan::LogicalPlan;
+use super::rewrite::{conjuncts, replace, same_expression, variables_of};
+use crate::binder::bound::{
+    AggregateCall, BoundExpression, BoundProjection, ExpressionKind, SortKey, Variable, VariableId,
+    VariableKind,
+};
+use crate::types::DataType;
+
+/// A projection ready to plan.
+pub struct Shape {
+    grouped: bool,
+    distinct: bool,
+    keys: Vec<(VariableId, BoundExpression)>,
+    aggregates: Vec<(VariableId, AggregateCall)>,
+    /// Over the input, or over keys and aggregates when grouped.
+    items: Vec<(VariableId, BoundExpression)>,
+    /// Likewise, unless `distinct`: then over the outputs.
+    order_by: Vec<SortKey>,
+    skip: Option<BoundExpression>,
+    limit: Option<BoundExpression>,
+    predicates: Vec<BoundExpression>,
+}
+
+impl Shape {
+    /// Simplifies a projection.
+    pub fn of(projection: BoundProjection, estimator: &Estimator<'_>, builder: &mut Builder<'_>) -> Shape {
+        let mut shape = Shape {
+            grouped: projection.grouped,
+            distinct: projection.distinct,
+            keys: Vec::new(),
+            aggregates: Vec::new(),
+            items: projection.items.iter().map(|item| (item.variable, item.expression.clone())).collect(),
+            order_by: projection.order_by,
+            skip: projection.skip,
+            limit: projection.limit,
+            predicates: conjuncts(projection.predicates),
+        };
+        if projection.grouped {
+            shape.group(projection.aggregates, estimator, builder);
+        }
+        if !shape.distinct {
+            let items = shape.items.clone();
+            for key in &mut shape.order_by {
+                key.expression = replace(&key.expression, &|e| match e.kind {
+                    ExpressionKind::Variable(v) => items
+                        .iter()
+                        .find(|(output, _)| *output == v)
+                        .map(|(_, expression)| expression.clone()),
+                    _ => None,
+                });
+            }
+        }
+        if shape.grouped {
+            shape.rewrite_sort_keys_after_grouping();
+        }
+        shape
+    }
+
+    /// Splits the items into keys and aggregates. Keys that are determined by a node whose primary key (or which
+    /// itself) is among them are replaced by that node.
+    fn group(&mut self, calls: Vec<AggregateCall>, estimator: &Estimator<'_>, builder: &mut Builder<'_>) {
+        let has_aggregate = |e: &BoundExpression| {
+            let mut found = false;
+            e.walk(&mut |node| found |= matches!(node.kind, ExpressionKind::Aggregate(_)));
+            found
+        };
+        let keys: Vec<(VariableId, BoundExpression)> =
+            self.items.iter().filter(|(_, expression)| !has_aggregate(expression)).cloned().collect();
+        let nodes: BTreeSet<VariableId> =
+            keys.iter().filter_map(|(_, key)| determining_node(key, estimator, builder)).collect();
+        let determined = |e: &BoundExpression| {
+            let used = variables_of(e);
+            !used.is_empty() && used.is_subset(&nodes)
+        };
+        for node in &nodes {
+            let data_type = DataType::Node;
+            let kind = ExpressionKind::Variable(*node);
+            self.keys.push((*node, BoundExpression { kind, data_type, span: Default::default() }));
+        }
+        for (variable, key) in &keys {
+            if !determined(key) && !self.keys.iter().any(|(_, known)| same_expression(known, key)) {
+                self.keys.push((*variable, key.clone()));
+            }
+        }
+        for mut call in calls {
+            simplify_call(&mut call, estimator, builder);
+            let name = format!(" aggregate{}", self.aggregates.len());
+            let kind = VariableKind::Value(call.data_type.clone());
+            self.aggregates.push((builder.fresh(Variable { name, kind }), call));
+        }
+        let items = std::mem::take(&mut self.items);
+        self.items =
+            items.into_iter().map(|(variable, item)| (variable, self.after_grouping(&item))).collect();
+    }
+
+    /// An expression over the group's keys and aggregates.
+    fn after_grouping(&self, expression: &BoundExpression) -> BoundExpression {
+        replace(expression, &|e| {
+            let variable = match &e.kind {
+                ExpressionKind::Aggregate(at) => {
+                    self.aggregates.get(*at as usize).map(|(variable, _)| *variable)
+                }
+                _ => self.keys.iter().find(|(_, key)| same_expression(key, e)).map(|(variable, _)| *variable),
+            }?;
+            let kind = ExpressionKind::Variable(variable);
+            Some(BoundExpression { kind, data_type: e.data_type.clone(), span: e.span })
+        })
+    }
+
+    fn rewrite_sort_keys_after_grouping(&mut self) {
+        let keys = std::mem::take(&mut self.order_by);
+        self.order_by = keys
+            .into_iter()
+            .map(|key| SortKey { expression: self.after_grouping(&key.expression), ..key })
+            .collect();
+    }
+
+    /// Variables the input must bind.
+    pub fn needed(&self) -> BTreeSet<VariableId> {
+        let mut needed = BTreeSet::new();
+        if self.grouped {
+            self.keys.iter().for_each(|(_, key)| needed.extend(variables_of(key)));
+            let arguments = self.aggregates.iter().flat_map(|(_, call)| &call.arguments);
+            arguments.for_each(|argument| needed.extend(variables_of(argument)));
+        } else {
+            self.items.iter().for_each(|(_, item)| needed.extend(variables_of(item)));
+            if !self.distinct {
+                self.order_by.iter().for_each(|key| needed.extend(variables_of(&key.expression)));
+            }
+        }
+        needed
+    }
+
+    /// Whether rows may be represented by their number.
+    pub fn counts_rows(&self) -> bool {
+        let counts = |call: &AggregateCall| {
+            call.distinct || matches!(call.function.name, "count" | "sum" | "avg" | "min" | "max")
+        };
+        (self.grouped && self.aggregates.iter().all(|(_, call)| counts(call)))
+            || (self.distinct && !self.grouped)
+    }
+
+    /// Whether it does not matter how often a row occurs.
+    pub fn duplicates_irrelevant(&self) -> bool {
+        let ignores = |call: &AggregateCall| call.distinct || matches!(call.function.name, "min" | "max");
+        if self.grouped { self.aggregates.iter().all(|(_, call)| ignores(call)) } else { self.distinct }
+    }
+}
+
+/// The node whose identity a grouping key is: the node itself or its whole primary key.
+fn determining_node(
+    key: &BoundExpression,
+    estimator: &Estimator<'_>,
+    builder: &Builder<'_>,
+) -> Option<VariableId> {
+    let tables = |variable: VariableId| match builder.variables.get(variable.0 as usize).map(|v| &v.kind) {
+        Some(VariableKind::Node { tables }) => Some(tables.len()),
+        _ => None,
+    };
+    match &key.kind {
+        ExpressionKind::Variable(variable) => tables(*variable).map(|_| *variable),
+        ExpressionKind::Property { variable, columns, .. } => match columns[..] {
+            [(table, column)] if tables(*variable) == Some(1) && estimator.is_key(table, column) => {
+                Some(*variable)
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// `count` of what is never NULL counts rows; counting distinct keys counts distinct nodes.
+fn simplify_call(call: &mut AggregateCall, estimator: &Estimator<'_>, builder: &Builder<'_>) {
+    if call.function.name != "count" {
+        return;
+    }
+    let [argument] = &call.arguments[..] else { return };
+    if call.distinct {
+        if let Some(node) = determining_node(argument, estimator, builder) {
+            let kind = ExpressionKind::Variable(node);
+            call.arguments = vec![BoundExpression { kind, data_type: DataType::Node, span: argument.span }];
+        }
+        return;
+    }
+    let never_null = match &argument.kind {
+        // Nothing optional is matched, so a pattern's node or relationship is there.
+        ExpressionKind::Variable(variable) => matches!(
+            builder.variables.get(variable.0 as usize).map(|v| &v.kind),
+            Some(VariableKind::Node { .. } | VariableKind::Rel { .. })
+        ),
+        ExpressionKind::Property { variable, columns, .. } => {
+            let all = match builder.variables.get(variable.0 as usize).map(|v| &v.kind) {
+                Some(VariableKind::Node { tables }) => tables.len(),
+                _ => usize::MAX,
+            };
+            columns.len() == all
+                && columns.iter().all(|(table, column)| estimator.is_not_null(*table, *column))
+        }
+        _ => false,
+    };
+    if never_null {
+        call.arguments.clear();
+    }
+}
+
+/// Puts the projection on top of a plan.
+pub fn plan_projection(input: Partial, shape: Shape) -> Partial {
+    let Shape { grouped, distinct, keys, aggregates, items, order_by, skip, limit, predicates } = shape;
+    let mut rows = input.rows;
+    let mut plan = input.plan;
+    if grouped {
+        rows = if keys.is_empty() { 1.0 } else { rows.sqrt().max(1.0) };
+        plan = LogicalPlan::Aggregate { input: Box::new(plan), keys, aggregates };
+    }
+    let bound: BTreeSet<VariableId> = items.iter().map(|(variable, _)| *variable).collect();
+    let outputs: Vec<VariableId> = items.iter().map(|(variable, _)| *variable).collect();
+    let project = |plan| LogicalPlan::Project { input: Box::new(plan), items };
+    plan = if distinct {
+        let plan = LogicalPlan::Distinct { input: Box::new(project(plan)), variables: outputs };
+        order(plan, order_by, skip, limit)
+    } else {
+        project(order(plan, order_by, skip, limit))
+    };
+    if !predicates.is_empty() {
+        plan = LogicalPlan::Filter { input: Box::new(plan), predicates };
+    }
+    Partial { plan, bound, rows, cost: input.cost, done: Default::default() }
+}
+
+fn order(
+    plan: LogicalPlan,
+    keys: Vec<SortKey>,
+    skip: Option<BoundExpression>,
+    limit: Option<BoundExpression>,
+) -> LogicalPlan {
+    let input = Box::new(plan);
+    match (keys.is_empty(), limit) {
+        (false, Some(limit)) => LogicalPlan::TopK { input, keys, skip, limit },
+        (false, None) if skip.is_none() => LogicalPlan::Sort { input, keys },
+        (false, None) => {
+            LogicalPlan::Limit { input: Box::new(LogicalPlan::Sort { input, keys }), skip, limit: None }
+        }
+        (true, limit) if skip.is_some() || limit.is_some() => LogicalPlan::Limit { input, skip, limit },
+        (true, _) => *input,
+    }
+}

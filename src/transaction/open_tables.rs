@@ -1,0 +1,73 @@
+//! The tables of one version that somebody has asked for, opened once.
+
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use rustc_hash::FxHashMap;
+
+use crate::storage::StorageResult;
+use crate::storage::buffer_pool::PoolWorker;
+use crate::storage::index::{KeyIndex, KeyLayout};
+use crate::storage::state::Snapshot;
+use crate::storage::table::{NodeTable, RelTable, open_node_table, open_rel_table};
+use crate::types::{TableId, Value};
+
+/// Views of tables by id.
+#[derive(Default)]
+pub struct OpenTables {
+    nodes: RwLock<FxHashMap<TableId, Arc<NodeTable>>>,
+    rels: RwLock<FxHashMap<TableId, Arc<RelTable>>>,
+    keys: RwLock<FxHashMap<TableId, Arc<KeyReader>>>,
+}
+
+/// Finds nodes by their primary key.
+pub struct KeyReader {
+    index: Option<KeyIndex>,
+}
+
+impl KeyReader {
+    /// The offset of the node with this key. Values are cast to the key's types where that loses nothing; a value
+    /// that cannot be one of them belongs to no node.
+    pub fn lookup(&self, values: &[Value], worker: &mut PoolWorker) -> StorageResult<Option<u64>> {
+        match &self.index {
+            Some(index) => index.lookup_values(values, &mut worker.cursor()),
+            None => Ok(None),
+        }
+    }
+}
+
+fn cached<T>(
+    map: &RwLock<FxHashMap<TableId, Arc<T>>>,
+    table: TableId,
+    open: impl FnOnce() -> StorageResult<Arc<T>>,
+) -> StorageResult<Arc<T>> {
+    if let Some(known) = map.read().get(&table) {
+        return Ok(known.clone());
+    }
+    let opened = open()?;
+    Ok(map.write().entry(table).or_insert(opened).clone())
+}
+
+impl OpenTables {
+    pub(super) fn node_table(&self, snapshot: &Snapshot, table: TableId) -> StorageResult<Arc<NodeTable>> {
+        cached(&self.nodes, table, || open_node_table(snapshot, table))
+    }
+
+    pub(super) fn rel_table(&self, snapshot: &Snapshot, table: TableId) -> StorageResult<Arc<RelTable>> {
+        cached(&self.rels, table, || open_rel_table(snapshot, table))
+    }
+
+    pub(super) fn key_reader(&self, snapshot: &Snapshot, table: TableId) -> StorageResult<Arc<KeyReader>> {
+        cached(&self.keys, table, || {
+            let Some(schema) = snapshot.catalog().node_table_by_id(table) else {
+                return Ok(Arc::new(KeyReader { index: None }));
+            };
+            let types: Vec<_> = schema.key_columns().map(|column| column.data_type.clone()).collect();
+            let index = match KeyLayout::new(&types) {
+                Some(layout) => Some(KeyIndex::open(&*snapshot.table_record(table)?, layout, &schema.name)?),
+                None => None,
+            };
+            Ok(Arc::new(KeyReader { index }))
+        })
+    }
+}
