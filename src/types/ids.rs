@@ -19,9 +19,10 @@ pub struct TableId(pub u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct ColumnId(pub u32);
 
-/// What every relationship table has by itself: the node a relationship starts at, as a packed id.
+/// What every relationship table has by itself: the node a relationship starts at. Storage holds its offset, the
+/// executor makes it a packed id.
 pub const SRC_COLUMN: ColumnId = ColumnId(0xFFFF_FFFE);
-/// The node a relationship points to, as a packed id.
+/// The node a relationship points to, likewise.
 pub const DST_COLUMN: ColumnId = ColumnId(0xFFFF_FFFF);
 /// The label set of a row.
 pub const LABELS_COLUMN: ColumnId = ColumnId(0xFFFF_FFFD);

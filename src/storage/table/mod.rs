@@ -19,9 +19,10 @@ mod rel_tests;
 #[cfg(test)]
 mod tests;
 
+pub use crate::types::{DST_COLUMN, LABELS_COLUMN, SRC_COLUMN};
 pub use adjacency::{Adjacency, AdjacencyScanner, AdjacencyWindow, Direction};
 pub use csr_group::{CsrGroup, CsrRun, PIECE_ENTRIES};
 pub use node_scanner::{NodeScanner, ScanBatch, ScanCounters, ScanOptions};
 pub use node_table::{ColumnChunk, ColumnLayout, GroupPages, NodeGroup, NodeTable, TableLayout};
 pub use open::{existing_run_page, open_node_table, open_rel_table};
-pub use rel_table::{DST_COLUMN, LABELS_COLUMN, RelScanner, RelTable, SRC_COLUMN};
+pub use rel_table::{RelScanner, RelTable};

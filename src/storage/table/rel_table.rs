@@ -12,15 +12,8 @@ use super::node_table::NodeTable;
 use crate::storage::StorageResult;
 use crate::storage::buffer_pool::{PoolWorker, try_bytes_as};
 use crate::storage::column::bytes::Damage;
-use crate::types::{ColumnId, ColumnPredicate, NODE_GROUP_ROWS, TableId};
+use crate::types::{ColumnId, ColumnPredicate, DST_COLUMN, NODE_GROUP_ROWS, SRC_COLUMN, TableId};
 use crate::vector::{ValueVector, Values, VectorBuffer};
-
-/// The offset of a relationship's source in its node table, as a column of U64.
-pub const SRC_COLUMN: ColumnId = ColumnId(0xFFFF_FFFE);
-/// The offset of a relationship's destination.
-pub const DST_COLUMN: ColumnId = ColumnId(0xFFFF_FFFF);
-/// The label set of a node.
-pub const LABELS_COLUMN: ColumnId = ColumnId(0xFFFF_FFFD);
 
 /// The rows and the adjacency of one relationship table.
 pub struct RelTable {
