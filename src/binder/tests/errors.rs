@@ -131,6 +131,11 @@ fn what_is_not_executed_yet_says_its_name() {
     check("MATCH (n) WHERE EXISTS { (n)-->() } RETURN n", "EXISTS { (n)-->() }", "EXISTS { … }");
     check("MATCH (n) WHERE (n)-->() RETURN n", "(n)-->()", "a pattern in an expression");
     check("CALL { RETURN 1 AS x } RETURN x", "CALL { RETURN 1 AS x }", "CALL { … }");
+    check(
+        "MATCH (n) UNWIND [n, 1] AS x RETURN labels(x)",
+        "x",
+        "labels of a value whose type is known only when the query runs",
+    );
     check("EXPORT DATABASE 'x'", "EXPORT DATABASE 'x'", "EXPORT DATABASE");
     check("MATCH (a)-[e:Knows* WSHORTEST(since)]->(b) RETURN e", "since", "WSHORTEST");
 }
