@@ -133,7 +133,7 @@ impl Binder<'_> {
         match operator {
             BinaryOperator::In => self.membership(left, right, span),
             BinaryOperator::StartsWith | BinaryOperator::EndsWith | BinaryOperator::Contains
-                if !self.is_kuzu() && !(may_be_text(&left) && may_be_text(&right)) =>
+                if !(self.is_kuzu() || may_be_text(&left) && may_be_text(&right)) =>
             {
                 // What is no text neither contains anything nor does it not.
                 Ok(literal(Value::Null, span))

@@ -100,6 +100,7 @@ fn types_are_checked() {
     check_error("MATCH p = (a)-[*]->(b) RETURN size(p)", TypeMismatch, "p");
     check_error("RETURN properties(1)", TypeMismatch, "1");
     check_error("WITH 1 AS x RETURN x.num", TypeMismatch, "x.num");
+    check_error("MATCH (n:Person) RETURN n.born.yaer", UnknownProperty, "yaer");
     check_error("RETURN 1 AND true", TypeMismatch, "1");
     check_error("RETURN NOT 'a'", TypeMismatch, "'a'");
     check_error("RETURN 1 IN 2", TypeMismatch, "2");
