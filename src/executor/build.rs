@@ -62,13 +62,9 @@ pub fn run<'x>(node: &'x PlanNode, query: &'x QueryContext, sink: &'x Factory<'x
         P::ExpandInto { input, keep, from, to, edge, emit_id } => run(input, query, &|| {
             Ok(Box::new(ExpandInto::new(*from, *to, edge, *emit_id, keep, query, sink()?)?) as Next<'_>)
         }),
-        P::Intersect { input, keep, from, edges } => {
-            run(
-                input,
-                query,
-                &|| Ok(Box::new(Intersect::new(from, edges, keep, query, sink()?)?) as Next<'_>),
-            )
-        }
+        P::Intersect { input, keep, from, edges, exclusions } => run(input, query, &|| {
+            Ok(Box::new(Intersect::new(from, edges, exclusions, keep, query, sink()?)?) as Next<'_>)
+        }),
         P::ExpandRecursive { .. } => recursive(node, query, sink),
         P::Weight { input, column, terms } => {
             let table = WeightTable::new(terms, query)?;

@@ -6,8 +6,10 @@ use super::context::QueryContext;
 use super::error::ExecutionResult;
 use super::evaluate_lists::{Comprehension, Quantified};
 use super::evaluate_paths::PathNode;
+use super::fetch::Gatherer;
 use crate::functions::{BoundScalar, KernelContext, select_true};
 use crate::planner::physical_plan::{Expression, ExpressionKind};
+use crate::storage::buffer_pool::PoolWorker;
 use crate::types::{DataType, GlobalId, TableId, Value};
 use crate::vector::{Batch, Selection, SelectionBuffer, Validity, ValueVector, VectorBuffer};
 
@@ -62,6 +64,15 @@ pub(super) enum Node {
     Comprehension(Box<Comprehension>),
     Quantified(Box<Quantified>),
     Path(Box<PathNode>),
+    FetchProperty(Box<FetchedProperty>),
+}
+
+/// A property of ids that are no column of the plan (elements of lists).
+pub(super) struct FetchedProperty {
+    operand: Node,
+    gatherer: Gatherer,
+    worker: PoolWorker,
+    ids: Vec<u64>,
 }
 
 /// CASE: which branch each row takes, then the branches' values put together.
@@ -163,6 +174,14 @@ impl Node {
             ExpressionKind::HasTable { operand, tables } => {
                 Node::HasTable { operand: boxed(operand)?, tables: tables.clone(), out: out() }
             }
+            ExpressionKind::FetchProperty { operand, column } => {
+                Node::FetchProperty(Box::new(FetchedProperty {
+                    operand: node(operand)?,
+                    gatherer: Gatherer::new(std::slice::from_ref(column), query)?,
+                    worker: query.transaction.worker()?,
+                    ids: Vec::new(),
+                }))
+            }
             ExpressionKind::Struct(fields) => Node::Struct { fields: all(fields)?, out: out() },
             ExpressionKind::ListComprehension { .. } => {
                 Node::Comprehension(Box::new(Comprehension::new(expression, query)?))
@@ -240,6 +259,15 @@ impl Node {
             Node::Comprehension(comprehension) => comprehension.evaluate(kernels, batch, selection),
             Node::Quantified(quantified) => quantified.evaluate(kernels, batch, selection),
             Node::Path(path) => path.evaluate(kernels, batch, selection),
+            Node::FetchProperty(fetched) => {
+                let FetchedProperty { operand, gatherer, worker, ids } = &mut **fetched;
+                let vector = operand.evaluate(kernels, batch, selection)?;
+                ids.clear();
+                // No table has the id that stands for NULL.
+                ids.extend((0..length).map(|row| vector.u64_at(row).unwrap_or(u64::MAX)));
+                gatherer.gather(ids, worker)?;
+                Ok(gatherer.vectors().next().unwrap_or_else(ValueVector::null))
+            }
         }
     }
 

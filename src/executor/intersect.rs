@@ -6,7 +6,7 @@ use super::counters::count;
 use super::error::ExecutionResult;
 use super::lists::{EdgeReader, Matches};
 use super::operator::{Flow, Next, Operator};
-use crate::planner::physical_plan::PhysicalEdge;
+use crate::planner::physical_plan::{PhysicalEdge, PhysicalExclusion};
 use crate::vector::{Batch, Multiplicity, ValueVector, Values};
 
 /// A list this many times longer than the other is searched instead of walked.
@@ -16,6 +16,9 @@ const GALLOP_RATIO: usize = 16;
 pub struct Intersect<'x> {
     from: &'x [usize],
     edges: Vec<EdgeReader<'x>>,
+    exclusions: &'x [PhysicalExclusion],
+    /// The same edges with relationship ids, for the rare rows in which two could be one relationship.
+    with_ids: Vec<EdgeReader<'x>>,
     keep: &'x [usize],
     lists: Vec<Matches>,
     common: Vec<(u64, u64)>,
@@ -33,17 +36,24 @@ impl<'x> Intersect<'x> {
     pub fn new(
         from: &'x [usize],
         edges: &[PhysicalEdge],
+        exclusions: &'x [PhysicalExclusion],
         keep: &'x [usize],
         query: &QueryContext,
         next: Next<'x>,
     ) -> ExecutionResult<Intersect<'x>> {
-        let edges: Vec<EdgeReader<'x>> =
-            edges.iter().map(|edge| EdgeReader::new(edge, false, query)).collect::<ExecutionResult<_>>()?;
+        let open = |with_ids| {
+            let readers = edges.iter().map(|edge| EdgeReader::new(edge, with_ids, query));
+            readers.collect::<ExecutionResult<Vec<EdgeReader<'x>>>>()
+        };
+        let with_ids = if exclusions.is_empty() { Vec::new() } else { open(true)? };
+        let edges = open(false)?;
         let lists = edges.iter().map(|_| Matches::default()).collect();
         let known = vec![u64::MAX; edges.len()];
         Ok(Intersect {
             from,
             edges,
+            exclusions,
+            with_ids,
             keep,
             lists,
             common: Vec::new(),
@@ -79,6 +89,67 @@ impl<'x> Intersect<'x> {
             std::mem::swap(&mut self.common, &mut self.scratch);
         }
         Ok(())
+    }
+
+    /// Whether two relationships that must differ connect the same two nodes in this match.
+    fn may_repeat(&self, nodes: &[u64], node: u64, row: u32, batch: &Batch<'_>) -> bool {
+        self.exclusions.iter().any(|exclusion| match exclusion {
+            PhysicalExclusion::Edges(a, b) => nodes[*a] == nodes[*b],
+            PhysicalExclusion::Bound { edge, ends, .. } => {
+                let [from, to] = ends.map(|column| batch.columns[column].u64_at(row as usize));
+                (from, to) == (Some(nodes[*edge]), Some(node))
+                    || (to, from) == (Some(nodes[*edge]), Some(node))
+            }
+        })
+    }
+
+    /// The number of ways to take one relationship per edge so that none that must differ are the same.
+    fn count_trails(
+        &mut self,
+        nodes: &[u64],
+        node: u64,
+        row: u32,
+        batch: &Batch<'_>,
+        context: &mut Context<'_>,
+    ) -> ExecutionResult<u64> {
+        let mut rels: Vec<Vec<u64>> = Vec::with_capacity(nodes.len());
+        for (edge, from) in self.with_ids.iter_mut().zip(nodes) {
+            let mut found = Matches::default();
+            edge.append_between(*from, node, context, &mut found)?;
+            rels.push(found.rels);
+        }
+        let taken: Vec<(usize, u64)> = self
+            .exclusions
+            .iter()
+            .filter_map(|exclusion| match exclusion {
+                PhysicalExclusion::Bound { edge, rel, .. } => {
+                    batch.columns[*rel].u64_at(row as usize).map(|rel| (*edge, rel))
+                }
+                PhysicalExclusion::Edges(..) => None,
+            })
+            .collect();
+        for (edge, rel) in taken {
+            rels[edge].retain(|other| *other != rel);
+        }
+        Ok(self.count_ways(&rels, &mut Vec::new()))
+    }
+
+    fn count_ways(&self, rels: &[Vec<u64>], chosen: &mut Vec<u64>) -> u64 {
+        let Some(choices) = rels.get(chosen.len()) else { return 1 };
+        let mut ways = 0u64;
+        for rel in choices {
+            let edge = chosen.len();
+            let repeats = self.exclusions.iter().any(|exclusion| match exclusion {
+                PhysicalExclusion::Edges(a, b) => *b == edge && chosen.get(*a) == Some(rel),
+                PhysicalExclusion::Bound { .. } => false,
+            });
+            if !repeats {
+                chosen.push(*rel);
+                ways = ways.saturating_add(self.count_ways(rels, chosen));
+                chosen.pop();
+            }
+        }
+        ways
     }
 
     fn flush(&mut self, context: &mut Context<'_>, batch: &Batch<'_>) -> ExecutionResult<Flow> {
@@ -135,7 +206,13 @@ impl Operator for Intersect<'_> {
             self.intersect(&nodes, context)?;
             let times = batch.multiplicity.get(row as usize);
             for at in 0..self.common.len() {
-                let (node, found) = self.common[at];
+                let (node, mut found) = self.common[at];
+                if !self.exclusions.is_empty() && self.may_repeat(&nodes, node, row, &batch) {
+                    found = self.count_trails(&nodes, node, row, &batch, context)?;
+                    if found == 0 {
+                        continue;
+                    }
+                }
                 self.codes.push(row);
                 self.nodes.push(node);
                 self.counts.push(found.saturating_mul(times));

@@ -37,6 +37,8 @@ mod rows;
 mod scan_nodes;
 mod scan_weighted;
 mod sort;
+#[cfg(test)]
+mod tests;
 mod unfold;
 mod unwind;
 

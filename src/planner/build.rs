@@ -225,9 +225,6 @@ impl Builder<'_> {
             needed.extend(variables_of(filter));
         }
         extend_by_paths(&graph, &mut needed);
-        for set in &graph.distinct_edges {
-            needed.extend(set.iter().map(|at| graph.edges[*at].pattern.variable));
-        }
         let current = Partial { done: Default::default(), ..current };
         JoinOrder { graph: &graph, estimator: self.estimator, weights, needed, duplicates_irrelevant }
             .plan(current)

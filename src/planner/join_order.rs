@@ -5,7 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::cardinality::Estimator;
-use super::logical_plan::{ExpandEdge, LogicalPlan, PathParts, RecursiveEdge, WeightTerms};
+use super::logical_plan::{
+    ExpandEdge, LogicalPlan, OtherRel, PathParts, RecursiveEdge, TrailExclusion, WeightTerms,
+};
 use super::query_graph::{GraphNode, QueryGraph, legs};
 use super::rewrite::{is_constant, variables_of};
 use crate::binder::bound::{BoundExpression, ExpressionKind, VariableId};
@@ -301,6 +303,7 @@ impl JoinOrder<'_> {
                         && partial.bound.contains(&other)
                         && legs(self.graph, pattern, other).len() == 1
                         && !partial.bound.contains(&pattern.variable)
+                        && self.trails_allow(partial, *at, *node)
                 })
                 .collect();
             if closing.len() >= 2 {
@@ -384,6 +387,7 @@ impl JoinOrder<'_> {
     }
 
     fn intersect(&self, partial: Partial, to: VariableId, edges: Vec<usize>) -> Partial {
+        let (exclusions, checked) = self.exclusions(&partial.bound, &edges);
         let mut bound = partial.bound;
         bound.insert(to);
         let expands: Vec<ExpandEdge> = edges
@@ -394,11 +398,63 @@ impl JoinOrder<'_> {
             })
             .collect();
         bound.extend(expands.iter().map(|edge| edge.variable));
-        let tables = self.graph.node(to).map_or_else(Vec::new, |node| node.tables.clone());
         let rows = partial.rows;
-        let plan = LogicalPlan::Intersect { input: Box::new(partial.plan), edges: expands, tables };
-        let partial = Partial { plan, bound, rows, cost: partial.cost + rows * 4.0, done: partial.done };
+        let mut done = partial.done;
+        let mut input = partial.plan;
+        for set in checked {
+            // The earlier members among themselves; with the intersected ones the intersection deals.
+            let earlier: Vec<VariableId> = self.graph.distinct_edges[set]
+                .iter()
+                .filter(|at| !edges.contains(at))
+                .map(|at| self.graph.edges[*at].pattern.variable)
+                .collect();
+            if done.trails.insert(set) && earlier.len() > 1 {
+                input = LogicalPlan::DistinctRels { input: Box::new(input), sets: vec![earlier] };
+            }
+        }
+        let plan = LogicalPlan::Intersect { input: Box::new(input), edges: expands, exclusions };
+        let partial = Partial { plan, bound, rows, cost: partial.cost + rows * 4.0, done };
         self.filter_bound_node(partial, to)
+    }
+
+    /// Whether an edge to `to` may be intersected under trail semantics: every edge that it must differ from is
+    /// bound by now, or leads to the same node.
+    fn trails_allow(&self, partial: &Partial, at: usize, to: VariableId) -> bool {
+        self.graph.distinct_edges.iter().filter(|set| set.contains(&at)).flatten().all(|other| {
+            let pattern = &self.graph.edges[*other].pattern;
+            pattern.length.is_none()
+                && (partial.bound.contains(&pattern.variable) || pattern.source == to || pattern.target == to)
+        })
+    }
+
+    /// What the intersected edges must differ from, and the trail sets that are then dealt with.
+    fn exclusions(&self, bound: &BTreeSet<VariableId>, edges: &[usize]) -> (Vec<TrailExclusion>, Vec<usize>) {
+        let mut exclusions = Vec::new();
+        let mut checked = Vec::new();
+        for (number, set) in self.graph.distinct_edges.iter().enumerate() {
+            if !set.iter().any(|at| edges.contains(at)) {
+                continue;
+            }
+            checked.push(number);
+            for (edge, at) in edges.iter().enumerate().filter(|(_, at)| set.contains(at)) {
+                for other in set.iter().filter(|other| *other != at) {
+                    let pattern = &self.graph.edges[*other].pattern;
+                    match edges.iter().position(|known| known == other) {
+                        Some(place) if place > edge => {
+                            exclusions.push(TrailExclusion { edge, other: OtherRel::Edge(place) });
+                        }
+                        Some(_) => {}
+                        None if bound.contains(&pattern.variable) => {
+                            let (rel, from, to) = (pattern.variable, pattern.source, pattern.target);
+                            exclusions
+                                .push(TrailExclusion { edge, other: OtherRel::Bound { rel, from, to } });
+                        }
+                        None => {}
+                    }
+                }
+            }
+        }
+        (exclusions, checked)
     }
 
     /// A node's own predicates, right after it was reached.

@@ -97,6 +97,22 @@ pub struct WeightTerms {
     pub terms: Vec<(i64, MessageNode)>,
 }
 
+/// Trail semantics inside an intersection: `edges[edge]` must not be the other relationship.
+#[derive(Debug, Clone)]
+pub struct TrailExclusion {
+    pub edge: usize,
+    pub other: OtherRel,
+}
+
+/// A relationship that an intersected edge must differ from.
+#[derive(Debug, Clone)]
+pub enum OtherRel {
+    /// Another edge of the intersection.
+    Edge(usize),
+    /// One that was bound before, with its ends.
+    Bound { rel: VariableId, from: VariableId, to: VariableId },
+}
+
 /// A plan over variables.
 #[derive(Debug, Clone)]
 pub enum LogicalPlan {
@@ -139,7 +155,7 @@ pub enum LogicalPlan {
     Intersect {
         input: Box<LogicalPlan>,
         edges: Vec<ExpandEdge>,
-        tables: Vec<TableId>,
+        exclusions: Vec<TrailExclusion>,
     },
     /// Variable length. `into` = the target is bound already.
     ExpandRecursive {

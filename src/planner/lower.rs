@@ -4,11 +4,14 @@
 use std::collections::BTreeSet;
 
 use super::cardinality::Estimator;
-use super::logical_plan::{ExpandEdge, LogicalPlan, MessageEdge, MessageNode, RecursiveEdge, WeightTerms};
+use super::logical_plan::{
+    ExpandEdge, LogicalPlan, MessageEdge, MessageNode, OtherRel, RecursiveEdge, TrailExclusion, WeightTerms,
+};
 use super::lower_expression::{ColumnKey, Lowering, keys_of};
 use super::physical_plan::{
-    Expression, ExpressionKind, FetchColumn, KeyKind, PhysicalAggregate, PhysicalEdge, PhysicalMessage,
-    PhysicalMessageEdge, PhysicalOperator, PhysicalSortKey, PlanNode, PushedPredicate, ScanTable,
+    Expression, ExpressionKind, FetchColumn, KeyKind, PhysicalAggregate, PhysicalEdge, PhysicalExclusion,
+    PhysicalMessage, PhysicalMessageEdge, PhysicalOperator, PhysicalSortKey, PlanNode, PushedPredicate,
+    ScanTable,
 };
 use crate::binder::bound::{AggregateCall, BoundExpression, SortKey, Variable, VariableId};
 use crate::types::{DataType, PredicateOp, TableId};
@@ -83,7 +86,9 @@ impl Lowering<'_> {
             }
             LogicalPlan::Expand { input, edge } => self.expand(input, edge, required, false),
             LogicalPlan::ExpandInto { input, edge } => self.expand(input, edge, required, true),
-            LogicalPlan::Intersect { input, edges, .. } => self.intersect(input, edges, required),
+            LogicalPlan::Intersect { input, edges, exclusions } => {
+                self.intersect(input, edges, exclusions, required)
+            }
             LogicalPlan::ExpandRecursive { input, edge, into } => {
                 self.recursive(input, edge, *into, required)
             }
@@ -400,17 +405,38 @@ impl Lowering<'_> {
         (self.node(operator, &kept, rows), kept)
     }
 
-    fn intersect(&self, input: &LogicalPlan, edges: &[ExpandEdge], required: &Keys) -> Lowered {
+    fn intersect(
+        &self,
+        input: &LogicalPlan,
+        edges: &[ExpandEdge],
+        exclusions: &[TrailExclusion],
+        required: &Keys,
+    ) -> Lowered {
         let to = edges.first().map_or(VariableId(u32::MAX), |edge| edge.to);
         let mut below = self.below(required, [].into_iter(), &[to]);
         below.extend(edges.iter().map(|edge| ColumnKey::Variable(edge.from)));
+        for exclusion in exclusions {
+            if let OtherRel::Bound { rel, from, to } = &exclusion.other {
+                below.extend([rel, from, to].map(|variable| ColumnKey::Variable(*variable)));
+            }
+        }
         let (node, schema) = self.lower(input, &below);
+        let place = |variable: &VariableId| self.position(&schema, &ColumnKey::Variable(*variable));
+        let exclusions = exclusions.iter().map(|exclusion| match &exclusion.other {
+            OtherRel::Edge(other) => PhysicalExclusion::Edges(exclusion.edge, *other),
+            OtherRel::Bound { rel, from, to } => PhysicalExclusion::Bound {
+                edge: exclusion.edge,
+                rel: place(rel),
+                ends: [place(from), place(to)],
+            },
+        });
+        let exclusions = exclusions.collect();
         let from = edges.iter().map(|edge| self.position(&schema, &ColumnKey::Variable(edge.from))).collect();
         let (keep, mut kept) = self.keep(&schema, required);
         kept.push(ColumnKey::Variable(to));
         let rows = node.estimated_rows;
         let edges = edges.iter().map(|edge| self.edge(edge)).collect();
-        let operator = PhysicalOperator::Intersect { input: Box::new(node), keep, from, edges };
+        let operator = PhysicalOperator::Intersect { input: Box::new(node), keep, from, edges, exclusions };
         (self.node(operator, &kept, rows), kept)
     }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::cardinality::Estimator;
 use super::logical_plan::PathParts;
 use super::lower::predicate_op;
-use super::physical_plan::{Expression, ExpressionKind, PathPart};
+use super::physical_plan::{Expression, ExpressionKind, FetchColumn, PathPart};
 use crate::binder::bound::{self, BoundExpression, Variable, VariableId, VariableKind};
 use crate::types::{ColumnId, DST_COLUMN, DataType, PredicateOp, SRC_COLUMN, TableId, Value};
 
@@ -300,6 +300,11 @@ impl Lowering<'_> {
             K::Literal(value) => ExpressionKind::Literal(value.clone()),
             K::Parameter(at) => ExpressionKind::Parameter(*at),
             K::Variable(v) | K::InternalId(v) => variable(*v, elements).kind,
+            K::Property { variable: v, columns, .. } if elements.contains(v) => {
+                let data_type = expression.data_type.clone();
+                let column = FetchColumn { columns: columns.clone(), data_type };
+                ExpressionKind::FetchProperty { operand: Box::new(variable(*v, elements)), column }
+            }
             K::Property { variable: v, columns, .. } => {
                 let key = ColumnKey::Property(*v, columns.clone(), TypeOfKey(expression.data_type.clone()));
                 self.column(schema, &key).kind

@@ -88,6 +88,15 @@ pub struct PhysicalMessageEdge {
     pub child: PhysicalMessage,
 }
 
+/// An edge of an intersection that must not be the same relationship as another one.
+#[derive(Debug, Clone)]
+pub enum PhysicalExclusion {
+    /// Two edges of the intersection.
+    Edges(usize, usize),
+    /// An edge, and columns with a relationship id and its two ends.
+    Bound { edge: usize, rel: usize, ends: [usize; 2] },
+}
+
 /// Operators. "Appends" means: input columns named by `keep` first, then the new ones.
 #[derive(Debug, Clone)]
 pub enum PhysicalOperator {
@@ -145,6 +154,7 @@ pub enum PhysicalOperator {
         keep: Vec<usize>,
         from: Vec<usize>,
         edges: Vec<PhysicalEdge>,
+        exclusions: Vec<PhysicalExclusion>,
     },
     /// Appends [end node id] unless `to` is bound, then [length] if `emit_length`, then [LIST of relationship ids,
     /// LIST of the nodes between them] if `emit_path`.
@@ -308,6 +318,11 @@ pub enum ExpressionKind {
         list: Box<Expression>,
         element: usize,
         predicate: Box<Expression>,
+    },
+    /// A property of the node or relationship that an element of a list is.
+    FetchProperty {
+        operand: Box<Expression>,
+        column: FetchColumn,
     },
     /// A STRUCT of its fields in order.
     Struct(Vec<Expression>),

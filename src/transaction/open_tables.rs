@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 
 use crate::storage::StorageResult;
 use crate::storage::buffer_pool::PoolWorker;
-use crate::storage::index::{KeyIndex, KeyLayout};
+use crate::storage::index::KeyIndex;
 use crate::storage::state::Snapshot;
 use crate::storage::table::{NodeTable, RelTable, open_node_table, open_rel_table};
 use crate::types::{TableId, Value};
@@ -22,7 +22,7 @@ pub struct OpenTables {
 
 /// Finds nodes by their primary key.
 pub struct KeyReader {
-    index: Option<KeyIndex>,
+    index: Option<Arc<KeyIndex>>,
 }
 
 impl KeyReader {
@@ -58,16 +58,6 @@ impl OpenTables {
     }
 
     pub(super) fn key_reader(&self, snapshot: &Snapshot, table: TableId) -> StorageResult<Arc<KeyReader>> {
-        cached(&self.keys, table, || {
-            let Some(schema) = snapshot.catalog().node_table_by_id(table) else {
-                return Ok(Arc::new(KeyReader { index: None }));
-            };
-            let types: Vec<_> = schema.key_columns().map(|column| column.data_type.clone()).collect();
-            let index = match KeyLayout::new(&types) {
-                Some(layout) => Some(KeyIndex::open(&*snapshot.table_record(table)?, layout, &schema.name)?),
-                None => None,
-            };
-            Ok(Arc::new(KeyReader { index }))
-        })
+        cached(&self.keys, table, || Ok(Arc::new(KeyReader { index: snapshot.key_index(table)? })))
     }
 }

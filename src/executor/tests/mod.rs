@@ -1,0 +1,5 @@
+//! The query path from text to rows on small graphs in memory, against answers found by brute force.
+
+mod brute_force;
+mod graph;
+mod queries;
