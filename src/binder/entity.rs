@@ -54,6 +54,11 @@ impl Binder<'_> {
             let message = format!("{name} needs {wanted}, this is of type {found}");
             BindError::new(BindErrorKind::TypeMismatch, argument.span, message)
         };
+        let subject_is_open = matches!(argument.data_type, DataType::Any | DataType::Json);
+        if subject_is_open && !matches!(name, "length" | "size" | "properties" | "keys") {
+            let what = format!("{name} of a value whose type is known only when the query runs");
+            return Err(BindError::not_supported(&what, argument.span));
+        }
         use Subject::*;
         let make: fn(VariableId) -> ExpressionKind = match (name, subject) {
             ("length" | "size", Other) => return Ok(Err(argument)),

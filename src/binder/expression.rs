@@ -132,6 +132,12 @@ impl Binder<'_> {
         let right = self.bind_expression(right)?;
         match operator {
             BinaryOperator::In => self.membership(left, right, span),
+            BinaryOperator::StartsWith | BinaryOperator::EndsWith | BinaryOperator::Contains
+                if !(self.is_kuzu() || may_be_text(&left) && may_be_text(&right)) =>
+            {
+                // What is no text neither contains anything nor does it not.
+                Ok(literal(Value::Null, span))
+            }
             _ => self.call(names::binary(operator), vec![left, right], span),
         }
     }
@@ -190,6 +196,10 @@ impl Binder<'_> {
             )),
         }
     }
+}
+
+fn may_be_text(expression: &BoundExpression) -> bool {
+    matches!(expression.data_type, DataType::String | DataType::Json | DataType::Any | DataType::Null)
 }
 
 fn is_number_like(data_type: &DataType) -> bool {

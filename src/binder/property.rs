@@ -10,6 +10,54 @@ use crate::catalog::{ColumnSchema, SchemaMode, TableEntry, closest_name};
 use crate::parser::ast::{Expression, Name, Span};
 use crate::types::{ColumnId, DataType, TableId, Value};
 
+/// Components of temporal values that are numbers.
+const COMPONENTS: &[&str] = &[
+    "year",
+    "years",
+    "quarter",
+    "quarters",
+    "month",
+    "months",
+    "week",
+    "weeks",
+    "weekYear",
+    "day",
+    "days",
+    "dayOfMonth",
+    "dayOfQuarter",
+    "dayOfWeek",
+    "weekDay",
+    "ordinalDay",
+    "dayOfYear",
+    "hour",
+    "hours",
+    "minute",
+    "minutes",
+    "second",
+    "seconds",
+    "millisecond",
+    "milliseconds",
+    "microsecond",
+    "microseconds",
+    "nanosecond",
+    "nanoseconds",
+    "epochSeconds",
+    "epochMillis",
+    "offsetMinutes",
+    "offsetSeconds",
+    "quartersOfYear",
+    "monthsOfYear",
+    "monthsOfQuarter",
+    "daysOfWeek",
+    "minutesOfHour",
+    "secondsOfMinute",
+    "millisecondsOfSecond",
+    "microsecondsOfSecond",
+    "nanosecondsOfSecond",
+];
+/// Components that are texts; no function gives them yet.
+const TEXT_COMPONENTS: &[&str] = &["timezone", "offset"];
+
 impl Binder<'_> {
     /// `target.key`.
     pub fn bind_property(
@@ -41,14 +89,28 @@ impl Binder<'_> {
                 self.call(names::ELEMENT, vec![target, key], span)
             }
             (_, data_type) if data_type.is_temporal() || *data_type == DataType::Interval => {
-                let part = literal(Value::String(key.text.clone()), key.span);
-                self.call(names::TEMPORAL_PART, vec![part, target], span)
+                self.component(target, key, span)
             }
             (_, other) => {
                 let message = format!("a value of type {other} has no properties");
                 Err(BindError::new(BindErrorKind::TypeMismatch, span, message))
             }
         }
+    }
+
+    /// `d.year`: a component of a point in time or an interval.
+    fn component(&mut self, target: BoundExpression, key: &Name, span: Span) -> BindResult<BoundExpression> {
+        let name = key.text.as_str();
+        if TEXT_COMPONENTS.contains(&name) {
+            return Err(BindError::not_supported(&format!("the component {name}"), key.span));
+        }
+        if !COMPONENTS.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+            let message = format!("a value of type {} has no component {name}", target.data_type);
+            let error = BindError::new(BindErrorKind::UnknownProperty, key.span, message);
+            return Err(error.did_you_mean(closest_name(name, COMPONENTS.iter().copied())));
+        }
+        let part = literal(Value::String(name.to_owned()), key.span);
+        self.call(names::TEMPORAL_PART, vec![part, target], span)
     }
 
     /// A property of a node or relationship variable: the column of each of its tables that has one of this name.

@@ -61,10 +61,9 @@ fn possible_results(functions: &[&'static ScalarFunction], arguments: &[DataType
     ];
     let mut results: Vec<DataType> = Vec::new();
     let mut add = |types: &[DataType]| {
-        if let Some(overload) = functions.iter().find_map(|function| (function.resolve)(types)) {
-            if !results.contains(&overload.result) {
-                results.push(overload.result);
-            }
+        let overload = functions.iter().find_map(|function| (function.resolve)(types));
+        if let Some(overload) = overload.filter(|overload| !results.contains(&overload.result)) {
+            results.push(overload.result);
         }
     };
     for candidate in &candidates {

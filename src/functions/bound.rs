@@ -206,7 +206,7 @@ impl BoundScalar {
         arguments: &[ValueVector<'_>],
         length: usize,
         selection: Selection<'_>,
-        mask: &'m mut Vec<u64>,
+        mask: &'m mut [u64],
     ) -> Validity<'m> {
         let propagates = self.nulls == Nulls::Propagate;
         if selection.is_all() && (!propagates || arguments.iter().all(ValueVector::has_no_nulls)) {
@@ -239,7 +239,6 @@ impl BoundScalar {
     }
 
     /// Narrows a selection to the rows for which this BOOL function is true. `scratch` is a buffer of any type.
-    #[expect(clippy::too_many_arguments, reason = "the parts of one call")]
     pub fn select(
         &self,
         context: &mut KernelContext,

@@ -29,13 +29,7 @@ pub fn implicit_cost(from: &DataType, to: &DataType) -> Option<u32> {
         (_, Any) => 100,
         (Any, _) => 50,
         (Serial, Int64) | (Int64, Serial) => 1,
-        _ if from.is_integer() && to.is_integer() => {
-            if super::common_type(from, to) == *to {
-                2
-            } else {
-                return None;
-            }
-        }
+        _ if from.is_integer() && to.is_integer() => (super::common_type(from, to) == *to).then_some(2)?,
         _ if from.is_integer() && matches!(to, Decimal { .. }) => 3,
         _ if from.is_integer() && to.is_floating() => 4,
         (Decimal { .. }, Decimal { .. }) => 2,

@@ -1,6 +1,6 @@
 //! Which type two types meet in.
 
-use crate::types::{DataType, Field, TimestampUnit};
+use crate::types::{DataType, Field};
 
 /// The type of arithmetic over two numbers: INT64, INT128 where UINT64 meets a sign, UINT64 among themselves, DECIMAL
 /// with integers, FLOAT among themselves, else DOUBLE. None unless both are numbers.
@@ -112,9 +112,6 @@ fn common_integer(left: &DataType, right: &DataType) -> DataType {
         (false, true) => SIGNED[width(left).max(width(right) + 1)].clone(),
     }
 }
-
-/// The unit in which a plain TIMESTAMP counts.
-pub const TIMESTAMP: DataType = DataType::Timestamp(TimestampUnit::Us);
 
 #[cfg(test)]
 mod tests {

@@ -60,18 +60,14 @@ pub fn resolve_scalar(name: &str, dialect: Dialect, arguments: &[DataType]) -> F
             return Ok(BoundScalar::new(function.name, overload));
         }
     }
-    if arguments.contains(&DataType::Any) {
-        if let Some(bound) = bind_any(entries(name, dialect).collect(), arguments) {
-            return Ok(bound);
-        }
-    }
-    if arguments.contains(&DataType::Null) {
-        let known: Vec<&'static ScalarFunction> = entries(name, dialect).collect();
-        if let Some(bound) = bind_null(&known, arguments) {
-            return Ok(bound);
-        }
-    }
-    Err(FunctionError::NoOverload { function: first.name.to_owned(), arguments: arguments.to_vec() })
+    let known: Vec<&'static ScalarFunction> = entries(name, dialect).collect();
+    let unknown = |data_type: &DataType| arguments.contains(data_type);
+    let late = if unknown(&DataType::Any) { bind_any(known.clone(), arguments) } else { None };
+    let late = late.or_else(|| if unknown(&DataType::Null) { bind_null(&known, arguments) } else { None });
+    late.ok_or_else(|| FunctionError::NoOverload {
+        function: first.name.to_owned(),
+        arguments: arguments.to_vec(),
+    })
 }
 
 /// The aggregate for the given argument types.

@@ -201,6 +201,63 @@ fn lists_and_maps() {
 }
 
 #[test]
+fn points_in_time() {
+    check("date", "2011-08-20", "2011-08-20");
+    check("date", "2015-W30-2", "2015-07-21");
+    check("date", "2015202::STRING", "2015-07-21");
+    check(
+        "date",
+        "{year: 1984, week: 10, dayOfWeek: 3}::STRUCT(year INT64, week INT64, dayOfWeek INT64)",
+        "1984-03-07",
+    );
+    check("localdatetime", "20150721T2140", "2015-07-21T21:40");
+    check("datetime", "2015-07-21T21:40:32.142+01:00", "2015-07-21T21:40:32.142+01:00");
+    check("time", "21:40+01:00", "21:40+01:00");
+    check("timestamp", "2011-08-20 11:25:30.5", "2011-08-20T11:25:30.5");
+    check("duration", "{days: 14, hours: 16.5}::STRUCT(days INT64, hours DOUBLE)", "P14DT16H30M");
+    check("interval", "3 years 2 days", "P3Y2D");
+    check("interval", "3 parsecs", "err");
+    check("date_part", "year | 2011-08-20::DATE", "2011");
+    check("date_part", "Minute | 2011-08-20 11:25:30::TIMESTAMP", "25");
+    check("date_part", "colour | 2011-08-20::DATE", "err");
+    check("year", "2011-08-20 11:25:30::TIMESTAMP_NS", "2011");
+    check("dayOfWeek", "2011-08-20::DATE", "6");
+    check("hour", "2015-07-21T21:40:32+01:00::DATETIME", "21");
+    check("epochSeconds", "1970-01-01T01:00:00+01:00::DATETIME", "0");
+    check("date_trunc", "month | 2011-08-20::DATE", "2011-08-01");
+    check("date_trunc", "hour | 2011-08-20 11:25:30::TIMESTAMP", "2011-08-20T11:00:00");
+    check("last_day", "2024-02-03::DATE", "2024-02-29");
+    check("monthname", "2024-02-03::DATE", "February");
+    check("make_date", "2024 | 2 | 30", "err");
+    check("to_days", "3", "P3D");
+}
+
+#[test]
+fn sums_of_time() {
+    check("+", "2024-01-31::DATE | 1 month::INTERVAL", "2024-02-29");
+    check("+", "2024-01-31::DATE | 1", "2024-02-01");
+    check("-", "2024-01-31::DATE | 2024-01-01::DATE", "30");
+    check("-", "2024-01-31 12:00:00::TIMESTAMP | 2024-01-30 11:00:00::TIMESTAMP", "P1DT1H");
+    check("+", "9999-01-01::DATE | 99999999999999 years::INTERVAL", "err");
+    check("-", "12:00::LOCALTIME | 13 hours::INTERVAL", "23:00");
+    check("+", "1 day::INTERVAL | 2 hours::INTERVAL", "P1DT2H");
+    check("*", "1 day::INTERVAL | 1.5", "P1DT12H");
+    check("-", "1 day::INTERVAL", "P-1D");
+    check(
+        "+",
+        "2024-03-30T12:00[Europe/Stockholm]::DATETIME | 1 day::INTERVAL",
+        "2024-03-31T12:00+02:00[Europe/Stockholm]",
+    );
+    check(
+        "+",
+        "2024-03-30T12:00[Europe/Stockholm]::DATETIME | 24 hours::INTERVAL",
+        "2024-03-31T13:00+02:00[Europe/Stockholm]",
+    );
+    check("duration.between", "2023-01-31::DATE | 2024-03-01::DATE", "P1Y1M1D");
+    check("duration.inDays", "2024-01-01::DATE | 2024-03-01::DATE", "P60D");
+}
+
+#[test]
 fn any_values_take_the_function_of_their_type() {
     let any = DataType::Any;
     let bound = resolve_scalar("+", Dialect::OpenCypher, &[any.clone(), any.clone()]).unwrap();

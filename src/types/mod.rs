@@ -39,3 +39,6 @@ pub use value::{NodeValue, PathValue, RelValue, Value};
 pub use value_compare::{GroupKey, hash_float, hash_integer, order_floats, order_integer_float};
 pub use value_parse::{integer_value, parse_text};
 pub use zone::ZoneId;
+
+#[cfg(test)]
+mod tests;

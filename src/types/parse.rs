@@ -246,8 +246,9 @@ pub fn parse_timestamp(text: &[u8]) -> Option<i64> {
 /// TIMESTAMP in any unit; digits beyond the unit are cut off.
 pub fn parse_timestamp_unit(text: &[u8], unit: TimestampUnit) -> Option<i64> {
     let (days, nanos, offset) = date_time_parts(text)?;
-    let seconds = days.checked_mul(SECONDS_PER_DAY)?.checked_sub(i64::from(offset.unwrap_or(0)))?;
-    seconds.checked_mul(unit.per_second())?.checked_add(nanos / unit.nanos())
+    // The first day of the range starts before it, so the sum is made in wide integers.
+    let seconds = days * SECONDS_PER_DAY - i64::from(offset.unwrap_or(0));
+    i64::try_from(i128::from(seconds) * i128::from(unit.per_second()) + i128::from(nanos / unit.nanos())).ok()
 }
 
 /// LOCALDATETIME; an offset is no part of it.
@@ -323,6 +324,8 @@ mod tests {
         assert_eq!(parse_timestamp(b"2011-08-20"), Some(day * 86_400_000_000));
         assert_eq!(parse_timestamp(b"2011-08-20 25:00:00"), None);
         assert_eq!(parse_timestamp(b"+999999999-01-01"), None);
+        let first = crate::types::Value::Timestamp(TimestampUnit::Us, i64::MIN);
+        assert_eq!(parse_timestamp(first.to_string().as_bytes()), Some(i64::MIN));
         assert_eq!(parse_local_time(b"24:00"), None);
     }
 

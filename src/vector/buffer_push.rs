@@ -129,10 +129,8 @@ impl VectorBuffer {
             expected: data_type.clone(),
             found: value.data_type(),
         };
-        if let Some(number) = value.as_i128() {
-            if let Some(pushed) = self.push_integer(number) {
-                return pushed;
-            }
+        if let Some(pushed) = value.as_i128().and_then(|number| self.push_integer(number)) {
+            return pushed;
         }
         match (&mut self.data, value) {
             (BufferData::Bool(values), Value::Bool(value)) => values.push(u8::from(*value)),

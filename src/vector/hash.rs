@@ -115,11 +115,11 @@ fn each_hash(
             let known: Vec<u64> = entries.map_or(Vec::new(), |entries| {
                 (0..entries).map(|row| hash_row(&values, data_type, row)).collect()
             });
-            for row in 0..length {
+            for (row, code) in codes[..length].iter().enumerate() {
                 let hash = if !vector.validity.is_valid(row) {
                     NULL_HASH
                 } else {
-                    let code = codes[row] as usize;
+                    let code = *code as usize;
                     known.get(code).copied().unwrap_or_else(|| hash_row(&values, data_type, code))
                 };
                 visit(row, hash);

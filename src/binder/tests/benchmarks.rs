@@ -107,6 +107,10 @@ fn flights() {
                 "count(*) INT64, sum(f.distance) INT64, min(f.delay) INT64, max(f.delay) INT64",
             ),
             (
+                "MATCH ()-[f:Flight]->() WHERE f.departure >= timestamp($s) AND f.departure < timestamp($s) RETURN count(*) AS n",
+                "n INT64",
+            ),
+            (
                 "MATCH (a:Airport)-[f:Flight]->(b:Airport) WHERE f.delay > $i RETURN a.iata AS origin, b.iata AS goal, f.delay AS d, f.departure AS t ORDER BY d DESC, t, origin, goal LIMIT 20",
                 "origin STRING, goal STRING, d INT64, t TIMESTAMP",
             ),
@@ -119,6 +123,10 @@ fn flights() {
                 "s STRING, count(*) INT64, avg(f.delay) DOUBLE",
             ),
             (
+                "MATCH ()-[f:Flight]->() RETURN date_part('hour', f.departure) AS h, count(*), avg(f.delay) ORDER BY h",
+                "h INT64, count(*) INT64, avg(f.delay) DOUBLE",
+            ),
+            (
                 "MATCH (a:Airport)-[f:Flight]->(b:Airport) WHERE a.state <> b.state AND f.distance < 300 RETURN a.state AS a, b.state AS b, count(*) AS n ORDER BY n DESC, a, b LIMIT 10",
                 "a STRING, b STRING, n INT64",
             ),
@@ -129,6 +137,11 @@ fn flights() {
             (
                 "MATCH (a:Airport {iata: $s})-[f:Flight]->(b:Airport {iata: $s}) RETURN count(*), avg(f.delay)",
                 "count(*) INT64, avg(f.delay) DOUBLE",
+            ),
+            (
+                "MATCH (a:Airport {iata: $s})-[f:Flight]->(b:Airport)-[g:Flight]->(c:Airport {iata: $s}) WHERE f.departure >= timestamp($s) \
+                 AND g.departure > f.departure + interval('2 hours') AND g.departure < f.departure + interval('6 hours') RETURN b.iata AS b, count(*) AS n ORDER BY n DESC, b",
+                "b STRING, n INT64",
             ),
             (
                 "MATCH (:Airport)-[:Flight]->(b:Airport)-[:Flight]->(:Airport) RETURN count(*)",

@@ -10,9 +10,9 @@ fn tables_are_defined() {
         "NODE TABLE IF NOT EXISTS Person(id INT64) KEY id",
     );
     check(
-        "CREATE NODE TABLE T(id SERIAL, d DATE DEFAULT '2020-01-01', n INT32 DEFAULT 3, x DECIMAL(10, 2)[], \
+        "CREATE NODE TABLE T(id SERIAL, d DATE DEFAULT date('2020-01-01'), n INT32 DEFAULT 3, x DECIMAL(10, 2)[], \
          u STRUCT(a INT64, b STRING), m MAP(STRING, INT64), s STRING NOT NULL, PRIMARY KEY(id, s))",
-        "NODE TABLE T(id SERIAL, d DATE DEFAULT '2020-01-01', n INT32 DEFAULT 3, x DECIMAL(10, 2)[], \
+        "NODE TABLE T(id SERIAL, d DATE DEFAULT date('2020-01-01'), n INT32 DEFAULT 3, x DECIMAL(10, 2)[], \
          u STRUCT(a INT64, b STRING), m MAP(STRING, INT64), s STRING NOT NULL) KEY id, s",
     );
     check(

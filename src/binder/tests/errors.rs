@@ -100,6 +100,7 @@ fn types_are_checked() {
     check_error("MATCH p = (a)-[*]->(b) RETURN size(p)", TypeMismatch, "p");
     check_error("RETURN properties(1)", TypeMismatch, "1");
     check_error("WITH 1 AS x RETURN x.num", TypeMismatch, "x.num");
+    check_error("MATCH (n:Person) RETURN n.born.yaer", UnknownProperty, "yaer");
     check_error("RETURN 1 AND true", TypeMismatch, "1");
     check_error("RETURN NOT 'a'", TypeMismatch, "'a'");
     check_error("RETURN 1 IN 2", TypeMismatch, "2");
@@ -131,6 +132,11 @@ fn what_is_not_executed_yet_says_its_name() {
     check("MATCH (n) WHERE EXISTS { (n)-->() } RETURN n", "EXISTS { (n)-->() }", "EXISTS { … }");
     check("MATCH (n) WHERE (n)-->() RETURN n", "(n)-->()", "a pattern in an expression");
     check("CALL { RETURN 1 AS x } RETURN x", "CALL { RETURN 1 AS x }", "CALL { … }");
+    check(
+        "MATCH (n) UNWIND [n, 1] AS x RETURN labels(x)",
+        "x",
+        "labels of a value whose type is known only when the query runs",
+    );
     check("EXPORT DATABASE 'x'", "EXPORT DATABASE 'x'", "EXPORT DATABASE");
     check("MATCH (a)-[e:Knows* WSHORTEST(since)]->(b) RETURN e", "since", "WSHORTEST");
 }

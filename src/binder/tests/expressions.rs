@@ -28,6 +28,9 @@ fn properties_are_columns_of_tables() {
     check_value("c.id", "c.id ANY");
     check_value("x.weight", "x.weight DOUBLE");
     check_value("a['age']", "a.age INT32");
+    check_value("a.born.year", "date_part('year', a.born) INT64");
+    check_value("a.name STARTS WITH 'x'", "(a.name STARTS WITH 'x') BOOL");
+    check_value("a.name STARTS WITH 1", "NULL NULL");
 }
 
 #[test]

@@ -11,7 +11,7 @@ fn check(name: &str, values: &[Value], expected: Value) {
     values.iter().for_each(|value| input.push_value(value).unwrap());
     let mut whole = bound.new_states();
     whole.update_all(&[input.vector()], values.len(), Selection::All, Multiplicity::One).unwrap();
-    assert_eq!(finished(&bound, &whole), [expected.clone()], "{name}");
+    assert_eq!(finished(&bound, &whole), std::slice::from_ref(&expected), "{name}");
 
     let (mut left, mut right) = (bound.new_states(), bound.new_states());
     left.resize(2);

@@ -9,6 +9,8 @@ mod logic;
 mod map_struct;
 mod numeric;
 mod string;
+mod temporal;
+mod temporal_arithmetic;
 
 pub use map_struct::{bind_struct_extract, bind_struct_pack};
 
@@ -27,6 +29,8 @@ pub fn tables() -> Vec<&'static [ScalarFunction]> {
         hash::TABLE,
         list::TABLE,
         map_struct::TABLE,
+        temporal::TABLE,
+        temporal_arithmetic::TABLE,
     ]
 }
 

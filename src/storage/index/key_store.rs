@@ -146,10 +146,15 @@ impl KeyStore {
         SortedKeys { store: self, order }
     }
 
-    /// Sorts by the first eight bytes, which mostly decide, and by the whole keys among equals.
+    /// Sorts by the first eight bytes behind what all keys share, which mostly decide, and by the whole keys among
+    /// equals.
     fn sorted_bytes(&self) -> Vec<u32> {
+        let first = self.key_bytes(0);
+        let shared_with =
+            |key: &[u8]| first.iter().zip(key).take_while(|(left, right)| left == right).count();
+        let shared = (1..self.rows).map(|row| shared_with(self.key_bytes(row))).min().unwrap_or(0);
         let head = |row: u64| {
-            let (key, mut word) = (self.key_bytes(row), [0; 8]);
+            let (key, mut word) = (self.key_bytes(row).get(shared..).unwrap_or(&[]), [0; 8]);
             let length = key.len().min(8);
             word[..length].copy_from_slice(&key[..length]);
             u64::from_be_bytes(word)
