@@ -267,7 +267,8 @@ impl AdjacencyWindow<'_> {
                 out.extend(distances.iter().map(|distance| base + u64::from(*distance)));
             }
             WindowIds::Packed { base, bytes, first, count, width, rows } => {
-                let make = |distance: u64| base.wrapping_add(distance);
+                let base = *base;
+                let make = move |distance: u64| base.wrapping_add(distance);
                 fixed::unpack(bytes, *first, *count, *width, rows.clone(), out, make)?;
             }
         }

@@ -218,6 +218,7 @@ impl CsrGroup {
         match &run.ids {
             RunIds::Implied { first } => out.extend((start..end).map(|entry| first + entry as u64)),
             RunIds::Stored { base, encoding: Encoding::BitPacked { width, .. }, bytes } => {
+                let base = *base;
                 // A short list is read value by value, a long one block by block.
                 if length < 10 {
                     for entry in start..end {
@@ -241,7 +242,7 @@ impl CsrGroup {
                     let encoding = Encoding::BitPacked { base: 0, width: *width };
                     let (first, range) = fixed::byte_range(&encoding, 8, count, &(at..to));
                     let found = cursor.bytes(bytes, range.start as u64..range.end as u64)?;
-                    fixed::unpack(found, first, count, *width, at..to, out, |distance| {
+                    fixed::unpack(found, first, count, *width, at..to, out, move |distance| {
                         base.wrapping_add(distance)
                     })
                     .map_err(|damage| self.error(damage))?;

@@ -270,7 +270,8 @@ impl RelScanner {
         if self.wants_ends {
             self.ids.clear();
             self.ids.extend(batch.first_offset..batch.first_offset + batch.length as u64);
-            (self.sources.clear(), self.destinations.clear());
+            self.sources.clear();
+            self.destinations.clear();
             self.table.endpoints(&self.ids, worker, &mut self.sources, &mut self.destinations)?;
             let (sources, destinations): (&'s [u64], &'s [u64]) = (&self.sources, &self.destinations);
             let mut properties = batch.columns.into_iter();

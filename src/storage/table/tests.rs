@@ -129,7 +129,7 @@ fn row(i: u64) -> Vec<Value> {
         some(Value::String(format!("name of the row {}", i * 2654435761 % 100_000)), 11),
         some(Value::String(["red", "green", "blue", "a longer colour name"][i as usize % 4].to_owned()), 13),
         some(Value::Double(i as f64 * 0.37), 17),
-        some(Value::Bool(i % 3 == 0), 5),
+        some(Value::Bool(i.is_multiple_of(3)), 5),
         some(Value::List((0..i % 4).map(|n| Value::String(format!("tag {n}"))).collect()), 19),
         Value::Null,
         some(

@@ -161,7 +161,7 @@ pub fn compare_block(
         }
         mask_out[position / 4] |= bits << (position % 4 * LANES);
     })?;
-    if count % 64 != 0 {
+    if !count.is_multiple_of(64) {
         mask_out[count / 64] &= (1 << (count % 64)) - 1;
     }
     Ok(())

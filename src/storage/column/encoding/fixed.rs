@@ -179,7 +179,7 @@ pub fn unpack<T: Copy + Default>(
     width: u8,
     rows: Range<usize>,
     out: &mut Vec<T>,
-    make: impl Fn(u64) -> T,
+    make: impl Fn(u64) -> T + Copy,
 ) -> Damaged<()> {
     let mut row = rows.start;
     while row < rows.end {
@@ -195,14 +195,14 @@ pub fn unpack<T: Copy + Default>(
         let old = out.len();
         if row == block_first {
             out.resize(old + (to - row), T::default());
-            bit_packing::unpack_block(packed, width, &mut out[old..], &make)?;
+            bit_packing::unpack_block(packed, width, &mut out[old..], make)?;
         } else if to - row < 10 {
             for inside in row - block_first..to - block_first {
                 out.push(make(bit_packing::get(packed, width, inside)?));
             }
         } else {
             let mut whole = [T::default(); bit_packing::BLOCK_VALUES];
-            bit_packing::unpack_block(packed, width, &mut whole[..to - block_first], &make)?;
+            bit_packing::unpack_block(packed, width, &mut whole[..to - block_first], make)?;
             out.extend_from_slice(&whole[row - block_first..to - block_first]);
         }
         row = to;
@@ -252,7 +252,8 @@ pub fn read<T: FixedValue>(
             read_all(bytes.get(at..).unwrap_or_default(), &mut out[old..])
         }
         Encoding::BitPacked { base, width } => {
-            unpack(bytes, first, count, *width, rows, out, |distance| T::at_distance(*base, distance))
+            let base = *base;
+            unpack(bytes, first, count, *width, rows, out, move |distance| T::at_distance(base, distance))
         }
         Encoding::RunLength { runs } => {
             let runs = *runs as usize;

@@ -6,6 +6,7 @@ use parking_lot::Mutex;
 
 use super::sort::{Dealt, PairSink, SLICE_NODES, SLICES_PER_GROUP, SortedSlice, count_slices, deal, shares};
 use crate::storage::StorageResult;
+use crate::storage::buffer_pool::as_bytes;
 use crate::storage::column::Encoding;
 use crate::storage::column::encoding::bit_packing;
 use crate::storage::page::ExtentRef;
@@ -226,10 +227,8 @@ fn build_run(
         offsets.extend_from_slice(&end.to_le_bytes());
     }
     let mut neighbours = Vec::with_capacity(end as usize * 4);
-    slices
-        .iter()
-        .flat_map(|slice| &slice.far)
-        .for_each(|far| neighbours.extend_from_slice(&far.to_le_bytes()));
+    // Pages hold little-endian numbers, and are lent as the machine's own.
+    slices.iter().for_each(|slice| neighbours.extend_from_slice(as_bytes(&slice.far)));
     let ids = match plan.kind {
         GroupKind::Backward => stored_ids(plan.first_id, slices),
         _ => RunIds::Implied { first: plan.first_id + first_entry },
