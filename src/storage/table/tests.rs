@@ -163,6 +163,15 @@ fn load(extents: &Arc<MemoryExtents>, rows: u64, force_encoding: Option<Encoding
     Arc::new(NodeTable::new(layout, pages, rows, rows, pool_over(extents)))
 }
 
+impl MemoryExtents {
+    /// Changes one byte of one page.
+    fn damage(&self, salt: u64) {
+        let mut pages = self.pages.lock();
+        let page = salt as usize % pages.len();
+        pages[page][(salt >> 20) as usize % PAGE_SIZE] ^= (salt >> 40) as u8;
+    }
+}
+
 /// Scans and gives (offset, values) of the rows that pass.
 fn scan(
     table: &Arc<NodeTable>,
@@ -335,4 +344,63 @@ fn zone_maps_skip_groups() {
     let (found, counters) = scan(&table, &[0], &[predicate], 2048, 1 << 16);
     assert_eq!(found.len(), 1);
     assert_eq!((counters.groups_read, counters.groups_skipped), (1, 1));
+}
+
+#[test]
+fn damage_behind_right_checksums_is_an_error_at_most() {
+    let extents = Arc::new(MemoryExtents::default());
+    let table = load(&extents, 2000, None);
+    for seed in 0..150u64 {
+        let copy = Arc::new(MemoryExtents { pages: Mutex::new(extents.pages.lock().clone()) });
+        (0..3).for_each(|n| copy.damage(crate::storage::column::encoding::choose::mix(seed * 3 + n)));
+        // The group page was written last.
+        let last = copy.pages.lock().len() as u64;
+        let groups = (0..last).rev().find_map(|page| {
+            let extent = ExtentRef {
+                root: PageRef { page: PageId(page), ..PageRef::default() },
+                first_page: PageId(page),
+                depth: 0,
+                byte_length: PAGE_SIZE as u64,
+            };
+            copy.read_extent(&extent).starts_with(b"QGRP").then_some(extent)
+        });
+        let Some(extent) = groups else { continue };
+        let pages = MemoryGroups { extents: copy.clone(), groups: BTreeMap::from([(0, extent)]) };
+        let layout = table.layout().clone();
+        let broken = Arc::new(NodeTable::new(layout, Arc::new(pages), 2000, 2000, pool_over(&copy)));
+        let mut worker = broken.pool().worker().unwrap();
+        for column in table.layout().columns.iter().map(|column| column.id) {
+            let mut out = VectorBuffer::new(table.data_type(column));
+            let _ = broken.gather(column, &[5, 1999, 700, 3], &mut worker, &mut out);
+            let Ok(mut scanner) = broken.scanner(&[column], &[], &ScanOptions { vector_size: 2048 }) else {
+                continue;
+            };
+            if scanner.open(0, 0..1 << 16).is_ok() {
+                while let Ok(Some(batch)) = scanner.next(&mut worker) {
+                    let data_type = table.data_type(column);
+                    (0..batch.length).for_each(|row| drop(batch.columns[0].value(row, &data_type)));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_smallest_pool_is_enough() {
+    let extents = Arc::new(MemoryExtents::default());
+    let rows = NODE_GROUP_ROWS;
+    let large = load(&extents, rows, Some(EncodingKind::Plain));
+    let page = |group: u64| large.group(group as usize).unwrap();
+    assert_eq!(u64::from(page(0).rows()), rows);
+    let first = extents.pages.lock().iter().rposition(|page| page.starts_with(b"QGRP")).unwrap() as u64;
+    let extent = ExtentRef {
+        root: PageRef { page: PageId(first), ..PageRef::default() },
+        first_page: PageId(first),
+        depth: 0,
+        byte_length: PAGE_SIZE as u64,
+    };
+    let groups = MemoryGroups { extents: extents.clone(), groups: BTreeMap::from([(0, extent)]) };
+    let pool = BufferPool::new(BufferPool::bytes_min(1), Arc::new(SharedExtents(extents.clone())));
+    let small = Arc::new(NodeTable::new(large.layout().clone(), Arc::new(groups), rows, rows, pool));
+    check_scan(&small, rows, 2048, 1 << 16);
 }

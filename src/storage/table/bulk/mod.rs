@@ -5,6 +5,6 @@ mod rel_bulk;
 mod runs;
 pub mod sort;
 
-pub use node_bulk::{NodeBulkLoad, StagedRows};
+pub use node_bulk::{FullGroup, NodeBulkLoad, StagedRows};
 pub use rel_bulk::{ExistingRuns, RelBulkLoad, RelBulkTarget, StagedRels};
 pub use runs::StagedGroup;

@@ -48,6 +48,13 @@ struct OpenGroup {
     spare: Vec<Vec<VectorBuffer>>,
 }
 
+/// A whole group of rows that waits to be encoded.
+pub struct FullGroup {
+    group: u64,
+    rows: usize,
+    columns: Vec<VectorBuffer>,
+}
+
 /// A row group and the statistics of its columns.
 pub(super) struct WrittenGroup {
     pub(super) staged: StagedGroup,
@@ -82,14 +89,21 @@ impl<'s> NodeBulkLoad<'s> {
         self.first_group * NODE_GROUP_ROWS
     }
 
-    /// Appends rows, one vector per column in the layout's order, and gives the offset of the first. Threads take
-    /// turns; the caller sees to it that they come in file order.
+    /// Appends rows, one vector per column in the layout's order, and gives the offset of the first; the others
+    /// follow it. Encodes and writes groups that became full.
     pub fn append(&self, columns: &[ValueVector<'_>], length: usize) -> StorageResult<u64> {
-        let mut first_offset = None;
-        let mut done = 0;
-        while done < length || first_offset.is_none() {
-            let mut open = self.open.lock();
-            first_offset.get_or_insert(open.group * NODE_GROUP_ROWS + open.rows as u64);
+        let (first_offset, full) = self.append_only(columns, length);
+        full.into_iter().try_for_each(|group| self.write(group))?;
+        Ok(first_offset)
+    }
+
+    /// As `append`, but leaves the groups that became full to the caller, who hands them to `write` on any thread.
+    /// Threads that keep file order by taking turns so encode beside each other: the turn covers this call only.
+    pub fn append_only(&self, columns: &[ValueVector<'_>], length: usize) -> (u64, Vec<FullGroup>) {
+        let mut open = self.open.lock();
+        let first_offset = open.group * NODE_GROUP_ROWS + open.rows as u64;
+        let (mut done, mut full) = (0, Vec::new());
+        while done < length {
             let count = (length - done).min(NODE_GROUP_ROWS as usize - open.rows);
             for (buffer, vector) in open.columns.iter_mut().zip(columns) {
                 buffer.append_range(vector, done, count);
@@ -97,24 +111,25 @@ impl<'s> NodeBulkLoad<'s> {
             open.rows += count;
             done += count;
             if open.rows == NODE_GROUP_ROWS as usize {
-                let full = self.take_group(&mut open);
-                drop(open);
-                self.write(full)?;
+                full.push(self.take_group(&mut open));
             }
         }
-        Ok(first_offset.unwrap_or_default())
+        (first_offset, full)
     }
 
     /// Puts an empty group in the place of the open one.
-    fn take_group(&self, open: &mut OpenGroup) -> (u64, usize, Vec<VectorBuffer>) {
+    fn take_group(&self, open: &mut OpenGroup) -> FullGroup {
         let empty = open.spare.pop().unwrap_or_else(|| fresh_columns(&self.layout));
-        let full = (open.group, open.rows, std::mem::replace(&mut open.columns, empty));
+        let columns = std::mem::replace(&mut open.columns, empty);
+        let full = FullGroup { group: open.group, rows: open.rows, columns };
         open.group += 1;
         open.rows = 0;
         full
     }
 
-    fn write(&self, (group, rows, mut columns): (u64, usize, Vec<VectorBuffer>)) -> StorageResult<()> {
+    /// Encodes and writes a group.
+    pub fn write(&self, full: FullGroup) -> StorageResult<()> {
+        let FullGroup { group, rows, mut columns } = full;
         let vectors = self.layout.columns.iter().zip(&columns);
         let vectors = vectors.map(|(column, buffer)| (column.id, column.data_type.clone(), buffer.vector()));
         let place = RowGroup { table: self.layout.id, kind: self.kind, group, rows };
