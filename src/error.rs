@@ -5,7 +5,7 @@ use std::fmt;
 use crate::binder::BindError;
 use crate::catalog::CatalogError;
 use crate::executor::ExecutionError;
-use crate::ingest::CsvError;
+use crate::ingest::{CsvError, RowErrorKind};
 use crate::parser::ParseError;
 use crate::parser::ast::Span;
 use crate::storage::StorageError;
@@ -33,8 +33,10 @@ pub enum ErrorKind {
     Constraint,
     /// A CSV file, its options or one of its rows.
     Csv,
-    /// `Connection::interrupt`, or the time limit.
+    /// `InterruptHandle::interrupt`, or the time limit.
     Interrupted,
+    /// BEGIN, COMMIT or ROLLBACK at a moment when it means nothing.
+    Transaction,
     /// Memory or buffer pool limit.
     OutOfMemory,
     /// A result has no such column, or the column's value is of another type.
@@ -62,6 +64,7 @@ impl ErrorKind {
             ErrorKind::Constraint => "CONSTRAINT",
             ErrorKind::Csv => "CSV",
             ErrorKind::Interrupted => "INTERRUPTED",
+            ErrorKind::Transaction => "TRANSACTION",
             ErrorKind::OutOfMemory => "OUT_OF_MEMORY",
             ErrorKind::Result => "RESULT",
             ErrorKind::Unavailable => "UNAVAILABLE",
@@ -255,6 +258,11 @@ impl From<CsvError> for Error {
         let kind = match &error {
             CsvError::Io { .. } => ErrorKind::Io,
             CsvError::Cancelled => ErrorKind::Interrupted,
+            CsvError::Row(row) | CsvError::TooManyRejects { error: row, .. } => match &row.kind {
+                // A key twice or NULL, an end that does not exist: found behind the parser.
+                RowErrorKind::Other { .. } => ErrorKind::Constraint,
+                _ => ErrorKind::Csv,
+            },
             _ => ErrorKind::Csv,
         };
         Error::wrap(kind, error)

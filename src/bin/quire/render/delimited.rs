@@ -1,0 +1,115 @@
+//! CSV and tab-separated values. What is written as CSV, COPY reads back.
+
+use std::borrow::Cow;
+use std::io;
+
+use quiredb::{QueryResult, Value};
+
+use super::text::for_each_row;
+use crate::output::Output;
+
+/// RFC 4180 with line feeds. An empty text is quoted where nothing stands for NULL.
+pub fn write_csv(result: &QueryResult, header: bool, null: &str, output: &mut Output) -> io::Result<()> {
+    if header {
+        for (position, name) in result.columns().iter().enumerate() {
+            separate(&mut output.buffer, position, b',');
+            push_quoted(&mut output.buffer, name, null);
+        }
+        output.buffer.push(b'\n');
+    }
+    for_each_row(result, |columns, row| {
+        for (position, column) in columns.iter().enumerate() {
+            separate(&mut output.buffer, position, b',');
+            let value = column.value(row);
+            match &*value {
+                Value::Null => output.buffer.extend_from_slice(null.as_bytes()),
+                value => push_quoted(&mut output.buffer, &stored_text(value), null),
+            }
+        }
+        output.buffer.push(b'\n');
+        output.drain()
+    })
+}
+
+/// Tabs between values; within them tabs, line ends and backslashes are escaped.
+pub fn write_tsv(result: &QueryResult, header: bool, null: &str, output: &mut Output) -> io::Result<()> {
+    if header {
+        for (position, name) in result.columns().iter().enumerate() {
+            separate(&mut output.buffer, position, b'\t');
+            push_escaped(&mut output.buffer, name);
+        }
+        output.buffer.push(b'\n');
+    }
+    for_each_row(result, |columns, row| {
+        for (position, column) in columns.iter().enumerate() {
+            separate(&mut output.buffer, position, b'\t');
+            let value = column.value(row);
+            match &*value {
+                Value::Null => output.buffer.extend_from_slice(null.as_bytes()),
+                value => push_escaped(&mut output.buffer, &stored_text(value)),
+            }
+        }
+        output.buffer.push(b'\n');
+        output.drain()
+    })
+}
+
+fn stored_text(value: &Value) -> Cow<'_, str> {
+    match value {
+        Value::String(text) => Cow::Borrowed(text),
+        other => Cow::Owned(other.csv_text()),
+    }
+}
+
+fn separate(out: &mut Vec<u8>, position: usize, separator: u8) {
+    if position > 0 {
+        out.push(separator);
+    }
+}
+
+fn push_quoted(out: &mut Vec<u8>, text: &str, null: &str) {
+    let special = |byte: u8| matches!(byte, b',' | b'"' | b'\n' | b'\r');
+    if text != null && !text.is_empty() && !text.bytes().any(special) {
+        out.extend_from_slice(text.as_bytes());
+        return;
+    }
+    out.push(b'"');
+    for byte in text.bytes() {
+        if byte == b'"' {
+            out.push(b'"');
+        }
+        out.push(byte);
+    }
+    out.push(b'"');
+}
+
+fn push_escaped(out: &mut Vec<u8>, text: &str) {
+    for byte in text.bytes() {
+        match byte {
+            b'\t' => out.extend_from_slice(b"\\t"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            other => out.push(other),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_quoted_where_they_must_be() {
+        let check = |text: &str, null: &str, expected: &str| {
+            let mut out = Vec::new();
+            push_quoted(&mut out, text, null);
+            assert_eq!(String::from_utf8(out).unwrap(), expected);
+        };
+        check("plain", "", "plain");
+        check("a,b", "", "\"a,b\"");
+        check("say \"x\"\n", "", "\"say \"\"x\"\"\n\"");
+        check("", "", "\"\"");
+        check("NULL", "NULL", "\"NULL\"");
+    }
+}

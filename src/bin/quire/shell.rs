@@ -1,0 +1,273 @@
+//! The loop of the command: statements and commands in, results and errors out.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, IsTerminal, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use quiredb::{Connection, Database, Error, Params, QueryResult};
+
+use crate::arguments::{Arguments, Script};
+use crate::commands::Next;
+use crate::input::{Piece, StatementBuffer};
+use crate::interrupt;
+use crate::output::Output;
+use crate::progress::ProgressLine;
+use crate::render::{Mode, Style, json, render};
+use crate::report;
+
+/// Scripts may read scripts so deep.
+const READ_DEPTH_MAX: usize = 32;
+
+/// What the loop carries along.
+pub struct Shell {
+    pub database: Database,
+    pub connection: Connection,
+    pub output: Output,
+    pub mode: Mode,
+    pub style: Style,
+    pub timer: bool,
+    /// For the next statement only.
+    pub params: Params,
+    /// A `:param` line that could not be read; the next statement fails for it.
+    pub params_fault: Option<String>,
+    progress: Option<ProgressLine>,
+    /// Whether somebody sits at a terminal.
+    pub interactive: bool,
+    bail: bool,
+    failed: bool,
+    depth: usize,
+}
+
+/// Opens the database and runs what the command line asks for.
+pub fn run(arguments: Arguments) -> io::Result<ExitCode> {
+    let database = match arguments.builder().open(&arguments.database) {
+        Ok(database) => database,
+        Err(error) => return cannot_open(&arguments, &error),
+    };
+    let connection = match database.connect() {
+        Ok(connection) => connection,
+        Err(error) => return cannot_open(&arguments, &error),
+    };
+    if let Some(dialect) = arguments.dialect {
+        connection.set_dialect(dialect.dialect());
+    }
+    let mut shell = Shell::new(database, connection, &arguments);
+    let finished =
+        if arguments.scripts.is_empty() { shell.run_input() } else { shell.run_scripts(arguments.scripts) };
+    shell.output.flush()?;
+    finished?;
+    shell.close()
+}
+
+fn cannot_open(arguments: &Arguments, error: &Error) -> io::Result<ExitCode> {
+    if arguments.mode == Mode::Json {
+        let mut line = Vec::new();
+        json::write_fault(&mut line, error.kind().code(), "compile", error.message(), None, error.hint());
+        io::stdout().write_all(&line)?;
+        io::stdout().flush()?;
+    } else {
+        let hint = error.hint().map_or_else(String::new, |hint| format!("\nhint: {hint}"));
+        report::plain_error(&format!(
+            "{} cannot be opened: {}{hint}",
+            arguments.database.display(),
+            error.message()
+        ));
+    }
+    Ok(ExitCode::from(2))
+}
+
+impl Shell {
+    fn new(database: Database, connection: Connection, arguments: &Arguments) -> Shell {
+        let reads_input = arguments.scripts.is_empty();
+        let interactive = reads_input && io::stdin().is_terminal();
+        if interactive {
+            interrupt::catch(&connection);
+        }
+        let progress = if arguments.no_progress { None } else { ProgressLine::watch(&connection) };
+        let style = Style {
+            header: !arguments.no_header,
+            null: arguments.null.clone(),
+            boxes: io::stdout().is_terminal(),
+        };
+        Shell {
+            database,
+            connection,
+            output: Output::standard(),
+            mode: arguments.mode,
+            style,
+            timer: arguments.timer,
+            params: Params::new(),
+            params_fault: None,
+            progress,
+            interactive,
+            bail: arguments.bail || (!reads_input && !arguments.no_bail),
+            failed: false,
+            depth: 0,
+        }
+    }
+
+    fn run_scripts(&mut self, scripts: Vec<Script>) -> io::Result<()> {
+        for script in scripts {
+            let next = match script {
+                Script::Text(text) => self.run_lines(&mut text.as_bytes(), None)?,
+                Script::File(path) => self.read_file(&path)?,
+            };
+            if next == Next::Quit {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Statements from standard input, with a prompt where somebody types them.
+    fn run_input(&mut self) -> io::Result<()> {
+        if self.interactive {
+            println!("quire {} — :help lists the commands, :quit ends", env!("CARGO_PKG_VERSION"));
+        }
+        self.run_lines(&mut io::stdin().lock(), None).map(|_| ())
+    }
+
+    /// Runs a script.
+    pub fn read_file(&mut self, path: &Path) -> io::Result<Next> {
+        let file = match File::open(path) {
+            Ok(file) if self.depth < READ_DEPTH_MAX => file,
+            Ok(_) => return Ok(self.fault(&format!("{}: scripts read each other too deep", path.display()))),
+            Err(error) => return Ok(self.fault(&format!("{} cannot be read: {error}", path.display()))),
+        };
+        let interactive = std::mem::take(&mut self.interactive);
+        self.depth += 1;
+        let result = self.run_lines(&mut BufReader::new(file), Some(&path.display().to_string()));
+        self.depth -= 1;
+        self.interactive = interactive;
+        result
+    }
+
+    /// Runs everything that a source holds.
+    fn run_lines(&mut self, source: &mut dyn BufRead, name: Option<&str>) -> io::Result<Next> {
+        let mut buffer = StatementBuffer::default();
+        let mut line = Vec::new();
+        loop {
+            self.prompt(&buffer)?;
+            line.clear();
+            if source.read_until(b'\n', &mut line)? == 0 {
+                break;
+            }
+            let Ok(text) = std::str::from_utf8(&line) else {
+                return Ok(self.fault("the input is not UTF-8"));
+            };
+            let is_command = text.starts_with([':', '.']) && buffer.is_blank();
+            let next = if is_command {
+                buffer.skip_line();
+                self.run_command(text.trim())?
+            } else {
+                buffer.push(text);
+                self.run_pieces(&mut buffer, name)?
+            };
+            if next == Next::Quit {
+                return Ok(Next::Quit);
+            }
+        }
+        match buffer.finish() {
+            Some(piece) => self.run_piece(&piece, name),
+            None => Ok(Next::Go),
+        }
+    }
+
+    fn run_pieces(&mut self, buffer: &mut StatementBuffer, name: Option<&str>) -> io::Result<Next> {
+        while let Some(piece) = buffer.next() {
+            if self.run_piece(&piece, name)? == Next::Quit {
+                return Ok(Next::Quit);
+            }
+        }
+        Ok(Next::Go)
+    }
+
+    /// Runs one statement and shows its result or its error.
+    fn run_piece(&mut self, piece: &Piece, name: Option<&str>) -> io::Result<Next> {
+        let params = std::mem::take(&mut self.params);
+        if let Some(fault) = self.params_fault.take() {
+            return self.refuse(&fault);
+        }
+        self.progress.iter().for_each(ProgressLine::begin);
+        let started = Instant::now();
+        let result = self.connection.query_with(&piece.text, params);
+        self.progress.iter().for_each(ProgressLine::end);
+        let ok = match result {
+            Ok(result) => {
+                self.show(&result)?;
+                true
+            }
+            Err(error) if self.mode == Mode::Json => {
+                json::write_error(&error, &mut self.output.buffer);
+                false
+            }
+            Err(error) => {
+                self.output.flush()?;
+                report::statement_error(&error, piece, name);
+                false
+            }
+        };
+        self.output.flush()?;
+        if self.timer {
+            eprintln!("time: {:.3} ms", started.elapsed().as_secs_f64() * 1e3);
+        }
+        Ok(if ok { Next::Go } else { self.failure() })
+    }
+
+    fn show(&mut self, result: &QueryResult) -> io::Result<()> {
+        render(result, self.mode, &self.style, &mut self.output)?;
+        if self.interactive && self.mode == Mode::Table && !self.output.is_file() {
+            let summary = result.summary();
+            let elapsed = (summary.compile_time + summary.execution_time).as_secs_f64() * 1e3;
+            let line = match (result.columns().len(), result.len()) {
+                (0, _) => format!("done in {elapsed:.2} ms\n"),
+                (_, 1) => format!("1 row in {elapsed:.2} ms\n"),
+                (_, rows) => format!("{rows} rows in {elapsed:.2} ms\n"),
+            };
+            self.output.buffer.extend_from_slice(line.as_bytes());
+        }
+        Ok(())
+    }
+
+    /// A statement that cannot run for its parameters.
+    fn refuse(&mut self, fault: &str) -> io::Result<Next> {
+        if self.mode == Mode::Json {
+            json::write_fault(&mut self.output.buffer, "PARAMETER", "compile", fault, None, None);
+            self.output.flush()?;
+        } else {
+            report::plain_error(fault);
+        }
+        Ok(self.failure())
+    }
+
+    /// Something went wrong that is no statement's error.
+    pub fn fault(&mut self, message: &str) -> Next {
+        report::plain_error(message);
+        self.failure()
+    }
+
+    fn failure(&mut self) -> Next {
+        self.failed = true;
+        if self.bail { Next::Quit } else { Next::Go }
+    }
+
+    fn prompt(&mut self, buffer: &StatementBuffer) -> io::Result<()> {
+        if !self.interactive {
+            return Ok(());
+        }
+        print!("{}", if buffer.is_blank() { "quire> " } else { "   ..> " });
+        io::stdout().flush()
+    }
+
+    fn close(self) -> io::Result<ExitCode> {
+        let Shell { database, connection, failed, .. } = self;
+        drop(connection);
+        if let Err(error) = database.close() {
+            report::plain_error(&format!("the database was not closed properly: {error}"));
+            return Ok(ExitCode::from(1));
+        }
+        Ok(ExitCode::from(u8::from(failed)))
+    }
+}

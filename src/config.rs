@@ -1,0 +1,207 @@
+//! How a database is opened: `Database::builder()` and the values it takes.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::catalog::{Dialect, SchemaMode};
+use crate::database::Database;
+use crate::error::{Error, ErrorKind, Result};
+use crate::storage::backend::StorageBackend;
+use crate::storage::engine::{EngineOptions, default_buffer_pool_bytes};
+use crate::types::VECTOR_SIZE;
+
+/// When a commit counts as durable.
+///
+/// Bulk loads and definitions are durable in every mode: they end with one synced switch of the root. The modes
+/// differ once the write-ahead log carries single-row commits; until then the choice is only kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum DurabilityMode {
+    /// A commit returns when it is on the disk.
+    #[default]
+    Strict,
+    /// Commits are synced every so many bytes or milliseconds.
+    Buffered,
+    /// No log: what follows the last checkpoint is lost with the process.
+    InMemory,
+}
+
+/// Which files statements may touch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum FileAccess {
+    /// None: COPY fails.
+    None,
+    /// Files may be read (COPY FROM).
+    Read,
+    /// Files may be read and written.
+    #[default]
+    All,
+}
+
+/// The values of a builder.
+#[derive(Clone)]
+pub(crate) struct Config {
+    pub buffer_pool_bytes: u64,
+    pub memory_limit: Option<u64>,
+    pub threads: usize,
+    pub durability: DurabilityMode,
+    pub checkpoint_threshold: u64,
+    pub read_only: bool,
+    pub schema_mode: SchemaMode,
+    pub dialect: Dialect,
+    pub query_timeout: Option<Duration>,
+    pub file_access: FileAccess,
+    pub vector_size: usize,
+    pub backend: Option<Arc<dyn StorageBackend>>,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            buffer_pool_bytes: default_buffer_pool_bytes(),
+            memory_limit: None,
+            threads: std::thread::available_parallelism().map_or(1, |count| count.get()),
+            durability: DurabilityMode::default(),
+            checkpoint_threshold: 64 << 20,
+            read_only: false,
+            schema_mode: SchemaMode::default(),
+            dialect: Dialect::default(),
+            query_timeout: None,
+            file_access: FileAccess::default(),
+            vector_size: VECTOR_SIZE,
+            backend: None,
+        }
+    }
+}
+
+impl Config {
+    /// The part that storage goes by.
+    pub fn engine_options(&self) -> EngineOptions {
+        EngineOptions {
+            buffer_pool_bytes: self.buffer_pool_bytes,
+            threads: self.threads,
+            read_only: self.read_only,
+            create: !self.read_only,
+            dialect: self.dialect,
+            schema_mode: self.schema_mode,
+        }
+    }
+
+    /// Values that cannot work together.
+    pub fn check(&self) -> Result<()> {
+        if self.schema_mode == SchemaMode::Flexible {
+            let message = "databases without a declared schema are not supported yet";
+            return Err(Error::new(ErrorKind::NotSupported, message)
+                .with_hint("Leave schema_mode at Strict and declare tables by CREATE NODE TABLE"));
+        }
+        Ok(())
+    }
+}
+
+/// Says how to open a database, then opens it.
+///
+/// ```
+/// # fn main() -> quiredb::Result<()> {
+/// use std::time::Duration;
+/// let database = quiredb::Database::builder()
+///     .buffer_pool_size(64 << 20)
+///     .threads(2)
+///     .query_timeout(Duration::from_secs(30))
+///     .in_memory()?;
+/// assert_eq!(database.buffer_pool_stats().limit_bytes, 64 << 20);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Default)]
+#[must_use = "a builder does nothing until it opens a database"]
+pub struct DatabaseBuilder {
+    config: Config,
+}
+
+impl DatabaseBuilder {
+    /// Most bytes of pages held in memory; never exceeded. The default is a quarter of what the machine or the
+    /// container has.
+    pub fn buffer_pool_size(mut self, bytes: u64) -> Self {
+        self.config.buffer_pool_bytes = bytes;
+        self
+    }
+
+    /// Most bytes that statements may use beside the buffer pool.
+    pub fn memory_limit(mut self, bytes: u64) -> Self {
+        self.config.memory_limit = Some(bytes);
+        self
+    }
+
+    /// Most threads that one statement uses; the default is one per core.
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.config.threads = threads.max(1);
+        self
+    }
+
+    /// When a commit counts as durable.
+    pub fn durability(mut self, mode: DurabilityMode) -> Self {
+        self.config.durability = mode;
+        self
+    }
+
+    /// Bytes of log after which a checkpoint starts.
+    pub fn checkpoint_threshold(mut self, bytes: u64) -> Self {
+        self.config.checkpoint_threshold = bytes;
+        self
+    }
+
+    /// Nothing is written, and other readers may have the database open as well. It must exist.
+    pub fn read_only(mut self, read_only: bool) -> Self {
+        self.config.read_only = read_only;
+        self
+    }
+
+    /// Whether tables must be declared. Counts when the database is made.
+    pub fn schema_mode(mut self, mode: SchemaMode) -> Self {
+        self.config.schema_mode = mode;
+        self
+    }
+
+    /// How texts are read where openCypher and Kuzu's Cypher differ. Counts when the database is made; a
+    /// connection may choose for itself by `CALL dialect = 'kuzu'`.
+    pub fn dialect(mut self, dialect: Dialect) -> Self {
+        self.config.dialect = dialect;
+        self
+    }
+
+    /// How long a statement may run, unless its connection says otherwise.
+    pub fn query_timeout(mut self, limit: Duration) -> Self {
+        self.config.query_timeout = Some(limit);
+        self
+    }
+
+    /// Which files statements may touch.
+    pub fn file_access(mut self, access: FileAccess) -> Self {
+        self.config.file_access = access;
+        self
+    }
+
+    /// Rows that operators pass on at once. Answers do not depend on it; tests run with tiny ones.
+    #[doc(hidden)]
+    pub fn vector_size(mut self, rows: usize) -> Self {
+        self.config.vector_size = rows.clamp(1, usize::from(u16::MAX));
+        self
+    }
+
+    /// Where the files live instead of a directory. `open`'s path is not looked at.
+    #[cfg(feature = "testing")]
+    pub fn backend(mut self, backend: Arc<dyn StorageBackend>) -> Self {
+        self.config.backend = Some(backend);
+        self
+    }
+
+    /// Opens the database of a directory, or makes one. `:memory:` means [`in_memory`](Self::in_memory).
+    pub fn open(self, path: impl AsRef<Path>) -> Result<Database> {
+        Database::open_with(path.as_ref(), self.config)
+    }
+
+    /// A database that lives in this process's memory and ends with it.
+    pub fn in_memory(self) -> Result<Database> {
+        Database::open_with(Path::new(crate::database::IN_MEMORY), self.config)
+    }
+}

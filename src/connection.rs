@@ -1,0 +1,155 @@
+//! A connection: where statements are run, with settings, a plan cache and perhaps a transaction of its own.
+
+mod compile;
+mod copy;
+mod definition;
+mod plan_cache;
+mod run;
+mod session;
+mod settings;
+mod transaction;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+pub use plan_cache::PlanCacheStats;
+pub use transaction::Transaction;
+
+pub(crate) use compile::QueryPlan;
+pub(crate) use run::guarded;
+pub(crate) use session::Session;
+
+use crate::catalog::{Catalog, Dialect};
+use crate::database::Shared;
+use crate::error::Result;
+use crate::params::Params;
+use crate::query_result::QueryResult;
+use crate::statement::Statement;
+
+/// How far a COPY has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Progress {
+    /// Bytes of text that have been read.
+    pub bytes_read: u64,
+    /// Bytes of text in all files.
+    pub bytes_total: u64,
+    /// Rows that have been read.
+    pub rows: u64,
+}
+
+impl Progress {
+    /// The share that is done, 0 to 1.
+    pub fn fraction(&self) -> f64 {
+        match self.bytes_total {
+            0 => 1.0,
+            total => (self.bytes_read as f64 / total as f64).min(1.0),
+        }
+    }
+}
+
+/// What is called while a statement makes progress.
+pub(crate) type ProgressCallback = Arc<dyn Fn(Progress) + Send + Sync>;
+
+/// Runs statements. Cheap to make; a database has as many as its users like, and each is used by one thread at a time.
+///
+/// Every statement sees one version of the database from its beginning to its end, and so does every query of a
+/// transaction. Texts may hold several statements; all run, and the result is that of the last.
+pub struct Connection {
+    session: Arc<Session>,
+}
+
+impl Connection {
+    pub(crate) fn new(shared: Arc<Shared>) -> Connection {
+        Connection { session: Arc::new(Session::new(shared)) }
+    }
+
+    /// Runs a text without parameters.
+    pub fn query(&self, text: &str) -> Result<QueryResult> {
+        self.session.run_text(text, Params::new())
+    }
+
+    /// Runs a text with parameters.
+    ///
+    /// ```
+    /// # fn main() -> quiredb::Result<()> {
+    /// use quiredb::{Database, params};
+    /// let connection = Database::in_memory()?.connect()?;
+    /// let result = connection.query_with("RETURN $a + $b AS sum", params! { a: 40, b: 2 })?;
+    /// assert_eq!(result.first().unwrap().get::<i64>("sum")?, 42);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn query_with(&self, text: &str, params: impl Into<Params>) -> Result<QueryResult> {
+        self.session.run_text(text, params.into())
+    }
+
+    /// Checks a statement and keeps it, so that it can be executed many times at little cost.
+    pub fn prepare(&self, text: &str) -> Result<Statement> {
+        Statement::prepare(&self.session, text)
+    }
+
+    /// Begins a transaction. Until it ends, the connection's statements read the version of now. Writing inside of
+    /// one is refused in this release.
+    pub fn begin(&self) -> Result<Transaction<'_>> {
+        Transaction::begin(&self.session, false)
+    }
+
+    /// Begins a transaction that only reads.
+    pub fn begin_read_only(&self) -> Result<Transaction<'_>> {
+        Transaction::begin(&self.session, true)
+    }
+
+    /// What another thread needs to stop a running statement.
+    pub fn interrupt_handle(&self) -> InterruptHandle {
+        InterruptHandle { flag: Arc::clone(&self.session.interrupt) }
+    }
+
+    /// How long a statement may run; `None`: as long as it takes.
+    pub fn set_query_timeout(&self, limit: Option<Duration>) {
+        self.session.settings.lock().timeout = limit;
+    }
+
+    /// Most threads that one statement uses.
+    pub fn set_threads(&self, threads: usize) {
+        self.session.settings.lock().threads = threads.max(1);
+    }
+
+    /// How this connection's texts are read where openCypher and Kuzu's Cypher differ.
+    pub fn set_dialect(&self, dialect: Dialect) {
+        self.session.settings.lock().dialect = Some(dialect);
+    }
+
+    /// What is called, on the thread that runs the statement, as a COPY makes progress.
+    pub fn set_progress(&self, callback: impl Fn(Progress) + Send + Sync + 'static) {
+        *self.session.progress.lock() = Some(Arc::new(callback));
+    }
+
+    /// Nothing is called any more.
+    pub fn clear_progress(&self) {
+        *self.session.progress.lock() = None;
+    }
+
+    /// The tables as this connection sees them now.
+    pub fn catalog(&self) -> Result<Arc<Catalog>> {
+        Ok(Arc::clone(self.session.view()?.transaction.catalog()))
+    }
+
+    /// How often a plan was found, and how many are kept.
+    pub fn plan_cache_stats(&self) -> PlanCacheStats {
+        self.session.plans.lock().stats()
+    }
+}
+
+/// Stops what a connection runs, from any thread.
+#[derive(Debug, Clone)]
+pub struct InterruptHandle {
+    flag: Arc<AtomicBool>,
+}
+
+impl InterruptHandle {
+    /// The statement that runs now ends with an error of kind `Interrupted`; between statements nothing happens.
+    pub fn interrupt(&self) {
+        self.flag.store(true, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,113 @@
+//! From a syntax tree to something that can run: a plan, or a bound statement of another kind.
+
+use std::sync::Arc;
+
+use super::session::View;
+use crate::binder::{BinderSettings, BoundQuery, BoundStatement, ParameterTypes, bind};
+use crate::catalog::{Dialect, Statistics};
+use crate::error::{Error, ErrorKind, Result};
+use crate::params::Params;
+use crate::parser::ast::{self, Span};
+use crate::planner::{PhysicalPlan, plan};
+use crate::query_result::{ResultHeader, may_hold_entities};
+use crate::types::{DataType, Value};
+
+/// A query's plan and what it was made for.
+pub(crate) struct QueryPlan {
+    pub plan: PhysicalPlan,
+    pub header: Arc<ResultHeader>,
+    /// Per column: whether values have to be completed with labels and properties.
+    pub entities: Vec<bool>,
+    dialect: Dialect,
+    catalog_version: u64,
+    statistics: Arc<Statistics>,
+    /// By position of `plan.parameters`.
+    parameter_types: Vec<DataType>,
+}
+
+impl QueryPlan {
+    /// Whether the plan was made for this version and these types.
+    pub fn serves(&self, view: &View, params: &Params) -> bool {
+        self.is_of(view)
+            && self.plan.parameters.iter().zip(&self.parameter_types).all(|((name, _), data_type)| {
+                params.get(name).is_some_and(|value| value.data_type() == *data_type)
+            })
+    }
+
+    /// Whether dialect, catalog and statistics are those it was made for.
+    pub fn is_of(&self, view: &View) -> bool {
+        self.catalog_version == view.catalog().version()
+            && self.dialect == view.dialect
+            && view.statistics().is_ok_and(|statistics| Arc::ptr_eq(statistics, &self.statistics))
+    }
+
+    pub fn is_of_other_dialect(&self, view: &View) -> bool {
+        self.dialect != view.dialect && self.catalog_version == view.catalog().version()
+    }
+
+    /// The values by position.
+    pub fn parameter_values(&self, params: &mut Params) -> Vec<Value> {
+        // `serves` or `plan_query` have seen that all of them are there.
+        self.plan.parameters.iter().map(|(name, _)| params.take(name).unwrap_or_default()).collect()
+    }
+}
+
+/// Gives a statement its meaning under these parameters.
+pub(crate) fn bind_statement(
+    statement: &ast::Statement,
+    text: &str,
+    params: &Params,
+    view: &View,
+) -> Result<BoundStatement> {
+    let types: ParameterTypes = params.iter().map(|(name, value)| (name, value.data_type())).collect();
+    let settings = BinderSettings { dialect: view.dialect };
+    bind(statement, text, view.catalog(), &types, &settings).map_err(|error| Error::from_bind(error, text))
+}
+
+/// Plans a query, once all its parameters are known to be there.
+pub(crate) fn plan_query(query: &BoundQuery, text: &str, params: &Params, view: &View) -> Result<QueryPlan> {
+    check_parameters(query, text, params)?;
+    let statistics = Arc::clone(view.statistics()?);
+    let plan = plan(query, view.catalog(), &statistics);
+    let (names, types): (Vec<String>, Vec<DataType>) = plan.columns.iter().cloned().unzip();
+    let entities = types.iter().map(may_hold_entities).collect();
+    let parameter_types = plan
+        .parameters
+        .iter()
+        .map(|(name, _)| params.get(name).map_or(DataType::Null, Value::data_type))
+        .collect();
+    Ok(QueryPlan {
+        header: Arc::new(ResultHeader { names, types }),
+        entities,
+        dialect: view.dialect,
+        catalog_version: view.catalog().version(),
+        statistics,
+        parameter_types,
+        plan,
+    })
+}
+
+/// A parameter that the text names and nobody gives is an error; the other way round it is not.
+pub(crate) fn check_parameters(query: &BoundQuery, text: &str, params: &Params) -> Result<()> {
+    let Some((name, _)) = query.parameters.iter().find(|(name, _)| params.get(name).is_none()) else {
+        return Ok(());
+    };
+    let error = Error::new(ErrorKind::Parameter, format!("the parameter ${name} has no value")).compile();
+    let error = match place_of(text, name) {
+        Some(span) => error.at(text, span),
+        None => error,
+    };
+    let given: Vec<String> = params.iter().map(|(name, _)| format!("${name}")).collect();
+    Err(match given.is_empty() {
+        true => error,
+        false => error.with_hint(format!("Given are {}", given.join(", "))),
+    })
+}
+
+/// Where a parameter stands, as far as its text is found.
+fn place_of(text: &str, name: &str) -> Option<Span> {
+    let written = format!("${name}");
+    let ends = |end: usize| !text[end..].starts_with(|next: char| next.is_alphanumeric() || next == '_');
+    let (start, _) = text.match_indices(&written).find(|(start, _)| ends(start + written.len()))?;
+    Some(Span::new(u32::try_from(start).ok()?, u32::try_from(start + written.len()).ok()?))
+}

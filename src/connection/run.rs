@@ -1,0 +1,237 @@
+//! Running statements: a text from its first byte to the result of its last statement.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use super::compile::{QueryPlan, bind_statement, plan_query};
+use super::session::{Session, View};
+use crate::binder::{BoundQuery, BoundStatement};
+use crate::error::{Error, ErrorKind, Result};
+use crate::executor::{self, QueryContext};
+use crate::params::Params;
+use crate::parser::{ast, parse};
+use crate::planner::explain;
+use crate::query_result::{QueryResult, ResultChunk, ResultColumn};
+use crate::types::Value;
+
+impl Session {
+    /// Runs all statements of a text.
+    pub fn run_text(&self, text: &str, mut params: Params) -> Result<QueryResult> {
+        guarded(|| {
+            let view = self.view()?;
+            let found = self.plans.lock().find(text, &view, &params);
+            if let Some(plan) = found {
+                return self.run_plan(&plan, &mut params, &view, true);
+            }
+            let statements = parse(text).map_err(|error| Error::from_parse(error, text))?;
+            match statements.as_slice() {
+                [] => Ok(QueryResult::empty()),
+                [statement] => self.run_statement(statement, text, &mut params, view, true),
+                statements => self.run_script(statements, text, params, view),
+            }
+        })
+    }
+
+    /// Each statement sees what the ones before it did.
+    fn run_script(
+        &self,
+        statements: &[ast::Statement],
+        text: &str,
+        params: Params,
+        first: View,
+    ) -> Result<QueryResult> {
+        let mut view = Some(first);
+        let mut result = QueryResult::empty();
+        for statement in statements {
+            let view = match view.take() {
+                Some(view) => view,
+                None => self.view()?,
+            };
+            result = self.run_statement(statement, text, &mut params.clone(), view, false)?;
+        }
+        Ok(result)
+    }
+
+    /// Runs one statement of `text`; `alone` means that it is all there is.
+    pub fn run_statement(
+        &self,
+        statement: &ast::Statement,
+        text: &str,
+        params: &mut Params,
+        view: View,
+        alone: bool,
+    ) -> Result<QueryResult> {
+        let bound = bind_statement(statement, text, params, &view)?;
+        match &bound {
+            BoundStatement::Query(query) => {
+                let plan = Arc::new(plan_query(query, text, params, &view)?);
+                if alone {
+                    self.plans.lock().insert(text, &plan, &view);
+                }
+                self.run_plan(&plan, params, &view, false)
+            }
+            BoundStatement::Explain { analyze, query } => match &**query {
+                BoundStatement::Query(query) => self.run_explain(query, *analyze, text, params, &view),
+                _ => {
+                    let message = "only queries have a plan";
+                    let error = Error::new(ErrorKind::NotSupported, message).compile();
+                    Err(error.at(text, statement.span))
+                }
+            },
+            other => self.run_other(other, statement, text, &view),
+        }
+    }
+
+    fn run_other(
+        &self,
+        bound: &BoundStatement,
+        statement: &ast::Statement,
+        text: &str,
+        view: &View,
+    ) -> Result<QueryResult> {
+        let compiled = Instant::now();
+        let mut result = match bound {
+            BoundStatement::CreateNodeTable { .. }
+            | BoundStatement::CreateRelTable { .. }
+            | BoundStatement::DropTable { .. } => {
+                self.check_may_write(statement, text, view)?;
+                self.run_definition(bound, view)?
+            }
+            BoundStatement::CopyFrom(copy) => {
+                self.check_may_write(statement, text, view)?;
+                self.run_copy(copy, text, view)?
+            }
+            BoundStatement::Setting { name, value } => {
+                self.change_setting(name, value).map_err(|error| error.compile().at(text, statement.span))?;
+                QueryResult::empty()
+            }
+            BoundStatement::Begin { read_only } => {
+                self.begin_transaction(*read_only).map_err(|error| error.at(text, statement.span))?;
+                QueryResult::empty()
+            }
+            BoundStatement::Commit | BoundStatement::Rollback => {
+                self.end_transaction(None).map_err(|error| error.at(text, statement.span))?;
+                QueryResult::empty()
+            }
+            // Every commit of this release ends with a switch of the root: nothing waits to be checkpointed.
+            BoundStatement::Checkpoint => QueryResult::empty(),
+            BoundStatement::Query(_) | BoundStatement::Explain { .. } => QueryResult::empty(),
+        };
+        result.summary.compile_time = compiled.duration_since(view.started);
+        result.summary.execution_time = compiled.elapsed();
+        Ok(result)
+    }
+
+    /// Writes stand outside of explicit transactions until the log is there.
+    fn check_may_write(&self, statement: &ast::Statement, text: &str, view: &View) -> Result<()> {
+        if !view.in_transaction {
+            return Ok(());
+        }
+        let message = format!("{} inside a transaction is not supported yet", statement.name());
+        let error = Error::new(ErrorKind::NotSupported, message).compile().at(text, statement.span);
+        Err(error.with_hint("End the transaction first; the statement is a transaction of its own"))
+    }
+
+    /// Runs a plan that serves this view and these parameters.
+    pub fn run_plan(
+        &self,
+        plan: &QueryPlan,
+        params: &mut Params,
+        view: &View,
+        cached: bool,
+    ) -> Result<QueryResult> {
+        let compiled = Instant::now();
+        let context = self.context(plan, params, view);
+        let mut result = collect(plan, &context)?;
+        result.summary.compile_time = compiled.duration_since(view.started);
+        result.summary.execution_time = compiled.elapsed();
+        result.summary.plan_cached = cached;
+        Ok(result)
+    }
+
+    fn run_explain(
+        &self,
+        query: &BoundQuery,
+        analyze: bool,
+        text: &str,
+        params: &mut Params,
+        view: &View,
+    ) -> Result<QueryResult> {
+        // A plan can be shown before the parameters are known.
+        let given = (query.parameters.iter().map(|(name, _)| name))
+            .filter(|name| params.get(name).is_none() && !analyze)
+            .map(|name| (name.clone(), Value::Null));
+        let mut params: Params = (params.iter().map(|(name, value)| (name.to_owned(), value.clone())))
+            .chain(given.collect::<Vec<_>>())
+            .collect();
+        let plan = plan_query(query, text, &params, view)?;
+        let mut lines: Vec<String> = explain(&plan.plan).lines().map(str::to_owned).collect();
+        let mut execution_time = Duration::ZERO;
+        if analyze {
+            let started = Instant::now();
+            let context = self.context(&plan, &mut params, view);
+            let rows = collect(&plan, &context)?.len();
+            execution_time = started.elapsed();
+            lines.push(String::new());
+            lines.push(format!("rows: {rows}"));
+            lines.push(format!("time: {:.3} ms", execution_time.as_secs_f64() * 1e3));
+            let counters = context.counters.list().into_iter().filter(|(_, count)| *count > 0);
+            lines.extend(counters.map(|(name, count)| format!("{name}: {count}")));
+        }
+        let mut result = QueryResult::of_texts("plan", lines);
+        result.summary.compile_time = view.started.elapsed() - execution_time;
+        result.summary.execution_time = execution_time;
+        Ok(result)
+    }
+
+    pub(super) fn context(&self, plan: &QueryPlan, params: &mut Params, view: &View) -> QueryContext {
+        self.interrupt.store(false, Ordering::Relaxed);
+        let mut context = QueryContext::new(view.transaction.clone());
+        context.parameters = plan.parameter_values(params);
+        context.vector_size = view.settings.vector_size;
+        context.threads = view.settings.threads;
+        context.interrupt = Arc::clone(&self.interrupt);
+        context.deadline = view.deadline();
+        context
+    }
+}
+
+/// Executes, and completes nodes, relationships and paths while their version is at hand.
+pub(super) fn collect(plan: &QueryPlan, context: &QueryContext) -> Result<QueryResult> {
+    let rows = executor::execute(&plan.plan, context)?;
+    let mut reader =
+        plan.entities.contains(&true).then(|| executor::entities::EntityReader::new(&context.transaction));
+    let mut chunks = Vec::with_capacity(rows.chunks.len());
+    for chunk in rows.chunks {
+        let mut columns = Vec::with_capacity(chunk.columns.len());
+        for (position, buffer) in chunk.columns.into_iter().enumerate() {
+            let has_entities = plan.entities.get(position).is_some_and(|has| *has);
+            columns.push(match (&mut reader, has_entities) {
+                (Some(reader), true) => {
+                    let vector = buffer.vector();
+                    let mut values: Vec<Value> =
+                        (0..chunk.rows).map(|row| vector.value(row, buffer.data_type())).collect();
+                    reader.complete(&mut values)?;
+                    ResultColumn::of_values(values)
+                }
+                _ => ResultColumn::of_vector(buffer),
+            });
+        }
+        chunks.push(ResultChunk::new(columns, chunk.rows));
+    }
+    Ok(QueryResult::new(Arc::clone(&plan.header), chunks))
+}
+
+/// A panic below is a bug of ours; it ends the statement and not the program.
+pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let detail = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied())
+            .unwrap_or("a panic without words");
+        Err(Error::new(ErrorKind::Internal, format!("internal error: {detail}")))
+    })
+}

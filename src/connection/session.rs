@@ -1,0 +1,95 @@
+//! What a connection and its statements share.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use super::ProgressCallback;
+use super::plan_cache::PlanCache;
+use super::transaction::OpenTransaction;
+use crate::catalog::{Catalog, Dialect, Statistics};
+use crate::database::Shared;
+use crate::error::Result;
+use crate::storage::engine::Engine;
+use crate::transaction::ReadTransaction;
+
+/// What `CALL name = value` and the connection's methods change.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SessionSettings {
+    /// `None`: that of the database.
+    pub dialect: Option<Dialect>,
+    pub threads: usize,
+    pub timeout: Option<Duration>,
+    pub vector_size: usize,
+}
+
+/// The state of one connection. Statements keep it alive.
+pub(crate) struct Session {
+    pub shared: Arc<Shared>,
+    pub settings: Mutex<SessionSettings>,
+    pub transaction: Mutex<Option<OpenTransaction>>,
+    pub plans: Mutex<PlanCache>,
+    pub interrupt: Arc<AtomicBool>,
+    pub progress: Mutex<Option<ProgressCallback>>,
+}
+
+/// What one statement sees and goes by.
+pub(crate) struct View {
+    pub engine: Arc<Engine>,
+    pub transaction: ReadTransaction,
+    pub settings: SessionSettings,
+    pub dialect: Dialect,
+    /// Whether the version is that of an explicit transaction.
+    pub in_transaction: bool,
+    pub started: Instant,
+}
+
+impl View {
+    pub fn catalog(&self) -> &Catalog {
+        self.transaction.catalog()
+    }
+
+    pub fn statistics(&self) -> Result<&Arc<Statistics>> {
+        Ok(self.transaction.statistics()?)
+    }
+
+    /// When the statement has to be over, and the limit in milliseconds.
+    pub fn deadline(&self) -> Option<(Instant, u64)> {
+        let limit = self.settings.timeout?;
+        let at = self.started.checked_add(limit)?;
+        Some((at, u64::try_from(limit.as_millis()).unwrap_or(u64::MAX)))
+    }
+}
+
+impl Session {
+    pub fn new(shared: Arc<Shared>) -> Session {
+        let settings = SessionSettings {
+            dialect: None,
+            threads: shared.config.threads,
+            timeout: shared.config.query_timeout,
+            vector_size: shared.config.vector_size,
+        };
+        Session {
+            shared,
+            settings: Mutex::new(settings),
+            transaction: Mutex::new(None),
+            plans: Mutex::new(PlanCache::default()),
+            interrupt: Arc::new(AtomicBool::new(false)),
+            progress: Mutex::new(None),
+        }
+    }
+
+    /// The version that the next statement reads: the transaction's, or the newest.
+    pub fn view(&self) -> Result<View> {
+        let started = Instant::now();
+        let engine = self.shared.engine()?;
+        let settings = *self.settings.lock();
+        let held = self.transaction.lock().as_ref().map(|open| open.transaction.clone());
+        let in_transaction = held.is_some();
+        let transaction = held.unwrap_or_else(|| self.shared.newest(&engine));
+        let dialect = settings.dialect.unwrap_or_else(|| transaction.catalog().dialect());
+        Ok(View { engine, transaction, settings, dialect, in_transaction, started })
+    }
+}
