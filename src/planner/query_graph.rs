@@ -166,8 +166,10 @@ impl QueryGraph {
 pub fn legs(graph: &QueryGraph, edge: &PatternEdge, from: VariableId) -> Vec<Leg> {
     let to = if edge.source == from { edge.target } else { edge.source };
     let tables_of = |variable| graph.node(variable).map(|node| node.tables.as_slice());
-    let fits =
-        |variable: VariableId, table: TableId| tables_of(variable).is_none_or(|all| all.contains(&table));
+    // Between the ends of a variable-length edge any table may lie.
+    let fits = |variable: VariableId, table: TableId| {
+        edge.length.is_some() || tables_of(variable).is_none_or(|all| all.contains(&table))
+    };
     let mut found = Vec::new();
     for &rel in &edge.tables {
         let forward = Leg { rel, direction: Direction::Forward, skip_loops: false };
