@@ -29,11 +29,6 @@ pub struct ChunkList {
 }
 
 impl ChunkList {
-    /// All rows.
-    pub fn rows(&self) -> usize {
-        self.chunks.iter().map(|chunk| chunk.rows).sum()
-    }
-
     /// Copies the selected rows of a batch.
     pub fn append(&mut self, types: &[DataType], batch: &Batch<'_>) {
         let full = self.chunks.last().is_none_or(|chunk| chunk.rows >= CHUNK_ROWS);

@@ -18,27 +18,28 @@ enum Kind {
     Build(Vec<Part>),
     /// The member (0 = nodes, 1 = relationships) of a path, or with `length` the number of its elements.
     Member {
-        path: Node,
+        path: Box<Node>,
         of_list: bool,
         member: usize,
         length: bool,
-        flat: VectorBuffer,
+        flat: Box<VectorBuffer>,
     },
 }
 
 enum Part {
     Node(Node),
     Rel(Node),
-    Rels(Node, Node),
+    /// Relationships, and the nodes between them.
+    Rels(Box<(Node, Node)>),
 }
 
 impl PathNode {
     pub(super) fn new(expression: &Expression, query: &QueryContext) -> ExecutionResult<PathNode> {
         let node = |e: &Expression| Node::new(e, query);
         let member = |e: &Expression, member: usize, length: bool| -> ExecutionResult<Kind> {
-            let flat = VectorBuffer::new(e.data_type.clone());
+            let flat = Box::new(VectorBuffer::new(e.data_type.clone()));
             let of_list = e.data_type != DataType::Path;
-            Ok(Kind::Member { path: node(e)?, of_list, member, length, flat })
+            Ok(Kind::Member { path: Box::new(node(e)?), of_list, member, length, flat })
         };
         let kind = match &expression.kind {
             ExpressionKind::Path(parts) => Kind::Build(
@@ -49,7 +50,7 @@ impl PathNode {
                             PathPart::Node(e) => Part::Node(node(e)?),
                             PathPart::Rel(e) => Part::Rel(node(e)?),
                             PathPart::Rels { rels, inner_nodes } => {
-                                Part::Rels(node(rels)?, node(inner_nodes)?)
+                                Part::Rels(Box::new((node(rels)?, node(inner_nodes)?)))
                             }
                         })
                     })
@@ -113,7 +114,7 @@ fn build(
     selection: Selection<'_>,
     out: &mut VectorBuffer,
 ) -> ExecutionResult<()> {
-    enum Values2<'v> {
+    enum PartVectors<'v> {
         Node(ValueVector<'v>),
         Rel(ValueVector<'v>),
         Rels(ValueVector<'v>, ValueVector<'v>),
@@ -121,12 +122,15 @@ fn build(
     let mut vectors = Vec::with_capacity(parts.len());
     for part in parts {
         vectors.push(match part {
-            Part::Node(e) => Values2::Node(e.evaluate(kernels, batch, selection)?),
-            Part::Rel(e) => Values2::Rel(e.evaluate(kernels, batch, selection)?),
-            Part::Rels(rels, inner) => Values2::Rels(
-                rels.evaluate(kernels, batch, selection)?,
-                inner.evaluate(kernels, batch, selection)?,
-            ),
+            Part::Node(e) => PartVectors::Node(e.evaluate(kernels, batch, selection)?),
+            Part::Rel(e) => PartVectors::Rel(e.evaluate(kernels, batch, selection)?),
+            Part::Rels(both) => {
+                let (rels, inner) = &mut **both;
+                PartVectors::Rels(
+                    rels.evaluate(kernels, batch, selection)?,
+                    inner.evaluate(kernels, batch, selection)?,
+                )
+            }
         });
     }
     let Some([nodes, rels]) = out.members_mut() else { return Ok(()) };
@@ -137,9 +141,9 @@ fn build(
         if selection.contains(row) {
             for vector in &vectors {
                 match vector {
-                    Values2::Node(ids) => node_ids.push(ids.u64_at(row).unwrap_or_default()),
-                    Values2::Rel(ids) => rel_ids.push(ids.u64_at(row).unwrap_or_default()),
-                    Values2::Rels(lists, inner) => {
+                    PartVectors::Node(ids) => node_ids.push(ids.u64_at(row).unwrap_or_default()),
+                    PartVectors::Rel(ids) => rel_ids.push(ids.u64_at(row).unwrap_or_default()),
+                    PartVectors::Rels(lists, inner) => {
                         append_list(lists, row, rel_ids);
                         append_list(inner, row, node_ids);
                     }

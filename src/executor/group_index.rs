@@ -75,10 +75,10 @@ impl GroupIndex {
             self.dense_groups(&keys[0], length, selection, by_row, new_rows);
             return How::Dense;
         }
-        if let [key] = keys {
-            if self.code_groups(key, length, selection, by_row, new_rows) {
-                return How::Codes;
-            }
+        if let [key] = keys
+            && self.code_groups(key, length, selection, by_row, new_rows)
+        {
+            return How::Codes;
         }
         self.keys.groups(keys, length, selection, &mut self.scratch, &mut self.found, new_rows);
         let mut next = self.found.iter();

@@ -64,21 +64,6 @@ impl KeyTable {
         self.groups as usize
     }
 
-    /// Whether there is no group yet.
-    pub fn is_empty(&self) -> bool {
-        self.groups == 0
-    }
-
-    /// Bytes held, for accounting.
-    pub fn bytes(&self) -> usize {
-        match &self.layout {
-            Layout::Packed { table, .. } => table.capacity() * 32,
-            Layout::Bytes { table, arena, ends } => {
-                table.capacity() * 4 + arena.capacity() + ends.capacity() * 8
-            }
-        }
-    }
-
     /// The group of each selected row, in order; rows that start a new group are appended to `new_rows`.
     pub fn groups(
         &mut self,

@@ -103,11 +103,11 @@ impl LegReader {
     ) -> ExecutionResult<()> {
         let mut cursor = worker.cursor();
         for (at, node) in nodes.iter().enumerate() {
-            if let Some(ahead) = nodes.get(at + PREFETCH_NODES).filter(|ahead| self.starts_at(**ahead)) {
-                if let Some(group) = self.group(*ahead, query)? {
-                    let run = group.lists()?;
-                    cursor.prefetch(&run.offsets, GlobalId(*ahead).offset() % NODE_GROUP_ROWS * 4);
-                }
+            if let Some(ahead) = nodes.get(at + PREFETCH_NODES).filter(|ahead| self.starts_at(**ahead))
+                && let Some(group) = self.group(*ahead, query)?
+            {
+                let run = group.lists()?;
+                cursor.prefetch(&run.offsets, GlobalId(*ahead).offset() % NODE_GROUP_ROWS * 4);
             }
             if !self.starts_at(*node) {
                 continue;
@@ -167,20 +167,6 @@ impl<'x> EdgeReader<'x> {
     /// Whether every neighbour counts: nothing is filtered.
     pub fn is_plain(&self) -> bool {
         self.predicate.is_none() && self.legs.iter().all(|leg| !leg.skip_loops)
-    }
-
-    /// The number of relationships of a node, by list lengths; only where `is_plain`.
-    pub fn degree(&mut self, node: u64, context: &mut Context<'_>) -> ExecutionResult<u64> {
-        let mut degree = 0;
-        for leg in &mut self.legs {
-            if leg.starts_at(node) {
-                if let Some(group) = leg.group(node, context.query)? {
-                    let local = (GlobalId(node).offset() % NODE_GROUP_ROWS) as u32;
-                    degree += u64::from(group.list(local, &mut context.worker.cursor())?.1);
-                }
-            }
-        }
-        Ok(degree)
     }
 
     /// Appends the matches of a node.

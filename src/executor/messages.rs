@@ -179,22 +179,23 @@ impl Step<'_> {
         sum: &mut [u64],
         context: &mut Context<'_>,
     ) -> ExecutionResult<()> {
-        if let [edge] = edges {
-            if edge.is_plain() && !self.is_loop {
-                for leg in &edge.legs {
-                    if !leg.starts_at(GlobalId::new(table, 0).0) {
-                        continue;
-                    }
-                    let Some(child) = weights_of(&self.child, GlobalId(leg.to_base).table()) else {
-                        continue;
-                    };
-                    match child {
-                        Weights::Ones => add_degrees(&leg.adjacency, first, sum, context)?,
-                        child => add_lists(&leg.adjacency, first, active, child, sum, context)?,
-                    }
+        if let [edge] = edges
+            && edge.is_plain()
+            && !self.is_loop
+        {
+            for leg in &edge.legs {
+                if !leg.starts_at(GlobalId::new(table, 0).0) {
+                    continue;
                 }
-                return Ok(());
+                let Some(child) = weights_of(&self.child, GlobalId(leg.to_base).table()) else {
+                    continue;
+                };
+                match child {
+                    Weights::Ones => add_degrees(&leg.adjacency, first, sum, context)?,
+                    child => add_lists(&leg.adjacency, first, active, child, sum, context)?,
+                }
             }
+            return Ok(());
         }
         found.resize_with(edges.len(), Matches::default);
         for (at, (total, weight)) in sum.iter_mut().zip(active).enumerate() {

@@ -50,7 +50,7 @@ impl Operator for SetBits<'_> {
         };
         let first = GlobalId(start).offset() as usize;
         match batch.selection {
-            Selection::Mask(mask) if first % 64 == 0 => {
+            Selection::Mask(mask) if first.is_multiple_of(64) => {
                 for (index, word) in mask.iter().enumerate().take(batch.length.div_ceil(64)) {
                     let bits = word & crate::vector::ones_below(batch.length - index * 64);
                     words[first / 64 + index].fetch_or(bits, Ordering::Relaxed);

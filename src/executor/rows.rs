@@ -93,10 +93,11 @@ pub enum RowScanner {
 impl RowScanner {
     /// Begins a morsel.
     pub fn open(&mut self, group: usize, rows: Range<u32>) -> ExecutionResult<()> {
-        Ok(match self {
+        match self {
             RowScanner::Nodes(scanner) => scanner.open(group, rows)?,
             RowScanner::Rels(scanner) => scanner.open(group, rows)?,
-        })
+        }
+        Ok(())
     }
 
     /// The next rows of the morsel.

@@ -176,12 +176,11 @@ impl Operator for SortSink<'_> {
             column.append(vector, batch.length, kept);
         }
         kept.for_each(batch.length, |row| own.prefixes.push(prefixes[row]));
-        if let Some(most) = sorting.rows_max {
-            if own.prefixes.len() >= most.saturating_add(SPARE_ROWS.max(most.saturating_mul(3).min(1 << 20)))
-            {
-                sorting.cut(own);
-                *threshold = own.prefixes.last().copied().filter(|_| own.prefixes.len() >= most);
-            }
+        if let Some(most) = sorting.rows_max
+            && own.prefixes.len() >= most.saturating_add(SPARE_ROWS.max(most.saturating_mul(3).min(1 << 20)))
+        {
+            sorting.cut(own);
+            *threshold = own.prefixes.last().copied().filter(|_| own.prefixes.len() >= most);
         }
         Ok(Flow::Continue)
     }

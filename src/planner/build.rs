@@ -29,10 +29,10 @@ pub fn build(query: &BoundQuery, estimator: Estimator<'_>) -> (LogicalPlan, Vec<
     let mut builder = Builder { estimator, variables: query.variables.clone(), renames: BTreeMap::new() };
     let mut branches: Vec<(LogicalPlan, Vec<VariableId>)> =
         query.branches.iter().map(|branch| builder.single(branch)).collect();
-    if branches.len() == 1 {
-        if let Some((plan, outputs)) = branches.pop() {
-            return (plan, outputs, builder.variables);
-        }
+    if branches.len() == 1
+        && let Some((plan, outputs)) = branches.pop()
+    {
+        return (plan, outputs, builder.variables);
     }
     let outputs = branches.first().map_or_else(Vec::new, |(_, outputs)| outputs.clone());
     let plan = LogicalPlan::Union { inputs: branches, all: query.union_all };
@@ -124,10 +124,10 @@ impl Builder<'_> {
                 .all(|item| matches!(item.expression.kind, ExpressionKind::Variable(_)));
         let Some(graph) = graph.filter(|_| plain) else { return false };
         for item in &projection.items {
-            if let ExpressionKind::Variable(stands_for) = item.expression.kind {
-                if stands_for != item.variable {
-                    self.renames.insert(item.variable, stands_for);
-                }
+            if let ExpressionKind::Variable(stands_for) = item.expression.kind
+                && stands_for != item.variable
+            {
+                self.renames.insert(item.variable, stands_for);
             }
         }
         let name = |v: VariableId| self.renames.get(&v).copied().unwrap_or(v);

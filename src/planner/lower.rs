@@ -296,7 +296,6 @@ impl Lowering<'_> {
     }
 
     /// Conjuncts that storage applies per table, and the rest. A table without the column has no survivors.
-    #[expect(clippy::type_complexity, reason = "a pair of lists that is taken apart at once")]
     fn split_pushed(
         &self,
         variable: VariableId,

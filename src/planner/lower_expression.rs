@@ -193,7 +193,8 @@ impl Lowering<'_> {
     /// All properties of a variable by name, over all its tables.
     fn property_keys(&self, variable: VariableId) -> Vec<(String, ColumnKey)> {
         let catalog = self.estimator.catalog;
-        let mut found: Vec<(String, DataType, Vec<(TableId, ColumnId)>)> = Vec::new();
+        type Property = (String, DataType, Vec<(TableId, ColumnId)>);
+        let mut found: Vec<Property> = Vec::new();
         for table in self.tables(variable) {
             let columns = match catalog.node_table_by_id(table) {
                 Some(schema) => &schema.columns,

@@ -156,8 +156,8 @@ pub enum PhysicalOperator {
         edges: Vec<PhysicalEdge>,
         exclusions: Vec<PhysicalExclusion>,
     },
-    /// Appends [end node id] unless `to` is bound, then [length] if `emit_length`, then [LIST of relationship ids,
-    /// LIST of the nodes between them] if `emit_path`.
+    /// Appends the end node's id unless `to` is bound, then the length if `emit_length`, then the LIST of relationship
+    /// ids and the LIST of the nodes between them if `emit_path`.
     ExpandRecursive {
         input: Box<PlanNode>,
         keep: Vec<usize>,

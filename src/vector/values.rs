@@ -269,7 +269,7 @@ impl<'b> AnyChildren<'b> {
 }
 
 /// Values of mixed types: a tag and a 16-byte word per row. The word holds the value itself where it fits (see
-/// [`any_tag`]), else the number of a child (u32) and a row in it (u32).
+/// [`super::any_tag`]), else the number of a child (u32) and a row in it (u32).
 #[derive(Debug, Clone, Copy)]
 pub struct AnyVector<'b> {
     pub tags: &'b [u8],

@@ -172,7 +172,7 @@ fn parse_size(text: &str) -> Result<u64, String> {
     let number: f64 =
         number.parse().map_err(|_| "a size is a number with a unit, such as 64MB".to_owned())?;
     let bytes = number * factor;
-    if bytes >= 1.0 && bytes < 9e18 { Ok(bytes as u64) } else { Err("this is no possible size".to_owned()) }
+    if (1.0..9e18).contains(&bytes) { Ok(bytes as u64) } else { Err("this is no possible size".to_owned()) }
 }
 
 #[cfg(test)]

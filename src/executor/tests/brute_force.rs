@@ -39,8 +39,9 @@ fn matches(
     let admits =
         |at: usize, node: usize| ages[at].is_none_or(|most| persons[node].1.is_some_and(|age| age < most));
     let starts = (0..persons.len()).filter(|node| admits(0, *node));
-    let mut found: Vec<(Vec<usize>, Vec<(usize, usize)>)> =
-        starts.map(|node| (vec![node], Vec::new())).collect();
+    // The nodes of a match, and its relationships as (kind, number).
+    type Match = (Vec<usize>, Vec<(usize, usize)>);
+    let mut found: Vec<Match> = starts.map(|node| (vec![node], Vec::new())).collect();
     for (at, (kind, forward)) in hops.iter().enumerate() {
         let mut longer = Vec::new();
         for (nodes, used) in &found {

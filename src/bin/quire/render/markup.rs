@@ -12,7 +12,7 @@ use crate::output::Output;
 /// A table of Markdown; it always has a header row, which is empty when names are not wanted.
 pub fn write_markdown(result: &QueryResult, header: bool, null: &str, output: &mut Output) -> io::Result<()> {
     for name in result.columns() {
-        push(output, &["| ", if header { &name } else { "" }, " "], markdown_byte);
+        push(output, &["| ", if header { name } else { "" }, " "], markdown_byte);
     }
     output.buffer.extend_from_slice(b"|\n");
     for data_type in result.types() {
