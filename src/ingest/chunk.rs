@@ -74,14 +74,30 @@ pub(super) struct ChunkOrigin {
 impl ChunkOrigin {
     /// Reads the block again and finds the row in it.
     pub(super) fn locate(&self, layout: &Layout, row: usize) -> RowOrigin {
-        let file = layout.file_name(self.file);
-        let found = self.read_again(layout).and_then(|bytes| {
-            let record = nth_row(layout, &bytes, self.has_header, &self.rejected, row)?;
-            let line = self.first_line + count_line_ends(bytes.get(..record.start)?);
-            Some((line, shown(bytes.get(record)?)))
-        });
-        let (line, raw_text) = found.unwrap_or((self.first_line, String::new()));
-        RowOrigin { file, line, raw_text }
+        let unknown = || self.origin(layout, self.first_line, String::new(), Vec::new());
+        self.locate_all(layout, &[row]).pop().unwrap_or_else(unknown)
+    }
+
+    /// Reads the block again once and finds all rows in it, which are in rising order.
+    pub(super) fn locate_all(&self, layout: &Layout, rows: &[usize]) -> Vec<RowOrigin> {
+        let mut found = Vec::with_capacity(rows.len());
+        if let Some(bytes) = self.read_again(layout) {
+            let (mut line, mut counted) = (self.first_line, 0);
+            find_rows(layout, &bytes, self.has_header, &self.rejected, rows, |record, fields| {
+                line += count_line_ends(bytes.get(counted..record.start).unwrap_or_default());
+                counted = record.start;
+                let text = |range: Range<usize>| shown(bytes.get(range).unwrap_or_default());
+                found.push(self.origin(layout, line, text(record), fields.map(text).collect()));
+            });
+        }
+        while found.len() < rows.len() {
+            found.push(self.origin(layout, self.first_line, String::new(), Vec::new()));
+        }
+        found
+    }
+
+    fn origin(&self, layout: &Layout, line: u64, raw_text: String, fields: Vec<String>) -> RowOrigin {
+        RowOrigin { file: layout.file_name(self.file), line, raw_text, fields }
     }
 
     fn read_again(&self, layout: &Layout) -> Option<Vec<u8>> {
@@ -93,29 +109,31 @@ impl ChunkOrigin {
     }
 }
 
-fn nth_row(
+/// Calls `visit` with the record and the fields of each of the rows, which are in rising order.
+fn find_rows(
     layout: &Layout,
     bytes: &[u8],
     header: bool,
     rejected: &[u32],
-    row: usize,
-) -> Option<Range<usize>> {
+    rows: &[usize],
+    mut visit: impl FnMut(Range<usize>, &mut dyn Iterator<Item = Range<usize>>),
+) {
     let valid_utf8 = simdutf8::basic::from_utf8(bytes).is_ok();
-    let mut tokenizer = Tokenizer::new(&layout.options.dialect, bytes, layout.columns.len(), valid_utf8);
-    if header {
-        tokenizer.skip_header().ok()?;
+    let width = layout.columns.len();
+    let mut tokenizer = Tokenizer::new(&layout.options.dialect, bytes, width, valid_utf8);
+    if header && tokenizer.skip_header().is_err() {
+        return;
     }
-    let mut table = FieldTable::default();
-    let mut faults = Vec::new();
-    let mut before = 0;
-    while !tokenizer.at_end() && faults.is_empty() {
+    let (mut table, mut faults) = (FieldTable::default(), Vec::new());
+    let (mut before, mut wanted) = (0, rows.iter().peekable());
+    while !tokenizer.at_end() && faults.is_empty() && wanted.peek().is_some() {
         tokenizer.next_rows(&mut table, 1024, rejected, &mut faults);
-        if row < before + table.rows() {
-            return Some(table.record_range(row - before));
+        while let Some(row) = wanted.next_if(|row| **row < before + table.rows()) {
+            let mut fields = (0..width).map(|column| table.field(row - before, column).range());
+            visit(table.record_range(row - before), &mut fields);
         }
         before += table.rows();
     }
-    None
 }
 
 /// A run of rows as typed columns.
@@ -168,6 +186,16 @@ impl CsvChunk {
     /// errors; when the file is gone, the line is that of the chunk's start and the text is empty.
     pub fn locate(&self, row: usize) -> RowOrigin {
         self.origin.locate(&self.layout, row)
+    }
+
+    /// As [`CsvChunk::locate`], for several rows in rising order with one reading of the file.
+    pub fn locate_all(&self, rows: &[usize]) -> Vec<RowOrigin> {
+        self.origin.locate_all(&self.layout, rows)
+    }
+
+    /// A column of the file as errors name it.
+    pub fn error_column(&self, column: usize) -> Option<ErrorColumn> {
+        self.layout.error_column(column)
     }
 
     /// The error of a later stage about a row of this chunk and one of its columns.

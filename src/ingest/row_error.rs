@@ -165,16 +165,19 @@ pub struct RowOrigin {
     pub line: u64,
     /// The record as it stands in the file, shortened; empty when it can no longer be read.
     pub raw_text: String,
+    /// Its fields, likewise.
+    pub fields: Vec<String>,
 }
 
 impl RowOrigin {
     /// The error of a later stage about this row.
     pub fn error(self, column: Option<ErrorColumn>, reason: impl Into<String>) -> RowError {
+        let field = column.as_ref().and_then(|column| self.fields.get(column.number.checked_sub(1)?));
         RowError {
+            field: field.cloned(),
             file: self.file,
             line: self.line,
             column,
-            field: None,
             record: self.raw_text,
             kind: RowErrorKind::Other { reason: reason.into() },
             hint: None,

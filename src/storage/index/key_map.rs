@@ -68,6 +68,18 @@ impl KeyMap {
         KeyMap::with_offsets(store, Offsets::From(first_offset), threads)
     }
 
+    /// Maps row `r` of the store to `offsets[r]`.
+    pub fn build_at(
+        store: Arc<KeyStore>,
+        offsets: Vec<u64>,
+        threads: usize,
+    ) -> StorageResult<Result<KeyMap, DuplicateKey>> {
+        let first = offsets.first().copied().unwrap_or(0);
+        let counts_up = offsets.iter().zip(first..).all(|(offset, expected)| *offset == expected);
+        let offsets = if counts_up { Offsets::From(first) } else { Offsets::Listed(offsets) };
+        KeyMap::with_offsets(store, offsets, threads)
+    }
+
     /// Maps the keys that a table has.
     pub fn from_index(index: &KeyIndex, threads: usize, cursor: &mut Cursor<'_>) -> StorageResult<KeyMap> {
         let (mut store, mut offsets) = (KeyStore::new(index.layout().clone()), Vec::new());
@@ -88,10 +100,7 @@ impl KeyMap {
                 }
             }
         }
-        let first = offsets.first().copied().unwrap_or(0);
-        let counts_up = offsets.iter().zip(first..).all(|(offset, expected)| *offset == expected);
-        let offsets = if counts_up { Offsets::From(first) } else { Offsets::Listed(offsets) };
-        KeyMap::with_offsets(Arc::new(store), offsets, threads)?.map_err(|duplicate| StorageError::Corrupt {
+        KeyMap::build_at(Arc::new(store), offsets, threads)?.map_err(|duplicate| StorageError::Corrupt {
             file: crate::storage::page::FILE_NAME.to_owned(),
             page: index.trees().first().map_or_else(Default::default, |tree| {
                 tree.reference().extents.first().map_or_else(Default::default, |extent| extent.first_page)

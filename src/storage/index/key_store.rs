@@ -231,9 +231,10 @@ impl<'s> SortedKeys<'s> {
     }
 }
 
-/// Calls `visit` with the key of every row; none where a column is null.
+/// Calls `visit` with the key of every row in order; none where a column is null. The columns have the types of the
+/// layout.
 #[inline]
-pub(in crate::storage) fn visit_keys(
+pub fn visit_keys(
     layout: &KeyLayout,
     columns: &[ValueVector<'_>],
     length: usize,

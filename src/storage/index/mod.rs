@@ -16,7 +16,7 @@ pub use key::{IndexKey, KEY_BYTES_MAX, KeyLayout};
 pub use key_index::{KeyIndex, KeyLookup, KeyRef, TREES_MAX};
 pub use key_load::{KeyConflict, KeyLoad};
 pub use key_map::{DuplicateKey, KeyMap};
-pub use key_store::{KeyStore, NullKey, SortedKeys};
+pub use key_store::{KeyStore, NullKey, SortedKeys, visit_keys};
 pub use tree::{KeyTree, KeyTreeBuilder, TreeScan};
 
 pub(in crate::storage) use key_store::visit_keys;

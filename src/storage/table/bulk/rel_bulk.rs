@@ -97,17 +97,38 @@ impl<'s> RelBulkLoad<'s> {
             return Err(StorageError::Limit { what, limit: u64::from(u32::MAX) });
         }
         let mut edges = self.edges.lock();
-        edges.count += count as u64;
-        if edges.count > u64::from(u32::MAX) {
-            let what = "the relationships of one load".to_owned();
-            return Err(StorageError::Limit { what, limit: u64::from(u32::MAX) });
-        }
+        edges.add_count(count)?;
         for (from, to) in sources.chunks(CHUNK_EDGES).zip(destinations.chunks(CHUNK_EDGES)) {
             let chunk = edges.room_for(from.len());
             // Both were compared with bounds that fit 32 bits.
             chunk.0.extend(from.iter().map(|node| *node as u32));
             chunk.1.extend(to.iter().map(|node| *node as u32));
         }
+        for (buffer, vector) in edges.properties.iter_mut().zip(properties) {
+            buffer.append_range(vector, 0, count);
+        }
+        Ok(())
+    }
+
+    /// As `append`, for ends that are u32 already and need no copy.
+    pub fn append_owned(
+        &self,
+        sources: Vec<u32>,
+        destinations: Vec<u32>,
+        properties: &[ValueVector<'_>],
+    ) -> StorageResult<()> {
+        let count = sources.len();
+        let known = |nodes: &[u32], rows: u64| nodes.iter().max().is_none_or(|most| u64::from(*most) < rows);
+        let ends_known = known(&sources, self.target.source_rows)
+            && known(&destinations, self.target.destination_rows)
+            && destinations.len() == count;
+        if !ends_known {
+            let limit = self.target.source_rows.max(self.target.destination_rows);
+            return Err(StorageError::Limit { what: "the offset of an edge's end".to_owned(), limit });
+        }
+        let mut edges = self.edges.lock();
+        edges.add_count(count)?;
+        edges.chunks.push((sources, destinations));
         for (buffer, vector) in edges.properties.iter_mut().zip(properties) {
             buffer.append_range(vector, 0, count);
         }
@@ -155,6 +176,15 @@ impl<'s> RelBulkLoad<'s> {
 }
 
 impl Edges {
+    fn add_count(&mut self, count: usize) -> StorageResult<()> {
+        self.count += count as u64;
+        if self.count > u64::from(u32::MAX) {
+            let what = "the relationships of one load".to_owned();
+            return Err(StorageError::Limit { what, limit: u64::from(u32::MAX) });
+        }
+        Ok(())
+    }
+
     fn room_for(&mut self, count: usize) -> &mut (Vec<u32>, Vec<u32>) {
         let fits = self.chunks.last().is_some_and(|(from, _)| from.len() + count <= CHUNK_EDGES);
         if !fits {
