@@ -24,7 +24,11 @@ struct DataSet {
 const STUDY: DataSet = DataSet {
     name: "study-1",
     nodes: &[
-        ("Person", "persons", "id INT64, name STRING, gender STRING, birthday DATE, age INT64, isMarried BOOL"),
+        (
+            "Person",
+            "persons",
+            "id INT64, name STRING, gender STRING, birthday DATE, age INT64, isMarried BOOL",
+        ),
         (
             "City",
             "cities",
@@ -52,13 +56,7 @@ const FLIGHTS: DataSet = DataSet {
     )],
     rels: &[
         ("Route", "Route", "Airport", "Airport", "flights INT64"),
-        (
-            "Flight",
-            "Flight",
-            "Airport",
-            "Airport",
-            "departure TIMESTAMP, delay INT64, distance INT64",
-        ),
+        ("Flight", "Flight", "Airport", "Airport", "departure TIMESTAMP, delay INT64, distance INT64"),
     ],
 };
 
@@ -82,7 +80,9 @@ fn create(engine: &Arc<Engine>, data: &DataSet) {
         let columns = columns(text);
         let primary_key = vec![columns[0].name.clone()];
         let table = NewNodeTable { name: (*name).into(), columns, primary_key, open: false };
-        change_catalog(engine, |catalog| drop(catalog.create_node_table(table).expect("a table")));
+        change_catalog(engine, |catalog| {
+            let _ = catalog.create_node_table(table).expect("a table");
+        });
     }
     for (name, _, from, to, text) in data.rels {
         let table = NewRelType {
@@ -126,8 +126,9 @@ fn load(engine: &Arc<Engine>, table: &str, file: PathBuf, options: &CopyOptions<
 }
 
 fn run(data: &DataSet, folder: &Path, threads: usize) -> f64 {
-    let directory = tempfile::tempdir_in(std::env::var_os("QUIRE_BENCH_OUT").map_or(std::env::temp_dir(), PathBuf::from))
-        .expect("a directory");
+    let directory =
+        tempfile::tempdir_in(std::env::var_os("QUIRE_BENCH_OUT").map_or(std::env::temp_dir(), PathBuf::from))
+            .expect("a directory");
     let started = Instant::now();
     let options = EngineOptions { threads, ..EngineOptions::default() };
     let engine = Engine::open(&PosixBackend::new(directory.path()), &options).expect("a database");
@@ -173,7 +174,8 @@ fn peak_memory() -> u64 {
 fn make_data(folder: &Path) {
     use std::io::Write;
     let nodes = 200_000u64;
-    let create = |name: &str| std::io::BufWriter::new(std::fs::File::create(folder.join(name)).expect("a file"));
+    let create =
+        |name: &str| std::io::BufWriter::new(std::fs::File::create(folder.join(name)).expect("a file"));
     let mut items = create("items.csv");
     writeln!(items, "id,name,weight").expect("written");
     for id in 0..nodes {

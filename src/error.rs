@@ -5,6 +5,7 @@ use std::fmt;
 use crate::binder::BindError;
 use crate::catalog::CatalogError;
 use crate::executor::ExecutionError;
+use crate::executor::copy::CopyError;
 use crate::ingest::{CsvError, RowErrorKind};
 use crate::parser::ParseError;
 use crate::parser::ast::Span;
@@ -266,6 +267,19 @@ impl From<CsvError> for Error {
             _ => ErrorKind::Csv,
         };
         Error::wrap(kind, error)
+    }
+}
+
+impl From<CopyError> for Error {
+    fn from(error: CopyError) -> Error {
+        match error {
+            CopyError::Csv(error) => error.into(),
+            CopyError::Storage(error) => error.into(),
+            CopyError::Catalog(error) => error.into(),
+            CopyError::RowsLost { .. } => Error::wrap(ErrorKind::Internal, error),
+            CopyError::TableChanged => Error::wrap(ErrorKind::Catalog, error),
+            error => Error::wrap(ErrorKind::Binder, error),
+        }
     }
 }
 

@@ -1,13 +1,120 @@
-//! COPY, which waits for the executor's bulk load.
+//! COPY: the bulk load under the connection's settings, as a transaction of its own.
 
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use super::Progress;
+use super::compile::{bind_statement, plan_query};
+use super::run::collect;
 use super::session::{Session, View};
-use crate::binder::BoundCopy;
+use crate::binder::BoundStatement;
+use crate::binder::bound::{BoundCopy, CopyTarget};
+use crate::catalog::ColumnSchema;
+use crate::config::FileAccess;
 use crate::error::{Error, ErrorKind, Result};
+use crate::executor::copy::{self, CopyError, CopyOptions, CopyProgress, CopySummary};
+use crate::ingest::CsvError;
+use crate::params::Params;
+use crate::parser::parse;
 use crate::query_result::QueryResult;
+use crate::types::{ColumnId, Value};
 
 impl Session {
-    /// Refused until the bulk load is there.
-    pub(super) fn run_copy(&self, copy: &BoundCopy, text: &str, _: &View) -> Result<QueryResult> {
-        Err(Error::new(ErrorKind::NotSupported, "COPY is not supported yet").compile().at(text, copy.span))
+    /// Loads files into a table, all of it or nothing.
+    pub(super) fn run_copy(&self, bound: &BoundCopy, text: &str, view: &View) -> Result<QueryResult> {
+        if self.shared.config.file_access == FileAccess::None {
+            let message = "this database was opened without access to files";
+            let error = Error::new(ErrorKind::NotSupported, message).compile().at(text, bound.span);
+            return Err(error.with_hint("Open it with file_access(FileAccess::Read) to allow COPY FROM"));
+        }
+        let defaults = self.defaults(bound, view)?;
+        self.interrupt.store(false, Ordering::Relaxed);
+        let callback = self.progress.lock().clone();
+        let deadline = view.deadline();
+        let progress = |state: CopyProgress| {
+            if deadline.is_some_and(|(at, _)| Instant::now() >= at) {
+                self.interrupt.store(true, Ordering::Relaxed);
+            }
+            if let Some(callback) = &callback {
+                let CopyProgress { bytes_read, bytes_total, rows } = state;
+                callback(Progress { bytes_read, bytes_total, rows });
+            }
+        };
+        let options = CopyOptions {
+            threads: view.settings.threads,
+            defaults: &defaults,
+            progress: Some(&progress),
+            cancelled: Some(&self.interrupt),
+            memory_limit: self.shared.config.memory_limit,
+            wait: view.settings.timeout,
+            ..CopyOptions::default()
+        };
+        let summary = copy::run(bound, &view.engine, &options).map_err(|error| match (&error, deadline) {
+            (CopyError::Csv(CsvError::Cancelled), Some((at, limit))) if Instant::now() >= at => {
+                Error::new(ErrorKind::Interrupted, format!("the statement took longer than {limit} ms"))
+            }
+            _ => placed(error, text, bound),
+        })?;
+        self.shared.newest(&view.engine);
+        Ok(told(&summary, &bound.target))
     }
+
+    /// The defaults of the columns that the files do not fill, evaluated once.
+    fn defaults(&self, bound: &BoundCopy, view: &View) -> Result<Vec<(ColumnId, Value)>> {
+        let catalog = view.catalog();
+        let (columns, chosen): (&[ColumnSchema], _) = match &bound.target {
+            CopyTarget::Node { table, columns } => {
+                (catalog.node_table_by_id(*table).map_or(&[], |schema| &schema.columns), columns)
+            }
+            CopyTarget::Rel { rel, columns, .. } => {
+                (catalog.rel_table_by_id(rel.table).map_or(&[], |(schema, _)| &schema.columns), columns)
+            }
+        };
+        let mut defaults = Vec::new();
+        for column in columns.iter().filter(|column| !chosen.contains(&column.id)) {
+            if let Some(default) = &column.default {
+                defaults.push((column.id, self.constant(default, column, view)?));
+            }
+        }
+        Ok(defaults)
+    }
+
+    fn constant(&self, default: &str, column: &ColumnSchema, view: &View) -> Result<Value> {
+        let text = format!("RETURN CAST(({default}) AS {}) AS value", column.data_type);
+        let statements = parse(&text).map_err(|error| Error::from_parse(error, &text))?;
+        let mut params = Params::default();
+        let Some(statement) = statements.first() else { return Ok(Value::Null) };
+        let BoundStatement::Query(query) = bind_statement(statement, &text, &params, view)? else {
+            return Ok(Value::Null);
+        };
+        let plan = plan_query(&query, &text, &params, view)?;
+        let result = collect(&plan, &self.context(&plan, &mut params, view))?;
+        result.first().map_or(Ok(Value::Null), |row| row.value(0))
+    }
+}
+
+/// Faults of the statement itself point at its text; those of a row carry file and line of their own.
+fn placed(error: CopyError, text: &str, bound: &BoundCopy) -> Error {
+    let span = match &error {
+        CopyError::Csv(CsvError::Option { name, .. }) => {
+            bound.options.iter().find(|(option, _, _)| option == name).map(|(_, _, span)| *span)
+        }
+        CopyError::Csv(CsvError::NoFiles { .. }) | CopyError::MissingColumn { .. } => Some(bound.span),
+        _ => None,
+    };
+    match span {
+        Some(span) => Error::from(error).compile().at(text, span),
+        None => error.into(),
+    }
+}
+
+fn told(summary: &CopySummary, target: &CopyTarget) -> QueryResult {
+    let mut result = QueryResult::of_count("rows", summary.rows);
+    result.summary.wrote = true;
+    result.summary.rows_rejected = summary.rejected;
+    match target {
+        CopyTarget::Node { .. } => result.summary.changes.nodes_created = summary.rows,
+        CopyTarget::Rel { .. } => result.summary.changes.rels_created = summary.rows,
+    }
+    result
 }

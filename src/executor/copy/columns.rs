@@ -167,11 +167,8 @@ fn default_of(
     column: &ColumnSchema,
     defaults: &[(ColumnId, Value)],
 ) -> CopyResult<VectorBuffer> {
-    let fault = |reason: String| CopyError::Default {
-        table: table.to_owned(),
-        column: column.name.clone(),
-        reason,
-    };
+    let fault =
+        |reason: String| CopyError::Default { table: table.to_owned(), column: column.name.clone(), reason };
     let mut buffer = VectorBuffer::new(column.data_type.clone());
     match (defaults.iter().find(|(id, _)| *id == column.id), &column.default) {
         (Some((_, value)), _) => buffer.push_value(value).map_err(|error| fault(error.to_string()))?,

@@ -24,7 +24,11 @@ impl Memory {
     pub fn hold(&mut self, bytes: u64) -> StorageResult<()> {
         self.peak = self.peak.max(bytes);
         if let Some(limit) = self.limit.filter(|limit| bytes > *limit) {
-            return Err(StorageError::OutOfMemory { operator: OPERATOR.to_owned(), needed: bytes - limit, limit });
+            return Err(StorageError::OutOfMemory {
+                operator: OPERATOR.to_owned(),
+                needed: bytes - limit,
+                limit,
+            });
         }
         let counted = self.account.as_ref().map_or(0, Accounted::bytes);
         if bytes > counted {

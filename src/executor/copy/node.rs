@@ -88,12 +88,8 @@ impl<'l> NodeLoad<'l> {
         let fields = fields.map(|column| (column.name.clone(), column.data_type.clone()));
         let mut reader = load.reader(fields.collect())?;
         let batch = load.turn.batch()?;
-        let bulk = NodeBulkLoad::begin(
-            batch,
-            Arc::clone(&self.layout),
-            record.row_bound,
-            WriteOptions::default(),
-        );
+        let bulk =
+            NodeBulkLoad::begin(batch, Arc::clone(&self.layout), record.row_bound, WriteOptions::default());
         let mut keys = KeyStore::new(self.index.layout().clone());
         let mut rejects = Rejects::new(load.csv.errors, load.options.limits.rejects_kept_max);
         let read = self.read(&mut reader, &bulk, &mut keys, &mut rejects)?;
@@ -108,11 +104,8 @@ impl<'l> NodeLoad<'l> {
         rows.apply(&self.layout, &mut change, statistics.table_mut(self.schema.id));
         change.key_trees = Some(trees);
         change.serials = self.serials.next();
-        let changes = CommitChanges {
-            statistics: Some(statistics),
-            tables: vec![change],
-            ..CommitChanges::default()
-        };
+        let changes =
+            CommitChanges { statistics: Some(statistics), tables: vec![change], ..CommitChanges::default() };
         Ok((changes, load.summary(read, rejects, stored, &self.memory)?))
     }
 
@@ -155,7 +148,8 @@ impl<'l> NodeLoad<'l> {
             if !unique.is_empty() {
                 let first_row = chunk.first_row();
                 let number = |row: usize| first_row + mapped.remainder.original(row) as u64;
-                let repeated = add_rows(unique, &plan.vectors(&chunk.columns, serials), rows, number, |_| true)?;
+                let repeated =
+                    add_rows(unique, &plan.vectors(&chunk.columns, serials), rows, number, |_| true)?;
                 if !repeated.is_empty() {
                     let fault = |repeated: &super::unique::Repeated| Fault {
                         row: mapped.remainder.original(repeated.row),
@@ -260,7 +254,8 @@ pub(super) fn unique_columns(
 }
 
 fn append_keys(store: &mut KeyStore, vectors: &[ValueVector<'_>], key: &[usize], rows: usize) {
-    let vectors: Vec<ValueVector<'_>> = key.iter().filter_map(|column| vectors.get(*column).copied()).collect();
+    let vectors: Vec<ValueVector<'_>> =
+        key.iter().filter_map(|column| vectors.get(*column).copied()).collect();
     let appended = store.append(&vectors, rows);
     debug_assert!(appended.is_ok(), "null keys are rejected before");
 }

@@ -23,11 +23,21 @@ pub(super) enum FaultKind {
     NullKey,
     Null,
     /// No node of this table has the key that stands in these fields.
-    UnknownEnd { table: String, fields: std::ops::Range<usize> },
+    UnknownEnd {
+        table: String,
+        fields: std::ops::Range<usize>,
+    },
     /// A value that an earlier row of the load has, or a row of the table.
-    Duplicate { what: &'static str, first_row: Option<u64> },
+    Duplicate {
+        what: &'static str,
+        first_row: Option<u64>,
+    },
     /// A further relationship where the multiplicity allows one.
-    SecondEdge { table: String, outgoing: bool, fields: std::ops::Range<usize> },
+    SecondEdge {
+        table: String,
+        outgoing: bool,
+        fields: std::ops::Range<usize>,
+    },
 }
 
 impl FaultKind {

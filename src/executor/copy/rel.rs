@@ -74,7 +74,8 @@ impl<'l> RelLoad<'l> {
         chosen: &[ColumnId],
     ) -> CopyResult<RelLoad<'l>> {
         let snapshot = &load.snapshot;
-        let text_bytes = load.files.iter().filter_map(|file| file.metadata().ok()).map(|file| file.len()).sum();
+        let text_bytes =
+            load.files.iter().filter_map(|file| file.metadata().ok()).map(|file| file.len()).sum();
         let source = Arc::new(EndTable::open(snapshot, rel.source, text_bytes, load.threads())?);
         let target = match rel.source == rel.target {
             true => Arc::clone(&source),
@@ -143,11 +144,8 @@ impl<'l> RelLoad<'l> {
         let mut statistics = (**load.snapshot.statistics()?).clone();
         staged.apply(&layout, &mut change, statistics.table_mut(record.table));
         change.serials = serials.next();
-        let changes = CommitChanges {
-            statistics: Some(statistics),
-            tables: vec![change],
-            ..CommitChanges::default()
-        };
+        let changes =
+            CommitChanges { statistics: Some(statistics), tables: vec![change], ..CommitChanges::default() };
         Ok((changes, load.summary(read, rejects, staged.rows.row_count, &memory)?))
     }
 

@@ -32,7 +32,12 @@ pub(super) struct UniqueValues {
 
 impl UniqueValues {
     /// The key of a table, whose index knows what is there.
-    pub fn of_key(layout: KeyLayout, columns: Vec<usize>, index: KeyIndex, pool: &BufferPool) -> UniqueValues {
+    pub fn of_key(
+        layout: KeyLayout,
+        columns: Vec<usize>,
+        index: KeyIndex,
+        pool: &BufferPool,
+    ) -> UniqueValues {
         let stored = (index.entries() > 0).then(|| (index, pool.clone()));
         UniqueValues { what: "key", layout, columns, seen: HashMap::default(), stored, bytes: 0 }
     }
@@ -45,14 +50,8 @@ impl UniqueValues {
         table: &Arc<NodeTable>,
     ) -> CopyResult<UniqueValues> {
         let columns = vec![position];
-        let mut values = UniqueValues {
-            what: "value",
-            layout,
-            columns,
-            seen: HashMap::default(),
-            stored: None,
-            bytes: 0,
-        };
+        let mut values =
+            UniqueValues { what: "value", layout, columns, seen: HashMap::default(), stored: None, bytes: 0 };
         let mut scanner = table.scanner(&[column], &[], &ScanOptions { vector_size: SCAN_ROWS })?;
         let mut worker = table.pool().worker()?;
         let (mut rows, mut keys) = (Vec::new(), Vec::new());

@@ -18,5 +18,3 @@ pub use key_load::{KeyConflict, KeyLoad};
 pub use key_map::{DuplicateKey, KeyMap};
 pub use key_store::{KeyStore, NullKey, SortedKeys, visit_keys};
 pub use tree::{KeyTree, KeyTreeBuilder, TreeScan};
-
-pub(in crate::storage) use key_store::visit_keys;
