@@ -106,6 +106,10 @@ impl Database {
         config.check()?;
         let engine = match &config.backend {
             Some(backend) => Engine::open(&**backend, &config.engine_options())?,
+            None if path == Path::new(IN_MEMORY) && config.read_only => {
+                let message = "a database in memory starts empty, so it cannot be opened read-only";
+                return Err(Error::new(ErrorKind::NotSupported, message).compile());
+            }
             None if path == Path::new(IN_MEMORY) => {
                 Engine::open(&MemoryBackend::new(), &config.engine_options())?
             }

@@ -7,11 +7,23 @@ use quiredb::{Database, DatabaseBuilder, Dialect, DurabilityMode, SchemaMode};
 
 use crate::render::Mode;
 
-/// Opens a graph database and runs Cypher on it.
+/// What `--help` ends with.
+const EXAMPLES: &str = "\
+Examples:
+  quire                                     a prompt over a database in memory
+  quire people.quire                        a prompt over the directory people.quire
+  quire people.quire -c 'MATCH (p:Person) RETURN p.name LIMIT 5'
+  quire people.quire -f load.cypher -f questions.cypher --mode csv > answers.csv
+  echo 'RETURN 1 + 1;' | quire --mode json  one line of JSON per statement
+
+Without -c and -f, statements come from standard input, each ended by a semicolon; :help at the prompt lists the
+commands. The exit status is 0, 1 when a statement failed, 2 when the command line or the database is unusable.";
+
+/// A property-graph database in a directory: runs Cypher on it.
 #[derive(Debug, Parser)]
-#[command(name = "quire", version, max_term_width = 100)]
+#[command(name = "quire", version, max_term_width = 110, after_help = EXAMPLES)]
 pub struct Arguments {
-    /// The directory of the database, made if it does not exist; `:memory:` keeps everything in memory
+    /// A directory, made if it does not exist, or :memory:
     #[arg(value_name = "DATABASE", default_value = ":memory:")]
     pub database: PathBuf,
     /// Run this text and exit; may be given several times
@@ -20,8 +32,8 @@ pub struct Arguments {
     /// Run this script and exit; may be given several times
     #[arg(short, long = "file", value_name = "FILE")]
     pub file: Vec<PathBuf>,
-    /// How results are shown
-    #[arg(long, value_enum, default_value_t = Mode::Table)]
+    /// Show results as table, line, csv, tsv, json, jsonl, markdown, html or trash
+    #[arg(long, value_enum, default_value_t = Mode::Table, hide_possible_values = true)]
     pub mode: Mode,
     /// Leave out the names of the columns
     #[arg(long)]
@@ -41,14 +53,14 @@ pub struct Arguments {
     /// Memory for statements beside the buffer pool
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub memory_limit: Option<u64>,
-    /// When a commit counts as durable
-    #[arg(long, value_enum, default_value_t = Durability::Strict)]
+    /// When a commit counts as durable: strict, buffered or in-memory
+    #[arg(long, value_name = "MODE", value_enum, default_value_t = Durability::Strict, hide_possible_values = true)]
     pub durability: Durability,
-    /// Whether tables must be declared; counts when the database is made
-    #[arg(long, value_enum, default_value_t = Schema::Strict)]
+    /// strict: tables are declared (flexible is not supported yet)
+    #[arg(long, value_name = "MODE", value_enum, default_value_t = Schema::Strict, hide_possible_values = true)]
     pub schema: Schema,
-    /// How texts are read [default: as the database was made, opencypher for new ones]
-    #[arg(long, value_enum)]
+    /// Read texts as opencypher or kuzu [default: as the database was made]
+    #[arg(long, value_name = "NAME", value_enum, hide_possible_values = true)]
     pub dialect: Option<DialectName>,
     /// Stop at the first error (the default for -c and -f)
     #[arg(long, overrides_with = "no_bail")]

@@ -27,6 +27,7 @@ const HELP: &str = "\
 :mode [MODE]            how results are shown: table, line, csv, tsv, json, jsonl, markdown, html, trash
 :timer [on|off]         show how long each statement takes
 :read FILE              run a script
+:print TEXT             show a text, such as a heading for the next result
 :output [FILE]          write results to a file; without FILE back to the screen
 :stats                  the buffer pool and the files
 :quit                   end; so does the end of the input
@@ -46,6 +47,10 @@ impl Shell {
             "import" => return self.import(rest),
             "param" => self.set_param(rest),
             "mode" => return self.set_mode(rest),
+            "print" => {
+                self.set_off();
+                self.say(&format!("{}\n", unquoted(rest)))?;
+            }
             "timer" => self.timer = if rest.is_empty() { !self.timer } else { rest == "on" },
             "read" if !rest.is_empty() => return self.read_file(Path::new(unquoted(rest))),
             "output" | "once" => return self.redirect(rest),
@@ -64,7 +69,7 @@ impl Shell {
     /// What is wrong is told by the next statement, which the parameter is for.
     fn set_param(&mut self, rest: &str) {
         let Some((name, json)) = rest.split_once(char::is_whitespace) else {
-            self.params_fault = Some(":param takes a name and a JSON value".to_owned());
+            self.pending_fault = Some(("PARAMETER", ":param takes a name and a JSON value".to_owned()));
             return;
         };
         let name = name.strip_prefix('$').unwrap_or(name);
@@ -72,7 +77,9 @@ impl Shell {
             Ok(value) => {
                 self.params.set(name.to_owned(), value);
             }
-            Err(message) => self.params_fault = Some(format!("the parameter ${name}: {message}")),
+            Err(message) => {
+                self.pending_fault = Some(("PARAMETER", format!("the parameter ${name}: {message}")));
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! The loop of the command: statements and commands in, results and errors out.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, IsTerminal, Write};
 use std::path::Path;
@@ -30,8 +31,10 @@ pub struct Shell {
     pub timer: bool,
     /// For the next statement only.
     pub params: Params,
-    /// A `:param` line that could not be read; the next statement fails for it.
-    pub params_fault: Option<String>,
+    /// What was wrong with the lines before a statement, or in it; the statement fails for it.
+    pub pending_fault: Option<(&'static str, String)>,
+    /// Whether an empty line stands before the next table, to set it off from what was shown before.
+    pub gap: bool,
     progress: Option<ProgressLine>,
     /// Whether somebody sits at a terminal.
     pub interactive: bool,
@@ -99,7 +102,8 @@ impl Shell {
             style,
             timer: arguments.timer,
             params: Params::new(),
-            params_fault: None,
+            pending_fault: None,
+            gap: false,
             progress,
             interactive,
             bail: arguments.bail || (!reads_input && !arguments.no_bail),
@@ -154,15 +158,17 @@ impl Shell {
             if source.read_until(b'\n', &mut line)? == 0 {
                 break;
             }
-            let Ok(text) = std::str::from_utf8(&line) else {
-                return Ok(self.fault("the input is not UTF-8"));
-            };
+            let text = String::from_utf8_lossy(&line);
+            if matches!(text, Cow::Owned(_)) {
+                // The semicolons stay where they are, so that exactly the statement fails that the bytes belong to.
+                self.pending_fault.get_or_insert(("SYNTAX", "the statement is not UTF-8".to_owned()));
+            }
             let is_command = text.starts_with([':', '.']) && buffer.is_blank();
             let next = if is_command {
                 buffer.skip_line();
                 self.run_command(text.trim())?
             } else {
-                buffer.push(text);
+                buffer.push(&text);
                 self.run_pieces(&mut buffer, name)?
             };
             if next == Next::Quit {
@@ -187,8 +193,8 @@ impl Shell {
     /// Runs one statement and shows its result or its error.
     fn run_piece(&mut self, piece: &Piece, name: Option<&str>) -> io::Result<Next> {
         let params = std::mem::take(&mut self.params);
-        if let Some(fault) = self.params_fault.take() {
-            return self.refuse(&fault);
+        if let Some((code, fault)) = self.pending_fault.take() {
+            return self.refuse(code, &fault);
         }
         self.progress.iter().for_each(ProgressLine::begin);
         let started = Instant::now();
@@ -217,24 +223,33 @@ impl Shell {
     }
 
     fn show(&mut self, result: &QueryResult) -> io::Result<()> {
+        let has_rows = !result.columns().is_empty();
+        if has_rows && self.mode == Mode::Table {
+            self.set_off();
+        }
         render(result, self.mode, &self.style, &mut self.output)?;
-        if self.interactive && self.mode == Mode::Table && !self.output.is_file() {
-            let summary = result.summary();
-            let elapsed = (summary.compile_time + summary.execution_time).as_secs_f64() * 1e3;
-            let line = match (result.columns().len(), result.len()) {
-                (0, _) => format!("done in {elapsed:.2} ms\n"),
-                (_, 1) => format!("1 row in {elapsed:.2} ms\n"),
-                (_, rows) => format!("{rows} rows in {elapsed:.2} ms\n"),
-            };
-            self.output.buffer.extend_from_slice(line.as_bytes());
+        if self.mode == Mode::Table {
+            let elapsed = self.interactive && !self.output.is_file();
+            if let Some(line) = footer(result, elapsed) {
+                self.output.buffer.extend_from_slice(line.as_bytes());
+                self.output.buffer.push(b'\n');
+            }
+            self.gap = true;
         }
         Ok(())
     }
 
-    /// A statement that cannot run for its parameters.
-    fn refuse(&mut self, fault: &str) -> io::Result<Next> {
+    /// An empty line between what was shown and what comes.
+    pub fn set_off(&mut self) {
+        if std::mem::take(&mut self.gap) {
+            self.output.buffer.push(b'\n');
+        }
+    }
+
+    /// A statement that cannot run for its parameters or its bytes.
+    fn refuse(&mut self, code: &str, fault: &str) -> io::Result<Next> {
         if self.mode == Mode::Json {
-            json::write_fault(&mut self.output.buffer, "PARAMETER", "compile", fault, None, None);
+            json::write_fault(&mut self.output.buffer, code, "compile", fault, None, None);
             self.output.flush()?;
         } else {
             report::plain_error(fault);
@@ -270,4 +285,29 @@ impl Shell {
         }
         Ok(ExitCode::from(u8::from(failed)))
     }
+}
+
+/// What stands below a table: its rows, or what the statement changed. Nothing for a definition in a script.
+fn footer(result: &QueryResult, with_time: bool) -> Option<String> {
+    let summary = result.summary();
+    let counted = |count: u64, one: &str, many: &str| match count {
+        1 => format!("1 {one}"),
+        count => format!("{count} {many}"),
+    };
+    let changes = [
+        (summary.changes.nodes_created, "node created", "nodes created"),
+        (summary.changes.rels_created, "relationship created", "relationships created"),
+        (summary.rows_rejected, "row passed over", "rows passed over"),
+    ];
+    let changes = changes.into_iter().filter(|(count, ..)| *count > 0);
+    let mut parts: Vec<String> = changes.map(|(count, one, many)| counted(count, one, many)).collect();
+    if !result.columns().is_empty() {
+        parts.insert(0, counted(result.len() as u64, "row", "rows"));
+    }
+    if with_time {
+        let elapsed = (summary.compile_time + summary.execution_time).as_secs_f64() * 1e3;
+        let done = if parts.is_empty() { "done".to_owned() } else { parts.join(", ") };
+        return Some(format!("{done} in {elapsed:.2} ms"));
+    }
+    (!parts.is_empty()).then(|| parts.join(", "))
 }

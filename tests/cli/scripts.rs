@@ -1,0 +1,169 @@
+//! Texts, files and standard input: their order, when they stop, and the commands between statements.
+
+use super::{file, people, quire, succeed};
+
+#[test]
+fn texts_and_files_run_in_their_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let two = file(folder.path(), "two.cypher", "// A script; with a comment.\nRETURN 2 AS n");
+    let arguments =
+        ["--mode", "csv", "--no-header", "-c", "RETURN 1 AS n", "-f", &two, "-c", "RETURN 3 AS n;;"];
+    assert_eq!(succeed(&arguments, "RETURN 4;"), "1\n2\n3\n");
+}
+
+#[test]
+fn standard_input_is_a_script() {
+    let script = "RETURN ';' AS a;\n/* ; */ RETURN\n 'it\\'s;' AS b; RETURN 3 AS `c;d` // no end";
+    assert_eq!(succeed(&["--mode", "csv"], script), "a\n;\nb\nit's;\nc;d\n3\n");
+    assert_eq!(succeed(&[], ""), "");
+    assert_eq!(succeed(&["--mode", "csv"], "RETURN 1 AS a;\r\nRETURN 2 AS b;\r\n"), "a\n1\nb\n2\n");
+}
+
+#[test]
+fn errors_stop_texts_and_files_but_not_input() {
+    let check = |arguments: &[&str], input: &str, expected: &str| {
+        let arguments = [&["--mode", "csv", "--no-header"], arguments].concat();
+        let run = quire(&arguments, input);
+        assert_eq!((run.status, run.out.as_str()), (1, expected), "{arguments:?}");
+        assert!(run.err.contains("RETRUN"), "{}", run.err);
+    };
+    let text = "RETURN 1; RETRUN 2; RETURN 3;";
+    check(&["-c", text], "", "1\n");
+    check(&["-c", text, "-c", "RETURN 4"], "", "1\n");
+    check(&["--no-bail", "-c", text, "-c", "RETURN 4"], "", "1\n3\n4\n");
+    check(&["--bail", "--no-bail", "-c", text], "", "1\n3\n");
+    check(&[], text, "1\n3\n");
+    check(&["--bail"], text, "1\n");
+    let folder = tempfile::tempdir().unwrap();
+    let script = file(folder.path(), "script.cypher", text);
+    check(&["-f", &script, "-c", "RETURN 4"], "", "1\n");
+    check(&["--no-bail", "-f", &script], "", "1\n3\n");
+}
+
+#[test]
+fn errors_of_a_script_name_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = file(folder.path(), "script.cypher", "RETURN 1;\n  RETURN 2; RETURN x;");
+    let run = quire(&["-f", &script], "");
+    assert!(run.err.contains(&format!("({script}, line 2, column 20)")), "{}", run.err);
+    assert!(run.err.contains("\n  RETURN x\n         ^\n"), "{}", run.err);
+}
+
+#[test]
+fn a_database_on_disk_is_still_there_afterwards() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("people.quire");
+    let database = database.to_str().unwrap();
+    succeed(&[database, "-c", &people(folder.path())], "");
+    let query =
+        "MATCH (a:Person)-[k:Knows]->(b:Person) RETURN a.name AS a, b.id AS b, k.since AS s ORDER BY s";
+    assert_eq!(
+        succeed(&[database, "--mode", "csv", "-c", query], ""),
+        "a,b,s\nAda,2,1990\nGrace,3,1999\nAda,3,2001\n"
+    );
+    for limits in [
+        &["--buffer-pool", "8MiB", "--threads", "1"],
+        &["--memory-limit", "64MB", "--durability", "buffered"],
+    ] {
+        let arguments = [&[database, "--mode", "trash", "-c", query][..], limits].concat();
+        assert_eq!(succeed(&arguments, ""), "");
+    }
+}
+
+#[test]
+fn the_dialect_says_whether_a_relationship_repeats() {
+    let folder = tempfile::tempdir().unwrap();
+    let person = file(folder.path(), "a.csv", "1\n");
+    let knows = file(folder.path(), "b.csv", "1,1\n");
+    let query = format!(
+        "CREATE NODE TABLE A(id INT64 PRIMARY KEY); CREATE REL TABLE B(FROM A TO A); COPY A FROM '{person}'; \
+         COPY B FROM '{knows}'; MATCH (:A)-[:B]->(:A)-[:B]->(:A) RETURN count(*) AS n"
+    );
+    let count =
+        |dialect: &str| succeed(&["--mode", "csv", "--no-header", "--dialect", dialect, "-c", &query], "");
+    assert_eq!((count("opencypher").as_str(), count("kuzu").as_str()), ("0\n", "1\n"));
+}
+
+#[test]
+fn commands_stand_between_statements() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = file(folder.path(), "inner.cypher", ":print inner\nRETURN $x AS x;\n");
+    let target = folder.path().join("out.csv");
+    let input = format!(
+        ":mode csv\n\
+         :param x [1, {{\"a\": null}}]\n\
+         RETURN $x AS x;\n\
+         .print outer\n\
+         :param $x 7\n\
+         :read {script}\n\
+         :output {}\n\
+         RETURN 'to a file' AS y;\n\
+         :output\n\
+         :mode\n\
+         :quit\n\
+         RETURN 'never';\n",
+        target.display()
+    );
+    let shown = succeed(&[], &input);
+    assert_eq!(shown, "x\n\"[1,{a: NULL}]\"\nouter\ninner\nx\n7\ncsv\n");
+    assert_eq!(std::fs::read_to_string(&target).unwrap(), "y\nto a file\n");
+}
+
+#[test]
+fn commands_show_the_tables() {
+    let folder = tempfile::tempdir().unwrap();
+    let shown = succeed(&[], &(people(folder.path()) + ":tables\n:schema\n:schema Knows\n:stats\n"));
+    let knows = "CREATE REL TABLE Knows(FROM Person TO Person, since INT64);\n";
+    assert!(shown.contains("Person (node)\nKnows (rel)\n"), "{shown}");
+    assert!(
+        shown.contains("CREATE NODE TABLE Person(id INT64, name STRING, born INT64, PRIMARY KEY (id));\n"),
+        "{shown}"
+    );
+    assert_eq!(shown.matches(knows).count(), 2, "{shown}");
+    assert!(shown.contains("buffer pool"), "{shown}");
+}
+
+#[test]
+fn commands_load_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let names = file(folder.path(), "names.csv", "id,name\n1,Ada\n2,Grace\n");
+    let input = format!(
+        "CREATE NODE TABLE Person(id INT64 PRIMARY KEY, name STRING);\n:import {names} Person\n:mode csv\n\
+         MATCH (p:Person) RETURN p.name AS name ORDER BY name;\n"
+    );
+    let shown = succeed(&[], &input);
+    assert!(shown.starts_with("2 rows in ") && shown.ends_with("name\nAda\nGrace\n"), "{shown}");
+}
+
+#[test]
+fn commands_that_make_no_sense_are_told_and_passed_over() {
+    for (line, expected) in [
+        (":nonsense", "there is no command :nonsense"),
+        (":mode xml", "there is no mode xml"),
+        (":read /no/such/file", "/no/such/file cannot be read"),
+        (":schema Nobody", "there is no table Nobody"),
+    ] {
+        let run = quire(&["--mode", "csv"], format!("{line}\nRETURN 1 AS a;\n"));
+        assert_eq!((run.status, run.out.as_str()), (1, "a\n1\n"), "{line}");
+        assert!(run.err.contains(expected), "{line}: {}", run.err);
+    }
+}
+
+#[test]
+fn scripts_that_read_themselves_come_to_an_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("self.cypher");
+    std::fs::write(&script, format!(":read {}\n", script.display())).unwrap();
+    let run = quire(&["-f", script.to_str().unwrap()], "");
+    assert_eq!(run.status, 1);
+    assert!(run.err.contains("too deep"), "{}", run.err);
+}
+
+#[test]
+fn help_and_version_are_there() {
+    let help = succeed(&["--help"], "");
+    for word in ["--command", "--file", "--mode", "--read-only", "--dialect", "Examples:", "exit status"] {
+        assert!(help.contains(word), "{word}");
+    }
+    assert_eq!(succeed(&["--version"], ""), format!("quire {}\n", env!("CARGO_PKG_VERSION")));
+}
