@@ -23,8 +23,8 @@ fn every_mode_has_its_form() {
 ",
     );
     check("line", "a = 1\nb = x|y,z\nc = NULL\nd = [1,]\ne = {k: <&>}\n");
-    check("csv", "a,b,c,d,e\n1,\"x|y,z\",,\"[1,]\",{k: <&>}\n");
-    check("tsv", "a\tb\tc\td\te\n1\tx|y,z\t\t[1,]\t{k: <&>}\n");
+    check("csv", "a,b,c,d,e\n1,\"x|y,z\",,\"[1,NULL]\",{k: '<&>'}\n");
+    check("tsv", "a\tb\tc\td\te\n1\tx|y,z\t\t[1,NULL]\t{k: '<&>'}\n");
     check("jsonl", "{\"a\":1,\"b\":\"x|y,z\",\"c\":null,\"d\":[1,null],\"e\":{\"k\":\"<&>\"}}\n");
     check(
         "markdown",
