@@ -3,9 +3,8 @@
 use super::context::QueryContext;
 use super::error::{ExecutionError, ExecutionResult};
 use super::evaluate::{Node, fill_truths};
-use crate::binder::bound::QuantifierKind;
 use crate::functions::KernelContext;
-use crate::planner::physical_plan::{Expression, ExpressionKind};
+use crate::planner::physical_plan::{Expression, ExpressionKind, QuantifierKind};
 use crate::vector::{Batch, Selection, SelectionBuffer, Shape, Validity, ValueVector, Values, VectorBuffer};
 
 /// The lists of a batch and its elements as one batch.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::logical_plan::{Leg, LogicalPlan};
-use crate::binder::bound::{PathMode, QuantifierKind};
+pub use crate::binder::bound::{PathMode, QuantifierKind};
 use crate::functions::{BoundAggregate, BoundScalar};
 use crate::types::{ColumnId, DataType, PredicateOp, TableId, Value};
 

@@ -104,6 +104,7 @@ impl VectorBuffer {
     fn append_ids(&mut self, rows: Rows<'_>, id: impl Fn(usize) -> u64) {
         match &mut self.data {
             BufferData::U64(values) => values.extend((0..rows.len()).map(|position| id(rows.get(position)))),
+            // The caller made the buffer and knows its type: another one is our own mistake.
             _ => panic!("ids appended to a buffer of {}", self.data_type),
         }
     }
@@ -183,6 +184,7 @@ impl VectorBuffer {
             }
             (BufferData::Any { .. }, Values::Any(from)) => self.append_any(&from, rows),
             (_, values) => {
+                // The caller made the buffer and knows its type: another one is our own mistake.
                 panic!("values of {:?} appended to a buffer of {}", values.physical(), self.data_type)
             }
         }

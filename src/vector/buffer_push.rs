@@ -42,6 +42,7 @@ impl VectorBuffer {
     pub fn push<T: Native>(&mut self, value: T) {
         match T::vector(&mut self.data) {
             Some(values) => values.push(value),
+            // The caller made the buffer and knows its type: another one is our own mistake.
             None => panic!("{value:?} pushed to a buffer of {}", self.data_type),
         }
         self.validity.push_valid(1);
@@ -51,6 +52,7 @@ impl VectorBuffer {
     pub fn extend<T: Native>(&mut self, new: &[T]) {
         match T::vector(&mut self.data) {
             Some(values) => values.extend_from_slice(new),
+            // The caller made the buffer and knows its type: another one is our own mistake.
             None => panic!("values pushed to a buffer of {}", self.data_type),
         }
         self.validity.push_valid(new.len());
@@ -61,6 +63,7 @@ impl VectorBuffer {
     pub fn push_bool(&mut self, value: bool) {
         match &mut self.data {
             BufferData::Bool(values) => values.push(u8::from(value)),
+            // The caller made the buffer and knows its type: another one is our own mistake.
             _ => panic!("a BOOL pushed to a buffer of {}", self.data_type),
         }
         self.validity.push_valid(1);
@@ -71,6 +74,7 @@ impl VectorBuffer {
     pub fn push_bytes(&mut self, bytes: &[u8]) {
         match &mut self.data {
             BufferData::Str(strings) => strings.push(bytes),
+            // The caller made the buffer and knows its type: another one is our own mistake.
             _ => panic!("a string pushed to a buffer of {}", self.data_type),
         }
         self.validity.push_valid(1);

@@ -6,8 +6,7 @@ use super::super::error::ExecutionResult;
 use super::super::lists::{EdgeReader, Matches};
 use super::super::operator::Flow;
 use super::{Ends, RecursiveSpec};
-use crate::binder::bound::PathMode;
-use crate::planner::physical_plan::PhysicalEdge;
+use crate::planner::physical_plan::{PathMode, PhysicalEdge};
 use crate::vector::Batch;
 
 /// A depth-first enumeration.

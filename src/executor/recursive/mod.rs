@@ -7,8 +7,7 @@ mod search;
 use super::context::{Context, QueryContext};
 use super::error::ExecutionResult;
 use super::operator::{Flow, Next, Operator};
-use crate::binder::bound::PathMode;
-use crate::planner::physical_plan::PhysicalEdge;
+use crate::planner::physical_plan::{PathMode, PhysicalEdge};
 use crate::types::{DataType, GlobalId, TableId};
 use crate::vector::{Batch, Multiplicity, ValueVector, Values, VectorBuffer};
 

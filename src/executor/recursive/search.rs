@@ -9,8 +9,7 @@ use super::super::error::{ExecutionError, ExecutionResult};
 use super::super::lists::{EdgeReader, Matches};
 use super::super::operator::Flow;
 use super::{Ends, RecursiveSpec};
-use crate::binder::bound::PathMode;
-use crate::planner::physical_plan::PhysicalEdge;
+use crate::planner::physical_plan::{PathMode, PhysicalEdge};
 use crate::types::GlobalId;
 use crate::vector::Batch;
 

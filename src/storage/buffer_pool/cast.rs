@@ -43,6 +43,7 @@ pub fn try_bytes_as<T: Plain>(bytes: &[u8]) -> Option<&[T]> {
 pub fn bytes_as<T: Plain>(bytes: &[u8]) -> &[T] {
     match try_bytes_as(bytes) {
         Some(values) => values,
+        // The caller decides alignment and length, see above.
         None => panic!("{} bytes at {:p} are no slice of {}", bytes.len(), bytes, std::any::type_name::<T>()),
     }
 }

@@ -78,6 +78,7 @@ unsafe impl FrameSpace for MappedSpace {
         let _ = (offset, length);
     }
 
+    // SAFETY: the caller keeps what the trait asks.
     unsafe fn release(&self, offset: usize, length: usize) {
         // The system gives whole pages of its own back, which can be larger than ours and shared with neighbours.
         let start = offset.next_multiple_of(self.page_bytes);
@@ -137,6 +138,7 @@ unsafe impl FrameSpace for HeapSpace {
 
     fn fill(&self, _offset: usize, _length: usize) {}
 
+    // SAFETY: the caller keeps what the trait asks.
     unsafe fn release(&self, offset: usize, length: usize) {
         debug_assert!(offset + length <= self.bytes);
         // SAFETY: within the allocation, and the caller vouches that nobody refers to the range.
