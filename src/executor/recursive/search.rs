@@ -9,6 +9,7 @@ use super::super::error::{ExecutionError, ExecutionResult};
 use super::super::lists::{EdgeReader, Matches};
 use super::super::operator::Flow;
 use super::{Ends, RecursiveSpec};
+use crate::planner::logical_plan::Leg;
 use crate::planner::physical_plan::{PathMode, PhysicalEdge};
 use crate::types::GlobalId;
 use crate::vector::Batch;
@@ -74,14 +75,20 @@ pub struct Search<'x> {
     frontier: Vec<u64>,
     next: Vec<u64>,
     parents: Parents,
-    /// Number of shortest paths to a node.
+    /// Number of shortest paths to each node of the level under construction.
     paths: FxHashMap<u64, u64>,
+    /// The same for the level before.
+    paths_before: FxHashMap<u64, u64>,
     found: Matches,
+    /// A relationship can be walked both ways, so that a walk may come back along it.
+    both_ways: bool,
 }
 
 impl<'x> Search<'x> {
     /// Prepares to search along an edge.
     pub fn new(edge: &PhysicalEdge, query: &QueryContext) -> ExecutionResult<Search<'x>> {
+        let reversed = |a: &Leg, b: &Leg| a.rel.table == b.rel.table && a.direction != b.direction;
+        let both_ways = edge.legs.iter().any(|a| edge.legs.iter().any(|b| reversed(a, b)));
         Ok(Search {
             edge: EdgeReader::new(edge, true, query)?,
             visited: Visited::default(),
@@ -90,7 +97,9 @@ impl<'x> Search<'x> {
             next: Vec::new(),
             parents: Parents::default(),
             paths: FxHashMap::default(),
+            paths_before: FxHashMap::default(),
             found: Matches::default(),
+            both_ways,
         })
     }
 
@@ -112,14 +121,22 @@ impl<'x> Search<'x> {
         let keeps_parents = spec.emit_path || all;
         self.frontier.clear();
         self.frontier.push(start);
-        // A shortest path never comes back to its start; a trail may, and then ends there.
-        if shortest || spec.min == 0 {
+        // A shortest or acyclic path never comes back to its start; a trail may, and then ends there. Where it could
+        // go back along the relationship that it came by, its start is looked at apart.
+        let trail_both_ways = self.both_ways && spec.mode == PathMode::Trail;
+        if shortest || spec.mode == PathMode::Acyclic || spec.min == 0 || trail_both_ways {
             self.visited.insert(start);
             self.reached.push(start);
         }
         self.paths.insert(start, 1);
         if spec.min == 0 && wanted(start) {
             ends.add(row, start, 0, 1, spec.emit_path.then_some((&[], &[])));
+        } else if trail_both_ways
+            && !shortest
+            && wanted(start)
+            && let Some(length) = self.cycle_through(start, spec.max_hops(), context)?
+        {
+            ends.add(row, start, length, 1, None);
         }
         let mut depth = 0;
         let mut flow = Flow::Continue;
@@ -157,6 +174,49 @@ impl<'x> Search<'x> {
         Ok(flow)
     }
 
+    /// The length of a trail of at most `most` relationships from a node back to it. Every node that a search reaches
+    /// remembers the relationship by which its way left the start: where two ways meet that left by different ones,
+    /// they and the relationship between them are a cycle.
+    fn cycle_through(
+        &mut self,
+        start: u64,
+        most: u32,
+        context: &mut Context<'_>,
+    ) -> ExecutionResult<Option<u32>> {
+        let Search { edge, found, .. } = self;
+        let mut reached: FxHashMap<u64, (u32, u64)> = FxHashMap::default();
+        let (mut level, mut next, mut depth) = (vec![start], Vec::new(), 0u32);
+        while !level.is_empty() && depth.saturating_mul(2) < most {
+            count(&context.query.counters.nodes_expanded, level.len() as u64);
+            for node in level.drain(..) {
+                context.query.check()?;
+                found.nodes.clear();
+                found.rels.clear();
+                edge.append(node, context, found)?;
+                let branch = reached.get(&node).map(|(_, branch)| *branch);
+                for (other, rel) in found.nodes.iter().zip(&found.rels) {
+                    let own = branch.unwrap_or(*rel);
+                    let there = match reached.get(other) {
+                        _ if *other == start => (0, *rel),
+                        Some(known) => *known,
+                        None => {
+                            reached.insert(*other, (depth + 1, own));
+                            next.push(*other);
+                            continue;
+                        }
+                    };
+                    let loops = *other == start && node == start;
+                    if (loops || there.1 != own) && depth + there.0 < most {
+                        return Ok(Some(depth + there.0 + 1));
+                    }
+                }
+            }
+            std::mem::swap(&mut level, &mut next);
+            depth += 1;
+        }
+        Ok(None)
+    }
+
     /// One level: unvisited neighbours of the frontier go to `next`.
     fn level(&mut self, context: &mut Context<'_>) -> ExecutionResult<()> {
         let Search { edge, visited, frontier, next, found, .. } = self;
@@ -187,39 +247,32 @@ impl<'x> Search<'x> {
 
     /// One level that remembers parents: the first one, or all.
     fn level_with_parents(&mut self, all: bool, context: &mut Context<'_>) -> ExecutionResult<()> {
-        let Search { edge, visited, frontier, next, found, parents, paths, .. } = self;
+        let Search { edge, visited, frontier, next, found, parents, paths, paths_before, .. } = self;
+        std::mem::swap(paths, paths_before);
+        paths.clear();
         count(&context.query.counters.nodes_expanded, frontier.len() as u64);
         for node in frontier.iter() {
             context.query.check()?;
             found.nodes.clear();
             found.rels.clear();
             edge.append(*node, context, found)?;
-            let through = paths.get(node).copied().unwrap_or(1);
+            let through = paths_before.get(node).copied().unwrap_or(1);
             for (other, rel) in found.nodes.iter().zip(&found.rels) {
                 if visited.insert(*other) {
                     next.push(*other);
                     parents.insert(*other, vec![(*rel, *node)]);
                     paths.insert(*other, through);
-                } else if all {
-                    // Seen on this level already: another shortest path.
-                    if let Some(ways) = parents.get_mut(other).filter(|_| on_level(next, paths, *other)) {
-                        ways.push((*rel, *node));
-                        let count = paths.entry(*other).or_default();
-                        *count = count.checked_add(through).ok_or_else(too_many)?;
-                    }
+                } else if all
+                    && let Some(count) = paths.get_mut(other)
+                    && let Some(ways) = parents.get_mut(other)
+                {
+                    // Reached on this level already: another shortest path.
+                    ways.push((*rel, *node));
+                    *count = count.checked_add(through).ok_or_else(too_many)?;
                 }
             }
         }
-        // Nodes of this level are told apart from earlier ones by their absence from `paths` of finished levels.
-        self.finish_level();
         Ok(())
-    }
-
-    /// Drops what only nodes of the level just finished needed.
-    fn finish_level(&mut self) {
-        for node in &self.frontier {
-            self.paths.remove(node);
-        }
     }
 
     fn emit(
@@ -267,11 +320,6 @@ impl<'x> Search<'x> {
             choices[place + 1..].fill(0);
         }
     }
-}
-
-/// Whether a node was reached on the level under construction.
-fn on_level(next: &[u64], paths: &FxHashMap<u64, u64>, node: u64) -> bool {
-    !next.is_empty() && paths.contains_key(&node)
 }
 
 fn too_many() -> ExecutionError {

@@ -179,3 +179,74 @@ proptest! {
         }
     }
 }
+
+/// The lengths of all trails between two nodes, by walking them.
+fn trail_lengths(edges: &[Edge], both_ways: bool, from: usize, to: usize, most: usize) -> Vec<usize> {
+    let mut lengths = Vec::new();
+    let mut open = vec![(from, Vec::new())];
+    while let Some((at, used)) = open.pop() {
+        if !used.is_empty() && at == to {
+            lengths.push(used.len());
+        }
+        if used.len() == most {
+            continue;
+        }
+        for (number, (source, target, _)) in
+            edges.iter().enumerate().filter(|(number, _)| !used.contains(number))
+        {
+            let ahead = (*source == at).then_some(*target);
+            let back = (both_ways && *target == at && source != target).then_some(*source);
+            for next in [ahead, back].into_iter().flatten() {
+                let mut longer: Vec<usize> = used.clone();
+                longer.push(number);
+                open.push((next, longer));
+            }
+        }
+    }
+    lengths.sort_unstable();
+    lengths
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn searches_equal_enumeration(
+        edges in prop::collection::vec((0..5usize, 0..5usize, 0..10i64), 1..8),
+        both_ways in any::<bool>(),
+        most in 1..6usize,
+        small in any::<bool>(),
+    ) {
+        let persons: Vec<Person> = (0..5).map(|at| (at, Some(at), "x")).collect();
+        let graph = Graph::new(&persons, &[]);
+        graph.load_edges("Follows", &edges);
+        let how = How { vector_size: if small { 3 } else { 2048 }, ..PLAIN };
+        let end = if both_ways { "-" } else { "->" };
+        for from in 0..5 {
+            let lengths: Vec<Vec<usize>> =
+                (0..5).map(|to| trail_lengths(&edges, both_ways, from, to, most)).collect();
+            let ask = |mode: &str, result: &str| {
+                let text = format!("MATCH p = (a:Person {{id: {from}}})-[:Follows*{mode} 1..{most}]{end}(b:Person) {result}");
+                let rows = graph.rows(&text, how);
+                (text, rows)
+            };
+            let every = |row: &dyn Fn(usize, &[usize]) -> Vec<String>| {
+                let mut rows: Vec<String> = (0..5).flat_map(|to| row(to, &lengths[to])).collect();
+                rows.sort();
+                rows
+            };
+            let (text, rows) = ask("", "RETURN b.id");
+            prop_assert_eq!(rows, every(&|to, lengths| vec![to.to_string(); lengths.len()]), "{}", text);
+            let (text, rows) = ask("", "RETURN DISTINCT b.id");
+            prop_assert_eq!(rows, every(&|to, lengths| lengths.iter().take(1).map(|_| to.to_string()).collect()), "{}", text);
+            let shortest = |to: usize, lengths: &[usize]| -> Vec<String> {
+                let least = lengths.iter().filter(|length| Some(*length) == lengths.first()).count();
+                if to == from || least == 0 { Vec::new() } else { vec![format!("{to}|{}|{least}", lengths[0])] }
+            };
+            let (text, rows) = ask(" ALL SHORTEST", "WHERE a.id <> b.id RETURN b.id, length(p), count(*)");
+            prop_assert_eq!(rows, every(&shortest), "{}", text);
+            let (text, rows) = ask(" ALL SHORTEST", "WHERE a.id <> b.id WITH b.id AS id, length(p) AS hops, nodes(p) AS n RETURN id, hops, count(n)");
+            prop_assert_eq!(rows, every(&shortest), "{}", text);
+        }
+    }
+}

@@ -196,6 +196,33 @@ fn variable_length_edges_find_ends_and_paths() {
 }
 
 #[test]
+fn a_search_tells_trails_from_walks_and_levels_from_each_other() {
+    let graph = small();
+    // Ada hangs on one relationship, so no trail leads back to her; a walk does.
+    let ends = "MATCH (a:Person {id: 10})-[:Follows*1..5]-(b) RETURN DISTINCT b.name";
+    check(&graph, ends, &["Bob", "Cid", "Dan"]);
+    let kuzu = How { dialect: Dialect::Kuzu, ..PLAIN };
+    assert_eq!(graph.rows(ends, kuzu), ["Ada", "Bob", "Cid", "Dan"]);
+    // Two parallel relationships make a cycle, and so does a loop.
+    let ends = "MATCH (a:Person {id: 20})-[:Follows*1..5]-(b) RETURN DISTINCT b.name";
+    check(&graph, ends, &["Ada", "Bob", "Cid", "Dan"]);
+    let ends = "MATCH (a:Person {id: 50})-[:Follows*1..5]-(b) RETURN DISTINCT b.name";
+    check(&graph, ends, &["Eve"]);
+    let ends = "MATCH (a:Person {id: 30})-[:Follows*1..5]->(b) RETURN DISTINCT b.name";
+    check(&graph, ends, &["Cid", "Dan"]);
+    let acyclic = "MATCH (a:Person {id: 30})-[:Follows* ACYCLIC 1..5]->(b) RETURN DISTINCT b.name";
+    check(&graph, acyclic, &["Dan"]);
+
+    // 0→1, 0→2, 1→2, 2→3: the relationship within a level is on no shortest path.
+    let persons = [(0, None, "a"), (1, None, "b"), (2, None, "c"), (3, None, "d")];
+    let graph = Graph::new(&persons, &[]);
+    graph.load_edges("Follows", &[(0, 1, 0), (0, 2, 0), (1, 2, 0), (2, 3, 0), (2, 2, 0)]);
+    let shortest = "MATCH p = (a:Person {id: 0})-[:Follows* ALL SHORTEST 1..9]->(b:Person {id: 3})";
+    check(&graph, &format!("{shortest} RETURN count(*)"), &["1"]);
+    check(&graph, &format!("{shortest} RETURN [n IN nodes(p) | n.name] AS names"), &["[a,c,d]"]);
+}
+
+#[test]
 fn cycles_close_by_intersection() {
     let graph = small();
     check(
