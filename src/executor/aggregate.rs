@@ -134,7 +134,10 @@ impl Operator for GroupSink<'_> {
             }
             let Batch { length, selection, multiplicity, .. } = batch;
             match distinct {
-                Some(distinct) => distinct.add(&vectors, by_row, length, selection),
+                Some(distinct) => {
+                    count(&context.query.counters.dense_distincts, u64::from(distinct.is_dense()));
+                    distinct.add(&vectors, by_row, length, selection);
+                }
                 None if single => state.update_all(&vectors, length, selection, multiplicity)?,
                 None => {
                     state.resize(groups);

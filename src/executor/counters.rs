@@ -32,6 +32,10 @@ counters! {
     groups_merged,
     /// Steps of message passing.
     messages_passed,
+    /// Signed terms by which trails and `<>` between nodes are counted, where there are several.
+    signed_terms,
+    /// Predicates on nodes that were turned into one bit per node.
+    node_bitmaps,
     /// Message steps answered by list lengths alone.
     degrees_multiplied,
     /// Lists that were intersected.
@@ -40,11 +44,15 @@ counters! {
     dense_groupings,
     /// Batches grouped by dictionary codes.
     dictionary_groupings,
+    /// Batches whose distinct nodes were remembered as bits.
+    dense_distincts,
     /// Properties gathered for survivors only.
     rows_fetched,
     /// Lookups in a key index.
     key_lookups,
-    /// Nodes whose lists a recursive expansion followed.
+    /// Nodes that a breadth-first search went on from, each once per start.
+    nodes_visited,
+    /// Nodes that the enumeration of paths went on from, once per path.
     nodes_expanded,
     /// Rows that a top-k heap turned away.
     rows_cut_by_top_k,

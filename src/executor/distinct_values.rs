@@ -33,6 +33,11 @@ impl DistinctValues {
         DistinctValues { seen, groups: Vec::new(), values }
     }
 
+    /// Whether nodes are remembered as bits.
+    pub fn is_dense(&self) -> bool {
+        matches!(self.seen, Seen::Nodes(_))
+    }
+
     /// Adds the selected rows; `groups` has one entry per row, or none when there is one group.
     pub fn add(
         &mut self,

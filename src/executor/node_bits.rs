@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::context::{Context, QueryContext};
+use super::counters::count;
 use super::error::ExecutionResult;
 use super::messages::{NodeWeights, Weights};
 use super::operator::{Flow, Operator};
@@ -18,6 +19,7 @@ pub fn node_bits<'x>(
     filter: Option<&'x Expression>,
     query: &'x QueryContext,
 ) -> ExecutionResult<NodeWeights> {
+    count(&query.counters.node_bitmaps, 1);
     let mut words: Vec<(TableId, Vec<AtomicU64>)> = Vec::with_capacity(tables.len());
     for scan in tables {
         let rows = query.transaction.node_table(scan.table)?.row_bound();

@@ -46,6 +46,9 @@ impl<'x> ScanWeighted<'x> {
                 prepared.push((*sign, term));
             }
         }
+        if prepared.len() > 1 {
+            count(&query.counters.signed_terms, prepared.len() as u64);
+        }
         let (mut morsels, mut rows, mut all) = (0, 0, Vec::new());
         for table in tables {
             let bound = query.transaction.node_table(*table)?.row_bound();

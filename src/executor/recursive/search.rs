@@ -187,7 +187,7 @@ impl<'x> Search<'x> {
         let mut reached: FxHashMap<u64, (u32, u64)> = FxHashMap::default();
         let (mut level, mut next, mut depth) = (vec![start], Vec::new(), 0u32);
         while !level.is_empty() && depth.saturating_mul(2) < most {
-            count(&context.query.counters.nodes_expanded, level.len() as u64);
+            count(&context.query.counters.nodes_visited, level.len() as u64);
             for node in level.drain(..) {
                 context.query.check()?;
                 found.nodes.clear();
@@ -220,7 +220,7 @@ impl<'x> Search<'x> {
     /// One level: unvisited neighbours of the frontier go to `next`.
     fn level(&mut self, context: &mut Context<'_>) -> ExecutionResult<()> {
         let Search { edge, visited, frontier, next, found, .. } = self;
-        count(&context.query.counters.nodes_expanded, frontier.len() as u64);
+        count(&context.query.counters.nodes_visited, frontier.len() as u64);
         if !edge.is_plain() {
             for node in frontier.iter() {
                 found.nodes.clear();
@@ -250,7 +250,7 @@ impl<'x> Search<'x> {
         let Search { edge, visited, frontier, next, found, parents, paths, paths_before, .. } = self;
         std::mem::swap(paths, paths_before);
         paths.clear();
-        count(&context.query.counters.nodes_expanded, frontier.len() as u64);
+        count(&context.query.counters.nodes_visited, frontier.len() as u64);
         for node in frontier.iter() {
             context.query.check()?;
             found.nodes.clear();

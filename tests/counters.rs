@@ -1,0 +1,147 @@
+//! Every named mechanism has a counter, shown by PROFILE, `storage_stats()` or `buffer_pool_stats()`, and works in at
+//! least one query here: a mechanism that is never taken is found before it is missed.
+
+use std::fmt::Write as _;
+use std::sync::LazyLock;
+
+use quiredb::{Connection, Database};
+
+const PERSONS: u64 = 150_000;
+
+/// For each counter of a query, one in which it moves.
+const WORKS: &[(&str, &str)] = &[
+    ("groups_skipped", "MATCH (p:Person) WHERE p.id > 140000 RETURN count(*), max(p.noise)"),
+    ("rows_scanned", "MATCH (p:Person) RETURN max(p.noise)"),
+    ("rows_represented", "MATCH (a:Person)-[:Knows]->(b:Person)-[:Likes]->(c:Person) RETURN count(*)"),
+    ("rows_materialized", "MATCH (a:Person {id: 7})-[:Knows]->(b:Person) RETURN b.id"),
+    ("groups_borrowed", "MATCH (a:Person {id: 7})-[:Knows]->(b:Person) RETURN b.id"),
+    ("groups_merged", "MATCH (a:Person {id: 7})-[:Likes]->(b:Person) RETURN b.id"),
+    ("messages_passed", "MATCH (a:Person)-[:Knows]->(b:Person)-[:Likes]->(c:Person) RETURN count(*)"),
+    ("signed_terms", "MATCH (a:Person)-[:Knows]->(b:Person)-[:Knows]->(c:Person) RETURN count(*)"),
+    ("node_bitmaps", "MATCH (a:Person)-[:Knows]->(b:Person) WHERE b.noise < 1000 RETURN count(*)"),
+    ("degrees_multiplied", "MATCH (a:Person)-[:Knows]->(b:Person)-[:Likes]->(c:Person) RETURN count(*)"),
+    (
+        "lists_intersected",
+        "MATCH (a:Person)-[:Knows]->(b:Person)-[:Likes]->(c:Person), (a)-[:Likes]->(c) RETURN count(*)",
+    ),
+    ("dense_groupings", "MATCH (a:Person)-[:Knows]->(b:Person) RETURN b, count(a.noise)"),
+    ("dictionary_groupings", "MATCH (p:Person) RETURN p.kind, max(p.noise)"),
+    ("dense_distincts", "MATCH (a:Person {id: 7})-[:Knows]->(b:Person) RETURN count(DISTINCT b), count(*)"),
+    ("rows_fetched", "MATCH (p:Person) RETURN p.noise, p.kind ORDER BY p.id LIMIT 3"),
+    ("key_lookups", "MATCH (p:Person {id: 7}) RETURN p.noise"),
+    ("nodes_visited", "MATCH (a:Person {id: 7})-[:Knows*1..3]->(b:Person) RETURN count(DISTINCT b)"),
+    ("nodes_expanded", "MATCH (a:Person {id: 7})-[:Knows*1..2]->(b:Person) RETURN b.id"),
+    ("rows_cut_by_top_k", "MATCH (p:Person) RETURN p.id ORDER BY p.id LIMIT 3"),
+    ("rows_built", "MATCH (a:Person), (b:Person) WHERE a.noise = b.noise RETURN count(*), collect(a.id)[0]"),
+    ("morsels_stolen", "MATCH (p:Person) RETURN max(p.noise), min(p.kind)"),
+];
+
+/// A database in memory with two relationship types, of which one was loaded twice.
+static GRAPH: LazyLock<Database> = LazyLock::new(|| {
+    let folder = tempfile::tempdir().expect("a folder for the files");
+    let database = Database::builder().threads(2).in_memory().expect("a database in memory opens");
+    let connection = database.connect().expect("it can be used");
+    load(&connection, folder.path());
+    database
+});
+
+fn run(connection: &Connection, text: &str) {
+    connection.query(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+}
+
+/// Numbers without an order, the same each time.
+fn noise(number: u64) -> u64 {
+    number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 24
+}
+
+fn load(connection: &Connection, folder: &std::path::Path) {
+    run(
+        connection,
+        "CREATE NODE TABLE Person(id INT64, noise INT64, more INT64, most INT64, kind STRING, PRIMARY KEY (id))",
+    );
+    run(connection, "CREATE REL TABLE Knows(FROM Person TO Person)");
+    run(connection, "CREATE REL TABLE Likes(FROM Person TO Person)");
+    let copy = |table: &str, line: &dyn Fn(u64) -> String, rows: std::ops::Range<u64>| {
+        let path = folder.join(format!("{table}.csv"));
+        let mut text = String::new();
+        rows.for_each(|row| writeln!(text, "{}", line(row)).expect("texts grow"));
+        std::fs::write(&path, text).expect("the file can be written");
+        run(connection, &format!("COPY {table} FROM '{}'", path.display()));
+    };
+    let person = |row: u64| {
+        let wide = |seed: u64| row.wrapping_add(seed).wrapping_mul(0x9E37_79B9_7F4A_7C15) as i64;
+        format!("{row},{},{},{},kind {}", noise(row), wide(1), wide(2), noise(row) % 7)
+    };
+    copy("Person", &person, 0..PERSONS);
+    let edge = |row: u64| format!("{},{}", noise(row) % 300, noise(row + 1_000_000) % 300);
+    // Enough nodes have an edge for a run that is read as it lies.
+    copy("Knows", &|row| format!("{},{}", row % 5000, noise(row) % 300), 0..8000);
+    copy("Likes", &edge, 0..6000);
+    copy("Likes", &edge, 6000..6500);
+}
+
+/// What PROFILE says about a counter; it leaves out those that did not move.
+fn counted(connection: &Connection, counter: &str, text: &str) -> u64 {
+    let result =
+        connection.query(&format!("PROFILE {text}")).unwrap_or_else(|error| panic!("{text}: {error}"));
+    let lines = result.rows().map(|row| row.get::<String>(0).expect("PROFILE shows texts"));
+    let found = lines.filter_map(|line| line.strip_prefix(counter)?.strip_prefix(": ")?.parse::<u64>().ok());
+    found.sum()
+}
+
+#[test]
+fn every_mechanism_of_queries_works_somewhere() {
+    let connection = GRAPH.connect().expect("a connection");
+    for (counter, text) in WORKS {
+        // A second thread may come too late for a short query.
+        let tries = if *counter == "morsels_stolen" { 200 } else { 1 };
+        let moved = (0..tries).any(|_| counted(&connection, counter, text) > 0);
+        assert!(moved, "{counter} stands still in {text}");
+    }
+}
+
+#[test]
+fn every_counter_of_queries_is_asked_for() {
+    let source = include_str!("../src/executor/counters.rs");
+    let (_, list) = source.split_once("\ncounters! {").expect("the list of counters");
+    let (list, _) = list.split_once("\n}").expect("its end");
+    let names = list.lines().filter_map(|line| line.trim().strip_suffix(','));
+    let names: Vec<&str> = names.filter(|name| !name.starts_with("//")).collect();
+    assert!(names.len() > 15, "{names:?}");
+    for name in names {
+        assert!(WORKS.iter().any(|(counter, _)| *counter == name), "{name} is in no query of this test");
+    }
+}
+
+#[test]
+fn pools_hit_miss_evict_and_read_ahead() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let open = |bytes: u64| {
+        let builder = Database::builder().threads(1).buffer_pool_size(bytes);
+        builder.open(folder.path().join("graph")).expect("the database opens")
+    };
+    let database = open(64 << 20);
+    load(&database.connect().expect("a connection"), folder.path());
+    let loaded = database.storage_stats().expect("figures");
+    assert!(loaded.pages_written > 0 && loaded.syncs > 0 && loaded.generation > 0, "{loaded:?}");
+    assert!(loaded.file_bytes > 3 << 20, "{loaded:?}");
+    database.close().expect("it closes");
+
+    let scans = ["noise", "more", "most"].map(|column| format!("MATCH (p:Person) RETURN max(p.{column})"));
+    let database = open(2 << 20);
+    let connection = database.connect().expect("a connection");
+    scans.iter().chain(&scans).for_each(|text| run(&connection, text));
+    let pool = database.buffer_pool_stats();
+    assert!(pool.hits > 0 && pool.misses > 0 && pool.evictions > 0, "{pool:?}");
+    assert!(pool.reads > 0 && pool.reads < pool.misses, "one read brings several blocks: {pool:?}");
+    assert!(pool.peak_bytes <= pool.limit_bytes && pool.resident_bytes > 0, "{pool:?}");
+    let stats = database.storage_stats().expect("figures");
+    assert!(stats.pages_read > 0 && (1..=20).contains(&stats.pages_read_at_open), "{stats:?}");
+    drop(connection);
+    database.close().expect("it closes");
+
+    let database = open(16 << 20);
+    run(&database.connect().expect("a connection"), &scans[0]);
+    let pool = database.buffer_pool_stats();
+    assert!(pool.read_ahead_blocks > 0 && pool.evictions == 0, "{pool:?}");
+}
