@@ -226,12 +226,19 @@ macro_rules! value_from {
 value_from! {
     bool => Bool, i8 => Int8, i16 => Int16, i32 => Int32, i64 => Int64, i128 => Int128,
     u8 => UInt8, u16 => UInt16, u32 => UInt32, u64 => UInt64, f32 => Float, f64 => Double,
-    String => String, Interval => Interval, Time => Time, Zoned => DateTime, GlobalId => Id, Vec<Value> => List,
+    String => String, Interval => Interval, Time => Time, Zoned => DateTime, GlobalId => Id,
 }
 
 impl From<&str> for Value {
     fn from(text: &str) -> Value {
         Value::String(text.to_owned())
+    }
+}
+
+/// A list; bytes become a list of numbers too, a BLOB is `Value::Blob`.
+impl<T: Into<Value>> From<Vec<T>> for Value {
+    fn from(elements: Vec<T>) -> Value {
+        Value::List(elements.into_iter().map(Into::into).collect())
     }
 }
 
