@@ -88,7 +88,7 @@ fn parameters_are_typed_by_their_values() {
     let error = connection.query_with(query, params! { ids: vec![1] }).unwrap_err();
     assert_eq!((error.kind(), error.phase()), (ErrorKind::Parameter, Phase::Compile));
     assert!(error.message().contains("$name"), "{error}");
-    assert_eq!(error.span().unwrap().column, 54);
+    assert_eq!(error.span().unwrap().column, 51);
 }
 
 #[test]

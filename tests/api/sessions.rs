@@ -7,8 +7,8 @@ use quiredb::{Connection, Database, Dialect, ErrorKind};
 use super::{COUNT_PEOPLE, People, number};
 
 /// A query that would run for a very long time.
-const ENDLESS: &str =
-    "UNWIND range(1, 1000000) AS a UNWIND range(1, 1000000) AS b WITH a, b WHERE a * b = -1 RETURN count(*)";
+const ENDLESS: &str = "UNWIND range(1, 1000) AS a UNWIND range(1, 1000) AS b UNWIND range(1, 1000) AS c UNWIND range(1, 1000) AS d \
+                       WITH a, b, c, d WHERE a * b * c = -d RETURN count(*)";
 
 #[test]
 fn connections_see_what_others_commit() {
