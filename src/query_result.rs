@@ -63,17 +63,6 @@ impl QueryResult {
     pub(crate) fn of_texts(name: &str, texts: impl IntoIterator<Item = String>) -> QueryResult {
         let mut buffer = VectorBuffer::new(DataType::String);
         texts.into_iter().for_each(|text| buffer.push_str(&text));
-        QueryResult::of_column(name, buffer)
-    }
-
-    /// A result of one number.
-    pub(crate) fn of_count(name: &str, count: u64) -> QueryResult {
-        let mut buffer = VectorBuffer::new(DataType::Int64);
-        buffer.push(i64::try_from(count).unwrap_or(i64::MAX));
-        QueryResult::of_column(name, buffer)
-    }
-
-    fn of_column(name: &str, buffer: VectorBuffer) -> QueryResult {
         let types = vec![buffer.data_type().clone()];
         let rows = buffer.len();
         let chunk = ResultChunk::new(vec![ResultColumn::of_vector(buffer)], rows);

@@ -21,7 +21,7 @@ MATCH (a:Airport)-[r:Route]->(b:Airport)
 WHERE a.iata < b.iata
 WITH a, b, r, sin(radians(a.latitude)) * sin(radians(b.latitude))
     + cos(radians(a.latitude)) * cos(radians(b.latitude)) * cos(radians(a.longitude - b.longitude)) AS cosine
-RETURN a.city AS one_end, b.city AS other_end, round(6371 * acos(cosine)) AS kilometres, r.flights AS flights
+RETURN a.city AS one_end, b.city AS other_end, toInteger(6371 * acos(cosine)) AS kilometres, r.flights AS flights
 ORDER BY kilometres DESC LIMIT 5;
 
 :print 5. One-way streets of the air: pairs with flights in one direction only
@@ -48,10 +48,10 @@ RETURN 'at most two' AS flights, count(DISTINCT b) AS airports, count(DISTINCT b
 MATCH (:Airport {iata: 'BET'})-[:Route*1..3]->(b:Airport)
 RETURN 'at most three' AS flights, count(DISTINCT b) AS airports, count(DISTINCT b.state) AS states;
 
-:print 8. How many round trips over three airports are there, and how many itineraries of four flights?
+:print 8. How many round trips over three airports are there, and how many itineraries of three flights?
 MATCH (a:Airport)-[:Route]->(b:Airport)-[:Route]->(c:Airport)-[:Route]->(a)
 RETURN count(*) AS round_trips;
-MATCH (:Airport)-[:Route]->(:Airport)-[:Route]->(:Airport)-[:Route]->(:Airport)-[:Route]->(:Airport)
+MATCH (:Airport)-[:Route]->(:Airport)-[:Route]->(:Airport)-[:Route]->(:Airport)
 RETURN count(*) AS itineraries;
 
 :print 9. How is such a question answered?
