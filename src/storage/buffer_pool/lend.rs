@@ -84,7 +84,7 @@ impl BufferPool {
         let want =
             Want { run: paged.pages, start: paged.offset + range.start, end: paged.offset + range.end };
         let blocks = want.blocks();
-        if blocks.len() > GUARD_BLOCKS_MAX && !shared.source.is_memory() {
+        if blocks.len() > GUARD_BLOCKS_MAX {
             return shared.lend_private(paged, want);
         }
         match shared.frames.pin_range(want) {

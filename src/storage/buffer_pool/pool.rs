@@ -9,18 +9,15 @@ use parking_lot::Mutex;
 use super::budget::{Accounted, Budget, Use};
 use super::eviction::Evictor;
 use super::fault::Patience;
-use super::frame::{Claim, Frames};
-use super::segment::{BLOCK_BYTES, BLOCK_PAGES, PageRun};
+use super::frame::Frames;
+use super::segment::BLOCK_BYTES;
 use super::stats::{BufferPoolStats, Counters, ShardedCounter};
 use super::workers::Workers;
-use crate::storage::page::{PAGE_SIZE, PageId, PageSource, REGION_PAGES, pages_for};
+use crate::storage::page::{PageId, PageSource};
 use crate::storage::{StorageError, StorageResult};
 
 /// How long a read waits for frames by default.
 const WAIT: Duration = Duration::from_secs(1);
-
-/// How long storing a page in memory waits for scratch to be given back.
-const STORE_WAIT: Duration = Duration::from_millis(100);
 
 /// A fixed memory budget over the pages of one database. Clones are handles to the same pool.
 #[derive(Clone)]
@@ -92,53 +89,6 @@ impl BufferPool {
     /// handed out again. Waits until nobody can see them.
     pub fn discard(&self, first: PageId, count: u64) -> StorageResult<()> {
         self.shared.discard_pages(first.0, count, self.shared.wait)
-    }
-
-    /// For databases in memory: makes the data pages of an extent from `first` resident for good; the frames are
-    /// their only copy until `discard`. The rest of the last page is zero.
-    pub fn store(&self, first: PageId, bytes: &[u8]) -> StorageResult<()> {
-        let run = PageRun { first: first.0, count: pages_for(bytes.len() as u64) as u32 };
-        if first.0 % REGION_PAGES + pages_for(bytes.len() as u64) > REGION_PAGES {
-            return Err(StorageError::Limit {
-                what: "the pages of one extent".to_owned(),
-                limit: REGION_PAGES,
-            });
-        }
-        for (block, part) in (0..).zip(bytes.chunks(BLOCK_BYTES as usize)) {
-            if let Err(error) = self.store_block(run, block, part) {
-                let stored = u64::from(block * BLOCK_PAGES);
-                return self.discard(first, stored).and(Err(error));
-            }
-        }
-        Ok(())
-    }
-
-    fn store_block(&self, run: PageRun, block: u32, bytes: &[u8]) -> StorageResult<()> {
-        let shared = &*self.shared;
-        let length = u64::from(run.pages_of(block)) * PAGE_SIZE as u64;
-        // Only scratch can become free by waiting: stored pages stay.
-        let patience = Patience::new(shared.wait.min(STORE_WAIT));
-        let reserved = shared.reserve(length, patience.started, patience.wait);
-        let mut reservation = reserved.map_err(|error| match error {
-            StorageError::PoolTooSmall { limit, needed, .. } => {
-                StorageError::OutOfMemory { operator: "storing pages in memory".to_owned(), needed, limit }
-            }
-            other => other,
-        })?;
-        let Claim::Taken(mut frame) = shared.frames.claim(run, block)? else {
-            return Err(StorageError::Corrupt {
-                file: ":memory:".to_owned(),
-                page: PageId(run.page_of(block)),
-                what: "page".to_owned(),
-                detail: "stored twice without a discard".to_owned(),
-            });
-        };
-        let target = frame.bytes();
-        target[..bytes.len()].copy_from_slice(bytes);
-        target[bytes.len()..].fill(0);
-        reservation.spend(Use::Frames, length);
-        frame.publish(false, None);
-        Ok(())
     }
 
     /// What the pool has done so far.

@@ -43,8 +43,4 @@ pub trait PageSource: Send + Sync {
     /// Reads `references.len()` contiguous pages into `out` (as many times 4096 bytes), opens them with the
     /// codec and compares each with its reference. `what` names the structure for the error (table, column).
     fn read_pages(&self, references: &[PageRef], what: &str, out: &mut [u8]) -> StorageResult<()>;
-    /// Whether the store is this process's memory (`:memory:`): frames are then the only copy of written pages.
-    fn is_memory(&self) -> bool {
-        false
-    }
 }

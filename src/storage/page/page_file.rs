@@ -201,11 +201,6 @@ impl PageFile {
         self.current.read().header.uuid
     }
 
-    /// Whether the bytes live in this process's memory.
-    pub fn is_memory(&self) -> bool {
-        self.is_memory
-    }
-
     /// The codec that pages go through.
     pub fn codec(&self) -> &Arc<dyn StorageCodec> {
         &self.codec

@@ -129,8 +129,4 @@ impl PageSource for PageFile {
         }
         Ok(())
     }
-
-    fn is_memory(&self) -> bool {
-        PageFile::is_memory(self)
-    }
 }

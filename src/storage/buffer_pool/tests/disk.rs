@@ -19,7 +19,6 @@ pub struct Disk {
     next: AtomicU64,
     /// Microseconds that each read takes.
     pub delay: AtomicU64,
-    in_memory: bool,
 }
 
 fn checksum(page: u64, bytes: &[u8]) -> u32 {
@@ -54,20 +53,11 @@ impl PageSource for Disk {
         }
         Ok(())
     }
-
-    fn is_memory(&self) -> bool {
-        self.in_memory
-    }
 }
 
 impl Disk {
     pub fn new() -> Arc<Disk> {
         Arc::new(Disk { next: AtomicU64::new(2), ..Disk::default() })
-    }
-
-    /// The source of a database whose pages are in frames only.
-    pub fn in_memory() -> Arc<Disk> {
-        Arc::new(Disk { in_memory: true, ..Disk::default() })
     }
 
     /// Pages that no extent has yet.

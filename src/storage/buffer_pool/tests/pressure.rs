@@ -258,34 +258,6 @@ fn discarding_waits_for_readers() {
 }
 
 #[test]
-fn frames_are_the_only_copy_of_a_database_in_memory() {
-    let disk = Disk::in_memory();
-    let pool = pool(&disk, 40);
-    let store = |seed: u64, first: u64, length: usize| {
-        pool.store(PageId(first), &content(seed, length))?;
-        let root = crate::storage::page::PageRef { page: PageId(9999), ..Default::default() };
-        let byte_length = length as u64;
-        let extent =
-            crate::storage::page::ExtentRef { root, first_page: PageId(first), depth: 2, byte_length };
-        SegmentRef::extent(extent, owner())
-    };
-    let small = store(1, 10, 5000).expect("room");
-    let large = store(2, 20, 20 * 65_536 + 100).expect("room");
-    let error = store(3, 5000, 30 * 65_536).map(|_| ()).expect_err("no room");
-    assert!(matches!(error, StorageError::OutOfMemory { .. }), "{error}");
-    assert_eq!(pool.stats().resident_bytes, 2 * 4096 + 20 * 65_536 + 4096);
-    let mut worker = pool.worker().expect("a slot");
-    assert_eq!(worker.cursor().bytes(&small, 0..5000).expect("stored"), content(1, 5000));
-    let guard = pool.lend(&large, 0..large.len(), Admission::Private).expect("stored");
-    assert!(!guard.is_private() && *guard == content(2, 20 * 65_536 + 100));
-    drop(guard);
-    assert!(pool.store(PageId(10), &[1]).is_err(), "not without a discard");
-    pool.discard(PageId(10), 2).expect("nobody reads");
-    assert!(pool.store(PageId(10), &[1]).is_ok());
-    assert_eq!(pool.stats().reads, 0);
-}
-
-#[test]
 fn concurrent_misses_of_one_block_read_it_once() {
     let disk = Disk::new();
     let segment = disk.segment(1, 65_536);
