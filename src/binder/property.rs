@@ -5,7 +5,6 @@ use super::bound::*;
 use super::error::{BindError, BindErrorKind, BindResult};
 use super::expression::{literal, needs_variable};
 use super::functions::names;
-use super::types::unify;
 use crate::catalog::{ColumnSchema, SchemaMode, TableEntry, closest_name};
 use crate::parser::ast::{Expression, Name, Span};
 use crate::types::{ColumnId, DataType, TableId, Value};
@@ -126,8 +125,10 @@ impl Binder<'_> {
         let mut data_type = DataType::Null;
         for table in &tables {
             if let Some(column) = self.columns(*table).iter().find(|column| column.name == key.text) {
+                // Tables that differ in the type, even inside a list, give values that carry their own.
+                let own = value_type(&column.data_type);
+                data_type = if columns.is_empty() || data_type == own { own } else { DataType::Any };
                 columns.push((*table, column.id));
-                data_type = unify(&data_type, &value_type(&column.data_type), false);
             }
         }
         if columns.is_empty() && !tables.is_empty() && self.catalog.schema_mode() == SchemaMode::Strict {

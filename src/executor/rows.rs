@@ -9,8 +9,8 @@ use crate::storage::buffer_pool::PoolWorker;
 use crate::storage::table::{
     NodeScanner, NodeTable, RelScanner, RelTable, ScanBatch, ScanCounters, ScanOptions,
 };
-use crate::types::{ColumnId, ColumnPredicate, DST_COLUMN, GlobalId, SRC_COLUMN, TableId};
-use crate::vector::VectorBuffer;
+use crate::types::{ColumnId, ColumnPredicate, DST_COLUMN, DataType, GlobalId, SRC_COLUMN, TableId};
+use crate::vector::{ValueVector, VectorBuffer};
 
 /// The rows of one table.
 #[derive(Clone)]
@@ -66,6 +66,11 @@ impl Rows {
                 }
                 Ok(())
             }
+            _ if *out.data_type() == DataType::Any && self.table().data_type(column) != DataType::Any => {
+                let mut own = VectorBuffer::new(self.table().data_type(column));
+                self.table().gather(column, offsets, worker, &mut own)?;
+                append_as_any(&own.vector(), own.data_type(), own.len(), out)
+            }
             _ => Ok(self.table().gather(column, offsets, worker, out)?),
         }
     }
@@ -82,6 +87,20 @@ impl Rows {
             Rows::Rels { table, .. } => RowScanner::Rels(table.scanner(columns, predicates, options)?),
         })
     }
+}
+
+/// Appends values that carry their own type: a property whose tables differ in its type.
+pub fn append_as_any(
+    vector: &ValueVector<'_>,
+    data_type: &DataType,
+    rows: usize,
+    out: &mut VectorBuffer,
+) -> ExecutionResult<()> {
+    for row in 0..rows {
+        let value = vector.value(row, data_type);
+        out.push_value(&value)?;
+    }
+    Ok(())
 }
 
 /// A scan of either kind.

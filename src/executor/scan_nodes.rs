@@ -10,11 +10,11 @@ use super::error::ExecutionResult;
 use super::evaluate::{Evaluator, constant_value};
 use super::operator::{Flow, Operator};
 use super::pipeline::Source;
-use super::rows::{RowScanner, Rows};
+use super::rows::{RowScanner, Rows, append_as_any};
 use crate::planner::physical_plan::{Expression, ScanTable};
 use crate::storage::table::ScanOptions;
-use crate::types::{ColumnId, ColumnPredicate, GlobalId, NODE_GROUP_ROWS};
-use crate::vector::{Batch, SelectionBuffer, ValueVector, Values};
+use crate::types::{ColumnId, ColumnPredicate, DataType, GlobalId, NODE_GROUP_ROWS};
+use crate::vector::{Batch, SelectionBuffer, ValueVector, Values, VectorBuffer};
 
 /// Rows of a morsel: small enough that two workers end together, large enough to be worth a hand-over.
 const MORSEL_ROWS: u64 = 32 * 1024;
@@ -28,6 +28,9 @@ struct Part {
     read: Vec<ColumnId>,
     /// Per output column after the id: its place among `read`, or NULL.
     places: Vec<Option<usize>>,
+    /// Columns, in storage's order, whose type differs from that of the same output column of another table: their
+    /// values come with their own type.
+    mixed: Vec<Option<DataType>>,
     predicates: Vec<ColumnPredicate>,
     /// The first morsel of the next table.
     end: u64,
@@ -50,6 +53,8 @@ struct WorkerScan<'x> {
     scanner: RowScanner,
     /// Ends of relationships as packed ids, one list per column that holds ends.
     ends: Vec<Vec<u64>>,
+    /// Columns that are mixed, as ANY.
+    converted: Vec<VectorBuffer>,
     filter: Option<Evaluator<'x>>,
     selection: SelectionBuffer,
 }
@@ -85,8 +90,16 @@ impl<'x> ScanRows<'x> {
             }
             rows += table.table().row_bound();
             morsels += table.table().group_count() as u64 * (NODE_GROUP_ROWS / MORSEL_ROWS);
-            parts.push(Part { rows: table, read, places, predicates, end: morsels });
+            parts.push(Part {
+                rows: table,
+                mixed: vec![None; read.len()],
+                read,
+                places,
+                predicates,
+                end: morsels,
+            });
         }
+        find_mixed(&mut parts);
         let idle = Mutex::new(Vec::new());
         Ok(ScanRows { parts, filter, next: AtomicU64::new(0), rows, idle, query })
     }
@@ -106,6 +119,7 @@ impl<'x> ScanRows<'x> {
             part,
             scanner: rows.scanner(read, predicates, &options)?,
             ends: Vec::new(),
+            converted: Vec::new(),
             filter: self.filter.map(|filter| Evaluator::new(filter, self.query)).transpose()?,
             selection: SelectionBuffer::default(),
         })
@@ -126,9 +140,9 @@ impl<'x> ScanRows<'x> {
         let before = scan.scanner.counters();
         let rows = (slice * MORSEL_ROWS) as u32..((slice + 1) * MORSEL_ROWS) as u32;
         scan.scanner.open(group as usize, rows)?;
-        let Part { rows, read, places, .. } = &self.parts[part];
+        let Part { rows, read, places, mixed, .. } = &self.parts[part];
         let base = GlobalId::new(rows.table().id(), 0).0;
-        let WorkerScan { scanner, filter, selection, ends, .. } = &mut scan;
+        let WorkerScan { scanner, filter, selection, ends, converted, .. } = &mut scan;
         let mut flow = Flow::Continue;
         while let Some(found) = scanner.next(&mut context.worker)? {
             ends.resize_with(read.len(), Vec::new);
@@ -138,10 +152,17 @@ impl<'x> ScanRows<'x> {
                     ids.extend(offsets[..found.length].iter().map(|offset| base + offset));
                 }
             }
+            converted.resize_with(read.len(), || VectorBuffer::new(DataType::Any));
+            for ((own, vector), any) in mixed.iter().zip(&found.columns).zip(converted.iter_mut()) {
+                let Some(own) = own else { continue };
+                any.clear();
+                append_as_any(vector, own, found.length, any)?;
+            }
             let mut columns = Vec::with_capacity(places.len() + 1);
             columns.push(ValueVector::sequence(base + found.first_offset));
             columns.extend(places.iter().map(|place| match place {
                 Some(at) if rows.end_base(read[*at]).is_some() => ValueVector::flat(Values::U64(&ends[*at])),
+                Some(at) if mixed[*at].is_some() => converted[*at].vector(),
                 Some(at) => found.columns[*at],
                 None => ValueVector::null(),
             }));
@@ -166,6 +187,25 @@ impl<'x> ScanRows<'x> {
         }
         self.idle.lock().push(scan);
         Ok(flow)
+    }
+}
+
+/// Marks the columns that are of several types among the tables; ends of relationships are ids everywhere.
+fn find_mixed(parts: &mut [Part]) {
+    let own = |part: &Part, place: usize| match part.rows.table().data_type(*part.read.get(place)?) {
+        DataType::Serial => Some(DataType::Int64),
+        other => Some(other),
+    };
+    for position in 0..parts.first().map_or(0, |part| part.places.len()) {
+        let mut types = parts.iter().filter_map(|part| own(part, part.places[position]?));
+        let Some(first) = types.next() else { continue };
+        if types.all(|other| other == first) {
+            continue;
+        }
+        for part in parts.iter_mut() {
+            let Some(place) = part.places[position] else { continue };
+            part.mixed[place] = own(part, place).filter(|own| *own != DataType::Any);
+        }
     }
 }
 

@@ -215,20 +215,24 @@ impl<'l> NodeLoad<'l> {
     ) -> CopyResult<Vec<KeyTreeRef>> {
         let sorted = keys.sorted();
         let field = self.key_columns.first().and_then(|column| self.plan.field_of(*column));
-        if !self.keys_one_by_one
-            && let Some(duplicate) = first_duplicate(&sorted)
-        {
-            return Err(duplicate_error(reader, field, duplicate));
-        }
         let mut worker = self.load.snapshot.pool().worker()?;
         let mut cursor = worker.cursor();
-        if !self.keys_one_by_one
-            && self.index.entries() > 0
-            && let Some((row, _)) = self.index.find_common(&sorted, &mut cursor)?
-        {
-            let reason = "the key is that of a row of the table already";
-            let error = reader.row_error(row, field, reason);
-            return Err(error.map_or(CopyError::TableChanged, |error| CsvError::from(error).into()));
+        if !self.keys_one_by_one {
+            let within = first_duplicate(&sorted);
+            let against = match self.index.entries() {
+                0 => None,
+                _ => self.index.find_common(&sorted, &mut cursor)?,
+            };
+            // The first bad row of the files is the error, whichever rule it breaks.
+            match (within, against) {
+                (within, Some((row, _))) if within.is_none_or(|within| row <= within.second_row) => {
+                    let reason = "the key is that of a row of the table already";
+                    let error = reader.row_error(row, field, reason);
+                    return Err(error.map_or(CopyError::TableChanged, |error| CsvError::from(error).into()));
+                }
+                (Some(duplicate), _) => return Err(duplicate_error(reader, field, duplicate)),
+                (None, _) => {}
+            }
         }
         Ok(self.index.append(&sorted, first_offset, self.load.turn.batch()?, &mut cursor)?)
     }

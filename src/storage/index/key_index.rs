@@ -76,20 +76,23 @@ impl KeyIndex {
         }
     }
 
-    /// The first of the new keys, in order of keys, that is in the index already: its row among the new ones and the
-    /// offset of the row that has it. Reads only leaves that may hold one of them.
+    /// The first of the new rows whose key is in the index already: its row among the new ones and the
+    /// offset of the row that has it.
     pub fn find_common(
         &self,
         new: &SortedKeys<'_>,
         cursor: &mut Cursor<'_>,
     ) -> StorageResult<Option<(u64, u64)>> {
+        let mut first: Option<(u64, u64)> = None;
         for position in 0..new.len() {
             let (key, row) = new.get(position);
-            if let Some(offset) = self.lookup_ref(key, cursor)? {
-                return Ok(Some((row, offset)));
+            if first.is_none_or(|(least, _)| row < least)
+                && let Some(offset) = self.lookup_ref(key, cursor)?
+            {
+                first = Some((row, offset));
             }
         }
-        Ok(None)
+        Ok(first)
     }
 
     /// Writes a tree of the new keys and gives the table's new list of trees: one more, or all folded into one. Row
