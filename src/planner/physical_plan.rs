@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use super::logical_plan::{Leg, LogicalPlan};
-pub use crate::binder::bound::{PathMode, QuantifierKind};
+// What the binder says that needs no planning; a COPY runs as it was bound.
+pub use crate::binder::bound::{BoundCopy, CopyTarget, PathMode, QuantifierKind, RelTable};
 use crate::functions::{BoundAggregate, BoundScalar};
 use crate::types::{ColumnId, DataType, PredicateOp, TableId, Value};
 

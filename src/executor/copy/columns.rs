@@ -23,7 +23,7 @@ enum Filler {
     /// A field of the file.
     Field(usize),
     /// One row, repeated.
-    Constant(VectorBuffer),
+    Constant(Box<VectorBuffer>),
     /// Counts up.
     Serial(usize),
 }
@@ -72,7 +72,7 @@ impl ColumnPlan {
                     let (table, column) = (table.to_owned(), column.name.clone());
                     return Err(CopyError::MissingColumn { table, column });
                 }
-                plan.fillers.push(Filler::Constant(constant));
+                plan.fillers.push(Filler::Constant(Box::new(constant)));
             }
         }
         Ok((plan, Serials(serials)))

@@ -18,8 +18,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::binder::bound::{BoundCopy, CopyTarget};
 use crate::ingest::{CsvError, CsvOptions, CsvReader, CsvSummary, expand_files};
+use crate::planner::physical_plan::{BoundCopy, CopyTarget};
 use crate::storage::engine::{CommitChanges, Engine, WriteTurn};
 use crate::storage::state::Snapshot;
 use crate::types::DataType;
