@@ -126,7 +126,7 @@ impl DatabaseBuilder {
         self
     }
 
-    /// Most bytes that statements may use beside the buffer pool.
+    /// Most bytes that a COPY may use beside the buffer pool. Queries do not go by it yet.
     pub fn memory_limit(mut self, bytes: u64) -> Self {
         self.config.memory_limit = Some(bytes);
         self

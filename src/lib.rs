@@ -75,3 +75,8 @@ pub use types::{DataType, GlobalId, Interval, NodeValue, PathValue, RelValue, Va
 #[cfg(doctest)]
 #[doc = include_str!("../quickstart.md")]
 pub struct Quickstart;
+
+/// The same for the front page.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;
