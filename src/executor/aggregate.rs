@@ -120,6 +120,7 @@ impl Operator for GroupSink<'_> {
             match how {
                 super::group_index::How::Dense => count(&counters.dense_groupings, 1),
                 super::group_index::How::Codes => count(&counters.dictionary_groupings, 1),
+                super::group_index::How::Runs => count(&counters.run_groupings, 1),
                 super::group_index::How::Hash => {}
             }
             for (column, vector) in key_columns.iter_mut().zip(&vectors) {

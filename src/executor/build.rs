@@ -16,6 +16,7 @@ use super::intersect::Intersect;
 use super::join::{BuildRows, CrossProduct, HashProbe, HashTableSide};
 use super::limit::{Budget, Limit};
 use super::lookup::LookupNode;
+use super::node_bits::node_bits;
 use super::operator::{Factory, Next};
 use super::pipeline::drive;
 use super::project::Project;
@@ -56,9 +57,14 @@ pub fn run<'x>(node: &'x PlanNode, query: &'x QueryContext, sink: &'x Factory<'x
         P::Fetch { input, column, columns } => {
             run(input, query, &|| Ok(Box::new(Fetch::new(*column, columns, query, sink()?)?) as Next<'_>))
         }
-        P::Expand { input, keep, from, edge, emit_id } => run(input, query, &|| {
-            Ok(Box::new(Expand::new(*from, edge, *emit_id, keep, query, sink()?)?) as Next<'_>)
-        }),
+        P::Expand { input, keep, from, edge, emit_id, target } => {
+            let bits = target.as_ref().map(|target| node_bits(&target.tables, target.filter.as_ref(), query));
+            let bits = bits.transpose()?;
+            run(input, query, &|| {
+                let expand = Expand::new(*from, edge, *emit_id, keep, query, sink()?)?;
+                Ok(Box::new(expand.only(bits.as_ref())) as Next<'_>)
+            })
+        }
         P::ExpandInto { input, keep, from, to, edge, emit_id } => run(input, query, &|| {
             Ok(Box::new(ExpandInto::new(*from, *to, edge, *emit_id, keep, query, sink()?)?) as Next<'_>)
         }),
@@ -97,7 +103,13 @@ pub fn run<'x>(node: &'x PlanNode, query: &'x QueryContext, sink: &'x Factory<'x
         }
         P::Aggregate { input, keys, aggregates, key_kind } => {
             let grouping = Grouping::new(keys, aggregates, key_kind);
-            let counts_only = aggregates.iter().all(|aggregate| !aggregate.distinct);
+            // The only column is a node's id, which is never null: `count(n)` is `count(*)`.
+            let counts_only = aggregates.iter().all(|aggregate| {
+                let rows = |argument: &Expression| matches!(argument.kind, ExpressionKind::Column(_));
+                aggregate.function.name == "count"
+                    && !aggregate.distinct
+                    && aggregate.arguments.iter().all(rows)
+            });
             let repeats = |name: &str| !matches!(name, "count" | "sum" | "avg" | "min" | "max");
             let unfold =
                 aggregates.iter().any(|aggregate| repeats(aggregate.function.name) && !aggregate.distinct);
@@ -106,8 +118,7 @@ pub fn run<'x>(node: &'x PlanNode, query: &'x QueryContext, sink: &'x Factory<'x
                 Ok(if unfold { Box::new(Unfold::new(sink)) } else { sink })
             };
             match &input.operator {
-                // Nodes without a match add nothing to a single group, so they need not be sorted out.
-                P::ScanWeighted { tables, terms } if keys.is_empty() && counts_only && !unfold => {
+                P::ScanWeighted { tables, terms } if keys.is_empty() && counts_only => {
                     drive(query, &ScanWeighted::new(tables, terms, true, query)?, &group)?;
                 }
                 _ => run(input, query, &group)?,

@@ -32,18 +32,24 @@ counters! {
     groups_merged,
     /// Steps of message passing.
     messages_passed,
+    /// Steps that were pushed up from few nodes instead of gathered by all.
+    messages_scattered,
     /// Signed terms by which trails and `<>` between nodes are counted, where there are several.
     signed_terms,
     /// Predicates on nodes that were turned into one bit per node.
     node_bitmaps,
     /// Message steps answered by list lengths alone.
     degrees_multiplied,
+    /// Neighbours that a bitmap of wanted nodes left out.
+    neighbours_filtered,
     /// Lists that were intersected.
     lists_intersected,
     /// Groupings by an array over node offsets.
     dense_groupings,
     /// Batches grouped by dictionary codes.
     dictionary_groupings,
+    /// Batches grouped by the first rows of runs with the same keys.
+    run_groupings,
     /// Batches whose distinct nodes were remembered as bits.
     dense_distincts,
     /// Properties gathered for survivors only.

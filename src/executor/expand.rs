@@ -4,8 +4,10 @@ use super::context::{Context, QueryContext};
 use super::counters::count;
 use super::error::ExecutionResult;
 use super::lists::{EdgeReader, Matches};
+use super::messages::{NodeWeights, weights_of};
 use super::operator::{Flow, Next, Operator};
 use crate::planner::physical_plan::PhysicalEdge;
+use crate::types::GlobalId;
 use crate::vector::{Batch, Multiplicity, ValueVector, Values};
 
 /// Rows on their way out of an expansion: which input row, and what was found.
@@ -74,6 +76,8 @@ pub struct Expand<'x> {
     from: usize,
     edge: EdgeReader<'x>,
     emit_id: bool,
+    /// The neighbours that are wanted, as bits; all of them if there are none.
+    wanted: Option<&'x NodeWeights>,
     rows: Vec<u32>,
     out: Expanded<'x>,
 }
@@ -89,7 +93,13 @@ impl<'x> Expand<'x> {
         next: Next<'x>,
     ) -> ExecutionResult<Expand<'x>> {
         let edge = EdgeReader::new(edge, emit_id, query)?;
-        Ok(Expand { from, edge, emit_id, rows: Vec::new(), out: Expanded::new(keep, next) })
+        let (rows, out) = (Vec::new(), Expanded::new(keep, next));
+        Ok(Expand { from, edge, emit_id, wanted: None, rows, out })
+    }
+
+    /// Puts out only neighbours with a bit.
+    pub fn only(self, wanted: Option<&'x NodeWeights>) -> Expand<'x> {
+        Expand { wanted, ..self }
     }
 }
 
@@ -103,7 +113,11 @@ impl Operator for Expand<'_> {
             if nullable && batch.columns[self.from].is_null(*row as usize) {
                 continue;
             }
+            let first = self.out.found.nodes.len();
             self.edge.append(nodes.get(*row as usize), context, &mut self.out.found)?;
+            if let Some(wanted) = self.wanted {
+                keep_wanted(&mut self.out.found, first, wanted, context.query);
+            }
             self.out.codes.resize(self.out.found.nodes.len(), *row);
             if self.out.codes.len() >= context.query.vector_size
                 && self.out.flush(context, &batch, true, self.emit_id, false)? == Flow::Stop
@@ -118,6 +132,29 @@ impl Operator for Expand<'_> {
 
     fn finish(&mut self, context: &mut Context<'_>) -> ExecutionResult<()> {
         self.out.next.finish(context)
+    }
+}
+
+/// Drops the matches from `first` on whose node has no bit.
+fn keep_wanted(found: &mut Matches, first: usize, wanted: &NodeWeights, query: &QueryContext) {
+    let Matches { nodes, rels } = found;
+    let with_rels = rels.len() == nodes.len();
+    let mut write = first;
+    for read in first..nodes.len() {
+        let node = nodes[read];
+        let id = GlobalId(node);
+        let weights = weights_of(wanted, id.table());
+        // Written in any case and kept if wanted: no branch that is hard to foresee.
+        nodes[write] = node;
+        if with_rels {
+            rels[write] = rels[read];
+        }
+        write += weights.map_or(0, |weights| weights.get(id.offset())) as usize;
+    }
+    count(&query.counters.neighbours_filtered, (nodes.len() - write) as u64);
+    nodes.truncate(write);
+    if with_rels {
+        rels.truncate(write);
     }
 }
 

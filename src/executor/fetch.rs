@@ -107,6 +107,8 @@ pub struct Fetch<'x> {
     gatherer: Gatherer,
     ids: Vec<u64>,
     codes: Vec<u32>,
+    /// For each row its place among the ids without repetitions.
+    places: Vec<u32>,
     counts: Vec<u64>,
     next: Next<'x>,
 }
@@ -120,13 +122,32 @@ impl<'x> Fetch<'x> {
         next: Next<'x>,
     ) -> ExecutionResult<Fetch<'x>> {
         let gatherer = Gatherer::new(fetch, query)?;
-        Ok(Fetch { column, gatherer, ids: Vec::new(), codes: Vec::new(), counts: Vec::new(), next })
+        let (ids, codes, places, counts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Ok(Fetch { column, gatherer, ids, codes, places, counts, next })
     }
+}
+
+/// Where ids come in runs (expansions put out their input row again and again), each run is gathered once: drops
+/// repetitions and writes the place of every row's id. False if that is not worth it; then nothing is changed.
+fn drop_repetitions(ids: &mut Vec<u64>, places: &mut Vec<u32>) -> bool {
+    let runs = 1 + ids.windows(2).filter(|pair| pair[0] != pair[1]).count();
+    if runs * 2 > ids.len() {
+        return false;
+    }
+    places.clear();
+    let mut place = 0;
+    places.push(place);
+    for pair in ids.windows(2) {
+        place += u32::from(pair[0] != pair[1]);
+        places.push(place);
+    }
+    ids.dedup();
+    true
 }
 
 impl Operator for Fetch<'_> {
     fn push<'b>(&mut self, context: &mut Context<'_>, batch: Batch<'b>) -> ExecutionResult<Flow> {
-        let Fetch { column, gatherer, ids, codes, counts, next } = self;
+        let Fetch { column, gatherer, ids, codes, places, counts, next } = self;
         codes.clear();
         batch.selection.indices(batch.length, codes);
         if codes.is_empty() {
@@ -146,6 +167,7 @@ impl Operator for Fetch<'_> {
                 }
             }
         }
+        let repeated = drop_repetitions(ids, places);
         count(&context.query.counters.rows_fetched, ids.len() as u64);
         gatherer.gather(ids, &mut context.worker)?;
         let compact = codes.len() < batch.length;
@@ -155,7 +177,12 @@ impl Operator for Fetch<'_> {
         } else {
             columns.extend_from_slice(batch.columns);
         }
-        columns.extend(gatherer.vectors());
+        let gathered: Vec<ValueVector<'_>> = gatherer.vectors().collect();
+        if repeated {
+            columns.extend(gathered.iter().map(|column| ValueVector::dictionary(places, column)));
+        } else {
+            columns.extend_from_slice(&gathered);
+        }
         let mut out = Batch { columns: &columns, length: codes.len(), selection: Selection::All, ..batch };
         if let (true, Multiplicity::PerRow(all)) = (compact, batch.multiplicity) {
             counts.clear();
@@ -167,5 +194,22 @@ impl Operator for Fetch<'_> {
 
     fn finish(&mut self, context: &mut Context<'_>) -> ExecutionResult<()> {
         self.next.finish(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_of_ids_are_gathered_once() {
+        let check = |ids: &[u64], expected: Option<(&[u64], &[u32])>| {
+            let (mut kept, mut places) = (ids.to_vec(), Vec::new());
+            let dropped = drop_repetitions(&mut kept, &mut places);
+            assert_eq!(dropped.then_some((&kept[..], &places[..])), expected);
+        };
+        check(&[7, 7, 7, 4, 7, 7], Some((&[7, 4, 7], &[0, 0, 0, 1, 2, 2])));
+        check(&[1, 2, 3, 3], None);
+        check(&[5], None);
     }
 }

@@ -3,8 +3,10 @@
 use super::key_table::{KeyScratch, KeyTable};
 use crate::planner::physical_plan::KeyKind;
 use crate::types::{DataType, GlobalId, NODE_GROUP_ROWS, TableId};
-use crate::vector::{Selection, Shape, Validity, ValueVector};
+use crate::vector::{Selection, Shape, Validity, ValueVector, Values};
 
+/// Rows per run from which on only the first row of a run is looked up.
+const RUN_ROWS: usize = 4;
 /// No group yet.
 const NONE: u32 = u32::MAX;
 
@@ -15,6 +17,8 @@ pub enum How {
     Dense,
     /// By the codes of a dictionary.
     Codes,
+    /// By the first rows of runs with the same keys.
+    Runs,
     Hash,
 }
 
@@ -25,6 +29,7 @@ pub struct GroupIndex {
     scratch: KeyScratch,
     found: Vec<u32>,
     by_code: Vec<u32>,
+    heads: Vec<u64>,
     /// Groups found by arrays alone: then `keys` is not used.
     dense_groups: u32,
 }
@@ -50,6 +55,7 @@ impl GroupIndex {
             scratch: KeyScratch::default(),
             found: Vec::new(),
             by_code: Vec::new(),
+            heads: Vec::new(),
             dense_groups: 0,
         }
     }
@@ -79,6 +85,9 @@ impl GroupIndex {
             && self.code_groups(key, length, selection, by_row, new_rows)
         {
             return How::Codes;
+        }
+        if selection.is_all() && self.run_groups(keys, length, by_row, new_rows) {
+            return How::Runs;
         }
         self.keys.groups(keys, length, selection, &mut self.scratch, &mut self.found, new_rows);
         let mut next = self.found.iter();
@@ -115,6 +124,43 @@ impl GroupIndex {
             }
             by_row[row] = *slot;
         });
+    }
+
+    /// Groups rows whose keys are mostly those of the row before: only the first row of each run is looked up.
+    fn run_groups(
+        &mut self,
+        keys: &[ValueVector<'_>],
+        length: usize,
+        by_row: &mut [u32],
+        new_rows: &mut Vec<u32>,
+    ) -> bool {
+        if length > usize::from(u16::MAX) || !keys.iter().all(|key| key.has_no_nulls()) {
+            return false;
+        }
+        let GroupIndex { heads, keys: table, scratch, found, .. } = self;
+        heads.clear();
+        heads.resize(length.div_ceil(64), 0);
+        for key in keys {
+            if !mark_changes(key, length, heads) {
+                return false;
+            }
+        }
+        heads[0] |= 1;
+        let heads = Selection::Mask(heads);
+        if heads.count(length) * RUN_ROWS > length {
+            return false;
+        }
+        table.groups(keys, length, heads, scratch, found, new_rows);
+        let mut groups = found.iter().copied();
+        let mut start = 0;
+        let mut group = 0;
+        heads.for_each(length, |head| {
+            by_row[start..head].fill(group);
+            group = groups.next().unwrap_or(0);
+            start = head;
+        });
+        by_row[start..length].fill(group);
+        true
     }
 
     /// Groups by the codes of a dictionary that has fewer entries than the batch has rows.
@@ -159,6 +205,25 @@ impl GroupIndex {
     }
 }
 
+/// Sets the bits of rows whose value may differ from that of the row before. False for shapes where that would mean
+/// to compare texts.
+fn mark_changes(key: &ValueVector<'_>, length: usize, heads: &mut [u64]) -> bool {
+    fn changes<T: PartialEq>(values: &[T], heads: &mut [u64]) {
+        for (at, pair) in values.windows(2).enumerate() {
+            heads[(at + 1) / 64] |= u64::from(pair[0] != pair[1]) << ((at + 1) % 64);
+        }
+    }
+    match &key.shape {
+        Shape::Constant(_) => {}
+        Shape::Dictionary { codes, .. } => changes(&codes[..length], heads),
+        Shape::Flat(Values::U64(values)) => changes(&values[..length], heads),
+        Shape::Flat(Values::I64(values)) => changes(&values[..length], heads),
+        Shape::Flat(Values::I32(values)) => changes(&values[..length], heads),
+        _ => return false,
+    }
+    true
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -173,6 +238,26 @@ mod tests {
         let vector = ValueVector::flat(Values::U64(&ids));
         let how = index.groups(&[vector], 4, Selection::All, &mut by_row, &mut new_rows);
         assert_eq!((how, by_row, new_rows, index.len()), (How::Dense, vec![0, 1, 0, 2], vec![0, 1, 3], 3));
+    }
+
+    #[test]
+    fn runs_are_looked_up_once() {
+        let mut index = GroupIndex::new(&KeyKind::Hash, vec![DataType::Int64, DataType::Int64]);
+        let (mut by_row, mut new_rows) = (Vec::new(), Vec::new());
+        let mut check = |a: &[i64], b: &[i64], how: How, groups: &[u32], firsts: &[u32]| {
+            let keys = [ValueVector::flat(Values::I64(a)), ValueVector::flat(Values::I64(b))];
+            let found = index.groups(&keys, a.len(), Selection::All, &mut by_row, &mut new_rows);
+            assert_eq!((found, &by_row[..], &new_rows[..]), (how, groups, firsts));
+        };
+        check(&[1, 1, 1, 1, 2, 2, 2, 2], &[5; 8], How::Runs, &[0, 0, 0, 0, 1, 1, 1, 1], &[0, 4]);
+        check(&[2, 1, 3, 1], &[5, 5, 5, 6], How::Hash, &[1, 0, 2, 3], &[2, 3]);
+        check(
+            &[1, 1, 1, 1, 9, 9, 9, 9],
+            &[5, 5, 5, 5, 5, 5, 5, 5],
+            How::Runs,
+            &[0, 0, 0, 0, 4, 4, 4, 4],
+            &[4],
+        );
     }
 
     #[test]

@@ -20,7 +20,7 @@ const PREFETCH_NODES: usize = 4;
 /// One adjacency index.
 pub struct LegReader {
     pub adjacency: Arc<Adjacency>,
-    from: TableId,
+    pub from: TableId,
     /// Packed id of the far table's node 0.
     pub to_base: u64,
     /// Packed id of relationship 0.

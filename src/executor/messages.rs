@@ -8,13 +8,14 @@ use parking_lot::Mutex;
 
 use super::context::{Context, QueryContext};
 use super::counters::count;
+use super::degrees::{ListBounds, sum_of_products};
 use super::error::{ExecutionError, ExecutionResult};
-use super::lists::{EdgeReader, Matches};
+use super::lists::{EdgeReader, LegReader, Matches};
 use super::node_bits::node_bits;
 use super::operator::{Flow, Operator};
 use super::pipeline::{Source, drive};
+use super::scatter::{Sums, bits_of_few, few_nodes, scatter};
 use crate::planner::physical_plan::{PhysicalEdge, PhysicalMessage, PhysicalMessageEdge};
-use crate::storage::buffer_pool::{Admission, try_bytes_as};
 use crate::storage::table::Adjacency;
 use crate::types::{GlobalId, NODE_GROUP_ROWS, TableId};
 
@@ -67,26 +68,49 @@ struct Step<'x> {
     edges: &'x [PhysicalEdge],
     is_loop: bool,
     child: NodeWeights,
+    /// What hangs below each node, where it was pushed up from below.
+    scattered: Option<Sums>,
+    /// The adjacency indexes by the table they start at, where list lengths alone are the answer.
+    degrees: Vec<(TableId, Arc<Adjacency>)>,
 }
 
 impl<'x> Prepared<'x> {
     /// Computes everything below a node.
     pub fn new(message: &'x PhysicalMessage, query: &'x QueryContext) -> ExecutionResult<Prepared<'x>> {
-        let own = if message.restricted {
-            node_bits(&message.tables, message.filter.as_ref(), query)?
-        } else {
-            message.tables.iter().map(|scan| (scan.table, Weights::Ones)).collect()
-        };
         let steps = message
             .children
             .iter()
-            .map(|PhysicalMessageEdge { edges, is_loop, child }| {
+            .map(|step| {
                 count(&query.counters.messages_passed, 1);
-                let child = if *is_loop { Vec::new() } else { weigh(child, query)? };
-                Ok(Step { edges, is_loop: *is_loop, child })
+                Step::new(step, query)
             })
             .collect::<ExecutionResult<Vec<_>>>()?;
+        let tables = || message.tables.iter().map(|scan| scan.table);
+        let few = || steps.iter().filter_map(|step| step.scattered.as_ref()).find_map(few_nodes);
+        let own = match &message.late {
+            None => tables().map(|table| (table, Weights::Ones)).collect(),
+            Some(late) => match few() {
+                Some(nodes) => bits_of_few(&nodes, tables(), late, query)?,
+                None => node_bits(&message.tables, message.filter.as_ref(), query)?,
+            },
+        };
         Ok(Prepared { own, steps, query })
+    }
+
+    /// The sum of the weights of `length` nodes from `first` on, if list lengths alone are the answer.
+    pub fn sum_of_degrees(&self, table: TableId, first: u64, length: usize) -> ExecutionResult<Option<u128>> {
+        if !matches!(weights_of(&self.own, table), Some(Weights::Ones)) || self.steps.is_empty() {
+            return Ok(None);
+        }
+        let mut factors: Vec<&Arc<Adjacency>> = Vec::with_capacity(2);
+        for step in &self.steps {
+            let mut legs = step.degrees.iter().filter(|(from, _)| from.0 & 0xFFFF == table.0 & 0xFFFF);
+            match (legs.next(), legs.next()) {
+                (Some((_, adjacency)), None) if factors.len() < 2 => factors.push(adjacency),
+                _ => return Ok(None),
+            }
+        }
+        sum_of_products(&factors, first, length, &self.query.counters).map(Some)
     }
 
     /// Tables that a match can start in.
@@ -155,7 +179,8 @@ impl<'x> Prepared<'x> {
     }
 }
 
-fn too_many() -> ExecutionError {
+/// The error of a count beyond 64 bits.
+pub fn too_many() -> ExecutionError {
     ExecutionError::Overflow { what: "the number of matches".into(), data_type: "UINT64".into() }
 }
 
@@ -166,7 +191,27 @@ pub struct WeightReader<'x> {
     found: Vec<Matches>,
 }
 
-impl Step<'_> {
+impl<'x> Step<'x> {
+    fn new(step: &'x PhysicalMessageEdge, query: &'x QueryContext) -> ExecutionResult<Step<'x>> {
+        let PhysicalMessageEdge { edges, is_loop, child } = step;
+        let mut new =
+            Step { edges, is_loop: *is_loop, child: Vec::new(), scattered: None, degrees: Vec::new() };
+        if *is_loop {
+            return Ok(new);
+        }
+        new.child = weigh(child, query)?;
+        let [edge] = &edges[..] else { return Ok(new) };
+        new.scattered = scatter(edge, &new.child, query)?;
+        let reader = EdgeReader::new(edge, false, query)?;
+        let counts_all = |leg: &LegReader| {
+            matches!(weights_of(&new.child, GlobalId(leg.to_base).table()), Some(Weights::Ones))
+        };
+        if new.scattered.is_none() && reader.is_plain() && reader.legs.iter().all(counts_all) {
+            new.degrees = reader.legs.into_iter().map(|leg| (leg.from, leg.adjacency)).collect();
+        }
+        Ok(new)
+    }
+
     /// Adds up what hangs below each node; nodes that weigh nothing already may be left out.
     #[expect(clippy::too_many_arguments, reason = "the scratch of one worker in pieces")]
     fn sum(
@@ -179,6 +224,14 @@ impl Step<'_> {
         sum: &mut [u64],
         context: &mut Context<'_>,
     ) -> ExecutionResult<()> {
+        if let Some(scattered) = &self.scattered {
+            let below = scattered.iter().find(|(known, _)| known.0 & 0xFFFF == table.0 & 0xFFFF);
+            let below = below.and_then(|(_, sums)| sums.get(first as usize..first as usize + sum.len()));
+            if let Some(below) = below {
+                sum.copy_from_slice(below);
+            }
+            return Ok(());
+        }
         if let [edge] = edges
             && edge.is_plain()
             && !self.is_loop
@@ -259,17 +312,8 @@ fn add_degrees(
     sum: &mut [u64],
     context: &mut Context<'_>,
 ) -> ExecutionResult<()> {
-    let Some(group) = adjacency.group(first / NODE_GROUP_ROWS)? else { return Ok(()) };
-    count(&context.query.counters.degrees_multiplied, 1);
-    let run = group.lists()?;
-    let start = first % NODE_GROUP_ROWS;
-    let end = (start + sum.len() as u64).min(u64::from(run.node_count));
-    if start >= end {
-        return Ok(());
-    }
-    let bytes = adjacency.pool().lend(&run.offsets, start * 4..(end + 1) * 4, Admission::ReadAhead)?;
-    let offsets: &[u32] = try_bytes_as(&bytes).unwrap_or_default();
-    for (total, pair) in sum.iter_mut().zip(offsets.windows(2)) {
+    let bounds = ListBounds::read(adjacency, first, sum.len(), &context.query.counters)?;
+    for (total, pair) in sum.iter_mut().zip(bounds.bounds().windows(2)) {
         *total += u64::from(pair[1].wrapping_sub(pair[0]));
     }
     Ok(())

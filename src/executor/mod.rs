@@ -10,6 +10,7 @@ mod chunks;
 mod context;
 pub mod copy;
 mod counters;
+mod degrees;
 mod distinct_rels;
 mod distinct_values;
 pub mod entities;
@@ -36,6 +37,7 @@ mod recursive;
 mod rows;
 mod scan_nodes;
 mod scan_weighted;
+mod scatter;
 mod sort;
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::context::{Context, QueryContext};
 use super::counters::count;
 use super::error::ExecutionResult;
-use super::messages::{MORSEL_NODES, NodeWeights, Prepared, Weights, weigh, weights_of};
+use super::messages::{MORSEL_NODES, NodeWeights, Prepared, Weights, too_many, weigh, weights_of};
 use super::operator::{Flow, Next, Operator};
 use super::pipeline::Source;
 use crate::planner::physical_plan::PhysicalMessage;
@@ -27,8 +27,8 @@ pub struct ScanWeighted<'x> {
     next: AtomicU64,
     rows_per_worker: u64,
     rows: u64,
-    /// Nodes without a match are put out too, with multiplicity 0.
-    keep_zeros: bool,
+    /// Only the sum of the weights is asked for: one row per morsel stands for all of its nodes.
+    sum_only: bool,
 }
 
 impl<'x> ScanWeighted<'x> {
@@ -36,7 +36,7 @@ impl<'x> ScanWeighted<'x> {
     pub fn new(
         tables: &[TableId],
         terms: &'x [(i64, PhysicalMessage)],
-        keep_zeros: bool,
+        sum_only: bool,
         query: &'x QueryContext,
     ) -> ExecutionResult<ScanWeighted<'x>> {
         let mut prepared = Vec::with_capacity(terms.len());
@@ -57,12 +57,47 @@ impl<'x> ScanWeighted<'x> {
             rows += bound;
         }
         let lengths_only = |(_, term): &(i64, PhysicalMessage)| {
-            term.children.iter().all(|step| step.child.children.is_empty() && !step.child.restricted)
+            term.children.iter().all(|step| step.child.children.is_empty() && step.child.late.is_none())
         };
         let light = terms.iter().all(lengths_only);
         let rows_per_worker = if light { NODES_PER_WORKER } else { NODES_PER_WORKER_LISTS };
         let next = AtomicU64::new(0);
-        Ok(ScanWeighted { terms: prepared, tables: all, morsels, next, rows_per_worker, rows, keep_zeros })
+        Ok(ScanWeighted { terms: prepared, tables: all, morsels, next, rows_per_worker, rows, sum_only })
+    }
+}
+
+impl ScanWeighted<'_> {
+    /// Pushes one row that stands for all matches of the morsel.
+    fn push_sum(
+        &self,
+        table: TableId,
+        first: u64,
+        length: usize,
+        context: &mut Context<'_>,
+        next: &mut dyn Operator,
+    ) -> ExecutionResult<Flow> {
+        let mut total = 0i128;
+        for (sign, term) in &self.terms {
+            let sum = match term.sum_of_degrees(table, first, length)? {
+                Some(sum) => sum,
+                None => {
+                    let mut weights = vec![0u64; length];
+                    term.fill(&mut term.reader()?, table, first, &mut weights, context)?;
+                    weights.iter().map(|weight| u128::from(*weight)).sum()
+                }
+            };
+            let signed = i128::try_from(sum).ok().and_then(|sum| sum.checked_mul(i128::from(*sign)));
+            total = signed.and_then(|signed| total.checked_add(signed)).ok_or_else(too_many)?;
+        }
+        let total = [u64::try_from(total).map_err(|_| too_many())?];
+        if total[0] == 0 {
+            return Ok(Flow::Continue);
+        }
+        count(&context.query.counters.rows_represented, total[0]);
+        let columns = [ValueVector::sequence(GlobalId::new(table, first).0)];
+        let mut batch = Batch::new(&columns, 1);
+        batch.multiplicity = Multiplicity::PerRow(&total);
+        next.push(context, batch)
     }
 }
 
@@ -77,6 +112,9 @@ impl Source for ScanWeighted<'_> {
         let (table, rows, first_morsel) = self.tables[part];
         let first = (morsel - first_morsel) * MORSEL_NODES;
         let length = (rows - first).min(MORSEL_NODES) as usize;
+        if self.sum_only {
+            return self.push_sum(table, first, length, context, next);
+        }
         let (mut total, mut part) = (vec![0u64; length], vec![0u64; length]);
         for (sign, term) in &self.terms {
             let mut reader = term.reader()?;
@@ -90,7 +128,7 @@ impl Source for ScanWeighted<'_> {
                 *total = total.wrapping_add(part.wrapping_mul(*sign as u64));
             }
         }
-        push_weighted(GlobalId::new(table, first).0, &total, self.keep_zeros, context, next)
+        push_weighted(GlobalId::new(table, first).0, &total, context, next)
     }
 
     fn parallelism(&self) -> usize {
@@ -102,14 +140,13 @@ impl Source for ScanWeighted<'_> {
 fn push_weighted(
     first: u64,
     weights: &[u64],
-    keep_zeros: bool,
     context: &mut Context<'_>,
     next: &mut dyn Operator,
 ) -> ExecutionResult<Flow> {
     let size = context.query.vector_size;
     let mut represented = 0u64;
     for (at, part) in weights.chunks(size).enumerate() {
-        let mut mask = vec![0u64; if keep_zeros { 0 } else { part.len().div_ceil(64) }];
+        let mut mask = vec![0u64; part.len().div_ceil(64)];
         for (word, weights) in mask.iter_mut().zip(part.chunks(64)) {
             for (bit, weight) in weights.iter().enumerate() {
                 *word |= u64::from(*weight != 0) << bit;
@@ -118,9 +155,7 @@ fn push_weighted(
         represented = part.iter().fold(represented, |sum, weight| sum.saturating_add(*weight));
         let columns = [ValueVector::sequence(first + (at * size) as u64)];
         let mut batch = Batch::new(&columns, part.len());
-        if !keep_zeros {
-            batch.selection = Selection::Mask(&mask);
-        }
+        batch.selection = Selection::Mask(&mask);
         batch.multiplicity = Multiplicity::PerRow(part);
         if next.push(context, batch)? == Flow::Stop {
             return Ok(Flow::Stop);

@@ -10,6 +10,7 @@ use super::logical_plan::LogicalPlan;
 use super::projection::{Shape, plan_projection};
 use super::query_graph::QueryGraph;
 use super::rewrite::{conjuncts, rename_expression, variables_of};
+use super::simplify::{PathLengths, compare_nodes};
 use super::unroll::unroll;
 use crate::binder::bound::{
     BoundClause, BoundExpression, BoundProjection, BoundQuery, BoundSingleQuery, ExpressionKind, Variable,
@@ -22,11 +23,17 @@ pub struct Builder<'a> {
     pub variables: Vec<Variable>,
     /// Variables that WITH renamed, and what they stand for.
     renames: BTreeMap<VariableId, VariableId>,
+    lengths: PathLengths,
 }
 
 /// The logical plan of a whole query and its variables, the planner's own included.
 pub fn build(query: &BoundQuery, estimator: Estimator<'_>) -> (LogicalPlan, Vec<VariableId>, Vec<Variable>) {
-    let mut builder = Builder { estimator, variables: query.variables.clone(), renames: BTreeMap::new() };
+    let mut builder = Builder {
+        estimator,
+        variables: query.variables.clone(),
+        renames: BTreeMap::new(),
+        lengths: PathLengths::default(),
+    };
     let mut branches: Vec<(LogicalPlan, Vec<VariableId>)> =
         query.branches.iter().map(|branch| builder.single(branch)).collect();
     if branches.len() == 1
@@ -48,10 +55,16 @@ impl Builder<'_> {
 
     fn single(&mut self, query: &BoundSingleQuery) -> (LogicalPlan, Vec<VariableId>) {
         self.renames.clear();
+        self.lengths.clear();
         let mut current = Partial::unit();
         let mut graph: Option<QueryGraph> = None;
         let mut outputs = Vec::new();
         for (at, clause) in query.clauses.iter().enumerate() {
+            if let BoundClause::Match(matched) = clause
+                && !matched.optional
+            {
+                self.lengths.add(&matched.pattern);
+            }
             match self.renamed(clause) {
                 BoundClause::Match(matched) => {
                     graph.get_or_insert_default().add_match(&matched, &self.variables);
@@ -70,43 +83,32 @@ impl Builder<'_> {
                     }
                     outputs = projection.items.iter().map(|item| item.variable).collect();
                     current = self.project(current, graph.take(), projection);
+                    self.lengths.clear();
                 }
             }
         }
         (current.plan, outputs)
     }
 
-    /// The clause with every renamed variable replaced by what it stands for.
+    /// The clause with every renamed variable replaced by what it stands for, and simplified.
     fn renamed(&self, clause: &BoundClause) -> BoundClause {
         let mut clause = clause.clone();
-        if self.renames.is_empty() {
-            return clause;
-        }
         let name = |v: VariableId| self.renames.get(&v).copied().unwrap_or(v);
-        let all = |list: &mut Vec<BoundExpression>| list.iter_mut().for_each(|e| rename_expression(e, &name));
-        match &mut clause {
-            BoundClause::Match(matched) => {
-                all(&mut matched.predicates);
-                matched.pattern.nodes.iter_mut().for_each(|v| *v = name(*v));
-                for edge in &mut matched.pattern.edges {
-                    edge.source = name(edge.source);
-                    edge.target = name(edge.target);
-                    if let Some(length) = &mut edge.length {
-                        all(&mut length.edge_predicates);
-                    }
-                }
-                for path in &mut matched.pattern.paths {
-                    path.nodes.iter_mut().for_each(|v| *v = name(*v));
-                }
+        if let BoundClause::Match(matched) = &mut clause {
+            matched.pattern.nodes.iter_mut().for_each(|v| *v = name(*v));
+            for edge in &mut matched.pattern.edges {
+                edge.source = name(edge.source);
+                edge.target = name(edge.target);
             }
-            BoundClause::Unwind { list, .. } => rename_expression(list, &name),
-            BoundClause::Project(projection) => {
-                projection.items.iter_mut().for_each(|item| rename_expression(&mut item.expression, &name));
-                projection.aggregates.iter_mut().for_each(|call| all(&mut call.arguments));
-                projection.order_by.iter_mut().for_each(|key| rename_expression(&mut key.expression, &name));
-                all(&mut projection.predicates);
+            for path in &mut matched.pattern.paths {
+                path.nodes.iter_mut().for_each(|v| *v = name(*v));
             }
         }
+        each_expression(&mut clause, &mut |expression| {
+            rename_expression(expression, &name);
+            self.lengths.rewrite(expression);
+            compare_nodes(expression, &self.estimator);
+        });
         clause
     }
 
@@ -228,6 +230,24 @@ impl Builder<'_> {
         let current = Partial { done: Default::default(), ..current };
         JoinOrder { graph: &graph, estimator: self.estimator, weights, needed, duplicates_irrelevant }
             .plan(current)
+    }
+}
+
+/// Calls `visit` with every expression of a clause.
+fn each_expression(clause: &mut BoundClause, visit: &mut dyn FnMut(&mut BoundExpression)) {
+    match clause {
+        BoundClause::Match(matched) => {
+            matched.predicates.iter_mut().for_each(&mut *visit);
+            let lengths = matched.pattern.edges.iter_mut().filter_map(|edge| edge.length.as_mut());
+            lengths.flat_map(|length| &mut length.edge_predicates).for_each(visit);
+        }
+        BoundClause::Unwind { list, .. } => visit(list),
+        BoundClause::Project(projection) => {
+            projection.items.iter_mut().for_each(|item| visit(&mut item.expression));
+            projection.aggregates.iter_mut().flat_map(|call| &mut call.arguments).for_each(&mut *visit);
+            projection.order_by.iter_mut().for_each(|key| visit(&mut key.expression));
+            projection.predicates.iter_mut().for_each(visit);
+        }
     }
 }
 

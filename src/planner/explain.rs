@@ -37,7 +37,7 @@ fn line(node: &PlanNode, depth: usize, out: &mut String) {
 
 fn message(node: &PhysicalMessage, out: &mut String) {
     out.push_str(&node.label);
-    if node.restricted {
+    if node.late.is_some() {
         out.push('*');
     }
     if node.children.is_empty() {
@@ -73,7 +73,10 @@ fn describe(operator: &PhysicalOperator) -> (&'static str, String) {
         P::ScanRels { tables, .. } => ("ScanRels", format!(" ({} tables)", tables.len())),
         P::LookupNode { .. } => ("LookupNode", " (key index)".into()),
         P::Fetch { columns, .. } => ("Fetch", format!(" ({} columns)", columns.len())),
-        P::Expand { edge, .. } => ("Expand", format!(" ({} adjacency indexes)", edge.legs.len())),
+        P::Expand { edge, target, .. } => {
+            let bits = if target.is_some() { ", ends by bitmap" } else { "" };
+            ("Expand", format!(" ({} adjacency indexes{bits})", edge.legs.len()))
+        }
         P::ExpandInto { .. } => ("ExpandInto", none),
         P::Intersect { edges, .. } => ("Intersect", format!(" ({} lists)", edges.len())),
         P::ExpandRecursive { min, max, mode, distinct_ends, .. } => {

@@ -13,6 +13,12 @@ use super::rewrite::{is_constant, variables_of};
 use crate::binder::bound::{BoundExpression, ExpressionKind, VariableId};
 use crate::types::TableId;
 
+/// Up to this many rows, keys of further nodes are looked up before edges are followed.
+const LOOKUP_ROWS_MAX: f64 = 32.0;
+
+/// What a neighbour costs whose bit says that it is not wanted, beside one that is put out.
+const FILTERED_NEIGHBOUR_COST: f64 = 0.1;
+
 /// What the plan under construction has bound, and what it is expected to cost.
 #[derive(Clone)]
 pub struct Partial {
@@ -250,7 +256,8 @@ impl JoinOrder<'_> {
                 plan: LogicalPlan::ScanRels { predicates: edge.predicates.clone(), edge: expand },
                 bound: BTreeSet::from([pattern.source, pattern.target, pattern.variable]),
                 rows,
-                cost: edges * 0.1 + rows,
+                // In the order of the table, without a step from list to list.
+                cost: edges * 0.1 + rows * 0.4,
                 done: Done::default(),
             });
         }
@@ -259,12 +266,27 @@ impl JoinOrder<'_> {
 
     /// Binds all that is left of a component, cheapest edge first.
     fn complete(&self, mut partial: Partial, component: &BTreeSet<VariableId>) -> Partial {
+        partial = self.bind_keyed(partial, component);
         while let Some(step) = self.next_step(&partial, component) {
             partial = match step {
                 Step::Edge { edge, from } => self.follow(partial, edge, from),
                 Step::Intersect { to, edges } => self.intersect(partial, to, edges),
             };
             partial = self.after_binding(partial);
+        }
+        partial
+    }
+
+    /// Nodes whose keys are known are looked up at once where that is cheap: the edges to them then only have to be
+    /// found, not followed and filtered.
+    fn bind_keyed(&self, mut partial: Partial, component: &BTreeSet<VariableId>) -> Partial {
+        for variable in component {
+            if partial.rows <= LOOKUP_ROWS_MAX
+                && !partial.bound.contains(variable)
+                && let Some(found) = self.lookup(&partial, *variable)
+            {
+                partial = self.after_binding(found);
+            }
         }
         partial
     }
@@ -361,6 +383,7 @@ impl JoinOrder<'_> {
         let edge = self.expand_edge(at, from);
         let into = partial.bound.contains(&edge.to);
         let to = edge.to;
+        let reached = partial.rows * self.fanout(&edge);
         let mut bound = partial.bound;
         bound.extend([edge.variable, to]);
         let input = Box::new(partial.plan);
@@ -379,11 +402,33 @@ impl JoinOrder<'_> {
                 LogicalPlan::ExpandRecursive { input, edge: recursive, into }
             }
             None if into => LogicalPlan::ExpandInto { input, edge },
-            None => LogicalPlan::Expand { input, edge },
+            None => {
+                let target = self.worth_bits(partial.rows, &edge);
+                if !target.is_empty() {
+                    let cost = partial.cost + reached * FILTERED_NEIGHBOUR_COST + rows;
+                    let plan = LogicalPlan::Expand { input, edge, target };
+                    return Partial { plan, bound, rows, cost, done: partial.done };
+                }
+                LogicalPlan::Expand { input, edge, target }
+            }
         };
         let cost = partial.cost + rows.max(partial.rows);
         let fulfilled = Partial { plan, bound, rows, cost, done: partial.done };
         if into { fulfilled } else { self.filter_bound_node(fulfilled, to) }
+    }
+
+    /// Neighbours per node.
+    fn fanout(&self, edge: &ExpandEdge) -> f64 {
+        let tables = self.graph.node(edge.from).map_or(&[][..], |node| &node.tables);
+        self.estimator.fanout(&edge.legs, tables)
+    }
+
+    /// The far node's predicates, if so many neighbours are met that one look at every node of the table is cheaper
+    /// than one at every neighbour.
+    fn worth_bits(&self, rows: f64, edge: &ExpandEdge) -> Vec<BoundExpression> {
+        let Some(node) = self.graph.node(edge.to) else { return Vec::new() };
+        let nodes: f64 = node.tables.iter().map(|table| self.estimator.rows(*table)).sum();
+        if rows * self.fanout(edge) < nodes { Vec::new() } else { node.predicates.clone() }
     }
 
     fn intersect(&self, partial: Partial, to: VariableId, edges: Vec<usize>) -> Partial {

@@ -145,6 +145,8 @@ pub enum LogicalPlan {
     Expand {
         input: Box<LogicalPlan>,
         edge: ExpandEdge,
+        /// Conjuncts over the far node that are evaluated once for all nodes, as bits.
+        target: Vec<BoundExpression>,
     },
     /// Both ends are bound: keep what is connected, once per relationship.
     ExpandInto {

@@ -9,9 +9,9 @@ use super::logical_plan::{
 };
 use super::lower_expression::{ColumnKey, Lowering, keys_of};
 use super::physical_plan::{
-    Expression, ExpressionKind, FetchColumn, KeyKind, PhysicalAggregate, PhysicalEdge, PhysicalExclusion,
-    PhysicalMessage, PhysicalMessageEdge, PhysicalOperator, PhysicalSortKey, PlanNode, PushedPredicate,
-    ScanTable,
+    Expression, ExpressionKind, FetchColumn, KeyKind, LateFilter, PhysicalAggregate, PhysicalEdge,
+    PhysicalExclusion, PhysicalMessage, PhysicalMessageEdge, PhysicalOperator, PhysicalSortKey, PlanNode,
+    PushedPredicate, ScanTable, TargetFilter,
 };
 use crate::binder::bound::{AggregateCall, BoundExpression, SortKey, Variable, VariableId};
 use crate::types::{DataType, PredicateOp, TableId};
@@ -84,8 +84,8 @@ impl Lowering<'_> {
                     PhysicalOperator::LookupNode { input: Box::new(node), keep, table: *table, key };
                 (self.node(operator, &kept, rows), kept)
             }
-            LogicalPlan::Expand { input, edge } => self.expand(input, edge, required, false),
-            LogicalPlan::ExpandInto { input, edge } => self.expand(input, edge, required, true),
+            LogicalPlan::Expand { input, edge, target } => self.expand(input, edge, Some(target), required),
+            LogicalPlan::ExpandInto { input, edge } => self.expand(input, edge, None, required),
             LogicalPlan::Intersect { input, edges, exclusions } => {
                 self.intersect(input, edges, exclusions, required)
             }
@@ -351,29 +351,20 @@ impl Lowering<'_> {
     }
 
     fn edge(&self, edge: &ExpandEdge) -> PhysicalEdge {
-        let mut keys = Keys::new();
-        edge.predicates.iter().for_each(|predicate| keys_of(predicate, self, &mut keys));
-        let properties: Vec<ColumnKey> =
-            keys.into_iter().filter(|key| matches!(key, ColumnKey::Property(..))).collect();
-        let mut schema = vec![ColumnKey::Variable(edge.variable)];
-        schema.extend(properties.iter().cloned());
-        let fetch = properties
-            .into_iter()
-            .filter_map(|key| match key {
-                ColumnKey::Property(_, columns, data_type) => {
-                    Some(FetchColumn { columns, data_type: data_type.0 })
-                }
-                _ => None,
-            })
-            .collect();
-        PhysicalEdge {
-            legs: edge.legs.clone(),
-            fetch,
-            predicate: self.conjunction(&edge.predicates, &schema),
-        }
+        let (fetch, schema) = self.fetched_for(edge.variable, &edge.predicates);
+        let predicate = self.conjunction(&edge.predicates, &schema);
+        PhysicalEdge { legs: edge.legs.clone(), fetch, predicate }
     }
 
-    fn expand(&self, input: &LogicalPlan, edge: &ExpandEdge, required: &Keys, into: bool) -> Lowered {
+    /// `target` has the predicates on the far node; none if that is bound already.
+    fn expand(
+        &self,
+        input: &LogicalPlan,
+        edge: &ExpandEdge,
+        target: Option<&Vec<BoundExpression>>,
+        required: &Keys,
+    ) -> Lowered {
+        let into = target.is_none();
         let mut below = self.below(required, [].into_iter(), &[edge.variable]);
         if !into {
             below.retain(|key| key.variable() != edge.to);
@@ -389,14 +380,16 @@ impl Lowering<'_> {
         let (keep, mut kept) = self.keep(&schema, required);
         let from_tables: Vec<TableId> = edge.legs.iter().map(|leg| leg.from_table()).collect();
         let fanout = self.estimator.fanout(&edge.legs, &from_tables);
-        let rows = node.estimated_rows * fanout.max(0.1);
+        let selectivity = target.map_or(1.0, |target| self.estimator.selectivity_of_all(target));
+        let rows = node.estimated_rows * fanout.max(0.1) * selectivity;
         let input = Box::new(node);
         let operator = if into {
             let to = self.position(&schema, &ColumnKey::Variable(edge.to));
             PhysicalOperator::ExpandInto { input, keep, from, to, edge: physical, emit_id }
         } else {
             kept.push(ColumnKey::Variable(edge.to));
-            PhysicalOperator::Expand { input, keep, from, edge: physical, emit_id }
+            let target = target.and_then(|target| self.target_filter(edge.to, target));
+            PhysicalOperator::Expand { input, keep, from, edge: physical, emit_id, target }
         };
         if emit_id {
             kept.push(ColumnKey::Variable(edge.variable));
@@ -627,12 +620,23 @@ impl Lowering<'_> {
         weights.terms.iter().map(|(sign, tree)| (*sign, self.message(tree))).collect()
     }
 
-    fn message(&self, node: &MessageNode) -> PhysicalMessage {
-        let (scan, rest) = self.split_pushed(node.variable, &node.tables, &node.predicates);
-        let mut keys = Keys::new();
-        rest.iter().for_each(|predicate| keys_of(predicate, self, &mut keys));
-        let mut schema = vec![ColumnKey::Variable(node.variable)];
-        schema.extend(keys.into_iter().filter(|key| matches!(key, ColumnKey::Property(..))));
+    fn target_filter(&self, variable: VariableId, predicates: &[BoundExpression]) -> Option<TargetFilter> {
+        if predicates.is_empty() {
+            return None;
+        }
+        let (tables, filter) = self.restricted_scan(variable, &self.node_tables(variable), predicates);
+        Some(TargetFilter { tables, filter })
+    }
+
+    /// A scan for the nodes that fulfil predicates, with only the columns that these need.
+    fn restricted_scan(
+        &self,
+        variable: VariableId,
+        tables: &[TableId],
+        predicates: &[BoundExpression],
+    ) -> (Vec<ScanTable>, Option<Expression>) {
+        let (scan, rest) = self.split_pushed(variable, tables, predicates);
+        let (_, schema) = self.fetched_for(variable, &rest);
         let tables = scan
             .into_iter()
             .map(|(table, pushed)| ScanTable {
@@ -641,6 +645,35 @@ impl Lowering<'_> {
                 pushed,
             })
             .collect();
+        (tables, self.conjunction(&rest, &schema))
+    }
+
+    /// The conjunction of predicates on one variable, with the properties it needs.
+    fn late_filter(&self, variable: VariableId, predicates: &[BoundExpression]) -> Option<LateFilter> {
+        let (fetch, schema) = self.fetched_for(variable, predicates);
+        Some(LateFilter { fetch, predicate: self.conjunction(predicates, &schema)? })
+    }
+
+    /// The properties that predicates on one variable read, and the columns [variable, properties…].
+    fn fetched_for(
+        &self,
+        variable: VariableId,
+        predicates: &[BoundExpression],
+    ) -> (Vec<FetchColumn>, Vec<ColumnKey>) {
+        let mut keys = Keys::new();
+        predicates.iter().for_each(|predicate| keys_of(predicate, self, &mut keys));
+        let (mut fetch, mut schema) = (Vec::new(), vec![ColumnKey::Variable(variable)]);
+        for key in keys {
+            if let ColumnKey::Property(_, columns, data_type) = &key {
+                fetch.push(FetchColumn { columns: columns.clone(), data_type: data_type.0.clone() });
+                schema.push(key);
+            }
+        }
+        (fetch, schema)
+    }
+
+    fn message(&self, node: &MessageNode) -> PhysicalMessage {
+        let (tables, filter) = self.restricted_scan(node.variable, &node.tables, &node.predicates);
         let step = |step: &MessageEdge| PhysicalMessageEdge {
             edges: step.edges.iter().map(|edge| self.edge(edge)).collect(),
             is_loop: step.edges.iter().any(|edge| edge.from == edge.to),
@@ -648,10 +681,10 @@ impl Lowering<'_> {
         };
         PhysicalMessage {
             tables,
-            filter: self.conjunction(&rest, &schema),
-            restricted: !node.predicates.is_empty(),
+            filter,
+            late: self.late_filter(node.variable, &node.predicates),
             children: node.children.iter().map(step).collect(),
-            label: self.label_of(&schema[0]),
+            label: self.label_of(&ColumnKey::Variable(node.variable)),
         }
     }
 }

@@ -13,6 +13,7 @@ pub mod physical_plan;
 mod projection;
 mod query_graph;
 mod rewrite;
+mod simplify;
 mod unroll;
 
 pub use cardinality::Estimator;

@@ -74,10 +74,26 @@ pub struct PhysicalMessage {
     pub tables: Vec<ScanTable>,
     /// Over [node id, scanned columns…]; what `pushed` does not cover.
     pub filter: Option<Expression>,
-    /// Whether any predicate restricts the node at all.
-    pub restricted: bool,
+    /// All predicates once more, for the case that only few nodes are asked; none where nothing restricts the node.
+    pub late: Option<LateFilter>,
     pub children: Vec<PhysicalMessageEdge>,
     pub label: String,
+}
+
+/// A predicate on far nodes, evaluated by one scan before the edges are followed.
+#[derive(Debug, Clone)]
+pub struct TargetFilter {
+    pub tables: Vec<ScanTable>,
+    /// Over [node id, scanned columns…]; what `pushed` does not cover.
+    pub filter: Option<Expression>,
+}
+
+/// A predicate on single nodes whose properties are gathered for it.
+#[derive(Debug, Clone)]
+pub struct LateFilter {
+    pub fetch: Vec<FetchColumn>,
+    /// Over [node id, fetched columns…].
+    pub predicate: Expression,
 }
 
 /// Step from a message node to a child.
@@ -139,6 +155,8 @@ pub enum PhysicalOperator {
         from: usize,
         edge: PhysicalEdge,
         emit_id: bool,
+        /// Which neighbours are wanted.
+        target: Option<TargetFilter>,
     },
     /// Appends [relationship id] if `emit_id`; without it the number of relationships multiplies.
     ExpandInto {

@@ -49,6 +49,10 @@ impl<'b> Selection<'b> {
             Selection::Mask(words) => {
                 for (index, word) in words.iter().enumerate().take(length.div_ceil(64)) {
                     let mut word = word & ones_below(length - index * 64);
+                    if word == u64::MAX {
+                        (index * 64..index * 64 + 64).for_each(&mut visit);
+                        continue;
+                    }
                     while word != 0 {
                         visit(index * 64 + word.trailing_zeros() as usize);
                         word &= word - 1;
@@ -59,6 +63,7 @@ impl<'b> Selection<'b> {
     }
 
     /// As `for_each`, but stops at the first error.
+    #[inline]
     pub fn try_for_each<E>(
         &self,
         length: usize,

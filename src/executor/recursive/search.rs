@@ -64,6 +64,19 @@ fn mark(words: &mut Vec<u64>, offset: u64) -> bool {
     fresh
 }
 
+/// Marks nodes and calls `visit` with those that were unmarked. Nodes beyond the words do not exist.
+#[inline]
+fn visit_fresh(words: &mut [u64], nodes: &[u32], mut visit: impl FnMut(u32)) {
+    for node in nodes {
+        let Some(word) = words.get_mut(*node as usize / 64) else { continue };
+        let bit = 1u64 << (node % 64);
+        if *word & bit == 0 {
+            *word |= bit;
+            visit(*node);
+        }
+    }
+}
+
 /// How a node was reached: the relationships and nodes before it.
 type Parents = FxHashMap<u64, Vec<(u64, u64)>>;
 
@@ -232,15 +245,17 @@ impl<'x> Search<'x> {
         }
         for leg in &mut edge.legs {
             let base = leg.to_base;
-            let mut words = std::mem::take(visited.words(GlobalId(base).table().0));
+            let table = GlobalId(base).table();
+            let mut words = std::mem::take(visited.words(table.0));
+            let rows = context.query.transaction.node_table(table)?.row_bound();
+            words.resize(words.len().max(rows.div_ceil(64) as usize), 0);
             for piece in frontier.chunks(FRONTIER_PIECE) {
                 context.query.check()?;
                 leg.visit(piece, context.query, &mut context.worker, &mut |_, neighbours| {
-                    let fresh = neighbours.iter().filter(|node| mark(&mut words, u64::from(**node)));
-                    next.extend(fresh.map(|node| base + u64::from(*node)));
+                    visit_fresh(&mut words, neighbours, |node| next.push(base + u64::from(node)));
                 })?;
             }
-            *visited.words(GlobalId(base).table().0) = words;
+            *visited.words(table.0) = words;
         }
         Ok(())
     }

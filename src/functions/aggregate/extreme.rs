@@ -42,6 +42,7 @@ fn make(aggregate: &BoundAggregate) -> Box<dyn AggregateState> {
 }
 
 /// The total order of a fixed-size type: NaN is the greatest float.
+#[inline]
 fn order<T: Native>(left: T, right: T) -> Ordering {
     left.partial_cmp(&right).unwrap_or_else(|| {
         // Only NaN differs from itself.
@@ -82,26 +83,21 @@ impl<T: Native> AggregateState for Natives<T> {
         arguments: &[ValueVector<'_>],
         rows: &Rows<'_>,
     ) -> FunctionResult<()> {
-        let Some(reader) = arguments[0].native_reader::<T>() else {
-            // A vector of nulls has no values of any type.
-            return Ok(());
-        };
-        rows.each(&arguments[0], |row, _| {
-            self.offer(groups[row] as usize, reader.get(row));
+        rows.each_value(&arguments[0], |row, value, _| {
+            self.offer(groups[row] as usize, value);
             Ok(())
         })
     }
 
     fn update_all(&mut self, arguments: &[ValueVector<'_>], rows: &Rows<'_>) -> FunctionResult<bool> {
-        let (Some(slice), true) =
-            (arguments[0].slice_of::<T>(), rows.is_plain() && arguments[0].has_no_nulls())
-        else {
-            return Ok(false);
-        };
-        let best = slice[..rows.length]
-            .iter()
-            .copied()
-            .reduce(|best, value| if order(value, best) == self.wanted { value } else { best });
+        let (mut best, wanted) = (None, self.wanted);
+        rows.each_value(&arguments[0], |_, value: T, _| {
+            best = match best {
+                Some(best) if order(value, best) != wanted => Some(best),
+                _ => Some(value),
+            };
+            Ok(())
+        })?;
         if let Some(best) = best {
             self.offer(0, best);
         }

@@ -13,7 +13,7 @@ use std::any::Any;
 
 use super::{Dialect, FunctionResult};
 use crate::types::DataType;
-use crate::vector::{Multiplicity, Selection, ValueVector, VectorBuffer};
+use crate::vector::{Multiplicity, Native, NativeReader, Selection, Validity, ValueVector, VectorBuffer};
 
 /// All aggregates.
 pub static TABLE: &[AggregateFunction] = &[
@@ -123,6 +123,39 @@ impl Rows<'_> {
             let count = self.multiplicity.get(row);
             if count > 0 && (no_nulls || !argument.is_null(row)) { visit(row, count) } else { Ok(()) }
         })
+    }
+}
+
+impl Rows<'_> {
+    /// Calls `visit` with each selected row that is not null, its value and its multiplicity, unless that is zero.
+    /// The shape of the vector is looked at once and not row by row.
+    #[inline]
+    fn each_value<T: Native>(
+        &self,
+        argument: &ValueVector<'_>,
+        mut visit: impl FnMut(usize, T, u64) -> FunctionResult<()>,
+    ) -> FunctionResult<()> {
+        // A vector of nulls has no values of any type.
+        let Some(reader) = argument.native_reader::<T>() else { return Ok(()) };
+        match (reader, self.multiplicity, argument.validity) {
+            (NativeReader::Flat(values), Multiplicity::One, validity) if self.selection.is_all() => {
+                match validity {
+                    Validity::AllNull => Ok(()),
+                    Validity::AllValid => values[..self.length]
+                        .iter()
+                        .enumerate()
+                        .try_for_each(|(row, value)| visit(row, *value, 1)),
+                    Validity::Mask(words) => {
+                        Selection::Mask(words).try_for_each(self.length, |row| visit(row, values[row], 1))
+                    }
+                    Validity::Shifted { .. } => self.each(argument, |row, _| visit(row, values[row], 1)),
+                }
+            }
+            (NativeReader::Flat(values), ..) => {
+                self.each(argument, |row, count| visit(row, values[row], count))
+            }
+            (reader, ..) => self.each(argument, |row, count| visit(row, reader.get(row), count)),
+        }
     }
 }
 

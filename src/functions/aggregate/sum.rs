@@ -7,7 +7,7 @@ use super::super::kernel::mistyped;
 use super::super::{FunctionError, FunctionResult};
 use super::{AggregateState, BoundAggregate, Rows, same_kind};
 use crate::types::{DataType, Interval, Value, decimal};
-use crate::vector::{Native, ValueVector, VectorBuffer, simd};
+use crate::vector::{Native, Validity, ValueVector, VectorBuffer, simd};
 
 /// INT64 for integers up to 64 bits, INT128 for UINT64 and INT128, DOUBLE for floats, DECIMAL with 38 digits.
 pub fn resolve_sum(types: &[DataType]) -> Option<BoundAggregate> {
@@ -212,17 +212,25 @@ impl<T: Summand<A>, A: Accumulator + Into<Total>> AggregateState for Sum<T, A> {
         rows: &Rows<'_>,
     ) -> FunctionResult<()> {
         let argument = &arguments[0];
-        if matches!(argument.validity, crate::vector::Validity::AllNull) {
+        if matches!(argument.validity, Validity::AllNull) {
             return Ok(());
         }
-        let reader = argument.native_reader::<T>().ok_or_else(|| mistyped(self.aggregate.name))?;
-        rows.each(argument, |row, count| self.add(groups[row] as usize, reader.get(row).times(count), count))
+        argument.native_reader::<T>().ok_or_else(|| mistyped(self.aggregate.name))?;
+        rows.each_value(argument, |row, value: T, count| {
+            self.add(groups[row] as usize, value.times(count), count)
+        })
     }
 
     fn update_all(&mut self, arguments: &[ValueVector<'_>], rows: &Rows<'_>) -> FunctionResult<bool> {
         let argument = &arguments[0];
         if !rows.is_plain() || !argument.has_no_nulls() {
-            return Ok(false);
+            let (mut sum, mut total) = (Some(A::default()), 0u64);
+            rows.each_value(argument, |_, value: T, count| {
+                sum = sum.zip(value.times(count)).and_then(|(sum, value)| sum.add(value));
+                total = total.saturating_add(count);
+                Ok(())
+            })?;
+            return self.add(0, sum, total).map(|()| true);
         }
         let sum = match (argument.slice_of::<T>(), argument.constant_of::<T>()) {
             (Some(slice), _) => T::sum(&slice[..rows.length]),
