@@ -8,9 +8,11 @@
     reason = "the folder and its main value share the name that everybody looks for"
 )]
 mod catalog;
+mod change;
 mod distinct;
 mod encode;
 mod error;
+mod rules;
 mod schema;
 mod statistics;
 mod stored_value;
