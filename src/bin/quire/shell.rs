@@ -16,7 +16,7 @@ use crate::interrupt;
 use crate::output::Output;
 use crate::progress::ProgressLine;
 use crate::render::{Mode, Style, json, render};
-use crate::report;
+use crate::report::{self, Source};
 
 /// Scripts may read scripts so deep.
 const READ_DEPTH_MAX: usize = 32;
@@ -156,6 +156,9 @@ impl Shell {
             self.prompt(&buffer)?;
             line.clear();
             if source.read_until(b'\n', &mut line)? == 0 {
+                if self.interactive {
+                    println!();
+                }
                 break;
             }
             let text = String::from_utf8_lossy(&line);
@@ -211,7 +214,12 @@ impl Shell {
             }
             Err(error) => {
                 self.output.flush()?;
-                report::statement_error(&error, piece, name);
+                let source = match name {
+                    _ if self.interactive => Source::Prompt,
+                    Some(name) => Source::Script(name),
+                    None => Source::Text,
+                };
+                report::statement_error(&error, piece, source);
                 false
             }
         };
@@ -264,7 +272,8 @@ impl Shell {
     }
 
     fn failure(&mut self) -> Next {
-        self.failed = true;
+        // Whoever sits at a terminal has seen the error; it is not told to the shell again.
+        self.failed |= !self.interactive;
         if self.bail { Next::Quit } else { Next::Go }
     }
 
