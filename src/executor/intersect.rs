@@ -23,6 +23,8 @@ pub struct Intersect<'x> {
     lists: Vec<Matches>,
     common: Vec<(u64, u64)>,
     scratch: Vec<(u64, u64)>,
+    /// The lists from the shortest to the longest.
+    order: Vec<usize>,
     codes: Vec<u32>,
     nodes: Vec<u64>,
     counts: Vec<u64>,
@@ -58,6 +60,7 @@ impl<'x> Intersect<'x> {
             lists,
             common: Vec::new(),
             scratch: Vec::new(),
+            order: Vec::new(),
             codes: Vec::new(),
             nodes: Vec::new(),
             counts: Vec::new(),
@@ -77,7 +80,9 @@ impl<'x> Intersect<'x> {
             }
         }
         count(&context.query.counters.lists_intersected, nodes.len() as u64);
-        let mut order: Vec<usize> = (0..nodes.len()).collect();
+        let mut order = std::mem::take(&mut self.order);
+        order.clear();
+        order.extend(0..nodes.len());
         order.sort_by_key(|at| self.lists[*at].nodes.len());
         self.common.clear();
         let Some((first, others)) = order.split_first() else { return Ok(()) };
@@ -88,6 +93,7 @@ impl<'x> Intersect<'x> {
             narrow(&self.common, &self.lists[*other].nodes, &mut self.scratch);
             std::mem::swap(&mut self.common, &mut self.scratch);
         }
+        self.order = order;
         Ok(())
     }
 
@@ -199,9 +205,17 @@ impl Operator for Intersect<'_> {
         let mut rows = Vec::new();
         batch.selection.indices(batch.length, &mut rows);
         let mut nodes = vec![0; self.from.len()];
+        let reader =
+            |column: &usize| (&batch.columns[*column], batch.columns[*column].native_reader::<u64>());
+        let readers: Vec<_> = self.from.iter().map(reader).collect();
         for row in rows {
-            for (node, column) in nodes.iter_mut().zip(self.from) {
-                *node = batch.columns[*column].u64_at(row as usize).unwrap_or(u64::MAX);
+            for (node, (column, reader)) in nodes.iter_mut().zip(&readers) {
+                *node = match reader {
+                    Some(reader) if column.has_no_nulls() || !column.is_null(row as usize) => {
+                        reader.get(row as usize)
+                    }
+                    _ => u64::MAX,
+                };
             }
             self.intersect(&nodes, context)?;
             let times = batch.multiplicity.get(row as usize);

@@ -384,6 +384,7 @@ impl JoinOrder<'_> {
         let into = partial.bound.contains(&edge.to);
         let to = edge.to;
         let reached = partial.rows * self.fanout(&edge);
+        let edge_checked = !edge.predicates.is_empty();
         let mut bound = partial.bound;
         bound.extend([edge.variable, to]);
         let input = Box::new(partial.plan);
@@ -412,7 +413,10 @@ impl JoinOrder<'_> {
                 LogicalPlan::Expand { input, edge, target }
             }
         };
-        let cost = partial.cost + rows.max(partial.rows);
+        // Every neighbour is put out before the predicates on it; those on the relationship gather properties first.
+        let looked_at = if into { rows.max(partial.rows) } else { reached.max(partial.rows) };
+        let checked = if edge_checked { reached } else { 0.0 };
+        let cost = partial.cost + looked_at + checked;
         let fulfilled = Partial { plan, bound, rows, cost, done: partial.done };
         if into { fulfilled } else { self.filter_bound_node(fulfilled, to) }
     }

@@ -13,7 +13,9 @@ use std::any::Any;
 
 use super::{Dialect, FunctionResult};
 use crate::types::DataType;
-use crate::vector::{Multiplicity, Native, NativeReader, Selection, Validity, ValueVector, VectorBuffer};
+use crate::vector::{
+    Multiplicity, Native, NativeReader, Selection, Shape, Validity, ValueVector, VectorBuffer,
+};
 
 /// All aggregates.
 pub static TABLE: &[AggregateFunction] = &[
@@ -137,24 +139,33 @@ impl Rows<'_> {
     ) -> FunctionResult<()> {
         // A vector of nulls has no values of any type.
         let Some(reader) = argument.native_reader::<T>() else { return Ok(()) };
-        match (reader, self.multiplicity, argument.validity) {
-            (NativeReader::Flat(values), Multiplicity::One, validity) if self.selection.is_all() => {
-                match validity {
-                    Validity::AllNull => Ok(()),
-                    Validity::AllValid => values[..self.length]
-                        .iter()
-                        .enumerate()
-                        .try_for_each(|(row, value)| visit(row, *value, 1)),
-                    Validity::Mask(words) => {
-                        Selection::Mask(words).try_for_each(self.length, |row| visit(row, values[row], 1))
-                    }
-                    Validity::Shifted { .. } => self.each(argument, |row, _| visit(row, values[row], 1)),
-                }
+        match reader {
+            NativeReader::Flat(values) => self.each_got(argument, |row| values[row], visit),
+            NativeReader::Codes(codes, values) => {
+                self.each_got(argument, |row| values[codes[row] as usize], visit)
             }
-            (NativeReader::Flat(values), ..) => {
-                self.each(argument, |row, count| visit(row, values[row], count))
+            NativeReader::Constant(value) => self.each_got(argument, |_| value, visit),
+            reader => self.each(argument, |row, count| visit(row, reader.get(row), count)),
+        }
+    }
+
+    #[inline]
+    fn each_got<T>(
+        &self,
+        argument: &ValueVector<'_>,
+        get: impl Fn(usize) -> T,
+        mut visit: impl FnMut(usize, T, u64) -> FunctionResult<()>,
+    ) -> FunctionResult<()> {
+        // The values of a dictionary may be null as well as its rows.
+        let is_flat = !matches!(argument.shape, Shape::Dictionary { .. });
+        match argument.validity {
+            _ if self.is_plain() && argument.has_no_nulls() => {
+                (0..self.length).try_for_each(|row| visit(row, get(row), 1))
             }
-            (reader, ..) => self.each(argument, |row, count| visit(row, reader.get(row), count)),
+            Validity::Mask(words) if self.is_plain() && is_flat => {
+                Selection::Mask(words).try_for_each(self.length, |row| visit(row, get(row), 1))
+            }
+            _ => self.each(argument, |row, count| visit(row, get(row), count)),
         }
     }
 }

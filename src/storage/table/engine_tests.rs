@@ -149,7 +149,7 @@ fn committed_loads_stay_and_dropped_ones_leave_nothing() {
         }
         drop(cursor);
         let (mut sources, mut destinations) = (Vec::new(), Vec::new());
-        table.endpoints(&[0, 65_536], &mut worker, &mut sources, &mut destinations).unwrap();
+        table.endpoints(&[0, 65_536], &mut worker, Some(&mut sources), Some(&mut destinations)).unwrap();
         assert_eq!((sources, destinations), (vec![0, 3], vec![0, 3]));
         let statistics = engine.snapshot().statistics().unwrap().clone();
         assert_eq!(statistics.rows(node), 70_500);

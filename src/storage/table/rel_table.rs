@@ -66,21 +66,25 @@ impl RelTable {
         self.rows.row_count()
     }
 
-    /// Appends the offsets of both ends of each relationship.
+    /// Appends the offsets of the ends of each relationship to the lists that are given.
     pub fn endpoints(
         &self,
         relationships: &[u64],
         worker: &mut PoolWorker,
-        sources: &mut Vec<u64>,
-        destinations: &mut Vec<u64>,
+        mut sources: Option<&mut Vec<u64>>,
+        mut destinations: Option<&mut Vec<u64>>,
     ) -> StorageResult<()> {
         for same in relationships.chunk_by(|a, b| a / NODE_GROUP_ROWS == b / NODE_GROUP_ROWS) {
             let group = self.rows.group((same[0] / NODE_GROUP_ROWS) as usize)?;
             if group.chunk(SRC_COLUMN).is_some() {
-                self.stored_ends(SRC_COLUMN, same, worker, sources)?;
-                self.stored_ends(DST_COLUMN, same, worker, destinations)?;
+                if let Some(sources) = sources.as_deref_mut() {
+                    self.stored_ends(SRC_COLUMN, same, worker, sources)?;
+                }
+                if let Some(destinations) = destinations.as_deref_mut() {
+                    self.stored_ends(DST_COLUMN, same, worker, destinations)?;
+                }
             } else {
-                self.implied_ends(same, worker, sources, destinations)?;
+                self.implied_ends(same, worker, sources.as_deref_mut(), destinations.as_deref_mut())?;
             }
         }
         Ok(())
@@ -103,8 +107,8 @@ impl RelTable {
         &self,
         ids: &[u64],
         worker: &mut PoolWorker,
-        sources: &mut Vec<u64>,
-        destinations: &mut Vec<u64>,
+        mut sources: Option<&mut Vec<u64>>,
+        mut destinations: Option<&mut Vec<u64>>,
     ) -> StorageResult<()> {
         let implied = self.implied()?;
         let mut at = 0;
@@ -117,8 +121,12 @@ impl RelTable {
             let count = ids[at..].iter().take_while(inside).count();
             let entries: Vec<u64> = ids[at..at + count].iter().map(|id| id - range.first).collect();
             let group = self.forward.group(range.group)?.ok_or_else(|| self.no_such(*id))?;
-            run_sources(&group, range.run, &entries, worker, sources)?;
-            run_destinations(&group, range.run, &entries, worker, destinations)?;
+            if let Some(sources) = sources.as_deref_mut() {
+                run_sources(&group, range.run, &entries, worker, sources)?;
+            }
+            if let Some(destinations) = destinations.as_deref_mut() {
+                run_destinations(&group, range.run, &entries, worker, destinations)?;
+            }
             at += count;
         }
         Ok(())
@@ -158,9 +166,13 @@ impl RelTable {
         if column != SRC_COLUMN && column != DST_COLUMN {
             return self.rows.gather(column, relationships, worker, out);
         }
-        let (mut sources, mut destinations) = (Vec::new(), Vec::new());
-        self.endpoints(relationships, worker, &mut sources, &mut destinations)?;
-        out.extend(if column == SRC_COLUMN { &sources } else { &destinations });
+        let mut ends = Vec::with_capacity(relationships.len());
+        if column == SRC_COLUMN {
+            self.endpoints(relationships, worker, Some(&mut ends), None)?;
+        } else {
+            self.endpoints(relationships, worker, None, Some(&mut ends))?;
+        }
+        out.extend(&ends);
         Ok(())
     }
 
@@ -175,12 +187,9 @@ impl RelTable {
         let properties: Vec<ColumnId> = columns.iter().filter(stored).copied().collect();
         Ok(RelScanner {
             rows: self.rows.scanner(&properties, predicates, options)?,
-            wants_ends: properties.len() < columns.len(),
             columns: columns.to_vec(),
             table: Arc::clone(self),
-            ids: Vec::new(),
-            sources: Vec::new(),
-            destinations: Vec::new(),
+            ends: Ends::default(),
         })
     }
 }
@@ -201,7 +210,22 @@ fn run_sources(
         let view = cursor.view(&run.offsets)?;
         let offsets: &[u32] = try_bytes_as(&view).ok_or_else(damaged)?;
         let mut list = 0usize;
-        for entry in entries {
+        let consecutive = entries.windows(2).all(|pair| pair[0] + 1 == pair[1]);
+        let (mut entry, end) = (entries.first().copied().unwrap_or(0), entries.len());
+        while consecutive && lists.len() < end {
+            // Lists one after the other: each takes all of its entries.
+            let after = |list: usize| offsets.get(list + 1).map(|offset| u64::from(*offset));
+            if lists.is_empty() {
+                list = offsets.partition_point(|offset| u64::from(*offset) <= entry).saturating_sub(1);
+            }
+            while after(list).ok_or_else(damaged)? <= entry {
+                list += 1;
+            }
+            let count = (after(list).ok_or_else(damaged)? - entry).min((end - lists.len()) as u64);
+            lists.resize(lists.len() + count as usize, list);
+            entry += count;
+        }
+        for entry in entries.iter().skip(lists.len()) {
             let holds = |list: usize| {
                 let bounds = offsets.get(list..list + 2);
                 bounds.is_some_and(|pair| u64::from(pair[0]) <= *entry && *entry < u64::from(pair[1]))
@@ -247,13 +271,22 @@ fn run_destinations(
     Ok(())
 }
 
+/// The ends of single rows are looked up if fewer than this part of a batch is left.
+const FEW_ROWS: usize = 8;
+
 /// Reads morsels of relationships.
 pub struct RelScanner {
     rows: NodeScanner,
     table: Arc<RelTable>,
     columns: Vec<ColumnId>,
-    wants_ends: bool,
+    ends: Ends,
+}
+
+/// The ends of the relationships of one batch.
+#[derive(Default)]
+struct Ends {
     ids: Vec<u64>,
+    rows_wanted: Vec<u32>,
     sources: Vec<u64>,
     destinations: Vec<u64>,
 }
@@ -267,13 +300,11 @@ impl RelScanner {
     /// The next relationships of the morsel; `first_offset` is the id of row 0.
     pub fn next<'s>(&'s mut self, worker: &mut PoolWorker) -> StorageResult<Option<ScanBatch<'s>>> {
         let Some(mut batch) = self.rows.next(worker)? else { return Ok(None) };
-        if self.wants_ends {
-            self.ids.clear();
-            self.ids.extend(batch.first_offset..batch.first_offset + batch.length as u64);
-            self.sources.clear();
-            self.destinations.clear();
-            self.table.endpoints(&self.ids, worker, &mut self.sources, &mut self.destinations)?;
-            let (sources, destinations): (&'s [u64], &'s [u64]) = (&self.sources, &self.destinations);
+        let wants = [SRC_COLUMN, DST_COLUMN].map(|column| self.columns.contains(&column));
+        if wants != [false, false] {
+            self.ends.read(&self.table, &batch, wants, worker)?;
+            let (sources, destinations): (&'s [u64], &'s [u64]) =
+                (&self.ends.sources, &self.ends.destinations);
             let mut properties = batch.columns.into_iter();
             let column = |id: &ColumnId| match *id {
                 SRC_COLUMN => ValueVector::flat(Values::U64(sources)),
@@ -289,5 +320,37 @@ impl RelScanner {
     /// What the scan has met so far.
     pub fn counters(&self) -> ScanCounters {
         self.rows.counters()
+    }
+}
+
+impl Ends {
+    /// Reads the ends of the rows that are left; where few are, those of the others are not looked for.
+    fn read(
+        &mut self,
+        table: &RelTable,
+        batch: &ScanBatch<'_>,
+        wants: [bool; 2],
+        worker: &mut PoolWorker,
+    ) -> StorageResult<()> {
+        let Ends { ids, rows_wanted, sources, destinations } = self;
+        [&mut *ids, &mut *sources, &mut *destinations].into_iter().for_each(Vec::clear);
+        rows_wanted.clear();
+        let few = batch.selection.count(batch.length) * FEW_ROWS < batch.length;
+        if few {
+            batch.selection.indices(batch.length, rows_wanted);
+            ids.extend(rows_wanted.iter().map(|row| batch.first_offset + u64::from(*row)));
+        } else {
+            ids.extend(batch.first_offset..batch.first_offset + batch.length as u64);
+        }
+        let (wanted_sources, wanted_destinations) =
+            (wants[0].then_some(&mut *sources), wants[1].then_some(&mut *destinations));
+        table.endpoints(ids, worker, wanted_sources, wanted_destinations)?;
+        if few {
+            for ends in [sources, destinations] {
+                let found = std::mem::replace(ends, vec![0; batch.length]);
+                rows_wanted.iter().zip(found).for_each(|(row, end)| ends[*row as usize] = end);
+            }
+        }
+        Ok(())
     }
 }

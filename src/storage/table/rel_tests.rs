@@ -193,10 +193,10 @@ impl Loaded {
         let some: Vec<&Edge> = self.model.iter().rev().step_by(7).collect();
         let ids: Vec<u64> = some.iter().map(|edge| edge.3).collect();
         let (mut sources, mut destinations) = (Vec::new(), Vec::new());
-        table.endpoints(&ids, &mut worker, &mut sources, &mut destinations).unwrap();
+        table.endpoints(&ids, &mut worker, Some(&mut sources), Some(&mut destinations)).unwrap();
         let ends: Vec<(u64, u64)> = sources.into_iter().zip(destinations).collect();
         assert_eq!(ends, some.iter().map(|edge| (edge.0, edge.1)).collect::<Vec<_>>());
-        assert!(table.endpoints(&[self.row_bound], &mut worker, &mut Vec::new(), &mut Vec::new()).is_err());
+        assert!(table.endpoints(&[self.row_bound], &mut worker, Some(&mut Vec::new()), None).is_err());
     }
 }
 
