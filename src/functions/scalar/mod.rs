@@ -11,6 +11,8 @@ mod numeric;
 mod string;
 mod temporal;
 mod temporal_arithmetic;
+mod temporal_compose;
+mod temporal_part;
 
 pub use map_struct::{bind_struct_extract, bind_struct_pack};
 
