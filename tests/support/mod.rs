@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "every test file uses its own part")]
 
+pub mod random;
+
 use std::path::Path;
 
 use quiredb::storage::backend::SimulatedBackend;
