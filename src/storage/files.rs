@@ -72,9 +72,11 @@ impl Files {
 
 /// The pool must not show what a page held before it was written again.
 fn forget_reused_pages(page_file: &Arc<PageFile>, pool: &BufferPool) {
-    let (file, pool): (Weak<PageFile>, BufferPool) = (Arc::downgrade(page_file), pool.clone());
+    // The pool reads through the page file: a strong handle here would keep both, and the open file, for ever.
+    let (file, pool): (Weak<PageFile>, _) = (Arc::downgrade(page_file), pool.downgrade());
     page_file.set_on_reuse(move |run: PageRun| {
-        if let Err(error) = pool.discard(run.first, run.count)
+        if let Some(pool) = pool.upgrade()
+            && let Err(error) = pool.discard(run.first, run.count)
             && let Some(file) = file.upgrade()
         {
             file.poison(format!("pages to be reused could not be dropped from the buffer pool: {error}"));

@@ -144,6 +144,30 @@ fn an_empty_database_is_small_on_disk() {
     assert!(bytes < 64 << 10, "{bytes} bytes");
 }
 
+/// Nothing of a database stays behind in the process: no open file and so no frames.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_closed_database_lets_its_files_go() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("db").canonicalize().unwrap_or(folder.path().join("db"));
+    let open_files = || {
+        let files = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
+        files
+            .filter_map(|file| std::fs::read_link(file.path()).ok())
+            .filter(|to| to.starts_with(&path))
+            .count()
+    };
+    let world = World::of(Database::open(&path).unwrap(), SCHEMA);
+    world.copy("T", people(100), "").unwrap();
+    assert!(open_files() > 0);
+    drop(world);
+    assert_eq!(open_files(), 0, "dropped");
+    let database = Database::open(&path).unwrap();
+    assert_eq!(count(&database.connect().unwrap(), "MATCH (t:T) RETURN count(*)"), 100);
+    database.close().unwrap();
+    assert_eq!(open_files(), 0, "closed");
+}
+
 fn size_of_directory(path: &std::path::Path) -> u64 {
     std::fs::read_dir(path)
         .unwrap()

@@ -25,6 +25,6 @@ pub use budget::Accounted;
 pub use cast::{AlignedBuffer, AlignedBytes, Plain, SEGMENT_ALIGNMENT, as_bytes, bytes_as, try_bytes_as};
 pub use cursor::{CURSOR_BLOCKS_MAX, Cursor, PoolWorker, SegmentView};
 pub use lend::{Admission, SegmentGuard};
-pub use pool::BufferPool;
+pub use pool::{BufferPool, WeakBufferPool};
 pub use segment::{BLOCK_BYTES, BLOCK_PAGES, SegmentOwner, SegmentRef};
 pub use stats::BufferPoolStats;

@@ -1,7 +1,7 @@
 //! The pool itself: what its parts share, and the operations that are neither reading nor making room.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -23,6 +23,20 @@ const WAIT: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub struct BufferPool {
     pub(super) shared: Arc<Shared>,
+}
+
+/// Leads to the pool for as long as somebody keeps it. Whatever the pool's source holds must hold the pool so, or
+/// neither ever ends.
+#[derive(Clone)]
+pub struct WeakBufferPool {
+    shared: Weak<Shared>,
+}
+
+impl WeakBufferPool {
+    /// The pool, if it still is.
+    pub fn upgrade(&self) -> Option<BufferPool> {
+        self.shared.upgrade().map(|shared| BufferPool { shared })
+    }
 }
 
 pub(super) struct Shared {
@@ -89,6 +103,11 @@ impl BufferPool {
     /// handed out again. Waits until nobody can see them.
     pub fn discard(&self, first: PageId, count: u64) -> StorageResult<()> {
         self.shared.discard_pages(first.0, count, self.shared.wait)
+    }
+
+    /// A handle that does not keep the pool.
+    pub fn downgrade(&self) -> WeakBufferPool {
+        WeakBufferPool { shared: Arc::downgrade(&self.shared) }
     }
 
     /// What the pool has done so far.
