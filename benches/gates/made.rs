@@ -66,7 +66,9 @@ fn study(folder: &Path) {
     });
     write(&folder.join("follows.csv"), "from,to", |out| {
         for _ in 0..2_331_299 {
-            writeln!(out, "{},{}", 1 + random.below(PEOPLE), 1 + random.skewed(PEOPLE, 2))?;
+            let (from, to) = (random.below(PEOPLE), random.skewed(PEOPLE, 2));
+            // Nobody follows themselves.
+            writeln!(out, "{},{}", 1 + from, 1 + if from == to { (to + 1) % PEOPLE } else { to })?;
         }
         Ok(())
     });
@@ -124,6 +126,8 @@ fn paths(folder: &Path) {
                 };
                 (from, to) = (from * 2 + down, to * 2 + right);
             }
+            // No edge leads back to where it starts.
+            to = if from == to { to ^ 1 } else { to };
             let weight = 100 + random.below(9_900);
             writeln!(out, "{},{},{}.{:03}", BASE + from, BASE + to, weight / 1000, weight % 1000)?;
         }

@@ -15,16 +15,16 @@ const SPOTS: u64 = 1_000_000;
 const WAYS: usize = 10_000_000;
 
 /// Bounds that half of the rows pass.
-pub const NOISE_BOUND: i64 = 0;
+pub const NOISE_BOUND: i64 = -1;
 const PACKED_BOUND: i64 = 60_000 + (1 << 16);
 
-pub const NOISE_SUM: &str = "MATCH (n:Number) WHERE n.x > $bound RETURN sum(n.y)";
-const PACKED_SUM: &str = "MATCH (n:Number) WHERE n.p > $bound RETURN sum(n.q)";
+pub const NOISE_SUM: &str = "MATCH (n:Noise) WHERE n.x > $bound RETURN sum(n.y)";
+const PACKED_SUM: &str = "MATCH (n:Packed) WHERE n.p > $bound RETURN sum(n.q)";
 
 /// A database of more than 200 MB: columns of numbers, and a graph.
 pub struct Numbers {
     pub path: PathBuf,
-    /// Noise; rows come in pairs of equal `x` whose `y` make up for each other, so that no sum overflows.
+    /// Noise; rows come in pairs, on one side of the bound, whose `y` make up for each other: no sum overflows.
     pub x: Vec<i64>,
     pub y: Vec<i64>,
     /// 17 and 20 bits.
@@ -38,7 +38,7 @@ impl Numbers {
         let mut numbers = Numbers { path: place.path("numbers"), x: vec![], y: vec![], p: vec![], q: vec![] };
         for row in 0..ROWS {
             let pair = row % 2 == 1;
-            numbers.x.push(if pair { numbers.x[row - 1] } else { random.bits() as i64 });
+            numbers.x.push(if pair { numbers.x[row - 1] ^ 1 } else { random.bits() as i64 });
             let noise = random.bits() as i64;
             numbers.y.push(if pair { noise % 1000 - numbers.y[row - 1] } else { noise.max(-i64::MAX) });
             numbers.p.push(60_000 + random.below(1 << 17) as i64);
@@ -52,16 +52,15 @@ impl Numbers {
         let database = database(&self.path);
         let connection = connection(&database, all_threads());
         let file = place.path("numbers.csv");
+        for (table, one, other) in [("Noise", &self.x, &self.y), ("Packed", &self.p, &self.q)] {
+            let names = if table == "Noise" { ["x", "y"] } else { ["p", "q"] };
+            write(&file, "id,one,other", |out| {
+                (0..ROWS).try_for_each(|row| writeln!(out, "{row},{},{}", one[row], other[row]))
+            });
+            let columns = format!("id INT64, {} INT64, {} INT64, PRIMARY KEY (id)", names[0], names[1]);
+            copy(&connection, &format!("CREATE NODE TABLE {table}({columns})"), table, &file);
+        }
         let mut random = Random::new(6);
-        write(&file, "id,x,y,z,p,q", |out| {
-            for row in 0..ROWS {
-                let (x, y, p, q) = (self.x[row], self.y[row], self.p[row], self.q[row]);
-                writeln!(out, "{row},{x},{y},{},{p},{q}", random.bits() as i64)?;
-            }
-            Ok(())
-        });
-        let columns = "id INT64, x INT64, y INT64, z INT64, p INT64, q INT64, PRIMARY KEY (id)";
-        copy(&connection, &format!("CREATE NODE TABLE Number({columns})"), "Number", &file);
         write(&file, "id,v", |out| (0..SPOTS).try_for_each(|id| writeln!(out, "{id},{}", random.below(100))));
         copy(&connection, "CREATE NODE TABLE Spot(id INT64, v INT64, PRIMARY KEY (id))", "Spot", &file);
         write(&file, "from,to", |out| {

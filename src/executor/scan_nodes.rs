@@ -18,6 +18,8 @@ use crate::vector::{Batch, SelectionBuffer, ValueVector, Values, VectorBuffer};
 
 /// Rows of a morsel: small enough that two workers end together, large enough to be worth a hand-over.
 const MORSEL_ROWS: u64 = 32 * 1024;
+/// From so many groups per worker on a morsel is a group: workers that read a chunk from disk do so alone.
+const WHOLE_GROUPS: u64 = 16;
 /// Below this many rows the calling thread works alone.
 const ROWS_PER_WORKER: u64 = 60_000;
 
@@ -42,6 +44,7 @@ pub struct ScanRows<'x> {
     filter: Option<&'x Expression>,
     next: AtomicU64,
     rows: u64,
+    morsel_rows: u64,
     /// Scanners of workers between morsels.
     idle: Mutex<Vec<WorkerScan<'x>>>,
     query: &'x QueryContext,
@@ -69,8 +72,12 @@ impl<'x> ScanRows<'x> {
     ) -> ExecutionResult<ScanRows<'x>> {
         let mut parts = Vec::with_capacity(tables.len());
         let (mut morsels, mut rows) = (0, 0);
-        for scan in tables {
-            let table = Rows::open(scan.table, query)?;
+        let opened = tables.iter().map(|scan| Rows::open(scan.table, query));
+        let opened = opened.collect::<ExecutionResult<Vec<Rows>>>()?;
+        let groups: u64 = opened.iter().map(|table| table.table().group_count() as u64).sum();
+        let whole_groups = groups >= WHOLE_GROUPS * query.threads as u64;
+        let morsel_rows = if whole_groups { NODE_GROUP_ROWS } else { MORSEL_ROWS };
+        for (scan, table) in tables.iter().zip(opened) {
             let mut read: Vec<ColumnId> = Vec::new();
             let wanted = first.iter().map(|column| Some(*column)).chain(scan.columns.iter().copied());
             let places = wanted
@@ -89,7 +96,7 @@ impl<'x> ScanRows<'x> {
                 predicates.push(ColumnPredicate::new(pushed.column, pushed.op, value));
             }
             rows += table.table().row_bound();
-            morsels += table.table().group_count() as u64 * (NODE_GROUP_ROWS / MORSEL_ROWS);
+            morsels += table.table().group_count() as u64 * (NODE_GROUP_ROWS / morsel_rows);
             parts.push(Part {
                 rows: table,
                 mixed: vec![None; read.len()],
@@ -101,7 +108,7 @@ impl<'x> ScanRows<'x> {
         }
         find_mixed(&mut parts);
         let idle = Mutex::new(Vec::new());
-        Ok(ScanRows { parts, filter, next: AtomicU64::new(0), rows, idle, query })
+        Ok(ScanRows { parts, filter, next: AtomicU64::new(0), rows, morsel_rows, idle, query })
     }
 
     fn worker_scan(&self, part: usize) -> ExecutionResult<WorkerScan<'x>> {
@@ -134,11 +141,11 @@ impl<'x> ScanRows<'x> {
     ) -> ExecutionResult<Flow> {
         let part = self.parts.partition_point(|part| part.end <= morsel);
         let first = if part == 0 { 0 } else { self.parts[part - 1].end };
-        let per_group = NODE_GROUP_ROWS / MORSEL_ROWS;
+        let per_group = NODE_GROUP_ROWS / self.morsel_rows;
         let (group, slice) = ((morsel - first) / per_group, (morsel - first) % per_group);
         let mut scan = self.worker_scan(part)?;
         let before = scan.scanner.counters();
-        let rows = (slice * MORSEL_ROWS) as u32..((slice + 1) * MORSEL_ROWS) as u32;
+        let rows = (slice * self.morsel_rows) as u32..((slice + 1) * self.morsel_rows) as u32;
         scan.scanner.open(group as usize, rows)?;
         let Part { rows, read, places, mixed, .. } = &self.parts[part];
         let base = GlobalId::new(rows.table().id(), 0).0;

@@ -65,6 +65,31 @@ fn has_avx2() -> bool {
     is_x86_feature_detected!("avx2")
 }
 
+/// A loop elsewhere that gains from AVX2. `run` and what it calls in its loop are `#[inline(always)]`, so that
+/// [`vectorized`] compiles all of it twice.
+pub trait Kernel {
+    /// What the loop gives.
+    type Output;
+    /// The loop.
+    fn run(self) -> Self::Output;
+}
+
+/// Runs the build of a kernel that fits the processor.
+pub fn vectorized<K: Kernel>(kernel: K) -> K::Output {
+    #[cfg(target_arch = "x86_64")]
+    if has_avx2() {
+        // SAFETY: the processor has just been asked for AVX2, the only feature that the callee needs.
+        return unsafe { run_avx2(kernel) };
+    }
+    kernel.run()
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn run_avx2<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run()
+}
+
 /// Writes a function twice: `$name` picks the AVX2 build where the processor has it.
 macro_rules! dispatched {
     ($(#[$doc:meta])* pub fn $name:ident < $($generic:ident : $bound:path),* > ($($argument:ident : $type:ty),*) $(-> $result:ty)? = $body:ident, $avx2:ident) => {
@@ -148,6 +173,59 @@ fn pack(truths: &[u8; 64]) -> u64 {
     word
 }
 
+struct OrMask<'k, T, F> {
+    values: &'k [T],
+    words: &'k mut [u64],
+    passes: F,
+}
+
+impl<T: Copy, F: Fn(T) -> bool> Kernel for OrMask<'_, T, F> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let (chunks, rest) = self.values.as_chunks::<64>();
+        let mut words = self.words.iter_mut();
+        for (chunk, word) in chunks.iter().zip(&mut words) {
+            *word |= bits_where(chunk, &self.passes);
+        }
+        if let Some(word) = words.next() {
+            for (bit, value) in rest.iter().enumerate() {
+                *word |= u64::from((self.passes)(*value)) << bit;
+            }
+        }
+    }
+}
+
+/// One bit per value. Wide values keep their bits in eight lanes of their own width, which are united at the end;
+/// narrow ones go through bytes.
+#[inline(always)]
+fn bits_where<T: Copy>(values: &[T; 64], passes: &impl Fn(T) -> bool) -> u64 {
+    if size_of::<T>() < 8 {
+        let mut truths = [0u8; 64];
+        for (truth, value) in truths.iter_mut().zip(values) {
+            *truth = u8::from(passes(*value));
+        }
+        return pack(&truths);
+    }
+    let mut lanes = [0u64; 8];
+    let mut bits = FIRST_BITS;
+    for eight in values.as_chunks::<8>().0 {
+        for lane in 0..8 {
+            lanes[lane] |= if passes(eight[lane]) { bits[lane] } else { 0 };
+        }
+        bits.iter_mut().for_each(|bit| *bit <<= 8);
+    }
+    lanes.iter().fold(0, |word, lane| word | lane)
+}
+
+/// The bits of the first eight values of a word.
+const FIRST_BITS: [u64; 8] = [1, 2, 4, 8, 16, 32, 64, 128];
+
+/// Sets bit `i` of `words` where value `i` passes; other bits stay. `words` has a word for every 64 values.
+pub fn or_mask<T: Copy>(values: &[T], words: &mut [u64], passes: impl Fn(T) -> bool) {
+    vectorized(OrMask { values, words, passes });
+}
+
 /// Bit `i` of `words` becomes `bytes[i] != 0` for truth values of 0 and 1.
 pub fn pack_truths(bytes: &[u8], words: &mut [u64]) {
     for (chunk, word) in bytes.chunks(64).zip(words) {
@@ -199,6 +277,44 @@ fn sum_body<T: Summable>(values: &[T]) -> i128 {
         total += i128::from(low) + (i128::from(high) << 32);
     }
     total
+}
+
+dispatched! {
+    /// The exact sum of the values whose bits are set, and their number. Values beyond the words are not selected.
+    pub fn sum_selected<T: Summable>(values: &[T], words: &[u64]) -> (i128, u64)
+        = sum_selected_body, sum_selected_avx2
+}
+
+/// Values are shifted by 2^63 to be without sign, so that both halves can be cut out and added without care; the
+/// shift is taken back once. Fewer than 2^32 values cannot overflow a lane.
+#[inline(always)]
+fn sum_selected_body<T: Summable>(values: &[T], words: &[u64]) -> (i128, u64) {
+    const SIGN: u64 = 1 << 63;
+    const LOW: u64 = 0xFFFF_FFFF;
+    let (mut low, mut high, mut count) = ([0u64; 8], [0u64; 8], 0u64);
+    let (chunks, rest) = values.as_chunks::<64>();
+    for (chunk, word) in chunks.iter().zip(words) {
+        count += u64::from(word.count_ones());
+        let mut bits = FIRST_BITS;
+        for eight in chunk.as_chunks::<8>().0 {
+            for lane in 0..8 {
+                let value = eight[lane].wide() as u64 ^ SIGN;
+                let value = if word & bits[lane] == 0 { 0 } else { value };
+                low[lane] += value & LOW;
+                high[lane] += value >> 32;
+            }
+            bits.iter_mut().for_each(|bit| *bit <<= 8);
+        }
+    }
+    let word = words.get(chunks.len()).copied().unwrap_or(0);
+    for (bit, value) in rest.iter().enumerate().filter(|(bit, _)| word >> bit & 1 == 1) {
+        let value = value.wide() as u64 ^ SIGN;
+        low[bit % 8] += value & LOW;
+        high[bit % 8] += value >> 32;
+        count += 1;
+    }
+    let total = |lanes: [u64; 8]| lanes.into_iter().map(i128::from).sum::<i128>();
+    (total(low) + (total(high) << 32) - (i128::from(count) << 63), count)
 }
 
 /// Floats that are summed as DOUBLE.
@@ -296,6 +412,47 @@ mod tests {
         let floats: Vec<f64> = values.iter().map(|value| *value as f64 / 3.0).collect();
         assert_eq!(sum_floats(&floats).to_bits(), sum_floats_body(&floats).to_bits());
         assert_eq!(sum_floats(&[0.5f32; 10]), 5.0);
+    }
+
+    #[test]
+    fn selected_sums_are_those_of_single_values() {
+        let mut state = 1u64;
+        let mut next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            state ^ state >> 29
+        };
+        for length in [0, 1, 63, 64, 65, 200, 2048] {
+            let extremes = [i64::MAX, i64::MIN, -1, 0];
+            let values: Vec<i64> = (0..length)
+                .map(|row| if row % 5 == 0 { extremes[row / 5 % 4] } else { next() as i64 })
+                .collect();
+            let words: Vec<u64> = (0..length.div_ceil(64)).map(|_| next()).collect();
+            let picked = values.iter().enumerate().filter(|(row, _)| words[row / 64] >> (row % 64) & 1 == 1);
+            let picked: Vec<i128> = picked.map(|(_, value)| i128::from(*value)).collect();
+            let expected = (picked.iter().sum::<i128>(), picked.len() as u64);
+            assert_eq!(sum_selected(&values, &words), expected);
+            assert_eq!(sum_selected_body(&values, &words), expected);
+            let narrow: Vec<i32> = values.iter().map(|value| *value as i32).collect();
+            assert_eq!(sum_selected(&narrow, &words), sum_selected_body(&narrow, &words));
+        }
+    }
+
+    #[test]
+    fn masks_hold_what_passes() {
+        fn check<T: Copy>(values: &[T], passes: impl Fn(T) -> bool) {
+            let mut words = vec![0; values.len().div_ceil(64)];
+            or_mask(values, &mut words, &passes);
+            for (row, value) in values.iter().enumerate() {
+                assert_eq!(words[row / 64] >> (row % 64) & 1 == 1, passes(*value), "{row}");
+            }
+            let beyond = values.len() % 64;
+            assert!(beyond == 0 || words.last().is_none_or(|word| word >> beyond == 0));
+        }
+        let numbers: Vec<i64> = (0..333).map(|row: i64| (row * 7919) % 13 - 6).collect();
+        check(&numbers, |value| value > 2);
+        check(&numbers[..320], |value| value % 3 == 0);
+        check(&numbers.iter().map(|value| *value as u8).collect::<Vec<_>>(), |value| value < 4);
+        check(&numbers.iter().map(|value| i128::from(*value)).collect::<Vec<_>>(), |value| value != 0);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::super::kernel::mistyped;
 use super::super::{FunctionError, FunctionResult};
 use super::{AggregateState, BoundAggregate, Rows, same_kind};
 use crate::types::{DataType, Interval, Value, decimal};
-use crate::vector::{Native, Validity, ValueVector, VectorBuffer, simd};
+use crate::vector::{Native, Selection, Validity, ValueVector, VectorBuffer, simd};
 
 /// INT64 for integers up to 64 bits, INT128 for UINT64 and INT128, DOUBLE for floats, DECIMAL with 38 digits.
 pub fn resolve_sum(types: &[DataType]) -> Option<BoundAggregate> {
@@ -87,6 +87,10 @@ trait Summand<A: Accumulator>: Native {
     fn sum(_values: &[Self]) -> Option<A> {
         None
     }
+    /// The sum and number of the values whose bits are set, where a fast exact way exists.
+    fn sum_selected(_values: &[Self], _words: &[u64]) -> Option<(A, u64)> {
+        None
+    }
 }
 
 impl Summand<i128> for i64 {
@@ -97,6 +101,9 @@ impl Summand<i128> for i64 {
     }
     fn sum(values: &[i64]) -> Option<i128> {
         Some(simd::sum_integers(values))
+    }
+    fn sum_selected(values: &[i64], words: &[u64]) -> Option<(i128, u64)> {
+        Some(simd::sum_selected(values, words))
     }
 }
 
@@ -121,6 +128,8 @@ struct Sum<T, A> {
     aggregate: BoundAggregate,
     sums: Vec<A>,
     counts: Vec<u64>,
+    /// Selected and valid rows of a batch.
+    words: Vec<u64>,
     value: std::marker::PhantomData<T>,
 }
 
@@ -130,6 +139,7 @@ impl<T: Summand<A>, A: Accumulator> Sum<T, A> {
             aggregate: aggregate.clone(),
             sums: Vec::new(),
             counts: Vec::new(),
+            words: Vec::new(),
             value: std::marker::PhantomData,
         }
     }
@@ -144,6 +154,30 @@ impl<T: Summand<A>, A: Accumulator> Sum<T, A> {
         self.sums[group] = total;
         self.counts[group] = self.counts[group].saturating_add(count);
         Ok(())
+    }
+
+    /// Feeds the selected values that are not null to the only group, word by word of their mask.
+    fn update_masked(&mut self, argument: &ValueVector<'_>, rows: &Rows<'_>) -> FunctionResult<bool> {
+        let Some(values) = argument.slice_of::<T>() else { return Ok(false) };
+        let words = match rows.selection {
+            Selection::Rows(_) => return Ok(false),
+            Selection::Mask(words) if argument.has_no_nulls() => words,
+            selection => {
+                self.words.clear();
+                let selected = |index: usize| match selection {
+                    Selection::Mask(words) => words.get(index).copied().unwrap_or(0),
+                    _ => u64::MAX,
+                };
+                let words = (0..rows.length.div_ceil(64))
+                    .map(|index| selected(index) & argument.validity.word(index));
+                self.words.extend(words);
+                &self.words
+            }
+        };
+        match T::sum_selected(&values[..rows.length], words) {
+            Some((sum, count)) => self.add(0, Some(sum), count).map(|()| true),
+            None => Ok(false),
+        }
     }
 
     fn result(&self, group: usize) -> FunctionResult<Value>
@@ -224,6 +258,9 @@ impl<T: Summand<A>, A: Accumulator + Into<Total>> AggregateState for Sum<T, A> {
     fn update_all(&mut self, arguments: &[ValueVector<'_>], rows: &Rows<'_>) -> FunctionResult<bool> {
         let argument = &arguments[0];
         if !rows.is_plain() || !argument.has_no_nulls() {
+            if rows.multiplicity.is_one() && self.update_masked(argument, rows)? {
+                return Ok(true);
+            }
             let (mut sum, mut total) = (Some(A::default()), 0u64);
             rows.each_value(argument, |_, value: T, count| {
                 sum = sum.zip(value.times(count)).and_then(|(sum, value)| sum.add(value));

@@ -16,8 +16,8 @@ use crate::storage::{StorageError, StorageResult};
 
 /// Blocks that one guard pins at most; wider ranges are copied.
 const GUARD_BLOCKS_MAX: usize = 16;
-/// Blocks that are read ahead.
-const READ_AHEAD_BLOCKS: u32 = 4;
+/// Blocks that are read ahead: with those asked for, a plain chunk of 64-bit values is one read.
+const READ_AHEAD_BLOCKS: u32 = 6;
 /// How long a scan waits for frames before it reads into a private buffer.
 const FRAMES_WAIT: Duration = Duration::from_millis(10);
 

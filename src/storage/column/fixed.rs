@@ -34,9 +34,11 @@ macro_rules! fixed_integer {
             fn write_to(self, out: &mut Vec<u8>) {
                 out.extend_from_slice(&self.to_le_bytes());
             }
+            #[inline]
             fn read_from(bytes: &[u8]) -> Option<Self> {
                 bytes.first_chunk().map(|chunk| <$native>::from_le_bytes(*chunk))
             }
+            #[inline]
             fn key(self) -> i128 {
                 self as i128
             }
@@ -71,9 +73,11 @@ macro_rules! fixed_float {
             fn write_to(self, out: &mut Vec<u8>) {
                 out.extend_from_slice(&self.to_le_bytes());
             }
+            #[inline]
             fn read_from(bytes: &[u8]) -> Option<Self> {
                 bytes.first_chunk().map(|chunk| <$native>::from_le_bytes(*chunk))
             }
+            #[inline]
             fn key(self) -> i128 {
                 // Negative numbers are stored as magnitude with a sign: turned round, bit patterns sort like numbers.
                 let bits = self.to_bits();

@@ -6,6 +6,7 @@ use super::encoding::bit_packing::{BLOCK_VALUES, block_start, compare_block};
 use super::fixed::FixedValue;
 use super::statistics::{Bound, ChunkStatistics};
 use crate::types::{ColumnPredicate, DataType, PhysicalType, PredicateOp, Value};
+use crate::vector::simd::or_mask;
 
 /// What a column's values are tested for.
 #[derive(Debug, Clone, PartialEq)]
@@ -301,26 +302,15 @@ pub fn test_fixed<T: FixedValue>(values: &[T], ranges: &[(i128, i128)], mask: &m
     mask.fill(0);
     for (low, high) in ranges {
         if !T::PACKABLE || T::WIDTH == 16 {
-            test_range(values, mask, |value| (*low..=*high).contains(&value.key()));
+            or_mask(values, mask, |value: T| (*low..=*high).contains(&value.key()));
             continue;
         }
         // At most 64 bits: distances from the lower end wrap, so one comparison tells.
         let (low, high) = ((*low).max(T::lowest()), (*high).min(T::highest()));
         if low <= high {
             let span = (high - low) as u64;
-            test_range(values, mask, |value| value.distance_from(low) <= span);
+            or_mask(values, mask, |value: T| value.distance_from(low) <= span);
         }
-    }
-}
-
-#[inline(always)]
-fn test_range<T: FixedValue>(values: &[T], mask: &mut [u64], passes: impl Fn(T) -> bool) {
-    for (word, values) in mask.iter_mut().zip(values.chunks(64)) {
-        let mut bits = 0;
-        for (bit, value) in values.iter().enumerate() {
-            bits |= u64::from(passes(*value)) << bit;
-        }
-        *word |= bits;
     }
 }
 

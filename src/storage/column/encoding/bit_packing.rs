@@ -7,6 +7,7 @@
 //! with the last row of words that it needs.
 
 use super::super::bytes::{Damage, Damaged};
+use crate::vector::simd::{Kernel, vectorized};
 
 /// Values of one block.
 pub const BLOCK_VALUES: usize = 1024;
@@ -80,62 +81,67 @@ fn rows_of(bytes: &[u8], count: usize, width: u8) -> Damaged<&[Row]> {
     Ok(rows)
 }
 
-/// Gives each group of 16 packed values of a block to `each`, together with its number. `bytes` starts at the
-/// block; `count` is the number of values in it.
+/// The 16 packed values of a block that are its number `position`; `rows` hold them. Written without closures, so
+/// that kernels compile it for the instruction set they were chosen for.
 #[inline(always)]
-fn for_each_sixteen(
-    bytes: &[u8],
-    count: usize,
-    width: u8,
-    mut each: impl FnMut(usize, [u64; LANES]),
-) -> Damaged<()> {
-    let rows = rows_of(bytes, count, width)?;
-    let bits = usize::from(width);
-    let mask = mask(width);
-    if width == 0 {
-        (0..count.div_ceil(LANES)).for_each(|position| each(position, [0; LANES]));
-        return Ok(());
+fn sixteen_at(rows: &[Row], position: usize, bits: usize, mask: u64) -> [u64; LANES] {
+    let mut sixteen = [0u64; LANES];
+    if bits == 0 {
+        return sixteen;
     }
-    for position in 0..count.div_ceil(LANES) {
-        let bit = position * bits;
-        let (row, shift) = (bit / 64, (bit % 64) as u32);
-        let low = &rows[row];
-        let mut sixteen = [0u64; LANES];
-        if shift as usize + bits > 64 {
-            let high = &rows[row + 1];
-            for lane in 0..LANES {
-                let word =
-                    u64::from_le_bytes(low[lane]) >> shift | u64::from_le_bytes(high[lane]) << (64 - shift);
-                sixteen[lane] = word & mask;
-            }
-        } else {
-            for lane in 0..LANES {
-                sixteen[lane] = u64::from_le_bytes(low[lane]) >> shift & mask;
-            }
+    let bit = position * bits;
+    let (row, shift) = (bit / 64, (bit % 64) as u32);
+    let low = &rows[row];
+    if shift as usize + bits > 64 {
+        let high = &rows[row + 1];
+        for lane in 0..LANES {
+            let word =
+                u64::from_le_bytes(low[lane]) >> shift | u64::from_le_bytes(high[lane]) << (64 - shift);
+            sixteen[lane] = word & mask;
         }
-        each(position, sixteen);
+    } else {
+        for lane in 0..LANES {
+            sixteen[lane] = u64::from_le_bytes(low[lane]) >> shift & mask;
+        }
     }
-    Ok(())
+    sixteen
 }
 
 /// Unpacks the first `out.len()` (at most 1024) values of the block at the start of `bytes`; `make` turns each
 /// distance into a value.
 pub fn unpack_block<T: Copy>(bytes: &[u8], width: u8, out: &mut [T], make: impl Fn(u64) -> T) -> Damaged<()> {
-    let count = out.len().min(BLOCK_VALUES);
-    for_each_sixteen(bytes, count, width, |position, sixteen| {
-        let start = position * LANES;
-        match out.get_mut(start..start + LANES).and_then(|slots| <&mut [T; LANES]>::try_from(slots).ok()) {
-            Some(slots) => {
-                for lane in 0..LANES {
-                    slots[lane] = make(sixteen[lane]);
-                }
-            }
-            None => {
-                let slots = out.get_mut(start..).unwrap_or_default();
-                slots.iter_mut().zip(sixteen).for_each(|(slot, packed)| *slot = make(packed));
+    vectorized(Unpack { bytes, width, out, make })
+}
+
+struct Unpack<'k, T, F> {
+    bytes: &'k [u8],
+    width: u8,
+    out: &'k mut [T],
+    make: F,
+}
+
+impl<T: Copy, F: Fn(u64) -> T> Kernel for Unpack<'_, T, F> {
+    type Output = Damaged<()>;
+    #[inline(always)]
+    fn run(self) -> Damaged<()> {
+        let Unpack { bytes, width, out, make } = self;
+        let count = out.len().min(BLOCK_VALUES);
+        let (rows, bits, mask) = (rows_of(bytes, count, width)?, usize::from(width), mask(width));
+        let (whole, rest) = out[..count].as_chunks_mut::<LANES>();
+        for (position, slots) in whole.iter_mut().enumerate() {
+            let sixteen = sixteen_at(rows, position, bits, mask);
+            for lane in 0..LANES {
+                slots[lane] = make(sixteen[lane]);
             }
         }
-    })
+        if !rest.is_empty() {
+            let sixteen = sixteen_at(rows, whole.len(), bits, mask);
+            for (slot, packed) in rest.iter_mut().zip(sixteen) {
+                *slot = make(packed);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Compares all distances of a block with an inclusive range and sets bit `i` of `mask_out` where value `i` is
@@ -153,18 +159,43 @@ pub fn compare_block(
     if high < low {
         return rows_of(bytes, count, width).map(|_| ());
     }
-    let span = high - low;
-    for_each_sixteen(bytes, count, width, |position, sixteen| {
-        let mut bits = 0u64;
-        for (lane, packed) in sixteen.iter().enumerate() {
-            bits |= u64::from(packed.wrapping_sub(low) <= span) << lane;
-        }
-        mask_out[position / 4] |= bits << (position % 4 * LANES);
-    })?;
+    vectorized(Compare { bytes, count, width, low, span: high - low, mask_out })?;
     if !count.is_multiple_of(64) {
         mask_out[count / 64] &= (1 << (count % 64)) - 1;
     }
     Ok(())
+}
+
+struct Compare<'k> {
+    bytes: &'k [u8],
+    count: usize,
+    width: u8,
+    low: u64,
+    span: u64,
+    mask_out: &'k mut [u64; BLOCK_VALUES / 64],
+}
+
+impl Kernel for Compare<'_> {
+    type Output = Damaged<()>;
+    #[inline(always)]
+    fn run(self) -> Damaged<()> {
+        let Compare { bytes, count, width, low, span, mask_out } = self;
+        let (rows, bits, mask) = (rows_of(bytes, count, width)?, usize::from(width), mask(width));
+        let positions = count.div_ceil(LANES);
+        // Four times sixteen values make a word: every lane gathers its four bits, then the lanes are united.
+        for (word, out) in mask_out.iter_mut().enumerate().take(count.div_ceil(64)) {
+            let mut found = [0u64; LANES];
+            for part in 0..(positions - word * 4).min(4) {
+                let sixteen = sixteen_at(rows, word * 4 + part, bits, mask);
+                for lane in 0..LANES {
+                    let bit = 1u64 << lane << (part * LANES);
+                    found[lane] |= if sixteen[lane].wrapping_sub(low) <= span { bit } else { 0 };
+                }
+            }
+            *out = found.iter().fold(0, |word, lane| word | lane);
+        }
+        Ok(())
+    }
 }
 
 /// One value: `index` counts from the start of `bytes`, which starts at a block.
