@@ -17,6 +17,7 @@ const WORKS: &[(&str, &str)] = &[
     ("groups_borrowed", "MATCH (a:Person {id: 7})-[:Knows]->(b:Person) RETURN b.id"),
     ("groups_merged", "MATCH (a:Person {id: 7})-[:Likes]->(b:Person) RETURN b.id"),
     ("messages_passed", "MATCH (a:Person)-[:Knows]->(b:Person)-[:Likes]->(c:Person) RETURN count(*)"),
+    ("messages_scattered", "MATCH (a:Person)-[:Knows]->(b:Person {id: 7}) RETURN count(*), sum(a.noise)"),
     ("signed_terms", "MATCH (a:Person)-[:Knows]->(b:Person)-[:Knows]->(c:Person) RETURN count(*)"),
     ("node_bitmaps", "MATCH (a:Person)-[:Knows]->(b:Person) WHERE b.noise < 1000 RETURN count(*)"),
     ("degrees_multiplied", "MATCH (a:Person)-[:Knows]->(b:Person)-[:Likes]->(c:Person) RETURN count(*)"),
@@ -25,6 +26,11 @@ const WORKS: &[(&str, &str)] = &[
         "MATCH (a:Person)-[:Knows]->(b:Person)-[:Likes]->(c:Person), (a)-[:Likes]->(c) RETURN count(*)",
     ),
     ("dense_groupings", "MATCH (a:Person)-[:Knows]->(b:Person) RETURN b, count(a.noise)"),
+    (
+        "neighbours_filtered",
+        "MATCH (a:Topic)-[:Near]->(b:Topic) WHERE a.weight < 90 AND b.weight < 80 RETURN a.id, b.id",
+    ),
+    ("run_groupings", "MATCH (p:Person) RETURN p.id / 1000 AS part, max(p.noise)"),
     ("dictionary_groupings", "MATCH (p:Person) RETURN p.kind, max(p.noise)"),
     ("dense_distincts", "MATCH (a:Person {id: 7})-[:Knows]->(b:Person) RETURN count(DISTINCT b), count(*)"),
     ("rows_fetched", "MATCH (p:Person) RETURN p.noise, p.kind ORDER BY p.id LIMIT 3"),
@@ -60,6 +66,8 @@ fn load(connection: &Connection, folder: &std::path::Path) {
         "CREATE NODE TABLE Person(id INT64, noise INT64, more INT64, most INT64, kind STRING, PRIMARY KEY (id))",
     );
     run(connection, "CREATE REL TABLE Knows(FROM Person TO Person)");
+    run(connection, "CREATE NODE TABLE Topic(id INT64, weight INT64, PRIMARY KEY (id))");
+    run(connection, "CREATE REL TABLE Near(FROM Topic TO Topic)");
     run(connection, "CREATE REL TABLE Likes(FROM Person TO Person)");
     let copy = |table: &str, line: &dyn Fn(u64) -> String, rows: std::ops::Range<u64>| {
         let path = folder.join(format!("{table}.csv"));
@@ -76,6 +84,9 @@ fn load(connection: &Connection, folder: &std::path::Path) {
     let edge = |row: u64| format!("{},{}", noise(row) % 300, noise(row + 1_000_000) % 300);
     // Enough nodes have an edge for a run that is read as it lies.
     copy("Knows", &|row| format!("{},{}", row % 5000, noise(row) % 300), 0..8000);
+    // Many neighbours among few nodes.
+    copy("Topic", &|row| format!("{row},{}", noise(row) % 100), 0..300);
+    copy("Near", &edge, 0..6000);
     copy("Likes", &edge, 0..6000);
     copy("Likes", &edge, 6000..6500);
 }

@@ -134,7 +134,8 @@ impl GroupIndex {
         by_row: &mut [u32],
         new_rows: &mut Vec<u32>,
     ) -> bool {
-        if length > usize::from(u16::MAX) || !keys.iter().all(|key| key.has_no_nulls()) {
+        // A worker that got no rows has no first row either.
+        if length == 0 || length > usize::from(u16::MAX) || !keys.iter().all(|key| key.has_no_nulls()) {
             return false;
         }
         let GroupIndex { heads, keys: table, scratch, found, .. } = self;
@@ -250,6 +251,7 @@ mod tests {
             assert_eq!((found, &by_row[..], &new_rows[..]), (how, groups, firsts));
         };
         check(&[1, 1, 1, 1, 2, 2, 2, 2], &[5; 8], How::Runs, &[0, 0, 0, 0, 1, 1, 1, 1], &[0, 4]);
+        check(&[], &[], How::Hash, &[], &[]);
         check(&[2, 1, 3, 1], &[5, 5, 5, 6], How::Hash, &[1, 0, 2, 3], &[2, 3]);
         check(
             &[1, 1, 1, 1, 9, 9, 9, 9],
