@@ -6,7 +6,10 @@ use super::error::ExecutionResult;
 use super::evaluate::Evaluator;
 use super::operator::{Flow, Next, Operator};
 use crate::types::DataType;
-use crate::vector::{Batch, Multiplicity, Shape, ValueVector, Values, VectorBuffer};
+use crate::vector::{Batch, Multiplicity, Selection, Shape, ValueVector, Values, VectorBuffer};
+
+/// Elements that are made at once, about.
+const ELEMENTS_MAX: usize = 64 * 1024;
 
 /// Appends the element to the kept columns.
 pub struct Unwind<'x> {
@@ -29,12 +32,56 @@ impl<'x> Unwind<'x> {
 
 impl Operator for Unwind<'_> {
     fn push<'b>(&mut self, context: &mut Context<'_>, batch: Batch<'b>) -> ExecutionResult<Flow> {
-        let Unwind { list, keep, codes, elements, flat, counts, next } = self;
-        let vector = list.evaluate(context.query, &batch)?;
-        flat.clear();
         let mut rows = Vec::new();
         batch.selection.indices(batch.length, &mut rows);
-        flat.append_rows(&vector, &rows);
+        let (mut at, mut step) = (0, 1);
+        while at < rows.len() {
+            let part = &rows[at..(at + step).min(rows.len())];
+            at += part.len();
+            let elements = self.evaluate(part, context, &batch)?;
+            if self.push_part(part, context, &batch)? == Flow::Stop {
+                return Ok(Flow::Stop);
+            }
+            // Long lists are made for few rows at once, so that only so many elements are held.
+            step = if elements < ELEMENTS_MAX / 2 { step * 2 } else { (step / 2).max(1) };
+        }
+        Ok(Flow::Continue)
+    }
+
+    fn finish(&mut self, context: &mut Context<'_>) -> ExecutionResult<()> {
+        self.next.finish(context)
+    }
+}
+
+impl Unwind<'_> {
+    /// Leaves the lists of some rows in `flat`, one after the other; returns the number of their elements.
+    fn evaluate(
+        &mut self,
+        rows: &[u32],
+        context: &mut Context<'_>,
+        batch: &Batch<'_>,
+    ) -> ExecutionResult<usize> {
+        // A batch is never longer than 16 bits can count.
+        let selected: Vec<u16> = rows.iter().map(|row| *row as u16).collect();
+        let part = Batch { selection: Selection::Rows(&selected), ..*batch };
+        let vector = self.list.evaluate(context.query, &part)?;
+        self.flat.clear();
+        self.flat.append_rows(&vector, rows);
+        Ok(match self.flat.vector().shape {
+            Shape::Flat(Values::List(lists)) => {
+                (0..rows.len()).map(|row| lists.range(row).1 - lists.range(row).0).sum()
+            }
+            _ => 0,
+        })
+    }
+
+    fn push_part(
+        &mut self,
+        rows: &[u32],
+        context: &mut Context<'_>,
+        batch: &Batch<'_>,
+    ) -> ExecutionResult<Flow> {
+        let Unwind { keep, codes, elements, flat, counts, next, .. } = self;
         let flat = flat.vector();
         let Shape::Flat(Values::List(lists)) = flat.shape else {
             return Ok(Flow::Continue);
@@ -75,9 +122,5 @@ impl Operator for Unwind<'_> {
             }
         }
         Ok(Flow::Continue)
-    }
-
-    fn finish(&mut self, context: &mut Context<'_>) -> ExecutionResult<()> {
-        self.next.finish(context)
     }
 }

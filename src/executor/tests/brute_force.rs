@@ -79,9 +79,14 @@ proptest! {
         bounds in prop::collection::vec(prop::option::weighted(0.4, 10..60i64), 4),
         different in any::<bool>(),
         small in any::<bool>(),
+        padded in any::<bool>(),
     ) {
-        let persons: Vec<Person> =
+        let mut persons: Vec<Person> =
             ages.iter().enumerate().map(|(at, age)| (at as i64 * 10, *age, NAMES[at % 3])).collect();
+        if padded {
+            // Among many persons without an edge, those that match are few enough to push from.
+            persons.extend((0..150).map(|at| (1000 + at, None, "x")));
+        }
         let graph = Graph::new(&persons, &[]);
         graph.load_edges("Follows", &follows);
         graph.load_edges("Likes", &likes);
