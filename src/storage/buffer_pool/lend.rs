@@ -11,7 +11,7 @@ use super::frame::{PinnedRange, Want};
 use super::pool::{BufferPool, Shared};
 use super::segment::{BLOCK_BYTES, BLOCK_PAGES, PagedSegment, Place, SegmentRef, corrupt};
 use super::state::Pin;
-use crate::storage::page::PAGE_SIZE;
+use crate::storage::page::{PAGE_SIZE, PageId};
 use crate::storage::{StorageError, StorageResult};
 
 /// Blocks that one guard pins at most; wider ranges are copied.
@@ -61,6 +61,20 @@ impl SegmentGuard {
 }
 
 impl BufferPool {
+    /// Says that a scan comes to a segment soon. The system begins to read what is not resident, while the scan is
+    /// busy with what it has.
+    pub fn will_need(&self, segment: &SegmentRef) {
+        let Place::Paged(paged) = &segment.0 else { return };
+        let shared = &*self.shared;
+        if shared.frames.is_resident(paged.pages, 0) {
+            return;
+        }
+        let (first, count) = (paged.pages.first, u64::from(paged.pages.count));
+        // The page with the references of one chunk follows its data.
+        let with_references = u64::from(paged.depth > 0 && paged.root.page.0 == first + count);
+        shared.source.will_need(PageId(first), count + with_references);
+    }
+
     /// Lends bytes `range` of a segment until the guard is dropped. Resident blocks are pinned where they are; what
     /// happens with others is said by `admission`. Ranges of more than 16 blocks, and scans that find every frame in
     /// use, get a private copy.

@@ -16,6 +16,8 @@ use crate::vector::{Batch, Multiplicity, Selection, ValueVector, ones_below};
 
 /// Rows whose bytes a scan holds at once.
 const WINDOW_ROWS: usize = 16 * 1024;
+/// How many groups ahead of its own a scan announces what it will read.
+const GROUPS_AHEAD: usize = 2;
 
 /// How a scan runs.
 #[derive(Debug, Clone, Copy)]
@@ -139,22 +141,19 @@ impl NodeTable {
 impl NodeScanner {
     /// Begins a morsel: rows `rows` (cut to those that are there) of a group.
     pub fn open(&mut self, group: usize, rows: Range<u32>) -> StorageResult<()> {
-        let group = self.table.group(group)?;
+        let number = group;
+        let group = self.table.group(number)?;
         self.rows = (rows.start.min(group.rows()) as usize)..(rows.end.min(group.rows()) as usize);
         self.window_end = self.rows.start;
         self.deletions = None;
-        let passes = |(position, _, test): &(usize, usize, ColumnTest)| {
-            let column = self.columns[*position].0;
-            match group.zone_map(column) {
-                Some(statistics) => test.can_pass(statistics, group.rows()),
-                None => *test == ColumnTest::Null(true),
-            }
-        };
-        if !self.tests.iter().all(passes) {
+        if !self.can_pass(&group) {
             self.counters.groups_skipped += 1;
             self.rows = 0..0;
             self.group = None;
             return Ok(());
+        }
+        if rows.start == 0 {
+            self.announce(number, &group)?;
         }
         self.counters.groups_read += 1;
         if let Some(deletions) = group.deletions() {
@@ -168,6 +167,34 @@ impl NodeScanner {
         }
         self.group = Some(group);
         Ok(())
+    }
+
+    /// Whether zone maps leave a chance that a row of the group passes.
+    fn can_pass(&self, group: &NodeGroup) -> bool {
+        self.tests.iter().all(|(position, _, test)| match group.zone_map(self.columns[*position].0) {
+            Some(statistics) => test.can_pass(statistics, group.rows()),
+            None => *test == ColumnTest::Null(true),
+        })
+    }
+
+    /// Tells the system which chunks are read now and which soon, so that it reads while this thread works.
+    fn announce(&self, number: usize, group: &NodeGroup) -> StorageResult<()> {
+        self.will_need(group);
+        let ahead = number + GROUPS_AHEAD;
+        if ahead < self.table.group_count() {
+            let ahead = self.table.group(ahead)?;
+            if self.can_pass(&ahead) {
+                self.will_need(&ahead);
+            }
+        }
+        Ok(())
+    }
+
+    fn will_need(&self, group: &NodeGroup) {
+        let chunks = self.columns.iter().filter_map(|(column, _)| group.chunk(*column));
+        for segment in chunks.flat_map(|column| &column.chunk.segments) {
+            self.lender.pool.will_need(&segment.bytes);
+        }
     }
 
     /// The next rows of the morsel; none at its end. The worker has no cursor open meanwhile.
