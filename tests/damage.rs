@@ -54,7 +54,7 @@ fn build() -> SimulatedBackend {
         let range = load * 20..load * 20 + 20;
         let text: String = range.map(|n| format!("Ulm,{n},{}\n", "text ".repeat(n as usize))).collect();
         world.copy("Q", text, "").unwrap();
-        let ids = |n: u64| if n % 2 == 0 || load == 0 { n * 7 % 80 } else { 80 + n * 31 % 80 };
+        let ids = |n: u64| if n.is_multiple_of(2) || load == 0 { n * 7 % 80 } else { 80 + n * 31 % 80 };
         let text: String = (0..250)
             .map(|n| format!("{},{},2020-01-{:02},note {n}\n", ids(n), ids(n * 3), n % 28 + 1))
             .collect();
@@ -86,11 +86,11 @@ fn person(n: u64) -> String {
         null(format!("{n} days")),
         null(format!("\\x{:02X}\\x00", n % 256)),
         format!("00000000-0000-4000-8000-{n:012x}"),
-        (n % 7 == 0).to_string(),
+        n.is_multiple_of(7).to_string(),
         null(format!("\"[a{n},b,,]\"")),
         null(format!("\"{{x: {n}.5, y: {n}}}\"")),
         null(format!("\"{{k{n}={n}}}\"")),
-        if n % 2 == 0 { n.to_string() } else { format!("word{n}") },
+        if n.is_multiple_of(2) { n.to_string() } else { format!("word{n}") },
         null(format!("\"{{\"\"n\"\": {n}}}\"")),
         format!("\"[{n},1.5,-2]\""),
     ]

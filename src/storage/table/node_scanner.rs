@@ -18,6 +18,8 @@ use crate::vector::{Batch, Multiplicity, Selection, ValueVector, ones_below};
 const WINDOW_ROWS: usize = 16 * 1024;
 /// How many groups ahead of its own a scan announces what it will read.
 const GROUPS_AHEAD: usize = 2;
+/// Bytes of one column in a window, about: what one guard pins at most.
+const WINDOW_BYTES: u64 = 15 << 16;
 
 /// How a scan runs.
 #[derive(Debug, Clone, Copy)]
@@ -229,10 +231,19 @@ impl NodeScanner {
         self.counters
     }
 
+    /// Fewer rows where texts are long, so that a guard's range stays one that is pinned, and a small pool has room.
+    fn window_rows(&self, group: &NodeGroup) -> usize {
+        let chunks = self.columns.iter().filter_map(|(column, _)| group.chunk(*column));
+        let widest = chunks.map(|chunk| chunk.byte_length()).max().unwrap_or(0);
+        let row_bytes = widest / u64::from(group.rows()).max(1) + 1;
+        let fitting = (WINDOW_BYTES / row_bytes) as usize / 1024 * 1024;
+        fitting.clamp(1024, WINDOW_ROWS)
+    }
+
     fn load_window(&mut self, group: &NodeGroup) -> StorageResult<()> {
         let start = self.rows.start;
         // Windows end where blocks of 1024 do, so that no block is unpacked twice.
-        let window = WINDOW_ROWS.max(self.vector_size);
+        let window = self.window_rows(group).max(self.vector_size);
         let end = ((start / 1024 * 1024).saturating_add(window)).max(start + 1).min(self.rows.end);
         for (column, scan) in &mut self.columns {
             scan.load(group.chunk(*column), start..end, &self.lender)?;
