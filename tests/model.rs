@@ -229,7 +229,7 @@ fn literal(value: &Value) -> String {
 }
 
 fn open(disk: &SimulatedBackend, threads: usize, vector_size: usize) -> Database {
-    let builder = Database::builder().threads(threads).vector_size(vector_size).buffer_pool_size(8 << 20);
+    let builder = Database::builder().threads(threads).vector_size(vector_size).buffer_pool_size(64 << 20);
     builder.backend(Arc::new(disk.clone())).open("unused").unwrap()
 }
 
