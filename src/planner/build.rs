@@ -107,7 +107,7 @@ impl Builder<'_> {
         each_expression(&mut clause, &mut |expression| {
             rename_expression(expression, &name);
             self.lengths.rewrite(expression);
-            compare_nodes(expression, &self.estimator);
+            compare_nodes(expression, &self.variables, &self.estimator);
         });
         clause
     }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use super::cardinality::Estimator;
 use super::rewrite::walk_mut;
-use crate::binder::bound::{BoundExpression, BoundPattern, ExpressionKind, VariableId};
+use crate::binder::bound::{
+    BoundExpression, BoundPattern, ExpressionKind, Variable, VariableId, VariableKind,
+};
 use crate::functions::{Dialect, resolve_scalar};
 use crate::types::{DataType, Value};
 
@@ -64,14 +66,15 @@ impl PathLengths {
 
 /// Replaces `a.key <> b.key`, where both are the primary key of one table, by `id(a) <> id(b)`: no key has to be
 /// read. Keys are never null, so both are true for the same rows.
-pub fn compare_nodes(expression: &mut BoundExpression, estimator: &Estimator<'_>) {
+pub fn compare_nodes(expression: &mut BoundExpression, variables: &[Variable], estimator: &Estimator<'_>) {
     walk_mut(expression, &mut |node| {
         let ExpressionKind::Call { function, arguments } = &mut node.kind else { return };
         let [a, b] = &mut arguments[..] else { return };
         if function.name != "<>" {
             return;
         }
-        let (Some(first), Some(second)) = (key_of(a, estimator), key_of(b, estimator)) else { return };
+        let key = |argument: &BoundExpression| key_of(argument, variables, estimator);
+        let (Some(first), Some(second)) = (key(a), key(b)) else { return };
         if first.1 != second.1 {
             return;
         }
@@ -88,9 +91,15 @@ pub fn compare_nodes(expression: &mut BoundExpression, estimator: &Estimator<'_>
 /// The variable and the table, if the expression is the whole primary key of a node of one table.
 fn key_of(
     expression: &BoundExpression,
+    variables: &[Variable],
     estimator: &Estimator<'_>,
 ) -> Option<(VariableId, crate::types::TableId)> {
     let ExpressionKind::Property { variable, columns, .. } = &expression.kind else { return None };
     let [(table, column)] = columns[..] else { return None };
+    // A node of another table has no such property: it is null there.
+    match variables.get(variable.0 as usize).map(|variable| &variable.kind) {
+        Some(VariableKind::Node { tables }) if tables[..] == [table] => {}
+        _ => return None,
+    }
     estimator.is_key(table, column).then_some((*variable, table))
 }

@@ -285,13 +285,12 @@ dispatched! {
         = sum_selected_body, sum_selected_avx2
 }
 
-/// Values are shifted by 2^63 to be without sign, so that both halves can be cut out and added without care; the
-/// shift is taken back once. Fewer than 2^32 values cannot overflow a lane.
+/// Values are shifted by 2^63 to be without sign, which is taken back once. Their sum modulo 2^64 and the sum of their
+/// upper halves give the whole: what the upper halves leave open is less than 2^64 for fewer than 2^32 values.
 #[inline(always)]
 fn sum_selected_body<T: Summable>(values: &[T], words: &[u64]) -> (i128, u64) {
     const SIGN: u64 = 1 << 63;
-    const LOW: u64 = 0xFFFF_FFFF;
-    let (mut low, mut high, mut count) = ([0u64; 8], [0u64; 8], 0u64);
+    let (mut wrapped, mut upper, mut count) = ([0u64; 8], [0u64; 8], 0u64);
     let (chunks, rest) = values.as_chunks::<64>();
     for (chunk, word) in chunks.iter().zip(words) {
         count += u64::from(word.count_ones());
@@ -300,8 +299,8 @@ fn sum_selected_body<T: Summable>(values: &[T], words: &[u64]) -> (i128, u64) {
             for lane in 0..8 {
                 let value = eight[lane].wide() as u64 ^ SIGN;
                 let value = if word & bits[lane] == 0 { 0 } else { value };
-                low[lane] += value & LOW;
-                high[lane] += value >> 32;
+                wrapped[lane] = wrapped[lane].wrapping_add(value);
+                upper[lane] += value >> 32;
             }
             bits.iter_mut().for_each(|bit| *bit <<= 8);
         }
@@ -309,12 +308,13 @@ fn sum_selected_body<T: Summable>(values: &[T], words: &[u64]) -> (i128, u64) {
     let word = words.get(chunks.len()).copied().unwrap_or(0);
     for (bit, value) in rest.iter().enumerate().filter(|(bit, _)| word >> bit & 1 == 1) {
         let value = value.wide() as u64 ^ SIGN;
-        low[bit % 8] += value & LOW;
-        high[bit % 8] += value >> 32;
+        wrapped[bit % 8] = wrapped[bit % 8].wrapping_add(value);
+        upper[bit % 8] += value >> 32;
         count += 1;
     }
-    let total = |lanes: [u64; 8]| lanes.into_iter().map(i128::from).sum::<i128>();
-    (total(low) + (total(high) << 32) - (i128::from(count) << 63), count)
+    let upper = upper.into_iter().map(i128::from).sum::<i128>() << 32;
+    let wrapped = wrapped.into_iter().fold(0, u64::wrapping_add);
+    (upper + i128::from(wrapped.wrapping_sub(upper as u64)) - (i128::from(count) << 63), count)
 }
 
 /// Floats that are summed as DOUBLE.

@@ -47,6 +47,25 @@ fn scans_filter_and_project() {
 }
 
 #[test]
+fn one_value_and_nulls_are_filtered() {
+    let persons: Vec<(i64, Option<i64>, &str)> =
+        (0..300).map(|id| (id, (id % 3 != 0).then_some(7), "Ada")).collect();
+    let graph = Graph::new(&persons, &[]);
+    check(&graph, "MATCH (p:Person) WHERE p.age = 7 RETURN count(*)", &["200"]);
+    check(&graph, "MATCH (p:Person) WHERE p.age <> 7 RETURN count(*)", &["0"]);
+    check(&graph, "MATCH (p:Person) WHERE p.age IS NULL RETURN count(*)", &["100"]);
+    check(&graph, "MATCH (p:Person) WHERE p.name = 'Ada' AND p.age > 6 RETURN count(*)", &["200"]);
+}
+
+#[test]
+fn a_property_that_a_table_lacks_differs_from_nothing() {
+    let graph = small();
+    // Cities have no age.
+    check(&graph, "MATCH (a:Person)-[]->(b) WHERE a.age <> b.age RETURN count(*)", &["6"]);
+    check(&graph, "MATCH (a:Person)-[]->(b) WHERE a.id <> b.id RETURN count(*)", &["12"]);
+}
+
+#[test]
 fn patterns_expand_in_both_directions() {
     let graph = small();
     let follows = ["Ada|Bob", "Bob|Cid", "Bob|Cid", "Cid|Dan", "Dan|Cid", "Eve|Eve"];
