@@ -41,3 +41,47 @@ fn a_node_without_the_key_property_differs_from_nothing() {
     check(&connection, "MATCH (a:P)-->(b) WHERE a.pid <> b.pid RETURN count(*)", &["1"]);
     check(&connection, "MATCH (a:P)-->(b:P) WHERE a.pid <> b.pid RETURN a.pid, b.pid", &["1|2"]);
 }
+
+#[test]
+fn an_edge_beside_an_intersection_is_part_of_the_trail() {
+    let connection = graph(
+        &[
+            "CREATE NODE TABLE P(pid INT64 PRIMARY KEY)",
+            "CREATE REL TABLE K(FROM P TO P)",
+            "CREATE REL TABLE M(FROM P TO P)",
+        ],
+        &[("P", "1\n2\n"), ("K", "1,2\n"), ("M", "2,1\n")],
+    );
+    let text = "MATCH (a:P {pid: 1})-[:K]->(d:P), (a)<-[:M]-(d), (d)-[:M]->(b:P) RETURN a.pid, d.pid, b.pid";
+    check(&connection, text, &[]);
+    let loops = "1,1\n".repeat(7);
+    let connection = graph(
+        &["CREATE NODE TABLE P(pid INT64 PRIMARY KEY)", "CREATE REL TABLE K(FROM P TO P)"],
+        &[("P", "1\n"), ("K", &loops)],
+    );
+    // Three different loops in order.
+    check(&connection, "MATCH (a)-[:K]->(b), (a)-[:K]-(b), (b)-[:K]->(a) RETURN count(*)", &["210"]);
+    check(&connection, "MATCH (a)-[:K]->(b), (a)-[:K]->(b), (b)-[:K]->(a) RETURN count(*)", &["210"]);
+    check(&connection, "MATCH (a)-[r:K]->(b), (a)-[:K]->(b), (b)-[:K]->(a) RETURN count(DISTINCT r)", &["7"]);
+}
+
+#[test]
+fn columns_without_values_fit_every_function() {
+    let connection = graph(
+        &[
+            "CREATE NODE TABLE P(pid INT64 PRIMARY KEY, x INT64)",
+            "CREATE NODE TABLE C(cid INT64 PRIMARY KEY, x INT64)",
+            "CREATE REL TABLE PC(FROM P TO C)",
+        ],
+        &[("P", "1,\n2,\n"), ("C", "1,5\n"), ("PC", "1,1\n")],
+    );
+    check(&connection, "MATCH (a) WHERE a.pid = a.cid RETURN count(*)", &["0"]);
+    check(
+        &connection,
+        "MATCH (a) RETURN label(a) AS l, sum(a.x), max(a.x) ORDER BY l",
+        &["C|5|5", "P|0|NULL"],
+    );
+    check(&connection, "RETURN [x IN [1, 2] WHERE x > null] AS l", &["[]"]);
+    check(&connection, "MATCH (a) WHERE a.pid + a.cid > 0 OR a.x = 5 RETURN count(*)", &["1"]);
+    check(&connection, "MATCH (a) RETURN count(coalesce(a.pid, a.cid))", &["3"]);
+}

@@ -341,7 +341,8 @@ fn add_lists(
             let end = from + u64::from(length);
             while from < end {
                 let piece = group.neighbours(from, (end - from) as usize, &mut cursor)?;
-                *total += sum_list(piece, child).ok_or_else(too_many)?;
+                *total =
+                    sum_list(piece, child).and_then(|sum| total.checked_add(sum)).ok_or_else(too_many)?;
                 from += piece.len() as u64;
             }
         }
@@ -357,7 +358,8 @@ fn add_lists(
                 continue;
             }
             let list = &window.neighbours[(pair[0] - origin) as usize..(pair[1] - origin) as usize];
-            sum[base + at] += sum_list(list, child).ok_or_else(too_many)?;
+            let total = &mut sum[base + at];
+            *total = sum_list(list, child).and_then(|sum| total.checked_add(sum)).ok_or_else(too_many)?;
         }
     }
     Ok(())

@@ -64,11 +64,18 @@ impl BoundScalar {
     ) -> FunctionResult<ValueVector<'v>> {
         debug_assert_eq!(arguments.len(), self.arguments.len());
         out.reset(&self.result);
-        if self.nulls == Nulls::Propagate
-            && arguments.iter().any(|argument| matches!(argument.validity, Validity::AllNull))
-        {
-            return Ok(ValueVector::null());
-        }
+        let shown;
+        let arguments = match arguments.iter().any(ValueVector::is_all_null) {
+            true if self.nulls == Nulls::Propagate => return Ok(ValueVector::null()),
+            true => {
+                // One shape for all vectors without values, whatever they are made of.
+                let null = |argument: &ValueVector<'v>| argument.is_all_null().then(ValueVector::null);
+                let one = |argument| null(argument).unwrap_or(*argument);
+                shown = arguments.iter().map(one).collect::<Vec<ValueVector<'v>>>();
+                &shown[..]
+            }
+            false => arguments,
+        };
         if !self.volatile && length > 0 && arguments.iter().all(ValueVector::is_constant) {
             if selection.count(length) == 0 {
                 return Ok(ValueVector::null());
@@ -249,8 +256,15 @@ impl BoundScalar {
         out: &mut SelectionBuffer,
     ) -> FunctionResult<()> {
         out.reset(selection, length);
+        if self.nulls == Nulls::Propagate && arguments.iter().any(ValueVector::is_all_null) {
+            out.words_mut().fill(0);
+            return Ok(());
+        }
         let constant = length > 0 && arguments.iter().all(ValueVector::is_constant);
-        if let (Some(select), false, None) = (self.select, constant, self.dictionary(arguments, length)) {
+        let has_values = !arguments.iter().any(ValueVector::is_all_null);
+        if let (Some(select), true, false, None) =
+            (self.select, has_values, constant, self.dictionary(arguments, length))
+        {
             return self.with_call(context, arguments, length, selection, |context, call| {
                 select(context, call, out)
             });

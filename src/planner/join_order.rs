@@ -35,6 +35,8 @@ pub struct Done {
     filters: BTreeSet<usize>,
     trails: BTreeSet<usize>,
     weights: BTreeSet<VariableId>,
+    /// Edges that were intersected: no column has their relationships, and nothing can be compared with them later.
+    intersected: BTreeSet<usize>,
 }
 
 impl Done {
@@ -42,6 +44,7 @@ impl Done {
         self.filters.extend(&other.filters);
         self.trails.extend(&other.trails);
         self.weights.extend(&other.weights);
+        self.intersected.extend(&other.intersected);
         self
     }
 }
@@ -311,7 +314,7 @@ impl JoinOrder<'_> {
             }
         }
         for node in component.iter().filter(|v| !partial.bound.contains(v)) {
-            let closing: Vec<usize> = self
+            let mut closing: Vec<usize> = self
                 .graph
                 .edges_at(*node)
                 .filter(|at| {
@@ -325,9 +328,12 @@ impl JoinOrder<'_> {
                         && partial.bound.contains(&other)
                         && legs(self.graph, pattern, other).len() == 1
                         && !partial.bound.contains(&pattern.variable)
-                        && self.trails_allow(partial, *at, *node)
                 })
                 .collect();
+            // Each one that cannot be intersected may rule out another.
+            while let Some(place) = closing.iter().position(|at| !self.trails_allow(partial, *at, &closing)) {
+                closing.remove(place);
+            }
             if closing.len() >= 2 {
                 let fewest = closing
                     .iter()
@@ -450,14 +456,12 @@ impl JoinOrder<'_> {
         let rows = partial.rows;
         let mut done = partial.done;
         let mut input = partial.plan;
+        done.intersected.extend(&edges);
         for set in checked {
-            // The earlier members among themselves; with the intersected ones the intersection deals.
-            let earlier: Vec<VariableId> = self.graph.distinct_edges[set]
-                .iter()
-                .filter(|at| !edges.contains(at))
-                .map(|at| self.graph.edges[*at].pattern.variable)
-                .collect();
-            if done.trails.insert(set) && earlier.len() > 1 {
+            // The other members among themselves, if all are there; with the intersected ones the intersection deals.
+            let earlier = self.compared(&self.graph.distinct_edges[set], &done);
+            let ready = earlier.iter().all(|variable| bound.contains(variable));
+            if ready && done.trails.insert(set) && earlier.len() > 1 {
                 input = LogicalPlan::DistinctRels { input: Box::new(input), sets: vec![earlier] };
             }
         }
@@ -466,13 +470,16 @@ impl JoinOrder<'_> {
         self.filter_bound_node(partial, to)
     }
 
-    /// Whether an edge to `to` may be intersected under trail semantics: every edge that it must differ from is
-    /// bound by now, or leads to the same node.
-    fn trails_allow(&self, partial: &Partial, at: usize, to: VariableId) -> bool {
+    /// Whether an edge may be intersected together with others under trail semantics. It is gone afterwards, so every
+    /// edge that it must differ from is bound by now, is intersected with it, or can never be the same relationship.
+    fn trails_allow(&self, partial: &Partial, at: usize, closing: &[usize]) -> bool {
+        let tables = &self.graph.edges[at].pattern.tables;
         self.graph.distinct_edges.iter().filter(|set| set.contains(&at)).flatten().all(|other| {
             let pattern = &self.graph.edges[*other].pattern;
-            pattern.length.is_none()
-                && (partial.bound.contains(&pattern.variable) || pattern.source == to || pattern.target == to)
+            let in_rows =
+                partial.bound.contains(&pattern.variable) && !partial.done.intersected.contains(other);
+            let met = in_rows || closing.contains(other);
+            !tables.iter().any(|table| pattern.tables.contains(table)) || (pattern.length.is_none() && met)
         })
     }
 
@@ -486,7 +493,11 @@ impl JoinOrder<'_> {
             }
             checked.push(number);
             for (edge, at) in edges.iter().enumerate().filter(|(_, at)| set.contains(at)) {
-                for other in set.iter().filter(|other| *other != at) {
+                let tables = &self.graph.edges[*at].pattern.tables;
+                let same_tables = |other: &usize| {
+                    self.graph.edges[*other].pattern.tables.iter().any(|t| tables.contains(t))
+                };
+                for other in set.iter().filter(|other| *other != at && same_tables(other)) {
                     let pattern = &self.graph.edges[*other].pattern;
                     match edges.iter().position(|known| known == other) {
                         Some(place) if place > edge => {
@@ -531,12 +542,17 @@ impl JoinOrder<'_> {
         self.apply_filters(partial)
     }
 
+    /// The relationships of a trail that rows have and that are compared with each other.
+    fn compared(&self, set: &[usize], done: &Done) -> Vec<VariableId> {
+        let edges = set.iter().filter(|edge| !done.intersected.contains(edge));
+        edges.map(|edge| self.graph.edges[*edge].pattern.variable).collect()
+    }
+
     fn check_trails(&self, mut partial: Partial) -> Partial {
         for (at, set) in self.graph.distinct_edges.iter().enumerate() {
-            let variables: Vec<VariableId> =
-                set.iter().map(|edge| self.graph.edges[*edge].pattern.variable).collect();
+            let variables = self.compared(set, &partial.done);
             let ready = variables.iter().all(|variable| partial.bound.contains(variable));
-            if ready && partial.done.trails.insert(at) {
+            if ready && partial.done.trails.insert(at) && variables.len() > 1 {
                 partial.plan =
                     LogicalPlan::DistinctRels { input: Box::new(partial.plan), sets: vec![variables] };
             }

@@ -86,6 +86,16 @@ impl<'b> ValueVector<'b> {
         }
     }
 
+    /// Whether it is known without a look at the rows that all are null: such a vector has no values of any type.
+    pub fn is_all_null(&self) -> bool {
+        matches!(self.validity, Validity::AllNull)
+            || match &self.shape {
+                Shape::Dictionary { values, .. } => values.get().is_all_null(),
+                Shape::Flat(Values::Null) | Shape::Constant(Values::Null) => true,
+                _ => false,
+            }
+    }
+
     /// Whether it is known without a look at the rows that none is null.
     pub fn has_no_nulls(&self) -> bool {
         self.validity.is_all_valid()

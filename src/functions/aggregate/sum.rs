@@ -7,7 +7,7 @@ use super::super::kernel::mistyped;
 use super::super::{FunctionError, FunctionResult};
 use super::{AggregateState, BoundAggregate, Rows, same_kind};
 use crate::types::{DataType, Interval, Value, decimal};
-use crate::vector::{Native, Selection, Validity, ValueVector, VectorBuffer, simd};
+use crate::vector::{Native, Selection, ValueVector, VectorBuffer, simd};
 
 /// INT64 for integers up to 64 bits, INT128 for UINT64 and INT128, DOUBLE for floats, DECIMAL with 38 digits.
 pub fn resolve_sum(types: &[DataType]) -> Option<BoundAggregate> {
@@ -246,7 +246,7 @@ impl<T: Summand<A>, A: Accumulator + Into<Total>> AggregateState for Sum<T, A> {
         rows: &Rows<'_>,
     ) -> FunctionResult<()> {
         let argument = &arguments[0];
-        if matches!(argument.validity, Validity::AllNull) {
+        if argument.is_all_null() {
             return Ok(());
         }
         argument.native_reader::<T>().ok_or_else(|| mistyped(self.aggregate.name))?;
