@@ -7,6 +7,7 @@ use super::error::ExecutionResult;
 use super::evaluate::Evaluator;
 use super::key_table::{KeyScratch, KeyTable};
 use super::operator::{Flow, Next, Operator};
+use crate::storage::StorageError;
 use crate::types::DataType;
 use crate::vector::{Batch, Multiplicity, SelectionBuffer, ValueVector, VectorBuffer};
 
@@ -64,6 +65,10 @@ impl HashTableSide {
         query: &QueryContext,
     ) -> ExecutionResult<HashTableSide> {
         count(&query.counters.rows_built, build.rows as u64);
+        if build.rows >= NO_ROW as usize {
+            let what = "the rows of a hash join's smaller side".to_owned();
+            return Err(StorageError::Limit { what, limit: u64::from(NO_ROW) - 1 }.into());
+        }
         let mut table = KeyTable::new(key_types);
         let mut heads: Vec<u32> = Vec::new();
         let mut chain = vec![NO_ROW; build.rows];

@@ -13,7 +13,7 @@ pub enum FunctionError {
     #[error("{function}: the result is out of the range of {data_type}")]
     Overflow { function: &'static str, data_type: DataType },
     /// An integer or DECIMAL is divided by zero.
-    #[error("{function}: division by zero")]
+    #[error("division by zero (operator {function})")]
     DivisionByZero { function: &'static str },
     /// An argument that the function is not defined for.
     #[error("{function}: {detail}")]

@@ -46,7 +46,10 @@ pub fn resolve_avg(types: &[DataType]) -> Option<BoundAggregate> {
 fn bound(name: &'static str, argument: DataType, result: DataType) -> BoundAggregate {
     BoundAggregate::new(name, [argument], result, |aggregate| match &aggregate.arguments[0] {
         DataType::Double => Box::new(Sum::<f64, f64>::new(aggregate)),
-        DataType::Interval => Box::new(IntervalSum { name: aggregate.name, ..IntervalSum::default() }),
+        DataType::Interval => {
+            let (name, null_when_empty) = (aggregate.name, aggregate.null_when_empty);
+            Box::new(IntervalSum { name, null_when_empty, ..IntervalSum::default() })
+        }
         DataType::Int128 | DataType::Decimal { .. } => Box::new(Sum::<i128, i128>::new(aggregate)),
         DataType::Null | DataType::Any => Box::new(AnySum::new(aggregate)),
         _ => Box::new(Sum::<i64, i128>::new(aggregate)),
@@ -305,6 +308,7 @@ impl<T: Summand<A>, A: Accumulator + Into<Total>> AggregateState for Sum<T, A> {
 #[derive(Default)]
 struct IntervalSum {
     name: &'static str,
+    null_when_empty: bool,
     sums: Vec<Interval>,
     counts: Vec<u64>,
 }
@@ -362,6 +366,7 @@ impl AggregateState for IntervalSum {
         for group in start..start + count {
             let (sum, rows) = (self.sums[group], self.counts[group]);
             match (self.name, i64::try_from(rows)) {
+                ("sum", Ok(0)) if self.null_when_empty => out.push_null(),
                 ("sum", _) => out.push(sum),
                 (_, Ok(rows @ 1..)) => {
                     let time = sum.time_nanos() / i128::from(rows);
