@@ -85,3 +85,40 @@ fn columns_without_values_fit_every_function() {
     check(&connection, "MATCH (a) WHERE a.pid + a.cid > 0 OR a.x = 5 RETURN count(*)", &["1"]);
     check(&connection, "MATCH (a) RETURN count(coalesce(a.pid, a.cid))", &["3"]);
 }
+
+#[test]
+fn a_pattern_that_fits_no_table_has_its_columns() {
+    let connection = graph(
+        &[
+            "CREATE NODE TABLE P(pid INT64 PRIMARY KEY)",
+            "CREATE NODE TABLE C(cid INT64 PRIMARY KEY)",
+            "CREATE REL TABLE K(FROM P TO P, w INT64)",
+        ],
+        &[("P", "1\n2\n"), ("C", "1\n"), ("K", "1,2,3\n")],
+    );
+    check(&connection, "MATCH (a:C)-[r:K*2..3]->(b:P) RETURN size(r)", &[]);
+    check(&connection, "MATCH p = (a:C)-[r:K*2..3]->(b:P) RETURN p, length(p), a.cid, b.pid", &[]);
+    check(&connection, "MATCH (a:C)-[r:K]->(b:P) RETURN count(r.w), sum(b.pid)", &["0|0"]);
+}
+
+#[test]
+fn a_pattern_of_many_edges_is_planned_in_time() {
+    let connection = graph(
+        &["CREATE NODE TABLE P(pid INT64 PRIMARY KEY)", "CREATE REL TABLE K(FROM P TO P)"],
+        &[("P", "1\n2\n"), ("K", "1,2\n")],
+    );
+    let chain: String = (0..150).map(|at| format!("-[:K]->(v{at})")).collect();
+    let started = std::time::Instant::now();
+    check(&connection, &format!("MATCH (v){chain} RETURN count(*)"), &["0"]);
+    check(&connection, &format!("MATCH (v){chain} RETURN v.pid, v149.pid"), &[]);
+    assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
+}
+
+#[test]
+fn a_product_that_is_only_counted_is_multiplied() {
+    let rows: String = (0..200_000).map(|id| format!("{id}\n")).collect();
+    let connection = graph(&["CREATE NODE TABLE N(id INT64 PRIMARY KEY)"], &[("N", &rows)]);
+    check(&connection, "MATCH (a:N), (b:N) RETURN count(*)", &["40000000000"]);
+    check(&connection, "MATCH (a:N), (b:N) WHERE a.id < 2 RETURN a.id, count(*)", &["0|200000", "1|200000"]);
+    check(&connection, "MATCH (a:N), (b:N) WHERE b.id < 3 RETURN sum(b.id), count(a.id)", &["600000|600000"]);
+}

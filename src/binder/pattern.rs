@@ -34,6 +34,9 @@ enum Pending<'e> {
     Recursion(usize, &'e Name, &'e Name, &'e Expression),
 }
 
+/// Planning takes time that grows with the square of a pattern and more.
+const PATTERN_EDGES_MAX: usize = 500;
+
 impl Binder<'_> {
     /// Binds `MATCH patterns WHERE predicate`.
     pub fn bind_match(&mut self, clause: &ast::MatchClause) -> BindResult<BoundMatch> {
@@ -50,6 +53,10 @@ impl Binder<'_> {
         };
         for path in &clause.patterns {
             self.declare_path(path, &mut open)?;
+            if open.pattern.edges.len() > PATTERN_EDGES_MAX {
+                let what = format!("a pattern of more than {PATTERN_EDGES_MAX} relationships");
+                return Err(BindError::not_supported(&what, path.span));
+            }
         }
         self.narrow_pattern(&mut open);
         for pending in std::mem::take(&mut open.pending) {

@@ -1,7 +1,7 @@
 //! What a running query shares among its workers, and what each worker has for itself.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Instant, SystemTime};
 
 use super::counters::Counters;
@@ -26,6 +26,8 @@ pub struct QueryContext {
     /// The statement's instant, nanoseconds since 1970.
     pub now_nanos: i128,
     pub(super) seeds: AtomicU64,
+    /// Depth of the plan in execution, from which follows how much stack its threads need.
+    pub(super) depth: AtomicUsize,
 }
 
 impl QueryContext {
@@ -42,6 +44,7 @@ impl QueryContext {
             counters: Counters::default(),
             now_nanos: since.as_nanos() as i128,
             seeds: AtomicU64::new(since.as_nanos() as u64),
+            depth: AtomicUsize::new(0),
         }
     }
 

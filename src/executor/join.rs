@@ -150,6 +150,22 @@ impl<'x> Pairs<'x> {
         }
     }
 
+    /// Nothing of the build side is read, so each row just stands for as many as that side has.
+    fn multiply(&mut self, context: &mut Context<'_>, batch: &Batch<'_>) -> ExecutionResult<Flow> {
+        let all = match &self.build.multiplicity[..] {
+            [] => self.build.rows as u64,
+            counts => counts.iter().fold(0, |sum: u64, times| sum.saturating_add(*times)),
+        };
+        if all == 0 {
+            return Ok(Flow::Continue);
+        }
+        self.counts.clear();
+        self.counts.extend((0..batch.length).map(|row| batch.multiplicity.get(row).saturating_mul(all)));
+        let represented = batch.selected() as u64;
+        count(&context.query.counters.rows_represented, represented.saturating_mul(all));
+        self.next.push(context, Batch { multiplicity: Multiplicity::PerRow(&self.counts), ..*batch })
+    }
+
     fn flush(&mut self, context: &mut Context<'_>, batch: &Batch<'_>) -> ExecutionResult<Flow> {
         if self.left.is_empty() {
             return Ok(Flow::Continue);
@@ -240,6 +256,9 @@ impl<'x> CrossProduct<'x> {
 
 impl Operator for CrossProduct<'_> {
     fn push<'b>(&mut self, context: &mut Context<'_>, batch: Batch<'b>) -> ExecutionResult<Flow> {
+        if self.pairs.build.columns.is_empty() {
+            return self.pairs.multiply(context, &batch);
+        }
         self.rows.clear();
         batch.selection.indices(batch.length, &mut self.rows);
         for at in 0..self.rows.len() {

@@ -49,7 +49,9 @@ pub use context::{Context, QueryContext};
 pub use counters::Counters;
 pub use error::{ExecutionError, ExecutionResult};
 
-use crate::planner::PhysicalPlan;
+use std::sync::atomic::Ordering;
+
+use crate::planner::{PhysicalPlan, on_stack_for};
 use crate::types::DataType;
 
 /// The rows of a finished query. Nodes, relationships and paths are ids; `entities` completes them.
@@ -67,6 +69,8 @@ impl QueryRows {
 
 /// Runs a plan to its end.
 pub fn execute(plan: &PhysicalPlan, query: &QueryContext) -> ExecutionResult<QueryRows> {
-    let list = build::collect(&plan.root, query, true)?;
+    let depth = plan.root.depth;
+    query.depth.store(depth, Ordering::Relaxed);
+    let list = on_stack_for(depth, || build::collect(&plan.root, query, true))?;
     Ok(QueryRows { types: plan.root.outputs.clone(), chunks: list.chunks })
 }

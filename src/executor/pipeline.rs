@@ -7,6 +7,7 @@ use super::context::{Context, QueryContext};
 use super::counters::count;
 use super::error::{ExecutionError, ExecutionResult};
 use super::operator::{Factory, Flow, Operator};
+use crate::planner::stack_for;
 
 /// Where the batches of a pipeline come from. One instance is shared by all workers.
 pub trait Source: Sync {
@@ -26,8 +27,15 @@ pub fn drive<'x>(query: &'x QueryContext, source: &dyn Source, sink: &Factory<'x
         return work(query, source, sink, &stop, false);
     }
     std::thread::scope(|scope| {
-        let helpers: Vec<_> =
-            (1..workers).map(|_| scope.spawn(|| work(query, source, sink, &stop, true))).collect();
+        let start = |_| {
+            let mut builder = std::thread::Builder::new();
+            if let Some(bytes) = stack_for(query.depth.load(Ordering::Relaxed)) {
+                builder = builder.stack_size(bytes);
+            }
+            // A thread that the system does not give is one helper less.
+            builder.spawn_scoped(scope, || work(query, source, sink, &stop, true)).ok()
+        };
+        let helpers: Vec<_> = (1..workers).filter_map(start).collect();
         let mut outcome = work(query, source, sink, &stop, false);
         for helper in helpers {
             let ended = helper.join().unwrap_or_else(|panic| {

@@ -108,7 +108,8 @@ fn describe(operator: &PhysicalOperator) -> (&'static str, String) {
     }
 }
 
-fn inputs(operator: &PhysicalOperator) -> Vec<&PlanNode> {
+/// The nodes below an operator.
+pub fn inputs(operator: &PhysicalOperator) -> Vec<&PlanNode> {
     use PhysicalOperator as P;
     match operator {
         P::Unit | P::ScanNodes { .. } | P::ScanWeighted { .. } | P::ScanRels { .. } => Vec::new(),

@@ -17,6 +17,12 @@ use crate::binder::bound::{BoundExpression, ExpressionKind, VariableId};
 /// More constraints than this are checked on expanded edges: the number of terms is 2 to their number.
 const CONSTRAINTS_MAX: usize = 3;
 
+/// Roots that are compared; in larger graphs the others would only take time.
+const ROOTS_MAX: usize = 24;
+
+/// A step is expected to be pushed upwards if fewer than this part of the nodes and edges below are concerned.
+const PUSH_SHARE: f64 = 16.0;
+
 /// A pair that must not coincide.
 #[derive(Debug, Clone)]
 enum Constraint {
@@ -50,6 +56,7 @@ pub fn whole_graph(
         _ => return None,
     };
     roots.sort_by_key(|root| graph.node(*root).map(|node| node.tables.clone()));
+    roots.truncate(ROOTS_MAX);
     let mut best: Option<(f64, WeightedRoot)> = None;
     for root in roots {
         let Some(terms) = all_terms(graph, &constraints, root) else { continue };
@@ -359,17 +366,35 @@ fn take_leaf(
     graph.paths.iter_mut().for_each(|path| keep(&mut path.edges));
 }
 
-/// Edges a tree visits: a child without restriction is answered by list lengths alone.
+/// Edges a tree visits: a child without restriction is answered by list lengths alone, and where few nodes of a child
+/// weigh anything, only their edges are followed, upwards.
 fn visit_cost(node: &MessageNode, estimator: &Estimator<'_>) -> f64 {
+    visit(node, estimator).0
+}
+
+/// The cost, and the number of nodes that weigh anything.
+fn visit(node: &MessageNode, estimator: &Estimator<'_>) -> (f64, f64) {
     let rows: f64 = node.tables.iter().map(|table| estimator.rows(*table)).sum();
     let admitted = estimator.selectivity_of_all(&node.predicates);
-    node.children.iter().fold(rows * 0.2, |cost, step| {
+    let mut active = rows * admitted;
+    let mut cost = rows * 0.2;
+    for step in &node.children {
         let plain = step.child.children.is_empty() && step.child.predicates.is_empty();
-        let only_lengths = plain && step.edges.len() == 1 && step.edges[0].predicates.is_empty();
+        if plain && step.edges.len() == 1 && step.edges[0].predicates.is_empty() {
+            continue;
+        }
         let edges: f64 = step.edges.iter().map(|edge| estimator.edges(&edge.legs)).sum();
-        // Gathering a count costs more than testing a bit.
-        let per_edge = if step.child.children.is_empty() { 1.0 } else { 2.0 };
-        let visited = if only_lengths { 0.0 } else { edges * per_edge * admitted };
-        cost + visited + if plain { 0.0 } else { visit_cost(&step.child, estimator) }
-    })
+        let (below, few) = if plain { (0.0, f64::MAX) } else { visit(&step.child, estimator) };
+        let nodes: f64 = step.child.tables.iter().map(|table| estimator.rows(*table)).sum();
+        let pushed = few.max(1.0) * edges / nodes.max(1.0);
+        if step.edges.len() == 1 && few * PUSH_SHARE < nodes && pushed * PUSH_SHARE < edges {
+            cost += below + pushed;
+            active = active.min(pushed);
+        } else {
+            // Gathering a count costs more than testing a bit.
+            let per_edge = if step.child.children.is_empty() { 1.0 } else { 2.0 };
+            cost += below + edges * per_edge * admitted;
+        }
+    }
+    (cost, active)
 }

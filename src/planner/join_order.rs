@@ -13,6 +13,9 @@ use super::rewrite::{is_constant, variables_of};
 use crate::binder::bound::{BoundExpression, ExpressionKind, VariableId};
 use crate::types::TableId;
 
+/// In components of more nodes only the cheapest starts are followed to their end.
+const NODES_ALL_STARTS: usize = 24;
+const STARTS_MAX: usize = 3;
 /// Up to this many rows, keys of further nodes are looked up before edges are followed.
 const LOOKUP_ROWS_MAX: f64 = 32.0;
 
@@ -92,6 +95,7 @@ impl JoinOrder<'_> {
             let mut bound = input.bound.clone();
             bound.extend(self.graph.nodes.iter().map(|node| node.variable));
             bound.extend(self.graph.edges.iter().map(|edge| edge.pattern.variable));
+            bound.extend(self.graph.paths.iter().map(|path| path.variable));
             let plan = self.bind_nothing(input.plan, &input.bound);
             let plan = LogicalPlan::Filter { input: Box::new(plan), predicates: vec![nothing] };
             return Partial { plan, bound, rows: 0.0, cost: input.cost, done: input.done };
@@ -120,12 +124,9 @@ impl JoinOrder<'_> {
             };
             plan = cross(plan, scan);
         }
-        for edge in &self.graph.edges {
-            let scan = LogicalPlan::ScanNodes {
-                variable: edge.pattern.variable,
-                tables: Vec::new(),
-                predicates: Vec::new(),
-            };
+        let edges = self.graph.edges.iter().map(|edge| edge.pattern.variable);
+        for variable in edges.chain(self.graph.paths.iter().map(|path| path.variable)) {
+            let scan = LogicalPlan::ScanNodes { variable, tables: Vec::new(), predicates: Vec::new() };
             plan = cross(plan, scan);
         }
         plan
@@ -153,10 +154,14 @@ impl JoinOrder<'_> {
         }
         let keyed = component.iter().find_map(|variable| self.lookup(&input, *variable));
         let alone = input.bound.is_empty();
-        let starts: Vec<Partial> = match keyed {
+        let mut starts: Vec<Partial> = match keyed {
             Some(partial) => vec![partial],
             None => self.scans(component),
         };
+        if component.len() > NODES_ALL_STARTS {
+            starts.sort_by(|a, b| a.cost.total_cmp(&b.cost));
+            starts.truncate(STARTS_MAX);
+        }
         let finished = starts.into_iter().map(|start| {
             let start = self.after_binding(start);
             self.complete(start, component)

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::cardinality::Estimator;
+use super::explain::inputs;
 use super::logical_plan::{
     ExpandEdge, LogicalPlan, MessageEdge, MessageNode, OtherRel, RecursiveEdge, TrailExclusion, WeightTerms,
 };
@@ -43,8 +44,10 @@ type Lowered = (PlanNode, Vec<ColumnKey>);
 
 impl Lowering<'_> {
     fn node(&self, operator: PhysicalOperator, schema: &[ColumnKey], estimated_rows: f64) -> PlanNode {
+        let depth = 1 + inputs(&operator).into_iter().map(|input| input.depth).max().unwrap_or(0);
         PlanNode {
             operator,
+            depth,
             outputs: schema.iter().map(|key| self.type_of(key)).collect(),
             labels: schema.iter().map(|key| self.label_of(key)).collect(),
             estimated_rows,
@@ -118,7 +121,13 @@ impl Lowering<'_> {
             LogicalPlan::HashJoin { probe, build, keys } => self.hash_join(probe, build, keys, required),
             LogicalPlan::CrossProduct { left, right } => {
                 let (left, mut schema) = self.lower(left, &self.of_side(left, required));
-                let (right, right_schema) = self.lower(right, &self.of_side(right, required));
+                let wanted = self.of_side(right, required);
+                let (mut right, mut right_schema) = self.lower(right, &wanted);
+                if wanted.is_empty() && !right_schema.is_empty() {
+                    // Only the number of its rows matters: they are multiplied, not enumerated.
+                    right = self.select(right, &right_schema, &[]);
+                    right_schema.clear();
+                }
                 let rows = left.estimated_rows * right.estimated_rows;
                 schema.extend(right_schema);
                 let operator =
@@ -272,10 +281,16 @@ impl Lowering<'_> {
             filter_keys.into_iter().filter(|key| matches!(key, ColumnKey::Property(..))).collect();
         let wishes: Vec<ColumnKey> = required
             .iter()
-            .filter(|key| matches!(key, ColumnKey::Property(v, ..) if *v == variable))
+            .filter(|key| match key {
+                ColumnKey::Property(..) => key.variable() == variable,
+                // A pattern that matches nothing still has its columns.
+                _ => {
+                    tables.is_empty() && key.variable() == variable && **key != ColumnKey::Variable(variable)
+                }
+            })
             .cloned()
             .collect();
-        let late = selectivity < LATE_FETCH_SELECTIVITY;
+        let late = selectivity < LATE_FETCH_SELECTIVITY && !tables.is_empty();
         if !late {
             columns.extend(wishes.iter().filter(|key| !columns.contains(key)).cloned().collect::<Vec<_>>());
         }

@@ -3,6 +3,7 @@
 
 mod build;
 mod cardinality;
+mod deep_stack;
 mod explain;
 mod factorize;
 mod join_order;
@@ -17,6 +18,7 @@ mod simplify;
 mod unroll;
 
 pub use cardinality::Estimator;
+pub use deep_stack::{on_stack_for, stack_for};
 pub use explain::explain;
 pub use physical_plan::PhysicalPlan;
 
@@ -94,7 +96,11 @@ fn bound_by(plan: &LogicalPlan) -> BTreeSet<VariableId> {
 /// Plans a query for one version of catalog and statistics.
 pub fn plan(query: &BoundQuery, catalog: &Catalog, statistics: &Statistics) -> PhysicalPlan {
     let estimator = Estimator { catalog, statistics };
-    let (logical, outputs, variables) = build::build(query, estimator);
-    let root = lower::lower(&logical, &outputs, &variables, estimator);
+    // A plan has a few operators per variable at most.
+    let (logical, root) = deep_stack::on_stack_for(query.variables.len(), || {
+        let (logical, outputs, variables) = build::build(query, estimator);
+        let root = lower::lower(&logical, &outputs, &variables, estimator);
+        (logical, root)
+    });
     PhysicalPlan { root, columns: query.columns.clone(), parameters: query.parameters.clone(), logical }
 }

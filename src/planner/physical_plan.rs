@@ -30,6 +30,8 @@ pub struct PlanNode {
     /// For EXPLAIN: what each output column holds.
     pub labels: Vec<String>,
     pub estimated_rows: f64,
+    /// Operators on the longest way down, this one included.
+    pub depth: usize,
 }
 
 /// One node table of a scan. Several tables of one variable put out the same columns; a table without the column

@@ -155,6 +155,7 @@ impl Shell {
         loop {
             self.prompt(&buffer)?;
             line.clear();
+            interrupt::was_pressed();
             if source.read_until(b'\n', &mut line)? == 0 {
                 if self.interactive {
                     println!();
@@ -166,10 +167,16 @@ impl Shell {
                 // The semicolons stay where they are, so that exactly the statement fails that the bytes belong to.
                 self.pending_fault.get_or_insert(("SYNTAX", "the statement is not UTF-8".to_owned()));
             }
-            let is_command = text.starts_with([':', '.']) && buffer.is_blank();
+            if self.interactive && interrupt::was_pressed() {
+                // Pressed while the line was typed: what has begun is dropped, and this line begins anew.
+                buffer.skip_line();
+            }
+            let is_word = self.interactive && matches!(text.trim(), "help" | "quit" | "exit");
+            let is_command = (text.starts_with([':', '.']) || is_word) && buffer.is_blank();
             let next = if is_command {
                 buffer.skip_line();
-                self.run_command(text.trim())?
+                let command = text.trim();
+                if is_word { self.run_command(&format!(":{command}"))? } else { self.run_command(command)? }
             } else {
                 buffer.push(&text);
                 self.run_pieces(&mut buffer, name)?

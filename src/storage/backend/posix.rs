@@ -62,8 +62,13 @@ fn create_durably(path: &Path) -> io::Result<()> {
         Ok(()) => sync_parent(path),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            create_durably(path.parent().ok_or(error)?)?;
-            create_durably(path)
+            // A parent that is there and holds no new names will not hold one after it was made again.
+            let missing = |parent: &&Path| !parent.as_os_str().is_empty() && !parent.exists();
+            create_durably(path.parent().filter(missing).ok_or(error)?)?;
+            match fs::create_dir(path) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+                made => made.and_then(|()| sync_parent(path)),
+            }
         }
         Err(error) => Err(error),
     }
