@@ -122,3 +122,17 @@ fn a_product_that_is_only_counted_is_multiplied() {
     check(&connection, "MATCH (a:N), (b:N) WHERE a.id < 2 RETURN a.id, count(*)", &["0|200000", "1|200000"]);
     check(&connection, "MATCH (a:N), (b:N) WHERE b.id < 3 RETURN sum(b.id), count(a.id)", &["600000|600000"]);
 }
+
+#[test]
+fn what_is_no_list_is_unwound_as_one_element() {
+    let connection = graph(&[], &[]);
+    check(&connection, "UNWIND 5 AS x RETURN x", &["5"]);
+    check(&connection, "UNWIND 'abc' AS x RETURN x", &["abc"]);
+    check(&connection, "UNWIND null AS x RETURN x", &[]);
+    check(&connection, "UNWIND [1, null] AS x UNWIND x AS y RETURN y", &["1"]);
+    check(
+        &connection,
+        "UNWIND range(1, 1000) AS a UNWIND range(1, 1000) AS b RETURN count(*), sum(b)",
+        &["1000000|500500000"],
+    );
+}

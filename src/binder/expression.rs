@@ -131,6 +131,7 @@ impl Binder<'_> {
         let left = self.bind_expression(left)?;
         let right = self.bind_expression(right)?;
         match operator {
+            BinaryOperator::RegexMatch => Err(BindError::not_supported("=~", span)),
             BinaryOperator::In => self.membership(left, right, span),
             BinaryOperator::StartsWith | BinaryOperator::EndsWith | BinaryOperator::Contains
                 if !(self.is_kuzu() || may_be_text(&left) && may_be_text(&right)) =>

@@ -18,6 +18,8 @@ pub struct Unwind<'x> {
     codes: Vec<u32>,
     elements: Vec<u32>,
     flat: VectorBuffer,
+    /// Whether the expression is no list: then each value is the one element of its row.
+    single: bool,
     counts: Vec<u64>,
     next: Next<'x>,
 }
@@ -26,7 +28,8 @@ impl<'x> Unwind<'x> {
     /// An unwind before `next`; `list_type` is the type of the list expression.
     pub fn new(list: Evaluator<'x>, list_type: &DataType, keep: &'x [usize], next: Next<'x>) -> Unwind<'x> {
         let flat = VectorBuffer::new(list_type.clone());
-        Unwind { list, keep, codes: Vec::new(), elements: Vec::new(), flat, counts: Vec::new(), next }
+        let single = !matches!(list_type, DataType::List(_) | DataType::Array(..));
+        Unwind { list, keep, codes: Vec::new(), elements: Vec::new(), flat, single, counts: Vec::new(), next }
     }
 }
 
@@ -81,12 +84,18 @@ impl Unwind<'_> {
         context: &mut Context<'_>,
         batch: &Batch<'_>,
     ) -> ExecutionResult<Flow> {
-        let Unwind { keep, codes, elements, flat, counts, next, .. } = self;
+        let Unwind { keep, codes, elements, flat, counts, next, single, .. } = self;
         let flat = flat.vector();
-        let Shape::Flat(Values::List(lists)) = flat.shape else {
-            return Ok(Flow::Continue);
+        let (child, lists) = match flat.shape {
+            Shape::Flat(Values::List(lists)) => (lists.child.get(), Some(lists)),
+            _ if *single => (flat, None),
+            _ => return Ok(Flow::Continue),
         };
-        let child = lists.child.get();
+        let range = |at: usize| match &lists {
+            _ if flat.is_null(at) => (0, 0),
+            Some(lists) => lists.range(at),
+            None => (at, at + 1),
+        };
         let size = context.query.vector_size;
         let mut at = 0;
         let mut element = 0;
@@ -94,7 +103,7 @@ impl Unwind<'_> {
             codes.clear();
             elements.clear();
             while at < rows.len() && codes.len() < size {
-                let (start, end) = if flat.is_null(at) { (0, 0) } else { lists.range(at) };
+                let (start, end) = range(at);
                 let take = (end - start - element).min(size - codes.len());
                 codes.extend(std::iter::repeat_n(rows[at], take));
                 elements.extend((start + element..start + element + take).map(|position| position as u32));

@@ -6,6 +6,7 @@ use std::path::Path;
 use clap::ValueEnum;
 use quiredb::Catalog;
 use quiredb::catalog::ColumnSchema;
+use quiredb::types::ColumnId;
 
 use crate::parameter::parse_value;
 use crate::render::Mode;
@@ -194,33 +195,57 @@ fn definitions(catalog: &Catalog, only: &str) -> String {
     let wanted = |name: &str| only.is_empty() || only == name;
     let mut text = String::new();
     for table in catalog.node_tables().iter().filter(|table| wanted(&table.name)) {
-        let keys: Vec<&str> = table.key_columns().map(|column| column.name.as_str()).collect();
-        let mut parts: Vec<String> = table.columns.iter().map(column_text).collect();
+        let keys: Vec<String> = table.key_columns().map(|column| quoted(&column.name)).collect();
+        let column = |column| column_text(column, &table.primary_key);
+        let mut parts: Vec<String> = table.columns.iter().map(column).collect();
         parts.push(format!("PRIMARY KEY ({})", keys.join(", ")));
-        text.push_str(&format!("CREATE NODE TABLE {}({});\n", table.name, parts.join(", ")));
+        text.push_str(&format!("CREATE NODE TABLE {}({});\n", quoted(&table.name), parts.join(", ")));
     }
-    let name_of = |id| catalog.node_table_by_id(id).map_or("?", |table| table.name.as_str());
+    let name_of = |id| catalog.node_table_by_id(id).map_or("?".to_owned(), |table| quoted(&table.name));
     for rel_type in catalog.rel_types().iter().filter(|rel_type| wanted(&rel_type.name)) {
         let pairs = rel_type
             .tables
             .iter()
             .map(|pair| format!("FROM {} TO {}", name_of(pair.source), name_of(pair.target)));
-        let parts: Vec<String> = pairs.chain(rel_type.columns.iter().map(column_text)).collect();
+        let parts: Vec<String> =
+            pairs.chain(rel_type.columns.iter().map(|column| column_text(column, &[]))).collect();
         let multiplicity = match rel_type.multiplicity {
             quiredb::catalog::Multiplicity::ManyMany => "",
             quiredb::catalog::Multiplicity::ManyOne => ", MANY_ONE",
             quiredb::catalog::Multiplicity::OneMany => ", ONE_MANY",
             quiredb::catalog::Multiplicity::OneOne => ", ONE_ONE",
         };
-        text.push_str(&format!("CREATE REL TABLE {}({}{multiplicity});\n", rel_type.name, parts.join(", ")));
+        text.push_str(&format!(
+            "CREATE REL TABLE {}({}{multiplicity});\n",
+            quoted(&rel_type.name),
+            parts.join(", ")
+        ));
     }
     text
 }
 
-fn column_text(column: &ColumnSchema) -> String {
-    match &column.default {
-        Some(default) => format!("{} {} DEFAULT {default}", column.name, column.data_type),
-        None => format!("{} {}", column.name, column.data_type),
+/// Keys are never null, so that need not be said.
+fn column_text(column: &ColumnSchema, key: &[ColumnId]) -> String {
+    let mut text = format!("{} {}", quoted(&column.name), column.data_type);
+    if let Some(default) = &column.default {
+        text.push_str(&format!(" DEFAULT {default}"));
+    }
+    for (is_so, words) in
+        [(column.not_null && !key.contains(&column.id), " NOT NULL"), (column.unique, " UNIQUE")]
+    {
+        text.push_str(if is_so { words } else { "" });
+    }
+    text
+}
+
+/// A name as it can be typed: in backticks unless it is a plain word.
+fn quoted(name: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let starts_plain = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    if starts_plain && name.chars().all(plain) {
+        name.to_owned()
+    } else {
+        format!("`{}`", name.replace('`', "``"))
     }
 }
 

@@ -75,10 +75,10 @@ impl BufferPool {
         BufferPool { shared: Arc::new(shared) }
     }
 
-    /// The least limit with which `threads` threads that hold 16 guards of one block and a cursor's longest range
-    /// each cannot run out of frames.
+    /// The least limit: `threads` threads hold 16 guards of one block and a cursor's longest range each, and as much
+    /// again is needed so that what one waits for is not always held by another.
     pub fn bytes_min(threads: usize) -> u64 {
-        threads as u64 * 2 * 16 * BLOCK_BYTES
+        threads as u64 * 4 * 16 * BLOCK_BYTES
     }
 
     /// The configured limit.
