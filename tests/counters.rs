@@ -6,11 +6,11 @@ use std::sync::LazyLock;
 
 use quiredb::{Connection, Database};
 
-const PERSONS: u64 = 150_000;
+const PERSONS: u64 = 250_000;
 
 /// For each counter of a query, one in which it moves.
 const WORKS: &[(&str, &str)] = &[
-    ("groups_skipped", "MATCH (p:Person) WHERE p.id > 140000 RETURN count(*), max(p.noise)"),
+    ("groups_skipped", "MATCH (p:Person) WHERE p.id > 240000 RETURN count(*), max(p.noise)"),
     ("rows_scanned", "MATCH (p:Person) RETURN max(p.noise)"),
     ("rows_represented", "MATCH (a:Person)-[:Knows]->(b:Person)-[:Likes]->(c:Person) RETURN count(*)"),
     ("rows_materialized", "MATCH (a:Person {id: 7})-[:Knows]->(b:Person) RETURN b.id"),
@@ -139,7 +139,7 @@ fn pools_hit_miss_evict_and_read_ahead() {
     database.close().expect("it closes");
 
     let scans = ["noise", "more", "most"].map(|column| format!("MATCH (p:Person) RETURN max(p.{column})"));
-    let database = open(2 << 20);
+    let database = open(4 << 20);
     let connection = database.connect().expect("a connection");
     scans.iter().chain(&scans).for_each(|text| run(&connection, text));
     let pool = database.buffer_pool_stats();

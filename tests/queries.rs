@@ -136,3 +136,39 @@ fn what_is_no_list_is_unwound_as_one_element() {
         &["1000000|500500000"],
     );
 }
+
+#[test]
+fn lists_that_are_null_stay_null() {
+    let connection = graph(&[], &[]);
+    check(&connection, "RETURN [x IN null | x] AS a, all(x IN null WHERE x > 1) AS b", &["NULL|NULL"]);
+    check(
+        &connection,
+        "UNWIND [[1, 2], null] AS l RETURN [x IN l WHERE x > 1 | x * 2] AS d",
+        &["[4]", "NULL"],
+    );
+    let params = quiredb::params! { l: quiredb::Value::Null };
+    let result = connection.query_with("RETURN [x IN $l | x] AS a", params).expect("an answer");
+    assert_eq!(result.to_values(), [[quiredb::Value::Null]]);
+}
+
+#[test]
+fn counts_from_few_nodes_equal_counts_from_all() {
+    let nodes: String = (0..3000).map(|id| format!("{id}\n")).collect();
+    let edges: String =
+        (0..9000).map(|at| format!("{},{}\n", at % 3000, (at * 7919 + at / 3000) % 3000)).collect();
+    let connection = graph(
+        &["CREATE NODE TABLE N(id INT64 PRIMARY KEY)", "CREATE REL TABLE R(FROM N TO N)"],
+        &[("N", &nodes), ("R", &edges)],
+    );
+    let pattern = "MATCH (a:N)-[:R]->(b)-[:R]->(c)-[:R]->(d)";
+    for start in [0, 3, 2999] {
+        let counted = connection.query(&format!("{pattern} WHERE a.id = {start} RETURN count(*)")).unwrap();
+        let listed =
+            connection.query(&format!("{pattern} WHERE a.id = {start} RETURN size(collect(id(d)))")).unwrap();
+        assert_eq!(counted.to_values(), listed.to_values(), "{start}");
+    }
+    let plan = connection.query(&format!("EXPLAIN {pattern} WHERE a.id = 3 RETURN count(*)")).unwrap();
+    assert!(format!("{:?}", plan.to_values()).contains("LookupNode"), "{:?}", plan.to_values());
+    let plan = connection.query(&format!("EXPLAIN {pattern} RETURN count(*)")).unwrap();
+    assert!(format!("{:?}", plan.to_values()).contains("ScanWeighted"), "{:?}", plan.to_values());
+}

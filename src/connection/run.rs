@@ -205,6 +205,7 @@ pub(super) fn collect(plan: &QueryPlan, context: &QueryContext) -> Result<QueryR
         plan.entities.contains(&true).then(|| executor::entities::EntityReader::new(&context.transaction));
     let mut chunks = Vec::with_capacity(rows.chunks.len());
     for chunk in rows.chunks {
+        context.check()?;
         let mut columns = Vec::with_capacity(chunk.columns.len());
         for (position, buffer) in chunk.columns.into_iter().enumerate() {
             let has_entities = plan.entities.get(position).is_some_and(|has| *has);

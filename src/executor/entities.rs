@@ -10,6 +10,9 @@ use crate::transaction::ReadTransaction;
 use crate::types::{DST_COLUMN, DataType, GlobalId, NodeValue, RelValue, SRC_COLUMN, TableId, Value};
 use crate::vector::VectorBuffer;
 
+/// Nodes and relationships that are kept for the values that follow.
+const KEPT_MAX: usize = 64 * 1024;
+
 /// Completes values that carry ids only.
 pub struct EntityReader {
     query: QueryContext,
@@ -29,6 +32,11 @@ impl EntityReader {
 
     /// Fills labels and properties of every node and relationship in the values, however deep.
     pub fn complete(&mut self, values: &mut [Value]) -> ExecutionResult<()> {
+        if self.nodes.len() + self.rels.len() > KEPT_MAX {
+            // Results are read once, so what was met long ago hardly comes again.
+            self.nodes.clear();
+            self.rels.clear();
+        }
         let mut ids = Vec::new();
         values.iter().for_each(|value| collect_ids(value, &mut ids));
         ids.retain(|id| !self.nodes.contains_key(id) && !self.rels.contains_key(id));

@@ -5,6 +5,7 @@ use super::error::{ExecutionError, ExecutionResult};
 use super::evaluate::{Node, fill_truths};
 use crate::functions::KernelContext;
 use crate::planner::physical_plan::{Expression, ExpressionKind, QuantifierKind};
+use crate::types::DataType;
 use crate::vector::{Batch, Selection, SelectionBuffer, Shape, Validity, ValueVector, Values, VectorBuffer};
 
 /// The lists of a batch and its elements as one batch.
@@ -14,6 +15,14 @@ struct Elements {
     element: usize,
     flat: VectorBuffer,
     parents: Vec<u32>,
+}
+
+/// The type of the lists; a list that is always NULL has no type of its own.
+fn list_type(data_type: &DataType) -> DataType {
+    match data_type {
+        DataType::Null => DataType::List(Box::new(DataType::Null)),
+        list => list.clone(),
+    }
 }
 
 impl Elements {
@@ -193,7 +202,7 @@ fn quantify(kind: QuantifierKind, holds: usize, fails: usize, unknown: usize) ->
 
 impl Elements {
     fn new(list: &Expression, element: usize, query: &QueryContext) -> ExecutionResult<Elements> {
-        let flat = VectorBuffer::new(list.data_type.clone());
+        let flat = VectorBuffer::new(list_type(&list.data_type));
         Ok(Elements { list: Node::new(list, query)?, element, flat, parents: Vec::new() })
     }
 }

@@ -17,6 +17,11 @@ use crate::binder::bound::{
     VariableId,
 };
 
+/// Starts of at most so many nodes make expanding worth a thought where counting would do.
+const FEW_NODES: f64 = 32.0;
+/// What a row that is written out costs, in edges that are only visited.
+const ROW_COST: f64 = 4.0;
+
 /// Builds the plan of one query part; new variables are appended to the query's.
 pub struct Builder<'a> {
     pub estimator: Estimator<'a>,
@@ -188,6 +193,10 @@ impl Builder<'_> {
         let mut with_paths = needed.clone();
         extend_by_paths(&graph, &mut with_paths);
         if let Some(weighted) = whole_graph(&graph, &with_paths, &self.estimator) {
+            if let Some(expanded) = self.cheaper_expanded(&current, &graph, &with_paths, shape, weighted.cost)
+            {
+                return expanded;
+            }
             let node = graph.node(weighted.root).cloned();
             let rows = node.map_or(0.0, |node| self.estimator.nodes(&node));
             let mut partial = current;
@@ -198,6 +207,23 @@ impl Builder<'_> {
         }
         let weights = strip(&mut graph, &with_paths);
         self.order(current, graph, weights, with_paths, shape.duplicates_irrelevant())
+    }
+
+    /// From few nodes it can be cheaper to write the matches out than to look at every node of a table once.
+    fn cheaper_expanded(
+        &self,
+        current: &Partial,
+        graph: &QueryGraph,
+        needed: &BTreeSet<VariableId>,
+        shape: &Shape,
+        cost: f64,
+    ) -> Option<Partial> {
+        graph.nodes.iter().find(|node| self.estimator.nodes(node) <= FEW_NODES)?;
+        let mut graph = graph.clone();
+        let weights = strip(&mut graph, needed);
+        let expanded =
+            self.order(current.clone(), graph, weights, needed.clone(), shape.duplicates_irrelevant());
+        (expanded.cost * ROW_COST < cost).then_some(expanded)
     }
 
     fn flush(

@@ -34,6 +34,8 @@ enum Constraint {
 pub struct WeightedRoot {
     pub root: VariableId,
     pub weights: WeightTerms,
+    /// Edges visited, about.
+    pub cost: f64,
 }
 
 /// Turns the whole graph into one root node with weights, if every needed variable is that node and the graph, with
@@ -62,7 +64,7 @@ pub fn whole_graph(
         let Some(terms) = all_terms(graph, &constraints, root) else { continue };
         let cost: f64 = terms.iter().map(|(_, tree)| visit_cost(tree, estimator)).sum();
         if best.as_ref().is_none_or(|(least, _)| cost < *least) {
-            best = Some((cost, WeightedRoot { root, weights: WeightTerms { terms } }));
+            best = Some((cost, WeightedRoot { root, weights: WeightTerms { terms }, cost }));
         }
     }
     best.map(|(_, root)| root)

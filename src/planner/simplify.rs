@@ -101,5 +101,7 @@ fn key_of(
         Some(VariableKind::Node { tables }) if tables[..] == [table] => {}
         _ => return None,
     }
-    estimator.is_key(table, column).then_some((*variable, table))
+    // NaN, which a float key can be, differs from itself.
+    let exact = !expression.data_type.is_floating();
+    (exact && estimator.is_key(table, column)).then_some((*variable, table))
 }
