@@ -236,6 +236,7 @@ impl From<StorageError> for Error {
             StorageError::ChecksumMismatch { .. }
             | StorageError::Corrupt { .. }
             | StorageError::BadHeader { .. }
+            | StorageError::LogCorrupt { .. }
             | StorageError::UnknownVersion { .. } => ErrorKind::Corruption,
             StorageError::Locked { .. } | StorageError::Poisoned { .. } | StorageError::ReadOnly => {
                 ErrorKind::Unavailable

@@ -5,6 +5,8 @@
 mod pages;
 #[path = "contract/tables.rs"]
 mod tables;
+#[path = "contract/wal.rs"]
+mod wal;
 
 use std::path::PathBuf;
 

@@ -23,6 +23,11 @@ pub enum StorageError {
     /// A structure whose bytes are intact but whose content breaks a rule of the format.
     #[error("corrupt {what} in {file}, page {page}: {detail}")]
     Corrupt { file: String, page: PageId, what: String, detail: String },
+    /// A log whose bytes before its last known sync are not those that were written. Nothing of it is skipped.
+    #[error(
+        "the log is damaged in {file} (segment {segment}, byte {offset}): {detail}; restore the file or the database from a backup"
+    )]
+    LogCorrupt { file: String, segment: u64, offset: u64, detail: String },
     /// Both copies of the header are unusable.
     #[error("{file} is not a usable quire database: {detail}")]
     BadHeader { file: String, detail: String },

@@ -14,6 +14,7 @@ pub mod index;
 pub mod page;
 pub mod state;
 pub mod table;
+pub mod wal;
 
 pub use buffer_pool::{Plain, as_bytes, bytes_as, try_bytes_as};
 pub use error::{StorageError, StorageResult};

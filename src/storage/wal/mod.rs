@@ -1,0 +1,28 @@
+//! The write-ahead log: numbered segments of self-delimiting records, laid out as `specs/format/wal.md` says. The
+//! writer appends payloads that it does not understand and makes them durable, one sync for all that wait; the reader
+//! gives them back after a crash, cuts a torn tail and reports damage before it. What the payloads mean is decided
+//! above.
+
+mod config;
+#[cfg(test)]
+mod crash_tests;
+mod reader;
+mod record;
+mod segment;
+mod stats;
+mod writer;
+#[cfg(test)]
+mod writer_tests;
+
+pub use config::{WalConfig, WalConfigBuilder};
+pub use reader::{WalReader, WalTail};
+pub use record::{
+    LogPosition, PAYLOAD_BYTES_MAX, RECORD_FORMAT_VERSION, RECORD_HEADER_SIZE, RecordKind, WalRecord,
+    decode_record, encode_record,
+};
+pub use segment::{
+    GROWTH_STEP, SECTOR_SIZE, SEGMENT_FORMAT_VERSION, SEGMENT_HEADER_SIZE, SEGMENT_MAGIC, SegmentHeader,
+    WAL_FOLDER, segment_name,
+};
+pub use stats::WalStats;
+pub use writer::{Reservation, WalWriter};

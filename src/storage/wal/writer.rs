@@ -1,0 +1,398 @@
+//! Appending records and making them durable. Appending only puts a record into a queue and gives it its place;
+//! who waits for a sync first writes and syncs for all that wait, and the others find their records durable.
+//!
+//! What always holds:
+//! 1. The file has room, reserved on disk, for the queue, for every reservation and for the record that ends the
+//!    segment; so a full disk can only meet whoever reserves.
+//! 2. The file's size is synced before a record is written into the part that it grew by.
+//! 3. A segment is whole, ended and synced before the next one gets its name.
+//! 4. One thread at a time writes to the file: the one that set `busy`, or the holder of the queue while it is clear.
+//! 5. No byte of a record is ever written with another value.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
+use uuid::Uuid;
+
+use super::config::WalConfig;
+use super::record::{LogPosition, PAYLOAD_BYTES_MAX, RECORD_HEADER_SIZE, RecordKind, encode_record};
+use super::segment::{
+    SECTOR_SIZE, SEGMENT_HEADER_SIZE, SegmentHeader, WAL_FOLDER, grown_size, list_segments, make_segment,
+    segment_name,
+};
+use super::stats::WalStats;
+use crate::storage::backend::{StorageBackend, StorageFile};
+use crate::storage::page::Lsn;
+use crate::storage::{StorageError, StorageResult};
+
+const RECORD_BYTES: u64 = RECORD_HEADER_SIZE as u64;
+/// Room for the record that ends a segment.
+const END_BYTES: u64 = RECORD_BYTES;
+/// Room for a marker on a sector of its own, and for the end.
+const SLACK: u64 = SECTOR_SIZE + RECORD_BYTES + END_BYTES;
+
+/// The segment that the log grows in.
+pub(super) struct OpenSegment {
+    pub number: u64,
+    pub file: Arc<dyn StorageFile>,
+    /// Where the next record goes.
+    pub end: u64,
+    /// How far the file reaches.
+    pub size: u64,
+}
+
+struct Pending {
+    offset: u64,
+    transaction: u64,
+    kind: RecordKind,
+    payload: Vec<u8>,
+}
+
+struct Queue {
+    segment: OpenSegment,
+    /// Whether the file grew since it was synced.
+    grown: bool,
+    /// Bytes that reservations hold.
+    promised: u64,
+    /// Records without their bytes in the file, one behind the other.
+    pending: Vec<Pending>,
+    /// The end of the last record that was appended, written, synced.
+    appended: Lsn,
+    written: Lsn,
+    synced: Lsn,
+    unsynced_bytes: u64,
+    unsynced_commits: u64,
+    unsynced_since: Option<Instant>,
+    busy: bool,
+    poison: Option<String>,
+    stats: WalStats,
+}
+
+/// What one thread takes to the file.
+struct Transfer {
+    file: Arc<dyn StorageFile>,
+    grown: bool,
+    offset: u64,
+    bytes: Vec<u8>,
+}
+
+impl Transfer {
+    fn run(&self, durable: bool) -> StorageResult<()> {
+        if self.grown {
+            self.file.sync()?;
+        }
+        if !self.bytes.is_empty() {
+            self.file.write_at(self.offset, &self.bytes)?;
+        }
+        if durable { self.file.sync() } else { Ok(()) }
+    }
+}
+
+impl Queue {
+    fn check(&self) -> StorageResult<()> {
+        match &self.poison {
+            Some(reason) => Err(StorageError::Poisoned { reason: reason.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    fn lsn(&self, offset: u64) -> Lsn {
+        Lsn { segment: self.segment.number, offset }
+    }
+
+    /// Takes all that waits out of the queue.
+    fn take(&mut self, uuid: Uuid) -> Transfer {
+        let pending = std::mem::take(&mut self.pending);
+        let offset = pending.first().map_or(self.segment.end, |record| record.offset);
+        let mut bytes = Vec::with_capacity((self.segment.end - offset) as usize);
+        for Pending { offset, transaction, kind, payload } in &pending {
+            let position = LogPosition { uuid, lsn: self.lsn(*offset) };
+            encode_record(position, *kind, self.synced, *transaction, payload, &mut bytes);
+        }
+        Transfer {
+            file: Arc::clone(&self.segment.file),
+            grown: std::mem::take(&mut self.grown),
+            offset,
+            bytes,
+        }
+    }
+
+    /// Adds a record of the log's own behind what was taken.
+    fn add_internal(&mut self, transfer: &mut Transfer, uuid: Uuid, kind: RecordKind) {
+        let position = LogPosition { uuid, lsn: self.lsn(self.segment.end) };
+        encode_record(position, kind, self.synced, 0, &[], &mut transfer.bytes);
+        self.segment.end += RECORD_BYTES;
+    }
+
+    fn set_synced(&mut self, synced: Lsn, commits: u64) {
+        self.synced = synced;
+        self.stats.syncs += 1;
+        self.stats.commits_synced += commits;
+    }
+}
+
+/// The end of the log. All methods may be called from several threads at once.
+///
+/// After a failed write or sync it takes no more records until the log is opened again, since nobody knows what the
+/// disk has; a full disk fails only the reservation that met it.
+pub struct WalWriter {
+    backend: Arc<dyn StorageBackend>,
+    uuid: Uuid,
+    config: WalConfig,
+    queue: Mutex<Queue>,
+    /// Rung when `busy` becomes clear or `synced` moves.
+    moved: Condvar,
+}
+
+impl WalWriter {
+    /// Goes on in a segment whose records are all durable.
+    pub(super) fn start(
+        backend: Arc<dyn StorageBackend>,
+        uuid: Uuid,
+        config: WalConfig,
+        segment: OpenSegment,
+        stats: WalStats,
+    ) -> WalWriter {
+        let end = Lsn { segment: segment.number, offset: segment.end };
+        let queue = Queue {
+            segment,
+            grown: true,
+            promised: 0,
+            pending: Vec::new(),
+            appended: end,
+            written: end,
+            synced: end,
+            unsynced_bytes: 0,
+            unsynced_commits: 0,
+            unsynced_since: None,
+            busy: false,
+            poison: None,
+            stats,
+        };
+        WalWriter { backend, uuid, config, queue: Mutex::new(queue), moved: Condvar::new() }
+    }
+
+    /// Makes sure that the disk has room for a record with a payload of at most `payload_bytes`, beginning a new
+    /// segment where it is time for one. Any error but that of a poisoned log leaves the log as it was.
+    pub fn reserve(&self, payload_bytes: usize) -> StorageResult<Reservation<'_>> {
+        if payload_bytes > PAYLOAD_BYTES_MAX {
+            let what = "the payload of one log record, in bytes,".to_owned();
+            return Err(StorageError::Limit { what, limit: PAYLOAD_BYTES_MAX as u64 });
+        }
+        let bytes = RECORD_BYTES + payload_bytes as u64;
+        let mut queue = self.queue.lock();
+        queue.check()?;
+        self.rotate_when_full(&mut queue, bytes)?;
+        let needed = queue.segment.end + queue.promised + bytes + SLACK;
+        let size = grown_size(needed - SEGMENT_HEADER_SIZE as u64);
+        if size > queue.segment.size {
+            queue.segment.file.preallocate(queue.segment.size, size - queue.segment.size)?;
+            queue.segment.size = size;
+            queue.grown = true;
+        }
+        queue.promised += bytes;
+        Ok(Reservation { writer: self, bytes })
+    }
+
+    /// Reserves and appends a record; gives where it ends. It is neither written nor durable yet.
+    pub fn append(&self, transaction: u64, kind: RecordKind, payload: Vec<u8>) -> StorageResult<Lsn> {
+        self.reserve(payload.len())?.append(transaction, kind, payload)
+    }
+
+    /// Waits until the log is durable up to `lsn`, which `append` gave. One sync serves all that wait.
+    pub fn sync(&self, lsn: Lsn) -> StorageResult<()> {
+        self.reach(lsn, true)
+    }
+
+    /// Waits until the operating system has the log up to `lsn`: it outlives this process, not a loss of power.
+    pub fn write(&self, lsn: Lsn) -> StorageResult<()> {
+        self.reach(lsn, false)
+    }
+
+    /// Makes everything durable that was appended before the call; gives where that ends.
+    pub fn flush(&self) -> StorageResult<Lsn> {
+        let lsn = self.queue.lock().appended;
+        self.sync(lsn).map(|()| lsn)
+    }
+
+    /// Flushes when as many bytes are unsynced, or one for as long, as the configuration allows.
+    pub fn sync_if_due(&self) -> StorageResult<bool> {
+        let due = {
+            let queue = self.queue.lock();
+            let age = queue.unsynced_since.map(|since| since.elapsed());
+            queue.unsynced_bytes >= self.config.buffered_sync_bytes()
+                || age.is_some_and(|age| age >= self.config.buffered_sync_interval())
+        };
+        if due { self.flush().map(|_| true) } else { Ok(false) }
+    }
+
+    /// Removes the segments before `number`, which a checkpoint made superfluous, oldest first; gives how many.
+    pub fn remove_segments_before(&self, number: u64) -> StorageResult<u64> {
+        let limit = number.min(self.queue.lock().segment.number);
+        let mut removed = 0;
+        for number in list_segments(&*self.backend)?.into_iter().take_while(|number| *number < limit) {
+            self.backend.remove(&segment_name(number))?;
+            removed += 1;
+        }
+        if removed > 0 {
+            self.backend.sync_dir(WAL_FOLDER)?;
+        }
+        Ok(removed)
+    }
+
+    /// Where the last appended record ends.
+    pub fn appended(&self) -> Lsn {
+        self.queue.lock().appended
+    }
+
+    /// Up to where the log is durable.
+    pub fn synced(&self) -> Lsn {
+        self.queue.lock().synced
+    }
+
+    /// What the log has done since it was opened.
+    pub fn stats(&self) -> WalStats {
+        self.queue.lock().stats
+    }
+
+    fn reach(&self, lsn: Lsn, durable: bool) -> StorageResult<()> {
+        let mut queue = self.queue.lock();
+        // Nobody can wait for a record that was never appended.
+        let lsn = lsn.min(queue.appended);
+        loop {
+            let reached = if durable { queue.synced } else { queue.written };
+            if reached >= lsn {
+                return Ok(());
+            }
+            queue.check()?;
+            match queue.busy {
+                true => self.moved.wait(&mut queue),
+                false => self.lead(&mut queue, durable)?,
+            }
+        }
+    }
+
+    /// Takes the queue to the file for all that wait, who can append more meanwhile.
+    fn lead(&self, queue: &mut MutexGuard<'_, Queue>, durable: bool) -> StorageResult<()> {
+        queue.busy = true;
+        let transfer = queue.take(self.uuid);
+        let (appended, commits) = (queue.appended, queue.unsynced_commits);
+        let bytes = queue.unsynced_bytes;
+        let outcome = MutexGuard::unlocked(queue, || transfer.run(durable));
+        match &outcome {
+            Err(error) => queue.poison = Some(error.to_string()),
+            Ok(()) => queue.written = appended,
+        }
+        if durable && outcome.is_ok() {
+            queue.set_synced(appended, commits);
+            queue.unsynced_commits -= commits;
+            queue.unsynced_bytes -= bytes;
+            queue.unsynced_since = (queue.unsynced_bytes > 0).then(Instant::now);
+            self.mark(queue);
+        }
+        queue.busy = false;
+        self.moved.notify_all();
+        outcome
+    }
+
+    /// After the last sync of a burst: writes, without syncing it, what is synced. It stands on a sector of its own,
+    /// so that a torn write of it cannot harm a durable record.
+    fn mark(&self, queue: &mut MutexGuard<'_, Queue>) {
+        let offset = queue.segment.end.next_multiple_of(SECTOR_SIZE);
+        let room = queue.segment.size.saturating_sub(queue.promised + END_BYTES);
+        if !queue.pending.is_empty() || queue.grown || offset + RECORD_BYTES > room {
+            return;
+        }
+        queue.segment.end = offset;
+        let mut transfer = queue.take(self.uuid);
+        queue.add_internal(&mut transfer, self.uuid, RecordKind::Marker);
+        queue.stats.markers += 1;
+        self.moved.notify_all();
+        // The records that were synced are durable all the same, so only what comes later meets the error.
+        if let Err(error) = MutexGuard::unlocked(queue, || transfer.run(false)) {
+            queue.poison = Some(error.to_string());
+        }
+    }
+
+    fn is_full(&self, queue: &Queue, bytes: u64) -> bool {
+        let end = queue.segment.end;
+        end > SEGMENT_HEADER_SIZE as u64 && end + queue.promised + bytes + SLACK > self.config.segment_bytes()
+    }
+
+    fn rotate_when_full(&self, queue: &mut MutexGuard<'_, Queue>, bytes: u64) -> StorageResult<()> {
+        while self.is_full(queue, bytes) {
+            if queue.busy {
+                self.moved.wait(queue);
+                queue.check()?;
+                continue;
+            }
+            // The new segment takes over what is promised, so it is made before anything happens to the old one.
+            let header = SegmentHeader { number: queue.segment.number + 1, uuid: self.uuid };
+            let made = make_segment(&*self.backend, header, queue.promised + bytes + SLACK)?;
+            let switched = self.end_segment(queue).and_then(|()| made.publish(&*self.backend));
+            let (file, size) = switched.inspect_err(|error| {
+                queue.poison = Some(error.to_string());
+                self.moved.notify_all();
+            })?;
+            let end = SEGMENT_HEADER_SIZE as u64;
+            queue.segment = OpenSegment { number: header.number, file, end, size };
+            queue.stats.rotations += 1;
+            let start = queue.lsn(end);
+            queue.appended = start;
+            queue.written = start;
+            let commits = std::mem::take(&mut queue.unsynced_commits);
+            queue.set_synced(start, commits);
+            queue.unsynced_bytes = 0;
+            queue.unsynced_since = None;
+            self.moved.notify_all();
+        }
+        Ok(())
+    }
+
+    /// Writes what waits and the end of the segment, durably.
+    fn end_segment(&self, queue: &mut Queue) -> StorageResult<()> {
+        let mut transfer = queue.take(self.uuid);
+        queue.add_internal(&mut transfer, self.uuid, RecordKind::End);
+        transfer.run(true)
+    }
+}
+
+/// Room on disk for one record; given back when it is dropped.
+pub struct Reservation<'w> {
+    writer: &'w WalWriter,
+    bytes: u64,
+}
+
+impl Reservation<'_> {
+    /// Appends a record that is not larger than what was reserved; gives where it ends. Neither waits nor touches
+    /// the disk, so it may stand in a critical section.
+    pub fn append(self, transaction: u64, kind: RecordKind, payload: Vec<u8>) -> StorageResult<Lsn> {
+        assert!(!kind.is_internal(), "markers and ends are the log's own");
+        let bytes = RECORD_BYTES + payload.len() as u64;
+        if bytes > self.bytes {
+            let what = "a log record beyond its reservation".to_owned();
+            return Err(StorageError::Limit { what, limit: self.bytes });
+        }
+        let mut queue = self.writer.queue.lock();
+        queue.check()?;
+        let offset = queue.segment.end;
+        queue.segment.end += bytes;
+        queue.appended = queue.lsn(queue.segment.end);
+        queue.unsynced_bytes += bytes;
+        queue.unsynced_since.get_or_insert_with(Instant::now);
+        queue.unsynced_commits += u64::from(kind.is_commit());
+        queue.stats.appends += 1;
+        queue.stats.commits += u64::from(kind.is_commit());
+        queue.stats.bytes += bytes;
+        queue.pending.push(Pending { offset, transaction, kind, payload });
+        // The promise itself ends when `self` is dropped, behind the queue's lock.
+        Ok(queue.appended)
+    }
+}
+
+impl Drop for Reservation<'_> {
+    fn drop(&mut self) {
+        self.writer.queue.lock().promised -= self.bytes;
+    }
+}

@@ -1,0 +1,231 @@
+//! Group commit, full disks, poisoning, rotation and buffered syncs.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::segment::{GROWTH_STEP, list_segments, segment_name};
+use super::*;
+use crate::storage::backend::{
+    LockGuard, LockKind, MemoryBackend, OpenMode, SimulatedBackend, StorageBackend, StorageFile,
+};
+use crate::storage::page::Lsn;
+use crate::storage::{StorageError, StorageResult};
+
+const UUID: Uuid = Uuid::from_u128(99);
+
+fn start_with(backend: Arc<dyn StorageBackend>, config: WalConfig) -> WalWriter {
+    WalReader::open(backend, UUID, Lsn::default()).unwrap().finish(config).unwrap()
+}
+
+fn small() -> WalConfig {
+    WalConfig::builder().segment_bytes(2 * GROWTH_STEP).build().unwrap()
+}
+
+fn read(backend: Arc<dyn StorageBackend>) -> Vec<WalRecord> {
+    let mut reader = WalReader::open(backend, UUID, Lsn::default()).unwrap();
+    std::iter::from_fn(|| reader.next_record().unwrap()).collect()
+}
+
+/// Files in memory whose syncs take time, as those of a disk.
+struct SlowSync(MemoryBackend);
+
+struct SlowFile(Arc<dyn StorageFile>);
+
+impl StorageFile for SlowFile {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> StorageResult<()> {
+        self.0.read_at(offset, buffer)
+    }
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> StorageResult<()> {
+        self.0.write_at(offset, bytes)
+    }
+    fn sync(&self) -> StorageResult<()> {
+        thread::sleep(Duration::from_millis(2));
+        self.0.sync()
+    }
+    fn preallocate(&self, offset: u64, length: u64) -> StorageResult<()> {
+        self.0.preallocate(offset, length)
+    }
+    fn truncate(&self, size: u64) -> StorageResult<()> {
+        self.0.truncate(size)
+    }
+    fn size(&self) -> StorageResult<u64> {
+        self.0.size()
+    }
+}
+
+impl StorageBackend for SlowSync {
+    fn location(&self) -> String {
+        self.0.location()
+    }
+    fn open(&self, name: &str, mode: OpenMode) -> StorageResult<Arc<dyn StorageFile>> {
+        Ok(Arc::new(SlowFile(self.0.open(name, mode)?)))
+    }
+    fn create_dir(&self, name: &str) -> StorageResult<()> {
+        self.0.create_dir(name)
+    }
+    fn sync_dir(&self, name: &str) -> StorageResult<()> {
+        self.0.sync_dir(name)
+    }
+    fn rename(&self, from: &str, to: &str) -> StorageResult<()> {
+        self.0.rename(from, to)
+    }
+    fn remove(&self, name: &str) -> StorageResult<()> {
+        self.0.remove(name)
+    }
+    fn list(&self, name: &str) -> StorageResult<Vec<String>> {
+        self.0.list(name)
+    }
+    fn exists(&self, name: &str) -> StorageResult<bool> {
+        self.0.exists(name)
+    }
+    fn lock(&self, name: &str, kind: LockKind) -> StorageResult<Box<dyn LockGuard>> {
+        self.0.lock(name, kind)
+    }
+}
+
+#[test]
+fn one_sync_serves_many_commits() {
+    let backend = Arc::new(SlowSync(MemoryBackend::new()));
+    let writer = start_with(backend.clone(), small());
+    thread::scope(|scope| {
+        for thread in 0..8u64 {
+            let writer = &writer;
+            scope.spawn(move || {
+                for commit in 0..25u8 {
+                    let lsn =
+                        writer.append(thread, RecordKind::LastPartAndCommit, vec![commit; 400]).unwrap();
+                    writer.sync(lsn).unwrap();
+                    assert!(writer.synced() >= lsn);
+                }
+            });
+        }
+    });
+    let stats = writer.stats();
+    assert_eq!((stats.appends, stats.commits, stats.commits_synced), (200, 200, 200));
+    assert!(stats.syncs < 100 && stats.commits_per_sync() > 2.0, "{stats:?}");
+    assert!(stats.rotations >= 1, "{stats:?}");
+    let records = read(backend);
+    for thread in 0..8 {
+        let own = records.iter().filter(|record| record.transaction == thread);
+        assert!(own.map(|record| record.payload[0]).eq(0..25));
+    }
+}
+
+#[test]
+fn a_full_disk_fails_only_who_reserves() {
+    let disk = SimulatedBackend::new(4);
+    let writer = start_with(Arc::new(disk.clone()), small());
+    let first = writer.append(1, RecordKind::Part, vec![1; 100]).unwrap();
+    let held = writer.reserve(20_000).unwrap();
+    disk.set_capacity(Some(disk.used_bytes()));
+    for bytes in [40_000, 60_000] {
+        let outcome = writer.append(2, RecordKind::Part, vec![2; bytes]);
+        assert!(matches!(outcome, Err(StorageError::DiskFull { .. })));
+    }
+    // What fits is taken, and what was reserved has its room.
+    writer.append(3, RecordKind::Part, vec![3; 1000]).unwrap();
+    writer.sync(first).unwrap();
+    let last = held.append(4, RecordKind::Commit, vec![4; 20_000]).unwrap();
+    writer.sync(last).unwrap();
+    disk.set_capacity(None);
+    let later = writer.append(5, RecordKind::Commit, vec![5; 60_000]).unwrap();
+    writer.sync(later).unwrap();
+    let transactions: Vec<u64> =
+        read(Arc::new(disk.crash())).iter().map(|record| record.transaction).collect();
+    assert_eq!(transactions, [1, 3, 4, 5]);
+}
+
+#[test]
+fn a_failed_write_or_sync_poisons() {
+    for failing in 1..=3 {
+        let disk = SimulatedBackend::new(failing);
+        let writer = start_with(Arc::new(disk.clone()), small());
+        let lsn = writer.append(1, RecordKind::Commit, vec![]).unwrap();
+        // The sync of the file's size, the write, the sync.
+        disk.fail_operation(disk.operations() + failing);
+        assert!(matches!(writer.sync(lsn), Err(StorageError::Io { .. })));
+        assert!(matches!(writer.sync(lsn), Err(StorageError::Poisoned { .. })));
+        let again = writer.append(2, RecordKind::Commit, vec![]);
+        assert!(matches!(again, Err(StorageError::Poisoned { .. })));
+        assert!(writer.synced() < lsn);
+    }
+}
+
+#[test]
+fn segments_follow_one_another_and_are_removed() {
+    let backend = Arc::new(MemoryBackend::new());
+    let writer = start_with(backend.clone(), small());
+    assert_eq!(backend.open(&segment_name(1), OpenMode::Read).unwrap().size().unwrap(), 32);
+    let ends: Vec<Lsn> =
+        (0..10).map(|number| writer.append(number, RecordKind::Commit, vec![7; 20_000]).unwrap()).collect();
+    assert!(ends.is_sorted());
+    let last = writer.flush().unwrap();
+    assert_eq!((last, writer.synced()), (ends[9], ends[9]));
+    // A record larger than a segment stands alone.
+    writer.append(10, RecordKind::Commit, vec![8; 100_000]).unwrap();
+    writer.flush().unwrap();
+    assert_eq!(read(backend.clone()).len(), 11);
+    let numbers = list_segments(&*backend).unwrap();
+    assert_eq!(numbers, (1..=numbers.len() as u64).collect::<Vec<_>>());
+    for number in &numbers {
+        let size = backend.open(&segment_name(*number), OpenMode::Read).unwrap().size().unwrap();
+        assert_eq!(size % GROWTH_STEP, 0);
+    }
+    assert_eq!(writer.stats().rotations, numbers.len() as u64 - 1);
+    assert_eq!(writer.remove_segments_before(3).unwrap(), 2);
+    assert_eq!(writer.remove_segments_before(u64::MAX).unwrap(), numbers.len() as u64 - 3);
+    assert_eq!(list_segments(&*backend).unwrap(), [numbers.len() as u64]);
+}
+
+#[test]
+fn an_empty_log_does_not_grow_by_being_opened() {
+    let backend = Arc::new(MemoryBackend::new());
+    for _ in 0..3 {
+        start_with(backend.clone(), small());
+    }
+    assert_eq!(list_segments(&*backend).unwrap(), [1]);
+    let writer = start_with(backend.clone(), small());
+    writer.append(1, RecordKind::Commit, vec![1]).unwrap();
+    writer.flush().unwrap();
+    let writer = start_with(backend.clone(), small());
+    assert_eq!((writer.stats().records_replayed, writer.stats().bytes_cut), (1, 0));
+    assert_eq!(list_segments(&*backend).unwrap(), [1, 2]);
+}
+
+#[test]
+fn a_buffered_log_is_synced_when_it_is_due() {
+    let config = |bytes, interval| {
+        let builder = WalConfig::builder().buffered_sync_bytes(bytes).buffered_sync_interval(interval);
+        builder.build().unwrap()
+    };
+    let check = |config: WalConfig, expected: [bool; 3]| {
+        let writer = start_with(Arc::new(MemoryBackend::new()), config);
+        let due = [0, 100, 1000].map(|bytes| {
+            if bytes > 0 {
+                let lsn = writer.append(1, RecordKind::Commit, vec![0; bytes]).unwrap();
+                writer.write(lsn).unwrap();
+            }
+            writer.sync_if_due().unwrap()
+        });
+        assert_eq!(due, expected);
+    };
+    check(config(1000, Duration::from_secs(3600)), [false, false, true]);
+    check(config(1 << 20, Duration::from_secs(3600)), [false, false, false]);
+    check(config(1 << 20, Duration::from_nanos(1)), [false, true, true]);
+}
+
+#[test]
+fn a_record_that_is_too_large_is_refused() {
+    let writer = start_with(Arc::new(MemoryBackend::new()), small());
+    assert!(matches!(writer.reserve(PAYLOAD_BYTES_MAX + 1), Err(StorageError::Limit { .. })));
+    let room = writer.reserve(10).unwrap();
+    assert!(matches!(room.append(1, RecordKind::Part, vec![0; 11]), Err(StorageError::Limit { .. })));
+    writer.append(1, RecordKind::Part, vec![0; 10]).unwrap();
+    assert_eq!(writer.stats().appends, 1);
+}
