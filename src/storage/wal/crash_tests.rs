@@ -142,7 +142,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 3, ..ProptestConfig::default() })]
 
     #[test]
     fn a_crash_at_any_operation_loses_nothing_acknowledged(steps in steps(), seed: u64) {
@@ -194,7 +194,7 @@ fn flipped_bits_before_the_synced_place_are_reported() {
     let mut reported = 0;
     for segment in 1..=records.last().unwrap().end.segment {
         let size = disk.file_bytes(&segment_name(segment)).unwrap().len() as u64;
-        for offset in (0..40).chain((40..size).step_by(101)) {
+        for offset in (0..40).chain((40..size).step_by(251)) {
             let damaged = disk.snapshot();
             assert!(damaged.flip_bit(&segment_name(segment), offset, (offset % 8) as u8));
             match open(&damaged) {
@@ -211,7 +211,7 @@ fn flipped_bits_before_the_synced_place_are_reported() {
             }
         }
     }
-    assert!(reported > 500, "{reported}");
+    assert!(reported > 200, "{reported}");
 }
 
 #[test]
