@@ -39,8 +39,6 @@ pub trait StorageFile: Send + Sync {
     fn truncate(&self, size: u64) -> StorageResult<()>;
     /// The size of the file in bytes.
     fn size(&self) -> StorageResult<u64>;
-    /// Says that these bytes will be read soon. Only advice: it never fails and need not do anything.
-    fn will_need(&self, _offset: u64, _length: u64) {}
 }
 
 /// How a file is opened.

@@ -216,10 +216,6 @@ impl StorageFile for PosixFile {
         read_fully(offset, buffer, |out, at| self.file.read_at(out, at)).map_err(self.failed("read"))
     }
 
-    fn will_need(&self, offset: u64, length: u64) {
-        posix_sys::will_need(&self.file, offset, length);
-    }
-
     fn write_at(&self, offset: u64, bytes: &[u8]) -> StorageResult<()> {
         write_fully(offset, bytes, |bytes, at| self.file.write_at(bytes, at)).map_err(self.failed("write"))
     }

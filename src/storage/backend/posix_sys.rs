@@ -24,19 +24,3 @@ pub(super) fn allocate(file: &File, offset: u64, length: u64) -> io::Result<()> 
 pub(super) fn allocate(_file: &File, _offset: u64, _length: u64) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
-
-/// Asks the system to read bytes of the file into its cache, beside what the caller does meanwhile.
-#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
-pub(super) fn will_need(file: &File, offset: u64, length: u64) {
-    use std::os::fd::AsRawFd;
-
-    let (Ok(offset), Ok(length)) = (libc::off_t::try_from(offset), libc::off_t::try_from(length)) else {
-        return;
-    };
-    // SAFETY: the descriptor is open for as long as `file` is borrowed, and the call takes no pointers.
-    let _advice = unsafe { libc::posix_fadvise(file.as_raw_fd(), offset, length, libc::POSIX_FADV_WILLNEED) };
-}
-
-/// Elsewhere nothing is asked for.
-#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
-pub(super) fn will_need(_file: &File, _offset: u64, _length: u64) {}

@@ -11,7 +11,7 @@ use super::frame::{PinnedRange, Want};
 use super::pool::{BufferPool, Shared};
 use super::segment::{BLOCK_BYTES, BLOCK_PAGES, PagedSegment, Place, SegmentRef, corrupt};
 use super::state::Pin;
-use crate::storage::page::{PAGE_SIZE, PageId};
+use crate::storage::page::PAGE_SIZE;
 use crate::storage::{StorageError, StorageResult};
 
 /// Blocks that one guard pins at most; wider ranges are copied.
@@ -28,6 +28,9 @@ pub enum Admission {
     Frames,
     /// Into frames together with a few blocks that follow, for data that is read in order.
     ReadAhead,
+    /// Into a private buffer the first time and as `ReadAhead` the second, for large scans that the pool could hold:
+    /// fresh frames cost more than the reading, and only what is read again earns them.
+    SecondTime,
     /// Into a private buffer, for large scans that would flood the pool.
     Private,
 }
@@ -61,20 +64,6 @@ impl SegmentGuard {
 }
 
 impl BufferPool {
-    /// Says that a scan comes to a segment soon. The system begins to read what is not resident, while the scan is
-    /// busy with what it has.
-    pub fn will_need(&self, segment: &SegmentRef) {
-        let Place::Paged(paged) = &segment.0 else { return };
-        let shared = &*self.shared;
-        if shared.frames.is_resident(paged.pages, 0) {
-            return;
-        }
-        let (first, count) = (paged.pages.first, u64::from(paged.pages.count));
-        // The page with the references of one chunk follows its data.
-        let with_references = u64::from(paged.depth > 0 && paged.root.page.0 == first + count);
-        shared.source.will_need(PageId(first), count + with_references);
-    }
-
     /// Lends bytes `range` of a segment until the guard is dropped. Resident blocks are pinned where they are; what
     /// happens with others is said by `admission`. Ranges of more than 16 blocks, and scans that find every frame in
     /// use, get a private copy.
@@ -110,7 +99,10 @@ impl BufferPool {
                 Err(corrupt(&paged.owner, want.run.first, "two structures claim its pages"))
             }
             Err(_) if admission == Admission::Private => shared.lend_private(paged, want),
-            Err(_) => match shared.lend_frames(paged, want, admission == Admission::ReadAhead) {
+            Err(_) if admission == Admission::SecondTime && shared.is_first_read(want) => {
+                shared.lend_private(paged, want)
+            }
+            Err(_) => match shared.lend_frames(paged, want, admission != Admission::Frames) {
                 Err(StorageError::PoolTooSmall { .. }) => shared.lend_private(paged, want),
                 outcome => outcome,
             },
@@ -131,6 +123,16 @@ pub(super) fn check_range(segment: &SegmentRef, range: &Range<u64>) -> StorageRe
 }
 
 impl Shared {
+    /// Whether a block of the range is read for the first time; notes all of them.
+    fn is_first_read(&self, want: Want) -> bool {
+        let mut first = false;
+        for block in want.blocks() {
+            first |= self.frames.read_once(want.run, block);
+        }
+        self.counters.first_reads.fetch_add(u64::from(first), Relaxed);
+        first
+    }
+
     fn lend_frames(&self, segment: &PagedSegment, want: Want, ahead: bool) -> StorageResult<SegmentGuard> {
         let needed = want.blocks();
         let mut blocks = needed.clone();

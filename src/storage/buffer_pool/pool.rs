@@ -127,6 +127,7 @@ impl BufferPool {
             reads: counters.reads.load(Relaxed),
             read_bytes: counters.read_bytes.load(Relaxed),
             read_ahead_blocks: counters.read_ahead_blocks.load(Relaxed),
+            first_reads: counters.first_reads.load(Relaxed),
             epoch_waits: counters.epoch_waits.load(Relaxed),
         }
     }

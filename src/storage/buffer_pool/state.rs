@@ -25,6 +25,8 @@ const MARK: u64 = 1 << 27;
 const QUEUED: u64 = 1 << 28;
 /// Readers may not take the mark off: the evictor found nothing else.
 const STERN: u64 = 1 << 29;
+/// An evicted block was read before, into a private buffer; any change of state forgets it.
+const READ_ONCE: u64 = 1 << 30;
 /// Pages of the block (its first page), or the distance to the first page (the other pages).
 const PAGES_SHIFT: u32 = 32;
 const PAGES: u64 = 31 << PAGES_SHIFT;
@@ -138,6 +140,18 @@ impl BlockWord {
         while word & STATE == EVICTED {
             match self.0.compare_exchange_weak(word, word & QUEUED | to, Ordering::Acquire, Ordering::Relaxed)
             {
+                Ok(_) => return true,
+                Err(now) => word = now,
+            }
+        }
+        false
+    }
+
+    /// Notes that an evicted block is read past the frames. Whether this is its first time since it was resident.
+    pub(super) fn read_once(&self) -> bool {
+        let mut word = self.0.load(Ordering::Relaxed);
+        while word & (STATE | READ_ONCE) == EVICTED {
+            match self.0.compare_exchange_weak(word, word | READ_ONCE, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => return true,
                 Err(now) => word = now,
             }

@@ -32,6 +32,8 @@ pub struct BufferPoolStats {
     pub read_bytes: u64,
     /// Blocks that were loaded before they were asked for.
     pub read_ahead_blocks: u64,
+    /// Reads of a large scan that went past the frames because they were the first.
+    pub first_reads: u64,
     /// Times the evictor had to wait for a reader's epoch.
     pub epoch_waits: u64,
 }
@@ -55,6 +57,7 @@ pub(super) struct Counters {
     pub(super) reads: AtomicU64,
     pub(super) read_bytes: AtomicU64,
     pub(super) read_ahead_blocks: AtomicU64,
+    pub(super) first_reads: AtomicU64,
     pub(super) epoch_waits: AtomicU64,
 }
 

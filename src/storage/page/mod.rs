@@ -43,7 +43,4 @@ pub trait PageSource: Send + Sync {
     /// Reads `references.len()` contiguous pages into `out` (as many times 4096 bytes), opens them with the
     /// codec and compares each with its reference. `what` names the structure for the error (table, column).
     fn read_pages(&self, references: &[PageRef], what: &str, out: &mut [u8]) -> StorageResult<()>;
-
-    /// Says that these pages will be read soon; only advice.
-    fn will_need(&self, _first: PageId, _pages: u64) {}
 }

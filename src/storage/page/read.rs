@@ -116,10 +116,6 @@ impl PageFile {
 }
 
 impl PageSource for PageFile {
-    fn will_need(&self, first: PageId, pages: u64) {
-        self.file.will_need(first.offset(), pages * PAGE_SIZE as u64);
-    }
-
     fn read_pages(&self, references: &[PageRef], what: &str, out: &mut [u8]) -> StorageResult<()> {
         if out.len() != references.len() * PAGE_SIZE {
             let what = format!("a buffer of {} bytes for {} pages", out.len(), references.len());

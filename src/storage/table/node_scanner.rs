@@ -16,10 +16,11 @@ use crate::vector::{Batch, Multiplicity, Selection, ValueVector, ones_below};
 
 /// Rows whose bytes a scan holds at once.
 const WINDOW_ROWS: usize = 16 * 1024;
-/// How many groups ahead of its own a scan announces what it will read.
-const GROUPS_AHEAD: usize = 2;
 /// Bytes of one column in a window, about: what one guard pins at most.
 const WINDOW_BYTES: u64 = 15 << 16;
+
+/// Bytes from which on a scan keeps frames for what is read a second time.
+const LARGE_SCAN: u64 = 4 << 20;
 
 /// How a scan runs.
 #[derive(Debug, Clone, Copy)]
@@ -126,7 +127,8 @@ impl NodeTable {
         })
     }
 
-    /// Scans of columns that fit into the pool together keep their blocks there; larger ones would only flood it.
+    /// Scans of columns that fit into the pool together keep their blocks there, large ones the second time; larger
+    /// ones would only flood it.
     fn admission(&self, columns: &[ColumnId]) -> StorageResult<Admission> {
         let groups = self.group_count();
         if groups == 0 {
@@ -135,16 +137,19 @@ impl NodeTable {
         let sample = self.group(groups / 2)?;
         let per_group: u64 =
             columns.iter().filter_map(|column| sample.chunk(*column)).map(|chunk| chunk.byte_length()).sum();
-        let fits = per_group.saturating_mul(groups as u64) <= self.pool().limit_bytes() / 8 * 7;
-        Ok(if fits { Admission::ReadAhead } else { Admission::Private })
+        let bytes = per_group.saturating_mul(groups as u64);
+        Ok(match bytes {
+            ..LARGE_SCAN => Admission::ReadAhead,
+            _ if bytes <= self.pool().limit_bytes() / 8 * 7 => Admission::SecondTime,
+            _ => Admission::Private,
+        })
     }
 }
 
 impl NodeScanner {
     /// Begins a morsel: rows `rows` (cut to those that are there) of a group.
     pub fn open(&mut self, group: usize, rows: Range<u32>) -> StorageResult<()> {
-        let number = group;
-        let group = self.table.group(number)?;
+        let group = self.table.group(group)?;
         self.rows = (rows.start.min(group.rows()) as usize)..(rows.end.min(group.rows()) as usize);
         self.window_end = self.rows.start;
         self.deletions = None;
@@ -153,9 +158,6 @@ impl NodeScanner {
             self.rows = 0..0;
             self.group = None;
             return Ok(());
-        }
-        if rows.start == 0 {
-            self.announce(number, &group)?;
         }
         self.counters.groups_read += 1;
         if let Some(deletions) = group.deletions() {
@@ -177,26 +179,6 @@ impl NodeScanner {
             Some(statistics) => test.can_pass(statistics, group.rows()),
             None => *test == ColumnTest::Null(true),
         })
-    }
-
-    /// Tells the system which chunks are read now and which soon, so that it reads while this thread works.
-    fn announce(&self, number: usize, group: &NodeGroup) -> StorageResult<()> {
-        self.will_need(group);
-        let ahead = number + GROUPS_AHEAD;
-        if ahead < self.table.group_count() {
-            let ahead = self.table.group(ahead)?;
-            if self.can_pass(&ahead) {
-                self.will_need(&ahead);
-            }
-        }
-        Ok(())
-    }
-
-    fn will_need(&self, group: &NodeGroup) {
-        let chunks = self.columns.iter().filter_map(|(column, _)| group.chunk(*column));
-        for segment in chunks.flat_map(|column| &column.chunk.segments) {
-            self.lender.pool.will_need(&segment.bytes);
-        }
     }
 
     /// The next rows of the morsel; none at its end. The worker has no cursor open meanwhile.

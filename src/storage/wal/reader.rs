@@ -151,7 +151,6 @@ impl WalReader {
     fn load(&mut self, number: u64) -> StorageResult<()> {
         let file = self.backend.open(&segment_name(number), OpenMode::Read)?;
         let size = file.size()? as usize;
-        file.will_need(0, size as u64);
         self.bytes.clear();
         self.bytes.resize(size, 0);
         for (piece, bytes) in self.bytes.chunks_mut(PIECE_BYTES).enumerate() {

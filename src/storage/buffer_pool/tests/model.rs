@@ -27,8 +27,8 @@ enum Step {
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let range = || (0..EXTENTS, 0..PAGES * 4096, 0..150_000_u64);
-    let admission =
-        prop_oneof![Just(Admission::Frames), Just(Admission::ReadAhead), Just(Admission::Private)];
+    use Admission::{Frames, Private, ReadAhead, SecondTime};
+    let admission = prop_oneof![Just(Frames), Just(ReadAhead), Just(SecondTime), Just(Private)];
     let step = prop_oneof![
         4 => (range(), range()).prop_map(|(left, right)| Step::Pair { left, right }),
         1 => (0..EXTENTS, 1..50_000_u64).prop_map(|(extent, stride)| Step::Walk { extent, stride }),

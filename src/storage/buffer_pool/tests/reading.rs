@@ -7,7 +7,8 @@ use crate::storage::StorageError;
 use crate::storage::buffer_pool::{Admission, SegmentRef, bytes_as};
 use crate::storage::page::{ExtentRef, PageId};
 
-const ALL: [Admission; 3] = [Admission::Frames, Admission::ReadAhead, Admission::Private];
+const ALL: [Admission; 4] =
+    [Admission::Frames, Admission::ReadAhead, Admission::SecondTime, Admission::Private];
 
 /// Reads the range in every way, cold and warm.
 fn check(length: usize, range: Range<u64>) {
@@ -189,6 +190,23 @@ fn structures_that_overlap_are_an_error_whichever_comes_first() {
         let lent = pool.lend(&second, 16 * 4096..20 * 4096, Admission::Frames);
         assert!(matches!(lent.map(|_| ()), Err(StorageError::Corrupt { .. })));
     }
+}
+
+#[test]
+fn only_what_is_read_again_earns_frames() {
+    let disk = Disk::new();
+    let segment = disk.segment(1, 2 << 20);
+    let pool = pool(&disk, 256);
+    let scan = || {
+        let ranges = (0..2 << 20).step_by(131_072).map(|at| at..at + 131_072);
+        ranges.filter(|range| pool.lend(&segment, range.clone(), Admission::SecondTime).unwrap().is_private())
+    };
+    assert_eq!(scan().count(), 16);
+    assert_eq!((pool.stats().first_reads, pool.stats().resident_bytes), (16, 5 * 4096), "the references alone stay");
+    assert_eq!(scan().count(), 0);
+    assert!(pool.stats().resident_bytes > 2 << 20);
+    let misses = pool.stats().misses;
+    assert_eq!((scan().count(), pool.stats().misses - misses, pool.stats().first_reads), (0, 0, 16));
 }
 
 #[test]
