@@ -202,7 +202,11 @@ fn only_what_is_read_again_earns_frames() {
         ranges.filter(|range| pool.lend(&segment, range.clone(), Admission::SecondTime).unwrap().is_private())
     };
     assert_eq!(scan().count(), 16);
-    assert_eq!((pool.stats().first_reads, pool.stats().resident_bytes), (16, 5 * 4096), "the references alone stay");
+    assert_eq!(
+        (pool.stats().first_reads, pool.stats().resident_bytes),
+        (16, 5 * 4096),
+        "the references alone stay"
+    );
     assert_eq!(scan().count(), 0);
     assert!(pool.stats().resident_bytes > 2 << 20);
     let misses = pool.stats().misses;
