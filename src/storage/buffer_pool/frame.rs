@@ -198,8 +198,7 @@ impl Frames {
 
     /// Notes that a block is read past the frames. Whether it is evicted and this is the first time.
     pub(super) fn read_once(&self, run: PageRun, block: u32) -> bool {
-        // Nothing of a region without words was ever resident; its references soon will be, and bring them.
-        self.word(run.page_of(block)).is_none_or(|word| word.read_once())
+        self.word(run.page_of(block)).is_some_and(|word| word.read_once())
     }
 
     /// Pins a block.

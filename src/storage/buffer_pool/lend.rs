@@ -99,7 +99,7 @@ impl BufferPool {
                 Err(corrupt(&paged.owner, want.run.first, "two structures claim its pages"))
             }
             Err(_) if admission == Admission::Private => shared.lend_private(paged, want),
-            Err(_) if admission == Admission::SecondTime && shared.is_first_read(want) => {
+            Err(_) if admission == Admission::SecondTime && shared.is_first_read(want)? => {
                 shared.lend_private(paged, want)
             }
             Err(_) => match shared.lend_frames(paged, want, admission != Admission::Frames) {
@@ -124,13 +124,14 @@ pub(super) fn check_range(segment: &SegmentRef, range: &Range<u64>) -> StorageRe
 
 impl Shared {
     /// Whether a block of the range is read for the first time; notes all of them.
-    fn is_first_read(&self, want: Want) -> bool {
+    fn is_first_read(&self, want: Want) -> StorageResult<bool> {
+        self.frames.reserve(want.run)?;
         let mut first = false;
         for block in want.blocks() {
             first |= self.frames.read_once(want.run, block);
         }
         self.counters.first_reads.fetch_add(u64::from(first), Relaxed);
-        first
+        Ok(first)
     }
 
     fn lend_frames(&self, segment: &PagedSegment, want: Want, ahead: bool) -> StorageResult<SegmentGuard> {
