@@ -35,6 +35,7 @@ const WORKS: &[(&str, &str)] = &[
     ("dense_distincts", "MATCH (a:Person {id: 7})-[:Knows]->(b:Person) RETURN count(DISTINCT b), count(*)"),
     ("rows_fetched", "MATCH (p:Person) RETURN p.noise, p.kind ORDER BY p.id LIMIT 3"),
     ("key_lookups", "MATCH (p:Person {id: 7}) RETURN p.noise"),
+    ("levels_bottom_up", "MATCH (a:Topic {id: 7})-[:Spread*1..9]->(b:Topic) RETURN count(DISTINCT b)"),
     ("nodes_visited", "MATCH (a:Person {id: 7})-[:Knows*1..3]->(b:Person) RETURN count(DISTINCT b)"),
     ("nodes_expanded", "MATCH (a:Person {id: 7})-[:Knows*1..2]->(b:Person) RETURN b.id"),
     ("rows_cut_by_top_k", "MATCH (p:Person) RETURN p.id ORDER BY p.id LIMIT 3"),
@@ -68,6 +69,7 @@ fn load(connection: &Connection, folder: &std::path::Path) {
     run(connection, "CREATE REL TABLE Knows(FROM Person TO Person)");
     run(connection, "CREATE NODE TABLE Topic(id INT64, weight INT64, PRIMARY KEY (id))");
     run(connection, "CREATE REL TABLE Near(FROM Topic TO Topic)");
+    run(connection, "CREATE REL TABLE Spread(FROM Topic TO Topic)");
     run(connection, "CREATE REL TABLE Likes(FROM Person TO Person)");
     let copy = |table: &str, line: &dyn Fn(u64) -> String, rows: std::ops::Range<u64>| {
         let path = folder.join(format!("{table}.csv"));
@@ -87,6 +89,8 @@ fn load(connection: &Connection, folder: &std::path::Path) {
     // Many neighbours among few nodes.
     copy("Topic", &|row| format!("{row},{}", noise(row) % 100), 0..300);
     copy("Near", &edge, 0..6000);
+    // Every node is soon reached from every other.
+    copy("Spread", &|row| format!("{},{}", row % 300, (row * 31 + row / 300 * 17) % 300), 0..3000);
     copy("Likes", &edge, 0..6000);
     copy("Likes", &edge, 6000..6500);
 }

@@ -58,6 +58,8 @@ counters! {
     key_lookups,
     /// Nodes that a breadth-first search went on from, each once per start.
     nodes_visited,
+    /// Levels of a breadth-first search that were searched from the nodes not reached yet.
+    levels_bottom_up,
     /// Nodes that the enumeration of paths went on from, once per path.
     nodes_expanded,
     /// Rows that a top-k heap turned away.

@@ -26,6 +26,7 @@ pub struct LegReader {
     /// Packed id of relationship 0.
     pub rel_base: u64,
     pub skip_loops: bool,
+    rel: TableId,
     /// Groups that were read, by number.
     groups: Vec<Slot>,
 }
@@ -53,8 +54,19 @@ impl LegReader {
             to_base: GlobalId::new(leg.to_table(), 0).0,
             rel_base: GlobalId::new(leg.rel.table, 0).0,
             skip_loops: leg.skip_loops,
+            rel: leg.rel.table,
             groups: Vec::new(),
         })
+    }
+
+    /// The same relationships from their other ends.
+    pub fn reversed(&self, query: &QueryContext) -> ExecutionResult<Arc<Adjacency>> {
+        use crate::storage::table::Direction;
+        let opposite = match self.adjacency.direction() {
+            Direction::Forward => Direction::Backward,
+            Direction::Backward => Direction::Forward,
+        };
+        Ok(query.transaction.rel_table(self.rel)?.adjacency(opposite).clone())
     }
 
     /// Whether the leg starts at the node's table.

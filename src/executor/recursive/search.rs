@@ -1,6 +1,8 @@
 //! Breadth-first search: every node once, level by level. For shortest paths the search remembers how each node was
 //! reached: one parent, or all parents of the level before.
 
+use std::sync::Arc;
+
 use rustc_hash::FxHashMap;
 
 use super::super::context::{Context, QueryContext};
@@ -11,9 +13,12 @@ use super::super::operator::Flow;
 use super::{Ends, RecursiveSpec};
 use crate::planner::logical_plan::Leg;
 use crate::planner::physical_plan::{PathMode, PhysicalEdge};
+use crate::storage::table::Adjacency;
 use crate::types::GlobalId;
 use crate::vector::Batch;
 
+/// A level is searched from the nodes that are not reached yet once these are at most so many times the frontier.
+const BOTTOM_UP_SHARE: u64 = 4;
 /// Nodes of the frontier expanded between checks for an interrupt.
 const FRONTIER_PIECE: usize = 4096;
 
@@ -77,6 +82,41 @@ fn visit_fresh(words: &mut [u64], nodes: &[u32], mut visit: impl FnMut(u32)) {
     }
 }
 
+/// Marks the nodes without a mark that have a list entry in the frontier, and calls `visit` with them.
+fn bottom_up(
+    reverse: &Arc<Adjacency>,
+    frontier: &[u64],
+    visited: &mut [u64],
+    context: &mut Context<'_>,
+    mut visit: impl FnMut(u64),
+) -> ExecutionResult<()> {
+    count(&context.query.counters.levels_bottom_up, 1);
+    let is_set =
+        |bits: &[u64], at: u64| bits.get(at as usize / 64).is_some_and(|word| word >> (at % 64) & 1 == 1);
+    let mut scanner = reverse.scanner();
+    for group in 0..reverse.group_count() as u64 {
+        context.query.check()?;
+        scanner.open(group, 0..u32::MAX)?;
+        while let Some(window) = scanner.next(&mut context.worker, false)? {
+            let first = window.offsets.first().copied().unwrap_or(0);
+            for (list, bounds) in window.offsets.windows(2).enumerate() {
+                let node = window.first_node + list as u64;
+                let Some(word) = visited.get_mut(node as usize / 64) else { break };
+                if *word >> (node % 64) & 1 == 1 {
+                    continue;
+                }
+                let range = (bounds[0] - first) as usize..(bounds[1] - first) as usize;
+                let mut entries = window.neighbours.get(range).unwrap_or_default().iter();
+                if entries.any(|near| is_set(frontier, u64::from(*near))) {
+                    *word |= 1 << (node % 64);
+                    visit(node);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
 /// How a node was reached: the relationships and nodes before it.
 type Parents = FxHashMap<u64, Vec<(u64, u64)>>;
 
@@ -93,6 +133,8 @@ pub struct Search<'x> {
     /// The same for the level before.
     paths_before: FxHashMap<u64, u64>,
     found: Matches,
+    /// The frontier's nodes of one table as bits, for a level searched bottom-up.
+    frontier_bits: Vec<u64>,
     /// A relationship can be walked both ways, so that a walk may come back along it.
     both_ways: bool,
 }
@@ -112,6 +154,7 @@ impl<'x> Search<'x> {
             paths: FxHashMap::default(),
             paths_before: FxHashMap::default(),
             found: Matches::default(),
+            frontier_bits: Vec::new(),
             both_ways,
         })
     }
@@ -230,9 +273,11 @@ impl<'x> Search<'x> {
         Ok(None)
     }
 
-    /// One level: unvisited neighbours of the frontier go to `next`.
+    /// One level: unvisited neighbours of the frontier go to `next`. A level whose frontier is large beside what is left
+    /// is searched bottom-up: each node that is left looks for one neighbour in the frontier and stops at the first
+    /// (direction-optimizing search; Beamer, Asanovic and Patterson, SC 2012).
     fn level(&mut self, context: &mut Context<'_>) -> ExecutionResult<()> {
-        let Search { edge, visited, frontier, next, found, .. } = self;
+        let Search { edge, visited, reached, frontier, next, found, frontier_bits, .. } = self;
         count(&context.query.counters.nodes_visited, frontier.len() as u64);
         if !edge.is_plain() {
             for node in frontier.iter() {
@@ -249,6 +294,17 @@ impl<'x> Search<'x> {
             let mut words = std::mem::take(visited.words(table.0));
             let rows = context.query.transaction.node_table(table)?.row_bound();
             words.resize(words.len().max(rows.div_ceil(64) as usize), 0);
+            let left = rows.saturating_sub(reached.len() as u64);
+            if left <= frontier.len() as u64 * BOTTOM_UP_SHARE {
+                frontier_bits.clear();
+                for node in frontier.iter().filter(|node| leg.starts_at(**node)) {
+                    mark(frontier_bits, GlobalId(*node).offset());
+                }
+                let reverse = leg.reversed(context.query)?;
+                bottom_up(&reverse, frontier_bits, &mut words, context, |node| next.push(base + node))?;
+                *visited.words(table.0) = words;
+                continue;
+            }
             for piece in frontier.chunks(FRONTIER_PIECE) {
                 context.query.check()?;
                 leg.visit(piece, context.query, &mut context.worker, &mut |_, neighbours| {
