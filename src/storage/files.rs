@@ -100,14 +100,17 @@ fn open_to_write(backend: &dyn StorageBackend, options: &EngineOptions) -> Stora
     } else if !backend.exists(FILE_NAME)? {
         return Err(missing(backend, "there is no database here"));
     }
+    if !backend.exists(FILE_NAME)? {
+        refuse_foreign(backend)?;
+    }
     let lock = backend.lock(LOCK_FILE, LockKind::Exclusive)?;
     backend.create_dir(LOG_FOLDER)?;
     backend.create_dir(SPILL_FOLDER)?;
-    for name in backend.list(SPILL_FOLDER)? {
-        // Left by a process that ended without closing.
-        backend.remove(&format!("{SPILL_FOLDER}/{name}"))?;
-    }
     if backend.exists(FILE_NAME)? {
+        for name in backend.list(SPILL_FOLDER)? {
+            // Left by a process that ended without closing.
+            backend.remove(&format!("{SPILL_FOLDER}/{name}"))?;
+        }
         return Ok((lock, PageFile::open(backend, Access::Write)?));
     }
     if !backend.list(LOG_FOLDER)?.is_empty() {
@@ -119,6 +122,18 @@ fn open_to_write(backend: &dyn StorageBackend, options: &EngineOptions) -> Stora
     };
     let page_file = PageFile::create(backend, &CreateOptions { flags, ..CreateOptions::default() })?;
     Ok((lock, page_file))
+}
+
+/// A directory with files of something else does not become a database by a slip of the hand.
+fn refuse_foreign(backend: &dyn StorageBackend) -> StorageResult<()> {
+    let own = |name: &String| name == LOCK_FILE || name.starts_with(FILE_NAME);
+    match backend.list("")?.into_iter().find(|name| !own(name)) {
+        Some(name) => {
+            let detail = format!("the directory is not a database and holds {name}: name a new or an empty one");
+            Err(missing(backend, &detail))
+        }
+        None => Ok(()),
+    }
 }
 
 fn missing(backend: &dyn StorageBackend, detail: &str) -> StorageError {

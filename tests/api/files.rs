@@ -28,6 +28,22 @@ fn a_database_is_still_there_after_a_restart() {
 }
 
 #[test]
+fn a_directory_of_something_else_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("tmp")).unwrap();
+    for name in ["letters.txt", "tmp/draft.txt"] {
+        std::fs::write(folder.path().join(name), "dear reader").unwrap();
+    }
+    let error = refusal(folder.path());
+    assert!(error.message().contains("holds letters.txt"), "{error}");
+    let count = |path: &Path| std::fs::read_dir(path).unwrap().count();
+    assert_eq!((count(folder.path()), count(&folder.path().join("tmp"))), (2, 1));
+    // An empty directory becomes a database.
+    let empty = tempfile::tempdir().unwrap();
+    Database::open(empty.path()).unwrap().close().unwrap();
+}
+
+#[test]
 fn an_empty_database_is_small() {
     let folder = tempfile::tempdir().unwrap();
     let database = Database::open(folder.path().join("deep/down/db")).unwrap();
