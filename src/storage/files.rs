@@ -129,7 +129,8 @@ fn refuse_foreign(backend: &dyn StorageBackend) -> StorageResult<()> {
     let own = |name: &String| name == LOCK_FILE || name.starts_with(FILE_NAME);
     match backend.list("")?.into_iter().find(|name| !own(name)) {
         Some(name) => {
-            let detail = format!("the directory is not a database and holds {name}: name a new or an empty one");
+            let detail =
+                format!("the directory is not a database and holds {name}: name a new or an empty one");
             Err(missing(backend, &detail))
         }
         None => Ok(()),
