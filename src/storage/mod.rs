@@ -6,6 +6,7 @@ pub mod buffer_pool;
 pub mod check;
 pub mod codec;
 pub mod column;
+pub mod delta;
 pub mod directory;
 pub mod engine;
 pub mod error;

@@ -1,6 +1,7 @@
 //! The state of the database at one version: one immutable value behind one pointer. A snapshot is a counted
 //! reference to it, so taking one costs the same whatever the size, and what it sees never changes.
 
+use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
@@ -8,6 +9,7 @@ use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 
 use super::buffer_pool::BufferPool;
+use super::delta::{Delta, TableDelta};
 use super::directory::{Directory, TableKind, TableRecord};
 use super::files::Files;
 use super::index::{KeyIndex, KeyLayout};
@@ -16,17 +18,67 @@ use super::{StorageError, StorageResult};
 use crate::catalog::{Catalog, Statistics, decode_catalog, decode_statistics};
 use crate::types::TableId;
 
-/// One version of the database.
+/// One version of the database: what the root in force describes, and the levels of changes since it was written.
 pub struct State {
+    base: Arc<Base>,
+    levels: Levels,
+    version: u64,
+    /// The base's, with the levels' counts; made at the first question.
+    statistics: OnceLock<Arc<Statistics>>,
+}
+
+/// What pages hold. All states between two root switches share it.
+struct Base {
     catalog: Arc<Catalog>,
     /// Read at the first question, so that opening a database does not.
     statistics: OnceLock<Arc<Statistics>>,
     directory: Directory,
     /// Made at the first question; they hold no snapshot, or a state would keep itself.
     key_indexes: Mutex<FxHashMap<TableId, Arc<KeyIndex>>>,
+    /// The last statistics that levels have corrected, and by how many rows: near versions share them.
+    corrected: Mutex<Option<Corrected>>,
     /// Keeps the pages of this version from being written again.
     hold: GenerationHold,
     files: Arc<Files>,
+}
+
+type Corrected = (BTreeMap<TableId, i64>, Arc<Statistics>);
+
+/// Corrected statistics serve until a table differs from them by one row in this many.
+const STATISTICS_STEP: u64 = 64;
+
+/// The changes over a base, each level over those before it.
+#[derive(Debug, Clone, Default)]
+pub struct Levels {
+    /// What a checkpoint is writing into the base.
+    pub frozen: Option<Arc<Delta>>,
+    /// What was committed since.
+    pub active: Arc<Delta>,
+    /// What a transaction changed that has not committed; only its own views have it.
+    pub own: Option<Arc<Delta>>,
+}
+
+impl Levels {
+    /// Oldest first.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Arc<Delta>> {
+        self.frozen.iter().chain(std::iter::once(&self.active)).chain(&self.own)
+    }
+
+    /// What changed in a table, oldest first.
+    pub fn of_table(&self, table: TableId) -> Vec<Arc<TableDelta>> {
+        let changed = self.iter().filter_map(|level| level.table(table));
+        changed.filter(|changes| !changes.is_empty()).cloned().collect()
+    }
+
+    /// Whether the base is all there is.
+    pub fn is_empty(&self) -> bool {
+        self.iter().all(|level| level.is_empty())
+    }
+
+    /// The memory of all levels, about.
+    pub fn bytes(&self) -> u64 {
+        self.iter().map(|level| level.bytes()).sum()
+    }
 }
 
 impl State {
@@ -42,17 +94,18 @@ impl State {
                 decode_catalog(&bytes).map_err(|error| damaged(&root.catalog, "catalog", &error))?
             }
         };
-        Ok(State {
+        Ok(State::over(Base {
             catalog: Arc::new(catalog),
             statistics: OnceLock::new(),
             directory,
             key_indexes: Mutex::default(),
+            corrected: Mutex::default(),
             hold,
             files,
-        })
+        }))
     }
 
-    /// The state after a switch that the caller made from these values.
+    /// The state after a switch that the caller made from these values; nothing has changed since.
     pub(super) fn after_switch(
         files: Arc<Files>,
         catalog: Arc<Catalog>,
@@ -60,28 +113,122 @@ impl State {
         directory: Directory,
     ) -> State {
         let hold = files.page_file().hold();
-        State { catalog, statistics, directory, key_indexes: Mutex::default(), hold, files }
+        State::over(Base {
+            catalog,
+            statistics,
+            directory,
+            key_indexes: Mutex::default(),
+            corrected: Mutex::default(),
+            hold,
+            files,
+        })
+    }
+
+    fn over(base: Base) -> State {
+        let version = base.hold.root().commit_version;
+        State { base: Arc::new(base), levels: Levels::default(), version, statistics: OnceLock::new() }
+    }
+
+    /// The same base under other levels, as version `version`: a commit, a freeze, or what is left of them after a
+    /// checkpoint has switched the root.
+    pub fn with_levels(&self, levels: Levels, version: u64) -> State {
+        State { base: Arc::clone(&self.base), levels, version, statistics: OnceLock::new() }
+    }
+
+    /// The state after a commit: its changes are on top of the active level.
+    pub fn with_commit(&self, changes: &Delta, version: u64) -> State {
+        let mut active = Delta::clone(&self.levels.active);
+        active.merge(changes);
+        let levels = Levels { active: Arc::new(active), ..self.levels.clone() };
+        self.with_levels(levels, version)
+    }
+
+    /// What a transaction sees that began with this state and has made these changes.
+    pub fn with_own(&self, own: Arc<Delta>) -> State {
+        self.with_levels(Levels { own: Some(own), ..self.levels.clone() }, self.version)
+    }
+
+    /// The state of a checkpoint's beginning: what is active becomes frozen, and nothing is active.
+    pub fn frozen(&self) -> State {
+        let levels = Levels { frozen: Some(Arc::clone(&self.levels.active)), ..Levels::default() };
+        self.with_levels(levels, self.version)
     }
 
     /// The number of the commit that made this state.
     pub fn version(&self) -> u64 {
-        self.hold.root().commit_version
+        self.version
+    }
+
+    /// The changes since the base was written.
+    pub fn levels(&self) -> &Levels {
+        &self.levels
+    }
+
+    /// Whether both read the same root.
+    pub fn same_base(&self, other: &State) -> bool {
+        Arc::ptr_eq(&self.base, &other.base)
     }
 
     /// The generation of the root that this state reads.
     pub fn generation(&self) -> u64 {
-        self.hold.generation()
+        self.base.hold.generation()
     }
 
     /// The schemas.
     pub fn catalog(&self) -> &Arc<Catalog> {
-        &self.catalog
+        &self.base.catalog
     }
 
     /// The statistics; the first call reads them.
     pub fn statistics(&self) -> StorageResult<&Arc<Statistics>> {
-        if self.statistics.get().is_none() {
-            let extent = &self.hold.root().statistics;
+        if let Some(known) = self.statistics.get() {
+            return Ok(known);
+        }
+        let base = self.base_statistics()?;
+        let corrected = if self.levels.is_empty() { Arc::clone(base) } else { self.corrected(base) };
+        Ok(self.statistics.get_or_init(|| corrected))
+    }
+
+    /// The base's statistics with the numbers of rows and edges that the levels make of them.
+    fn corrected(&self, base: &Arc<Statistics>) -> Arc<Statistics> {
+        let mut changes: BTreeMap<TableId, i64> = BTreeMap::new();
+        for (id, table) in self.levels.iter().flat_map(|level| level.tables()) {
+            *changes.entry(id).or_default() += table.live_rows();
+        }
+        let mut last = self.base.corrected.lock();
+        if let Some((known, statistics)) = &*last
+            && known.len() == changes.len()
+            && changes.iter().all(|(id, change)| {
+                let off = known.get(id).map_or(u64::MAX, |known| known.abs_diff(*change));
+                off <= statistics.rows(*id) / STATISTICS_STEP
+            })
+        {
+            return Arc::clone(statistics);
+        }
+        let mut statistics = Statistics::clone(base);
+        for (id, change) in
+            changes.iter().map(|(id, change)| (*id, *change)).filter(|(_, change)| *change != 0)
+        {
+            let table = statistics.table_mut(id);
+            table.rows = table.rows.saturating_add_signed(change);
+            if self.base.catalog.node_table_by_id(id).is_none() {
+                for direction in [&mut table.forward, &mut table.backward] {
+                    direction.edges = direction.edges.saturating_add_signed(change);
+                    direction.nodes_with_edges = direction.nodes_with_edges.max(u64::from(table.rows > 0));
+                    direction.max_degree = direction.max_degree.max(u64::from(table.rows > 0));
+                }
+            }
+        }
+        let statistics = Arc::new(statistics);
+        *last = Some((changes, Arc::clone(&statistics)));
+        statistics
+    }
+
+    /// The statistics as the last checkpoint or load left them.
+    pub fn base_statistics(&self) -> StorageResult<&Arc<Statistics>> {
+        let base = &*self.base;
+        if base.statistics.get().is_none() {
+            let extent = &base.hold.root().statistics;
             let statistics = match extent.byte_length {
                 0 => Statistics::default(),
                 _ => {
@@ -89,64 +236,72 @@ impl State {
                     decode_statistics(&bytes).map_err(|error| damaged(extent, "statistics", &error))?
                 }
             };
-            let _ = self.statistics.set(Arc::new(statistics));
+            let _ = base.statistics.set(Arc::new(statistics));
         }
         // Set above, by this thread or another.
-        Ok(self.statistics.get_or_init(Arc::default))
+        Ok(base.statistics.get_or_init(Arc::default))
     }
 
     pub(super) fn loaded_statistics(&self) -> OnceLock<Arc<Statistics>> {
-        self.statistics.clone()
+        self.base.statistics.clone()
     }
 
     /// Where the tables' pages are.
     pub fn directory(&self) -> &Directory {
-        &self.directory
+        &self.base.directory
     }
 
     /// The record of a table; a table that never had rows has an empty one.
     pub fn table_record(&self, table: TableId) -> StorageResult<Arc<TableRecord>> {
-        if let Some(record) = self.directory.record(table, &**self.page_file())? {
+        if let Some(record) = self.base.directory.record(table, &**self.page_file())? {
             return Ok(record);
         }
-        let kind = match self.catalog.node_table_by_id(table) {
+        let kind = match self.base.catalog.node_table_by_id(table) {
             Some(_) => TableKind::Node,
             None => TableKind::Rel,
         };
         Ok(Arc::new(TableRecord::empty(table, kind)))
     }
 
-    /// The index over a node table's primary key; none for a table without one. Reads the table's record only.
+    /// The index over a node table's primary key as the base has it; none for a table without one. Reads the table's
+    /// record only.
     pub fn key_index(&self, table: TableId) -> StorageResult<Option<Arc<KeyIndex>>> {
-        if let Some(index) = self.key_indexes.lock().get(&table) {
+        if let Some(index) = self.base.key_indexes.lock().get(&table) {
             return Ok(Some(Arc::clone(index)));
         }
-        let Some(schema) = self.catalog.node_table_by_id(table) else { return Ok(None) };
+        let Some(schema) = self.base.catalog.node_table_by_id(table) else { return Ok(None) };
         let columns: Vec<_> = schema.key_columns().map(|column| column.data_type.clone()).collect();
         let Some(layout) = KeyLayout::new(&columns) else { return Ok(None) };
         let index = Arc::new(KeyIndex::open(&*self.table_record(table)?, layout, &schema.name)?);
-        self.key_indexes.lock().insert(table, Arc::clone(&index));
+        self.base.key_indexes.lock().insert(table, Arc::clone(&index));
         Ok(Some(index))
     }
 
     /// The file that this state's references point into.
     pub fn page_file(&self) -> &Arc<PageFile> {
-        self.files.page_file()
+        self.base.files.page_file()
     }
 
     /// The frames through which pages are read.
     pub fn pool(&self) -> &BufferPool {
-        self.files.pool()
+        self.base.files.pool()
     }
 
     pub(super) fn root(&self) -> &super::page::Root {
-        self.hold.root()
+        self.base.hold.root()
     }
 }
 
 /// A version of the database that stays as it is for as long as the snapshot lives.
 #[derive(Clone)]
 pub struct Snapshot(pub(super) Arc<State>);
+
+impl Snapshot {
+    /// A transaction's own view: the snapshot with the changes that it has made so far.
+    pub fn with_own(&self, own: Arc<Delta>) -> Snapshot {
+        Snapshot(Arc::new(self.0.with_own(own)))
+    }
+}
 
 impl Deref for Snapshot {
     type Target = State;

@@ -1,0 +1,116 @@
+//! Keys that a level gave to rows. Entries are only added: a hit is a candidate, and counts if its row is visible and
+//! still carries the key. Of two entries for one key the newer counts, since a key is given to a row only after
+//! the one that carried it before has lost it.
+
+use std::cmp::Ordering;
+
+use super::parts::Part;
+use crate::storage::index::KeyRef;
+
+/// Keys in order, with the offsets of their rows.
+#[derive(Debug, Clone, Default)]
+pub struct KeyPart {
+    /// Of keys that are numbers.
+    integers: Vec<u64>,
+    /// Of keys that are bytes: key `i` ends at `ends[i]`.
+    ends: Vec<u32>,
+    bytes: Vec<u8>,
+    offsets: Vec<u64>,
+}
+
+/// Bytes of keys that one part holds at most.
+const PART_BYTES_MAX: usize = u32::MAX as usize;
+
+impl KeyPart {
+    /// The number of keys.
+    pub fn len(&self) -> usize {
+        self.offsets.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.offsets.is_empty()
+    }
+
+    /// The memory in use.
+    pub fn bytes(&self) -> usize {
+        self.integers.len() * 8 + self.ends.len() * 4 + self.bytes.len() + self.offsets.len() * 8
+    }
+
+    /// The key at a position, and its row.
+    pub fn get(&self, at: usize) -> (KeyRef<'_>, u64) {
+        let key = match self.integers.get(at) {
+            Some(key) => KeyRef::Integer(*key),
+            None => {
+                let start = if at == 0 { 0 } else { self.ends[at - 1] as usize };
+                KeyRef::Bytes(&self.bytes[start..self.ends[at] as usize])
+            }
+        };
+        (key, self.offsets[at])
+    }
+
+    /// All keys in order.
+    pub fn iter(&self) -> impl Iterator<Item = (KeyRef<'_>, u64)> {
+        (0..self.len()).map(|at| self.get(at))
+    }
+
+    /// The row that was given the key.
+    pub fn find(&self, key: KeyRef<'_>) -> Option<u64> {
+        let (mut low, mut high) = (0, self.len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.get(middle).0.cmp(&key) {
+                Ordering::Less => low = middle + 1,
+                Ordering::Greater => high = middle,
+                Ordering::Equal => return Some(self.offsets[middle]),
+            }
+        }
+        None
+    }
+
+    /// Appends a key that is greater than all so far, or replaces the last one's row.
+    pub(super) fn push(&mut self, key: KeyRef<'_>, offset: u64) {
+        if let Some(last) = self.len().checked_sub(1)
+            && self.get(last).0 == key
+        {
+            self.offsets[last] = offset;
+            return;
+        }
+        match key {
+            KeyRef::Integer(key) => self.integers.push(key),
+            KeyRef::Bytes(key) => {
+                self.bytes.extend_from_slice(key);
+                self.ends.push(self.bytes.len() as u32);
+            }
+        }
+        self.offsets.push(offset);
+    }
+
+    /// Whether further bytes have room.
+    pub(super) fn has_room(&self, more: usize) -> bool {
+        self.bytes.len() + more <= PART_BYTES_MAX
+    }
+}
+
+impl Part for KeyPart {
+    fn size(&self) -> usize {
+        self.len()
+    }
+
+    fn merge(older: &Self, newer: &Self) -> Self {
+        let mut out = KeyPart::default();
+        let (mut old, mut new) = (0, 0);
+        while old < older.len() || new < newer.len() {
+            let order = match (old < older.len(), new < newer.len()) {
+                (true, true) => older.get(old).0.cmp(&newer.get(new).0),
+                (true, false) => Ordering::Less,
+                _ => Ordering::Greater,
+            };
+            let (key, offset) = if order == Ordering::Less { older.get(old) } else { newer.get(new) };
+            out.push(key, offset);
+            old += usize::from(order != Ordering::Greater);
+            new += usize::from(order != Ordering::Less);
+        }
+        out
+    }
+}
