@@ -39,13 +39,16 @@ impl EntityReader {
         }
         let mut ids = Vec::new();
         values.iter().for_each(|value| collect_ids(value, &mut ids));
+        let met = ids.len();
         ids.retain(|id| !self.nodes.contains_key(id) && !self.rels.contains_key(id));
         ids.sort_unstable();
         ids.dedup();
         for same in ids.chunk_by(|a, b| GlobalId(*a).table() == GlobalId(*b).table()) {
             self.read(GlobalId(same[0]).table(), same)?;
         }
-        values.iter_mut().for_each(|value| self.fill(value));
+        // Where each is met once, none needs to be kept for another.
+        let once = ids.len() == met;
+        values.iter_mut().for_each(|value| self.fill(value, once));
         Ok(())
     }
 
@@ -95,33 +98,33 @@ impl EntityReader {
         Ok(())
     }
 
-    fn fill(&self, value: &mut Value) {
-        let node = |node: &mut NodeValue| {
-            if let Some(known) = self.nodes.get(&node.id.0) {
-                *node = known.clone();
-            }
-        };
-        let rel = |rel: &mut RelValue| {
-            if let Some(known) = self.rels.get(&rel.id.0) {
-                *rel = known.clone();
-            }
-        };
+    fn fill(&mut self, value: &mut Value, take: bool) {
+        let EntityReader { nodes, rels, .. } = self;
+        let node = |node: &mut NodeValue| fill_one(nodes, node.id, node, take);
+        let rel = |rel: &mut RelValue| fill_one(rels, rel.id, rel, take);
         match value {
-            Value::Node(one) => node(one),
-            Value::Rel(one) => rel(one),
+            Value::Node(one) => fill_one(nodes, one.id, one, take),
+            Value::Rel(one) => fill_one(rels, one.id, one, take),
             Value::Path(path) => {
                 path.nodes.iter_mut().for_each(node);
                 path.rels.iter_mut().for_each(rel);
             }
-            Value::List(items) => items.iter_mut().for_each(|item| self.fill(item)),
-            Value::Struct(fields) => fields.iter_mut().for_each(|(_, field)| self.fill(field)),
+            Value::List(items) => items.iter_mut().for_each(|item| self.fill(item, take)),
+            Value::Struct(fields) => fields.iter_mut().for_each(|(_, field)| self.fill(field, take)),
             Value::Map(entries) => entries.iter_mut().for_each(|(key, value)| {
-                self.fill(key);
-                self.fill(value);
+                self.fill(key, take);
+                self.fill(value, take);
             }),
-            Value::Union(_, inner) => self.fill(inner),
+            Value::Union(_, inner) => self.fill(inner, take),
             _ => {}
         }
+    }
+}
+
+fn fill_one<T: Clone>(known: &mut FxHashMap<u64, T>, id: GlobalId, entity: &mut T, take: bool) {
+    let found = if take { known.remove(&id.0) } else { known.get(&id.0).cloned() };
+    if let Some(found) = found {
+        *entity = found;
     }
 }
 
