@@ -1,6 +1,9 @@
 //! The door to storage: opening a database, snapshots of it, and commits, one at a time. A commit writes new pages
 //! and switches the root; whoever holds a snapshot goes on reading what that names.
 
+mod gate;
+mod intents;
+mod offsets;
 mod options;
 mod stats;
 #[cfg(test)]
@@ -21,6 +24,8 @@ use super::files::Files;
 use super::page::PageFile;
 use super::state::{Snapshot, State};
 
+pub use intents::{Conflict, Hold, Intent, Intents, Registered};
+pub use offsets::Offsets;
 pub use options::{EngineOptions, default_buffer_pool_bytes};
 pub use stats::StorageStats;
 pub use write_turn::{CommitChanges, WriteTurn};
