@@ -305,6 +305,14 @@ impl VectorBuffer {
         }
     }
 
+    /// The tags of a UNION buffer and its members, each of which takes the same rows. Follow with `finish_rows`.
+    pub fn union_mut(&mut self) -> Option<(&mut Vec<u8>, &mut [VectorBuffer])> {
+        match &mut self.data {
+            BufferData::Union { tags, children } => Some((tags, children)),
+            _ => None,
+        }
+    }
+
     /// The strings of a STRING, BLOB or JSON buffer. Follow with `finish_rows`.
     pub fn strings_mut(&mut self) -> Option<&mut StringBuffer> {
         match &mut self.data {

@@ -190,7 +190,7 @@ fn strategy(data_type: &DataType) -> BoxedStrategy<Value> {
     nullable(inner)
 }
 
-fn case() -> impl Strategy<Value = (DataType, Vec<Value>)> {
+pub fn case() -> impl Strategy<Value = (DataType, Vec<Value>)> {
     let field = |name: &str, data_type| Field::new(name, data_type);
     let nested = vec![
         DataType::list(DataType::Int64),

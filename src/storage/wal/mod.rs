@@ -10,9 +10,11 @@ mod reader;
 mod record;
 mod segment;
 mod stats;
+mod values;
 mod writer;
 #[cfg(test)]
 mod writer_tests;
+mod writeset;
 
 pub use config::{WalConfig, WalConfigBuilder};
 pub use reader::{WalReader, WalTail};
@@ -25,4 +27,5 @@ pub use segment::{
     WAL_FOLDER, segment_name,
 };
 pub use stats::WalStats;
+pub use writeset::{CommittedLevel, WRITESET_FORMAT_VERSION, Writeset};
 pub use writer::{Reservation, WalWriter};
