@@ -194,6 +194,11 @@ impl PatchPart {
         &self.rows
     }
 
+    /// The type of the values.
+    pub fn data_type(&self) -> &DataType {
+        self.values.data_type()
+    }
+
     /// The new values, in order of the rows.
     pub fn values(&self) -> ValueVector<'_> {
         self.values.vector()

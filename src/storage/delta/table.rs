@@ -153,7 +153,8 @@ impl TableDelta {
         Ok(())
     }
 
-    fn change_edges(
+    /// Adds or takes away entries at both ends.
+    pub fn change_edges(
         &mut self,
         ids: &[u64],
         sources: &[u64],

@@ -164,12 +164,7 @@ impl Intents {
     }
 
     /// Announces that the transaction will change a thing.
-    pub fn announce(
-        &self,
-        transaction: &mut Registered,
-        intent: Intent,
-        hold: Hold,
-    ) -> Result<(), Conflict> {
+    pub fn announce(&self, transaction: &mut Registered, intent: Intent, hold: Hold) -> Result<(), Conflict> {
         let outcome = self.try_announce(transaction, intent, hold);
         if outcome.is_err() {
             self.registry.lock().conflicts += 1;

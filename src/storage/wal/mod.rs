@@ -27,5 +27,5 @@ pub use segment::{
     WAL_FOLDER, segment_name,
 };
 pub use stats::WalStats;
-pub use writeset::{CommittedLevel, WRITESET_FORMAT_VERSION, Writeset};
 pub use writer::{Reservation, WalWriter};
+pub use writeset::{CommittedLevel, WRITESET_FORMAT_VERSION, Writeset};

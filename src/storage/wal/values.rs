@@ -311,7 +311,8 @@ fn decode_zoned(
 /// Lengths of 32 bits, and the sum of them.
 fn decode_lengths(reader: &mut ByteReader<'_>, rows: usize) -> Damaged<(Vec<u32>, usize)> {
     let bytes = reader.take(rows.checked_mul(4).ok_or(Damage("a vector is too long"))?)?;
-    let lengths: Vec<u32> = bytes.as_chunks::<4>().0.iter().map(|length| u32::from_le_bytes(*length)).collect();
+    let lengths: Vec<u32> =
+        bytes.as_chunks::<4>().0.iter().map(|length| u32::from_le_bytes(*length)).collect();
     let sum = lengths.iter().map(|length| u64::from(*length)).sum::<u64>();
     match u32::try_from(sum) {
         Ok(sum) => Ok((lengths, sum as usize)),

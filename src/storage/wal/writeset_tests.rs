@@ -29,8 +29,11 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         prop::collection::vec(row.clone(), 1..20).prop_map(|rows| Step::Deleted { rows }),
         (row.clone(), prop::collection::vec((row.clone(), row.clone()), 1..20))
             .prop_map(|(first, ends)| Step::Linked { first, ends }),
-        (row.clone(), row.clone(), row.clone())
-            .prop_map(|(id, source, target)| Step::Unlinked { id, source, target }),
+        (row.clone(), row.clone(), row.clone()).prop_map(|(id, source, target)| Step::Unlinked {
+            id,
+            source,
+            target
+        }),
         (prop::collection::vec(any::<u8>(), 0..9), row).prop_map(|(key, offset)| Step::Keyed { key, offset }),
     ];
     prop::collection::vec(step, 0..20)
@@ -129,7 +132,8 @@ fn told(delta: &Delta) -> Vec<String> {
                 out.push(format!("{number} {} {} {sums:?}", group.entries(), group.self_loops()));
             }
         }
-        let keys: std::collections::BTreeMap<_, _> = table.keys().iter().flat_map(|part| part.iter()).collect();
+        let keys: std::collections::BTreeMap<_, _> =
+            table.keys().iter().flat_map(|part| part.iter()).collect();
         out.push(format!("{keys:?}"));
     }
     out
