@@ -203,6 +203,22 @@ impl PatchPart {
     pub fn values(&self) -> ValueVector<'_> {
         self.values.vector()
     }
+
+    /// Stretches of two parts as one; of values for one row the newer part's stays.
+    pub fn merged(older: (&PatchPart, &Range<usize>), newer: (&PatchPart, &Range<usize>)) -> PatchPart {
+        let rows_of = |(part, range): (&PatchPart, &Range<usize>)| part.rows[range.clone()].to_vec();
+        let (old_rows, new_rows) = (PartRows::List(rows_of(older)), PartRows::List(rows_of(newer)));
+        let runs = merge_runs(&old_rows, &new_rows);
+        let mut values = VectorBuffer::new(newer.0.values.data_type().clone());
+        let mut rows = Vec::with_capacity(old_rows.len() + new_rows.len());
+        for run in &runs {
+            let (part, range) = if run.newer { newer } else { older };
+            let positions = range.start + run.positions.start..range.start + run.positions.end;
+            values.append_range(&part.values(), positions.start, positions.len());
+            rows.extend_from_slice(&part.rows[positions]);
+        }
+        PatchPart { rows, values }
+    }
 }
 
 /// Rows of one of two parts that follow each other in both the part and the merged order.
@@ -297,14 +313,6 @@ impl Part for PatchPart {
     }
 
     fn merge(older: &Self, newer: &Self) -> Self {
-        let (old, new) = (PartRows::List(older.rows.clone()), PartRows::List(newer.rows.clone()));
-        let runs = merge_runs(&old, &new);
-        let data_type = newer.values.data_type();
-        let values = merged_values(data_type, Some(&older.values), Some(&newer.values), &runs);
-        let rows = runs.iter().flat_map(|run| {
-            let of = if run.newer { &newer.rows } else { &older.rows };
-            of[run.positions.clone()].iter().copied()
-        });
-        PatchPart { rows: rows.collect(), values }
+        PatchPart::merged((older, &(0..older.rows.len())), (newer, &(0..newer.rows.len())))
     }
 }

@@ -502,6 +502,35 @@ fn make_views(
     Ok(())
 }
 
+/// And-s the rows of a vector that pass a test into `mask`. Rows that levels have are flat, or all null.
+pub(super) fn test_vector(vector: &ValueVector<'_>, test: &ColumnTest, length: usize, mask: &mut [u64]) {
+    let mut found = vec![0u64; length.div_ceil(64)];
+    match (vector.values(), test) {
+        (Some(Values::Null) | None, _) | (_, ColumnTest::Null(_)) => {}
+        (Some(Values::Str(strings)), ColumnTest::Text(_)) => {
+            for row in (0..length).filter(|row| vector.validity.is_valid(*row)) {
+                found[row / 64] |= u64::from(test.text_passes(strings.bytes(row))) << (row % 64);
+            }
+        }
+        (Some(Values::Bool(values)), ColumnTest::Keys(ranges)) => {
+            test_fixed(values.get(..length).unwrap_or_default(), ranges, &mut found);
+        }
+        (Some(values), ColumnTest::Keys(ranges)) => with_native!(values.physical(), T => {
+            let values = vector.slice_of::<T>().and_then(|values| values.get(..length));
+            test_fixed(values.unwrap_or_default(), ranges, &mut found);
+        }, else ()),
+        _ => {}
+    }
+    for (index, (word, found)) in mask.iter_mut().zip(&found).enumerate() {
+        let valid = vector.validity.word(index);
+        *word &= match test {
+            ColumnTest::Null(true) => !valid,
+            ColumnTest::Null(false) => valid,
+            _ => found & valid,
+        };
+    }
+}
+
 /// The deleted rows among `rows`, taken out of `mask`.
 pub(super) fn without_deleted(deletions: &[u64], rows: &Range<usize>, mask: &mut [u64]) {
     let mut deleted = vec![0; mask.len()];

@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use super::column_scan::with_native;
+use super::group_levels::GroupLevels;
 use super::node_table::{ColumnChunk, NodeTable};
 use crate::storage::StorageResult;
 use crate::storage::buffer_pool::{Admission, CURSOR_BLOCKS_MAX, Cursor, PoolWorker, SegmentRef};
@@ -12,6 +13,7 @@ use crate::storage::column::chunk::{ChunkNulls, Segment};
 use crate::storage::column::chunk_reader::{ChunkResult, append_rows};
 use crate::storage::column::encoding::{Encoding, bit_packing, fixed, rle, strings};
 use crate::storage::column::fixed::{FixedValue, read_at};
+use crate::storage::delta::PatchPart;
 use crate::types::{ColumnId, NODE_GROUP_ROWS, PhysicalType};
 use crate::vector::{Native, Validity, VectorBuffer};
 
@@ -25,23 +27,109 @@ pub(super) fn gather(
     let mut at = 0;
     let mut rows: Vec<u32> = Vec::new();
     while let Some(offset) = offsets.get(at) {
-        let group_index = offset / NODE_GROUP_ROWS;
+        let group = offset / NODE_GROUP_ROWS;
         rows.clear();
-        let same = offsets[at..].iter().take_while(|offset| **offset / NODE_GROUP_ROWS == group_index);
+        let same = offsets[at..].iter().take_while(|offset| **offset / NODE_GROUP_ROWS == group);
         rows.extend(same.map(|offset| (offset % NODE_GROUP_ROWS) as u32));
         at += rows.len();
-        let group = table.group(usize::try_from(group_index).unwrap_or(usize::MAX))?;
-        match group.chunk(column) {
-            Some(chunk) if chunk.chunk.physical == out.data_type().physical() => {
-                let known = rows.iter().all(|row| *row < group.rows());
-                let result = match known {
-                    true => gather_chunk(table, chunk, &rows, worker, out),
-                    false => Err(Damage("a row that its group does not have").into()),
-                };
-                result.map_err(|error| chunk.error(error))?;
-            }
-            Some(chunk) => return Err(chunk.error(Damage("a chunk holds values of another type").into())),
-            None => out.push_nulls(rows.len()),
+        let levels = table.group_levels(group);
+        match levels.is_empty() {
+            true => gather_base(table, column, group, &rows, worker, out)?,
+            false => gather_levels(table, column, group, (&rows, &levels), worker, out)?,
+        }
+    }
+    Ok(())
+}
+
+/// Rows as the group's page has them.
+fn gather_base(
+    table: &NodeTable,
+    column: ColumnId,
+    group: u64,
+    rows: &[u32],
+    worker: &mut PoolWorker,
+    out: &mut VectorBuffer,
+) -> StorageResult<()> {
+    let group = table.group(usize::try_from(group).unwrap_or(usize::MAX))?;
+    match group.chunk(column) {
+        Some(chunk) if chunk.chunk.physical == out.data_type().physical() => {
+            let known = rows.iter().all(|row| *row < group.rows());
+            let result = match known {
+                true => gather_chunk(table, chunk, rows, worker, out),
+                false => Err(Damage("a row that its group does not have").into()),
+            };
+            result.map_err(|error| chunk.error(error))?;
+        }
+        Some(chunk) => return Err(chunk.error(Damage("a chunk holds values of another type").into())),
+        None => out.push_nulls(rows.len()),
+    }
+    Ok(())
+}
+
+/// Where the value of a row stands.
+#[derive(Clone, Copy)]
+enum Place<'l> {
+    Base,
+    Part(&'l VectorBuffer, usize),
+    Patch(&'l PatchPart, usize),
+    Null,
+}
+
+impl Place<'_> {
+    fn same_source(&self, other: &Place<'_>) -> bool {
+        match (self, other) {
+            (Place::Base, Place::Base) | (Place::Null, Place::Null) => true,
+            (Place::Part(ours, _), Place::Part(theirs, _)) => std::ptr::eq(*ours, *theirs),
+            (Place::Patch(ours, _), Place::Patch(theirs, _)) => std::ptr::eq(*ours, *theirs),
+            _ => false,
+        }
+    }
+}
+
+/// Rows of a group that levels have changed: those of one source that follow each other are read together.
+fn gather_levels(
+    table: &NodeTable,
+    column: ColumnId,
+    group: u64,
+    (rows, levels): (&[u32], &GroupLevels),
+    worker: &mut PoolWorker,
+    out: &mut VectorBuffer,
+) -> StorageResult<()> {
+    let patched = levels.is_patched(column);
+    let place = |row: &u32| {
+        let row = *row as u16;
+        if patched && let Some((part, at)) = levels.patch(column, row) {
+            return Place::Patch(part, at);
+        }
+        match levels.birth(row) {
+            Some((part, at)) => part.column(column).map_or(Place::Null, |values| Place::Part(values, at)),
+            None => Place::Base,
+        }
+    };
+    let places: Vec<Place<'_>> = rows.iter().map(place).collect();
+    let (mut start, mut positions) = (0, Vec::new());
+    for same in places.chunk_by(Place::same_source) {
+        let wanted = &rows[start..start + same.len()];
+        start += same.len();
+        positions.clear();
+        positions.extend(same.iter().map(|place| match place {
+            Place::Part(_, at) | Place::Patch(_, at) => *at as u32,
+            Place::Base | Place::Null => 0,
+        }));
+        let found = match same[0] {
+            Place::Part(values, _) => values.data_type().physical(),
+            Place::Patch(part, _) => part.data_type().physical(),
+            Place::Base | Place::Null => out.data_type().physical(),
+        };
+        if found != out.data_type().physical() {
+            let group = table.group(usize::try_from(group).unwrap_or(usize::MAX))?;
+            return Err(group.error(Damage("a change holds values of another type")));
+        }
+        match same[0] {
+            Place::Base => gather_base(table, column, group, wanted, worker, out)?,
+            Place::Null => out.push_nulls(same.len()),
+            Place::Part(values, _) => out.append_rows(&values.vector(), &positions),
+            Place::Patch(part, _) => out.append_rows(&part.values(), &positions),
         }
     }
     Ok(())

@@ -9,7 +9,10 @@ pub mod csr_run;
 #[cfg(test)]
 mod engine_tests;
 mod gather;
+mod group_levels;
 pub mod group_page;
+#[cfg(test)]
+mod level_tests;
 mod node_scanner;
 mod node_table;
 mod open;
@@ -22,6 +25,7 @@ mod tests;
 pub use crate::types::{DST_COLUMN, LABELS_COLUMN, SRC_COLUMN};
 pub use adjacency::{Adjacency, AdjacencyScanner, AdjacencyWindow, Direction};
 pub use csr_group::{CsrGroup, CsrRun, PIECE_ENTRIES};
+pub use group_levels::GroupLevels;
 pub use node_scanner::{NodeScanner, ScanBatch, ScanCounters, ScanOptions};
 pub use node_table::{ColumnChunk, ColumnLayout, GroupPages, NodeGroup, NodeTable, TableLayout};
 pub use open::{existing_run_page, open_node_table, open_rel_table};

@@ -4,7 +4,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::column_scan::{ColumnScan, without_deleted};
+use super::column_scan::{ColumnScan, test_vector, without_deleted};
+use super::group_levels::{BirthRun, GroupLevels, Overlay};
 use super::node_table::{NodeGroup, NodeTable};
 use crate::storage::buffer_pool::{Admission, PoolWorker, SegmentGuard, try_bytes_as};
 use crate::storage::column::bytes::Damage;
@@ -40,6 +41,12 @@ pub struct ScanCounters {
     pub rows_read: u64,
     /// Rows given out.
     pub rows_passed: u64,
+    /// Groups that a level has changed.
+    pub groups_with_levels: u64,
+    /// Batches into which new values were put.
+    pub batches_patched: u64,
+    /// Rows looked at that only levels have.
+    pub births_read: u64,
 }
 
 /// Reads morsels of one table.
@@ -56,6 +63,13 @@ pub struct NodeScanner {
     deletions: Option<SegmentGuard>,
     rows: Range<usize>,
     window_end: usize,
+    /// What levels change in the group; empty where they change nothing.
+    levels: GroupLevels,
+    /// By column, where it has new values in the morsel.
+    overlays: Vec<Option<Overlay>>,
+    /// Rows of the morsel that levels bore; they follow those of the base.
+    births: Vec<BirthRun>,
+    birth: usize,
     mask: Vec<u64>,
     counters: ScanCounters,
 }
@@ -122,6 +136,10 @@ impl NodeTable {
             deletions: None,
             rows: 0..0,
             window_end: 0,
+            levels: GroupLevels::default(),
+            overlays: Vec::new(),
+            births: Vec::new(),
+            birth: 0,
             mask: Vec::new(),
             counters: ScanCounters::default(),
         })
@@ -130,7 +148,7 @@ impl NodeTable {
     /// Scans of columns that fit into the pool together keep their blocks there, large ones the second time; larger
     /// ones would only flood it.
     fn admission(&self, columns: &[ColumnId]) -> StorageResult<Admission> {
-        let groups = self.group_count();
+        let groups = self.base_group_count();
         if groups == 0 {
             return Ok(Admission::Frames);
         }
@@ -149,18 +167,22 @@ impl NodeTable {
 impl NodeScanner {
     /// Begins a morsel: rows `rows` (cut to those that are there) of a group.
     pub fn open(&mut self, group: usize, rows: Range<u32>) -> StorageResult<()> {
+        let number = group as u64;
         let group = self.table.group(group)?;
         self.rows = (rows.start.min(group.rows()) as usize)..(rows.end.min(group.rows()) as usize);
         self.window_end = self.rows.start;
         self.deletions = None;
+        self.open_levels(number, &rows);
         if !self.can_pass(&group) {
-            self.counters.groups_skipped += 1;
             self.rows = 0..0;
-            self.group = None;
-            return Ok(());
+            if self.births.is_empty() {
+                self.counters.groups_skipped += 1;
+                self.group = None;
+                return Ok(());
+            }
         }
         self.counters.groups_read += 1;
-        if let Some(deletions) = group.deletions() {
+        if let (Some(deletions), false) = (group.deletions(), self.rows.is_empty()) {
             let range = 0..deletions.len();
             self.deletions = Some(self.lender.pool.lend(deletions, range, self.lender.admission)?);
         }
@@ -173,11 +195,32 @@ impl NodeScanner {
         Ok(())
     }
 
-    /// Whether zone maps leave a chance that a row of the group passes.
+    /// Looks for what levels change in a morsel.
+    fn open_levels(&mut self, group: u64, rows: &Range<u32>) {
+        self.levels = self.table.group_levels(group);
+        self.births.clear();
+        self.birth = 0;
+        self.overlays.clear();
+        if self.levels.is_empty() {
+            return;
+        }
+        self.counters.groups_with_levels += 1;
+        self.births = self.levels.births(rows);
+        for (column, _) in &self.columns {
+            let patch = self.levels.column_patch(*column, rows);
+            self.overlays.push(patch.map(|patch| Overlay::new(patch, self.table.data_type(*column))));
+        }
+    }
+
+    /// Whether zone maps leave a chance that a row of the group's page passes. They say nothing of new values.
     fn can_pass(&self, group: &NodeGroup) -> bool {
-        self.tests.iter().all(|(position, _, test)| match group.zone_map(self.columns[*position].0) {
-            Some(statistics) => test.can_pass(statistics, group.rows()),
-            None => *test == ColumnTest::Null(true),
+        self.tests.iter().all(|(position, _, test)| {
+            let column = self.columns[*position].0;
+            match group.zone_map(column) {
+                _ if self.levels.is_patched(column) => true,
+                Some(statistics) => test.can_pass(statistics, group.rows()),
+                None => *test == ColumnTest::Null(true),
+            }
         })
     }
 
@@ -192,18 +235,55 @@ impl NodeScanner {
             let rows = self.rows.start..end;
             self.rows.start = end;
             self.counters.rows_read += rows.len() as u64;
+            self.begin_batch();
             let passed = self.test(&group, &rows)?;
             if passed == 0 {
                 continue;
             }
             self.counters.rows_passed += passed as u64;
-            for (column, scan) in &mut self.columns[..self.given_out] {
-                scan.read(group.chunk(*column), rows.clone(), &self.lender)?;
+            for position in 0..self.given_out {
+                self.read(position, &group, &rows)?;
             }
-            let columns = self.columns[..self.given_out].iter().map(|(_, scan)| scan.vector(&rows)).collect();
+            let columns = (0..self.given_out).map(|position| self.vector(position, &rows)).collect();
             let selection = if passed == rows.len() { Selection::All } else { Selection::Mask(&self.mask) };
             let first_offset = group.first_offset() + rows.start as u64;
             return Ok(Some(ScanBatch { first_offset, columns, length: rows.len(), selection }));
+        }
+        self.next_births(group.first_offset())
+    }
+
+    /// The next rows that levels bore.
+    fn next_births(&mut self, first_offset: u64) -> StorageResult<Option<ScanBatch<'_>>> {
+        while let Some(run) = self.births.get_mut(self.birth) {
+            if run.positions.is_empty() {
+                self.birth += 1;
+                continue;
+            }
+            let (start, first_row) = (run.positions.start, run.first_row as usize);
+            let length = run.positions.len().min(self.vector_size);
+            run.positions.start += length;
+            run.first_row += length as u32;
+            let rows = first_row..first_row + length;
+            self.counters.rows_read += length as u64;
+            self.counters.births_read += length as u64;
+            self.begin_batch();
+            let passed = self.test_births(start, &rows);
+            if passed == 0 {
+                continue;
+            }
+            self.counters.rows_passed += passed as u64;
+            for position in 0..self.given_out {
+                self.read_birth(position, start, &rows);
+            }
+            let run = &self.births[self.birth];
+            let column = |position: usize| match self.overlay_of(position) {
+                Some(overlay) => overlay.values.vector(),
+                None => run.vector(self.columns[position].0, start),
+            };
+            let columns = (0..self.given_out).map(column).collect();
+            let selection = if passed == length { Selection::All } else { Selection::Mask(&self.mask) };
+            let first_offset = first_offset + first_row as u64;
+            return Ok(Some(ScanBatch { first_offset, columns, length, selection }));
         }
         Ok(None)
     }
@@ -234,28 +314,122 @@ impl NodeScanner {
         Ok(())
     }
 
-    /// Fills the mask; gives the number of rows that pass.
+    fn begin_batch(&mut self) {
+        self.overlays.iter_mut().flatten().for_each(|overlay| overlay.ready = false);
+    }
+
+    /// The new values of a column, if the current batch has some.
+    fn overlay_of(&self, position: usize) -> Option<&Overlay> {
+        self.overlays.get(position)?.as_ref().filter(|overlay| overlay.ready)
+    }
+
+    /// Whether a column has new values in these rows.
+    fn is_patched(&self, position: usize, rows: &Range<usize>) -> bool {
+        let overlay = self.overlays.get(position).and_then(Option::as_ref);
+        overlay.is_some_and(|overlay| overlay.patch.touches(rows))
+    }
+
+    /// Makes a column of the base ready.
+    fn read(&mut self, position: usize, group: &NodeGroup, rows: &Range<usize>) -> StorageResult<()> {
+        let patched = self.is_patched(position, rows);
+        let (column, scan) = &mut self.columns[position];
+        if patched && self.overlays[position].as_ref().is_some_and(|overlay| overlay.ready) {
+            return Ok(());
+        }
+        scan.read(group.chunk(*column), rows.clone(), &self.lender)?;
+        if let (true, Some(Some(overlay))) = (patched, self.overlays.get_mut(position)) {
+            overlay.patch.apply(&scan.vector(rows), rows, &mut overlay.values);
+            overlay.ready = true;
+            self.counters.batches_patched += 1;
+        }
+        Ok(())
+    }
+
+    /// A column that `read` made ready.
+    fn vector(&self, position: usize, rows: &Range<usize>) -> ValueVector<'_> {
+        match self.overlay_of(position) {
+            Some(overlay) => overlay.values.vector(),
+            None => self.columns[position].1.vector(rows),
+        }
+    }
+
+    /// Puts new values into a column of the current births.
+    fn read_birth(&mut self, position: usize, start: usize, rows: &Range<usize>) {
+        let (run, column) = (&self.births[self.birth], self.columns[position].0);
+        let Some(Some(overlay)) = self.overlays.get_mut(position) else { return };
+        if !overlay.ready && overlay.patch.touches(rows) {
+            overlay.patch.apply(&run.vector(column, start), rows, &mut overlay.values);
+            overlay.ready = true;
+            self.counters.batches_patched += 1;
+        }
+    }
+
+    fn all_pass(&mut self, length: usize) {
+        self.mask.clear();
+        self.mask.resize(length.div_ceil(64), u64::MAX);
+        if let (Some(last), true) = (self.mask.last_mut(), !length.is_multiple_of(64)) {
+            *last = ones_below(length % 64);
+        }
+    }
+
+    fn passed(&self) -> usize {
+        self.mask.iter().map(|word| word.count_ones() as usize).sum()
+    }
+
+    /// Fills the mask; gives the number of rows of the base that pass.
     fn test(&mut self, group: &NodeGroup, rows: &Range<usize>) -> StorageResult<usize> {
-        if self.tests.is_empty() && self.deletions.is_none() {
+        let deleted = self.levels.deletes(rows);
+        if self.tests.is_empty() && self.deletions.is_none() && !deleted {
             return Ok(rows.len());
         }
-        self.mask.clear();
-        self.mask.resize(rows.len().div_ceil(64), u64::MAX);
-        if let (Some(last), true) = (self.mask.last_mut(), !rows.len().is_multiple_of(64)) {
-            *last = ones_below(rows.len() % 64);
-        }
+        self.all_pass(rows.len());
         if let Some(guard) = &self.deletions {
             let words =
                 try_bytes_as::<u64>(guard).ok_or_else(|| group.error(Damage("deletions are cut short")))?;
             without_deleted(words, rows, &mut self.mask);
         }
-        for (position, number, test) in &self.tests {
-            let (column, scan) = &mut self.columns[*position];
-            scan.test(group.chunk(*column), test, *number, rows, &self.lender, &mut self.mask)?;
+        if deleted {
+            self.levels.without_deleted(rows, &mut self.mask);
+        }
+        for at in 0..self.tests.len() {
+            let position = self.tests[at].0;
+            if self.is_patched(position, rows) {
+                self.read(position, group, rows)?;
+                let Some(Some(overlay)) = self.overlays.get(position) else { continue };
+                test_vector(&overlay.values.vector(), &self.tests[at].2, rows.len(), &mut self.mask);
+            } else {
+                let (_, number, test) = &self.tests[at];
+                let (column, scan) = &mut self.columns[position];
+                scan.test(group.chunk(*column), test, *number, rows, &self.lender, &mut self.mask)?;
+            }
             if self.mask.iter().all(|word| *word == 0) {
                 return Ok(0);
             }
         }
-        Ok(self.mask.iter().map(|word| word.count_ones() as usize).sum())
+        Ok(self.passed())
+    }
+
+    /// Fills the mask; gives the number of births that pass.
+    fn test_births(&mut self, start: usize, rows: &Range<usize>) -> usize {
+        let deleted = self.levels.deletes(rows);
+        if self.tests.is_empty() && !deleted {
+            return rows.len();
+        }
+        self.all_pass(rows.len());
+        if deleted {
+            self.levels.without_deleted(rows, &mut self.mask);
+        }
+        for at in 0..self.tests.len() {
+            let position = self.tests[at].0;
+            self.read_birth(position, start, rows);
+            let overlay =
+                self.overlays.get(position).and_then(Option::as_ref).filter(|overlay| overlay.ready);
+            let vector = match overlay {
+                Some(overlay) => overlay.values.vector(),
+                None => self.births[self.birth].vector(self.columns[position].0, start),
+            };
+            test_vector(&vector, &self.tests[at].2, rows.len(), &mut self.mask);
+        }
+        self.passed()
     }
 }

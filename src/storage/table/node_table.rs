@@ -3,6 +3,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use super::group_levels::GroupLevels;
 use super::group_page::GroupPage;
 use crate::storage::StorageResult;
 use crate::storage::buffer_pool::{BufferPool, PoolWorker, SegmentOwner, SegmentRef};
@@ -10,6 +11,7 @@ use crate::storage::column::bytes::{DATA_FILE, Damage};
 use crate::storage::column::chunk::{Chunk, ChunkNulls, Location};
 use crate::storage::column::chunk_reader::{ChunkError, Lender};
 use crate::storage::column::statistics::ChunkStatistics;
+use crate::storage::delta::TableDelta;
 use crate::storage::directory::IndexTree;
 use crate::storage::page::{ExtentRef, PageId};
 use crate::storage::state::Snapshot;
@@ -227,6 +229,8 @@ pub struct NodeTable {
     groups: GroupCache<NodeGroup>,
     row_bound: u64,
     row_count: u64,
+    /// Changes over the groups' pages, oldest first.
+    levels: Vec<Arc<TableDelta>>,
     pool: BufferPool,
 }
 
@@ -249,12 +253,51 @@ impl NodeTable {
         row_count: u64,
         pool: BufferPool,
     ) -> NodeTable {
-        NodeTable { layout, groups, row_bound, row_count, pool }
+        NodeTable { layout, groups, row_bound, row_count, levels: Vec::new(), pool }
+    }
+
+    /// The same table under levels of changes, oldest first.
+    pub fn with_levels(mut self, levels: Vec<Arc<TableDelta>>) -> NodeTable {
+        for level in &levels {
+            self.row_bound = self.row_bound.max(level.row_bound());
+            self.row_count = self.row_count.saturating_add_signed(level.live_rows());
+        }
+        self.levels = levels;
+        self
     }
 
     /// The table's id.
     pub fn id(&self) -> TableId {
         self.layout.id
+    }
+
+    /// What the levels have of a group's rows.
+    pub fn group_levels(&self, group: u64) -> GroupLevels {
+        match self.levels.as_slice() {
+            [] => GroupLevels::default(),
+            levels => GroupLevels::of(levels, group),
+        }
+    }
+
+    /// Whether a row exists: it is in the base or was born, and nobody deleted it.
+    pub fn is_visible(&self, offset: u64, worker: &mut PoolWorker) -> StorageResult<bool> {
+        let (index, row) = (offset / NODE_GROUP_ROWS, (offset % NODE_GROUP_ROWS) as u16);
+        let levels = self.group_levels(index);
+        if levels.is_deleted(row) {
+            return Ok(false);
+        }
+        if levels.is_born(row) {
+            return Ok(true);
+        }
+        let group = self.group(usize::try_from(index).unwrap_or(usize::MAX))?;
+        if u32::from(row) >= group.rows() {
+            return Ok(false);
+        }
+        let Some(deletions) = group.deletions() else { return Ok(true) };
+        let at = u64::from(row) / 8;
+        let mut cursor = worker.cursor();
+        let byte = cursor.bytes(deletions, at..at + 1)?.first().copied().unwrap_or(u8::MAX);
+        Ok(byte >> (row % 8) & 1 == 0)
     }
 
     /// Ids, names and types of the columns.
@@ -274,6 +317,12 @@ impl NodeTable {
 
     /// Group numbers are below this.
     pub fn group_count(&self) -> usize {
+        let born = self.levels.iter().map(|level| level.row_bound().div_ceil(NODE_GROUP_ROWS)).max();
+        self.groups.len().max(usize::try_from(born.unwrap_or(0)).unwrap_or(usize::MAX))
+    }
+
+    /// Groups that have pages are below this.
+    pub(super) fn base_group_count(&self) -> usize {
         self.groups.len()
     }
 
@@ -282,7 +331,7 @@ impl NodeTable {
         &self.pool
     }
 
-    /// A group; a group without a page has no rows.
+    /// A group as its page has it, without what the levels change; a group without a page has no rows.
     pub fn group(&self, group: usize) -> StorageResult<Arc<NodeGroup>> {
         let index = group as u64;
         let decode = |extent: &ExtentRef, bytes: &[u8]| NodeGroup::decode(&self.layout, index, extent, bytes);

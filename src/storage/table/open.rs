@@ -37,7 +37,8 @@ fn cache<G>(snapshot: &Snapshot, tree: &IndexTree, what: String) -> GroupCache<G
 fn rows_of(snapshot: &Snapshot, layout: Arc<TableLayout>, record: &TableRecord) -> Arc<NodeTable> {
     let groups = cache(snapshot, &record.rows, format!("table {}", layout.name));
     let (bound, count) = (record.row_bound, record.row_count);
-    Arc::new(NodeTable::over(layout, groups, bound, count, snapshot.pool().clone()))
+    let levels = snapshot.levels().of_table(layout.id);
+    Arc::new(NodeTable::over(layout, groups, bound, count, snapshot.pool().clone()).with_levels(levels))
 }
 
 /// A node table of a snapshot. Reads its record, nothing else; decoded groups are shared by all versions of the

@@ -109,7 +109,7 @@ pub fn layout(columns: &[(&str, DataType)]) -> Arc<TableLayout> {
     })
 }
 
-fn columns() -> Vec<(&'static str, DataType)> {
+pub fn columns() -> Vec<(&'static str, DataType)> {
     vec![
         ("id", DataType::Int64),
         ("name", DataType::String),
@@ -122,7 +122,7 @@ fn columns() -> Vec<(&'static str, DataType)> {
     ]
 }
 
-fn row(i: u64) -> Vec<Value> {
+pub fn row(i: u64) -> Vec<Value> {
     let some = |value: Value, nulls: u64| if i.is_multiple_of(nulls) { Value::Null } else { value };
     vec![
         Value::Int64(i as i64 * 3 - 1000),
@@ -140,6 +140,15 @@ fn row(i: u64) -> Vec<Value> {
 }
 
 fn load(extents: &Arc<MemoryExtents>, rows: u64, force_encoding: Option<EncodingKind>) -> Arc<NodeTable> {
+    let pages = stage(extents, rows, force_encoding);
+    Arc::new(NodeTable::new(layout(&columns()), pages, rows, rows, pool_over(extents)))
+}
+
+pub fn stage(
+    extents: &Arc<MemoryExtents>,
+    rows: u64,
+    force_encoding: Option<EncodingKind>,
+) -> Arc<MemoryGroups> {
     let layout = layout(&columns());
     let bulk = NodeBulkLoad::begin(extents.as_ref(), layout.clone(), 0, WriteOptions { force_encoding });
     let mut buffers: Vec<VectorBuffer> =
@@ -159,8 +168,7 @@ fn load(extents: &Arc<MemoryExtents>, rows: u64, force_encoding: Option<Encoding
     }
     let staged = bulk.finish().unwrap();
     assert_eq!(staged.row_count, rows);
-    let pages = memory_groups(extents, &staged.groups);
-    Arc::new(NodeTable::new(layout, pages, rows, rows, pool_over(extents)))
+    memory_groups(extents, &staged.groups)
 }
 
 impl MemoryExtents {
@@ -173,7 +181,7 @@ impl MemoryExtents {
 }
 
 /// Scans and gives (offset, values) of the rows that pass.
-fn scan(
+pub fn scan(
     table: &Arc<NodeTable>,
     wanted: &[u32],
     predicates: &[ColumnPredicate],
@@ -185,8 +193,7 @@ fn scan(
     let mut worker = table.pool().worker().unwrap();
     let mut out = Vec::new();
     for group in 0..table.group_count() {
-        let rows = table.group(group).unwrap().rows();
-        for start in (0..rows).step_by(morsel as usize) {
+        for start in (0..NODE_GROUP_ROWS as u32).step_by(morsel as usize) {
             scanner.open(group, start..start + morsel).unwrap();
             while let Some(batch) = scanner.next(&mut worker).unwrap() {
                 for row in 0..batch.length {
@@ -305,7 +312,7 @@ fn predicates_select_the_rows_that_pass() {
     }
 }
 
-fn passes(value: &Value, op: PredicateOp, constants: &[Value]) -> bool {
+pub fn passes(value: &Value, op: PredicateOp, constants: &[Value]) -> bool {
     use PredicateOp::*;
     let order = |constant: &Value| match (value, constant) {
         (Value::Int64(a), Value::Int64(b)) => Some(a.cmp(b)),
