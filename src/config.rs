@@ -8,23 +8,13 @@ use crate::catalog::{Dialect, SchemaMode};
 use crate::database::Database;
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::backend::StorageBackend;
-use crate::storage::engine::{EngineOptions, default_buffer_pool_bytes};
-use crate::types::VECTOR_SIZE;
+use crate::storage::engine::{
+    DEFAULT_CHECKPOINT_THRESHOLD, DEFAULT_LOCK_WAIT, EngineOptions, RecoveryProgress, default_buffer_pool_bytes,
+};
+use crate::storage::wal::WalConfig;
 
-/// When a commit counts as durable.
-///
-/// Bulk loads and definitions are durable in every mode: they end with one synced switch of the root. The modes
-/// differ once the write-ahead log carries single-row commits; until then the choice is only kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum DurabilityMode {
-    /// A commit returns when it is on the disk.
-    #[default]
-    Strict,
-    /// Commits are synced every so many bytes or milliseconds.
-    Buffered,
-    /// No log: what follows the last checkpoint is lost with the process.
-    InMemory,
-}
+pub use crate::storage::engine::DurabilityMode;
+use crate::types::VECTOR_SIZE;
 
 /// Which files statements may touch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -46,6 +36,9 @@ pub(crate) struct Config {
     pub threads: usize,
     pub durability: DurabilityMode,
     pub checkpoint_threshold: u64,
+    pub wal: WalConfig,
+    pub lock_wait: Duration,
+    pub recovery_progress: RecoveryProgress,
     pub read_only: bool,
     pub schema_mode: SchemaMode,
     pub dialect: Dialect,
@@ -62,7 +55,10 @@ impl Default for Config {
             memory_limit: None,
             threads: std::thread::available_parallelism().map_or(1, |count| count.get()),
             durability: DurabilityMode::default(),
-            checkpoint_threshold: 64 << 20,
+            checkpoint_threshold: DEFAULT_CHECKPOINT_THRESHOLD,
+            wal: WalConfig::default(),
+            lock_wait: DEFAULT_LOCK_WAIT,
+            recovery_progress: RecoveryProgress::default(),
             read_only: false,
             schema_mode: SchemaMode::default(),
             dialect: Dialect::default(),
@@ -84,6 +80,11 @@ impl Config {
             create: !self.read_only,
             dialect: self.dialect,
             schema_mode: self.schema_mode,
+            durability: self.durability,
+            wal: self.wal.clone(),
+            checkpoint_threshold: self.checkpoint_threshold,
+            lock_wait: self.lock_wait,
+            recovery_progress: self.recovery_progress.clone(),
         }
     }
 
@@ -144,9 +145,28 @@ impl DatabaseBuilder {
         self
     }
 
-    /// Bytes of log after which a checkpoint starts.
+    /// Bytes of log, or of changes in memory, after which a checkpoint starts by itself; 0 means never.
     pub fn checkpoint_threshold(mut self, bytes: u64) -> Self {
         self.config.checkpoint_threshold = bytes;
+        self
+    }
+
+    /// How the log is kept: the size of its segments, and when buffered commits are synced.
+    pub fn wal_config(mut self, config: WalConfig) -> Self {
+        self.config.wal = config;
+        self
+    }
+
+    /// How long a statement waits for another transaction that is in its way, unless it has a timeout of its own. The
+    /// default is 30 seconds.
+    pub fn lock_timeout(mut self, limit: Duration) -> Self {
+        self.config.lock_wait = limit;
+        self
+    }
+
+    /// What is called while the log is replayed at open: bytes that were read, and all of them.
+    pub fn recovery_progress(mut self, callback: impl Fn(u64, u64) + Send + Sync + 'static) -> Self {
+        self.config.recovery_progress = RecoveryProgress(Some(Arc::new(callback)));
         self
     }
 

@@ -69,6 +69,7 @@ pub use statement::Statement;
 pub use storage::buffer_pool::BufferPoolStats;
 pub use storage::check::CheckReport;
 pub use storage::engine::StorageStats;
+pub use storage::wal::{WalConfig, WalConfigBuilder};
 pub use types::{DataType, GlobalId, Interval, NodeValue, PathValue, RelValue, Value};
 
 /// The quickstart's programs, compiled and run as tests.

@@ -143,6 +143,18 @@ impl State {
         self.with_levels(levels, version)
     }
 
+    /// The state that recovery finds: the base and what the log has beyond it. Changes of tables that the catalog no
+    /// longer has are left out.
+    pub(super) fn recovered(&self, mut changes: Delta, version: u64) -> State {
+        let known = |table| {
+            self.base.catalog.node_table_by_id(table).is_some()
+                || self.base.catalog.rel_table_by_id(table).is_some()
+        };
+        let dropped: Vec<TableId> = changes.tables().map(|(id, _)| id).filter(|id| !known(*id)).collect();
+        dropped.into_iter().for_each(|table| changes.remove_table(table));
+        self.with_levels(Levels { active: Arc::new(changes), ..Levels::default() }, version)
+    }
+
     /// What a transaction sees that began with this state and has made these changes.
     pub fn with_own(&self, own: Arc<Delta>) -> State {
         self.with_levels(Levels { own: Some(own), ..self.levels.clone() }, self.version)

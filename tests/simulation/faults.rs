@@ -172,6 +172,10 @@ impl StorageFile for SyncedFile {
 }
 
 impl StorageBackend for FailingSync {
+    fn shared(&self) -> Arc<dyn StorageBackend> {
+        Arc::new(self.clone())
+    }
+
     fn location(&self) -> String {
         self.disk.location()
     }

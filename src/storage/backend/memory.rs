@@ -83,6 +83,10 @@ pub(super) fn names_in<'a>(folder: &str, names: impl Iterator<Item = &'a String>
 }
 
 impl StorageBackend for MemoryBackend {
+    fn shared(&self) -> Arc<dyn StorageBackend> {
+        Arc::new(self.clone())
+    }
+
     fn location(&self) -> String {
         ":memory:".to_owned()
     }

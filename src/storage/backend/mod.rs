@@ -86,6 +86,8 @@ pub trait StorageBackend: Send + Sync {
     fn exists(&self, name: &str) -> StorageResult<bool>;
     /// Takes an advisory lock on a file without waiting; `Locked` names the holder as far as the file tells.
     fn lock(&self, name: &str, kind: LockKind) -> StorageResult<Box<dyn LockGuard>>;
+    /// The same directory for an owner of its own.
+    fn shared(&self) -> Arc<dyn StorageBackend>;
     /// Whether the bytes live in this process's memory, so that there is nothing to sync.
     fn is_memory(&self) -> bool {
         false

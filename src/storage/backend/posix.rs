@@ -14,6 +14,7 @@ use crate::storage::{StorageError, StorageResult};
 static ZEROS: [u8; 32 * 1024] = [0; 32 * 1024];
 
 /// A directory of the file system.
+#[derive(Clone)]
 pub struct PosixBackend {
     directory: PathBuf,
 }
@@ -88,6 +89,10 @@ fn sync_parent(path: &Path) -> io::Result<()> {
 }
 
 impl StorageBackend for PosixBackend {
+    fn shared(&self) -> Arc<dyn StorageBackend> {
+        Arc::new(self.clone())
+    }
+
     fn location(&self) -> String {
         self.directory.display().to_string()
     }

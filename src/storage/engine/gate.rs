@@ -67,7 +67,7 @@ impl GateState {
 }
 
 /// The right to be behind the gate; given back when it is dropped.
-pub(super) struct Pass {
+pub struct Pass {
     gate: Arc<Gate>,
     passage: Passage,
 }

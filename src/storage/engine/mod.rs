@@ -1,8 +1,11 @@
 //! The door to storage: opening a database, snapshots of it, and commits, one at a time. A commit writes new pages
 //! and switches the root; whoever holds a snapshot goes on reading what that names.
 
+mod commit;
 mod gate;
 mod intents;
+mod log;
+mod maintenance;
 mod offsets;
 mod options;
 mod stats;
@@ -10,6 +13,7 @@ mod stats;
 mod tests;
 mod write_turn;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -23,33 +27,74 @@ use super::check::{CheckReport, check};
 use super::files::Files;
 use super::page::PageFile;
 use super::state::{Snapshot, State};
+use crate::types::TableId;
 
 pub use intents::{Conflict, Hold, Intent, Intents, Registered};
 pub use offsets::Offsets;
-pub use options::{EngineOptions, default_buffer_pool_bytes};
+pub use commit::Published;
+pub use gate::Pass;
+pub use options::{
+    DEFAULT_CHECKPOINT_THRESHOLD, DEFAULT_LOCK_WAIT, DurabilityMode, EngineOptions, RecoveryProgress,
+    default_buffer_pool_bytes,
+};
 pub use stats::StorageStats;
 pub use write_turn::{CommitChanges, WriteTurn};
 
+use commit::Commits;
+use gate::{Gate, Passage};
+use log::Log;
+use maintenance::Maintenance;
 use write_turn::Turns;
 
 /// An open database. All methods may be called from several threads.
 pub struct Engine {
+    /// For the background thread, which must not keep the engine.
+    myself: Weak<Engine>,
     state: ArcSwap<State>,
     /// All states that somebody may still read, the current one last.
     states: Mutex<Vec<Weak<State>>>,
+    gate: Arc<Gate>,
     turns: Turns,
+    intents: Intents,
+    offsets: Offsets,
+    commits: Commits,
+    log: Log,
+    /// The version of the newest bulk load or definition.
+    alone: AtomicU64,
+    maintenance: Maintenance,
+    lock_wait: Duration,
     files: Arc<Files>,
 }
 
 impl Engine {
-    /// Opens the database of a directory, or makes one.
+    /// Opens the database of a directory, or makes one, and replays what the log has beyond the pages.
     pub fn open(backend: &dyn StorageBackend, options: &EngineOptions) -> StorageResult<Arc<Engine>> {
         let mut files = Files::open(backend, options)?;
         files.set_pages_read_at_open();
         let files = Arc::new(files);
-        let state = Arc::new(State::open(Arc::clone(&files))?);
-        let states = Mutex::new(vec![Arc::downgrade(&state)]);
-        Ok(Arc::new(Engine { state: ArcSwap::new(state), states, turns: Turns::default(), files }))
+        let (log, replayed) = Log::open(backend, files.page_file(), options)?;
+        let mut state = State::open(Arc::clone(&files))?;
+        if !replayed.delta.is_empty() {
+            state = state.recovered(replayed.delta, replayed.version.max(state.version()));
+        }
+        let version = replayed.version.max(state.version());
+        let end = log.started().map_or(files.page_file().header().checkpoint, |writer| writer.appended());
+        let state = Arc::new(state);
+        Ok(Arc::new_cyclic(|myself| Engine {
+            myself: Weak::clone(myself),
+            states: Mutex::new(vec![Arc::downgrade(&state)]),
+            state: ArcSwap::new(state),
+            gate: Arc::default(),
+            turns: Turns::default(),
+            intents: Intents::default(),
+            offsets: Offsets::default(),
+            commits: Commits::new(version, replayed.last_transaction, end),
+            log,
+            alone: AtomicU64::new(0),
+            maintenance: Maintenance::new(options),
+            lock_wait: options.lock_wait,
+            files,
+        }))
     }
 
     /// A database that lives in this process's memory and ends with it.
@@ -72,23 +117,79 @@ impl Engine {
         self.files.page_file()
     }
 
-    /// Waits for the turn to write, at most `wait` if given. Nothing is reserved or written yet.
+    /// How long somebody waits for others that are in the way, unless told otherwise.
+    pub fn lock_wait(&self) -> Duration {
+        self.lock_wait
+    }
+
+    /// What writing transactions mean to change.
+    pub fn intents(&self) -> &Intents {
+        &self.intents
+    }
+
+    /// Offsets for rows that are being made.
+    pub fn offsets(&self) -> &Offsets {
+        &self.offsets
+    }
+
+    /// The first of `count` offsets of a table that nobody else gets.
+    pub fn reserve_offsets(&self, table: TableId, count: u64) -> StorageResult<u64> {
+        self.offsets.reserve(table, count, || {
+            let state = self.snapshot();
+            let above = state.levels().iter().filter_map(|level| level.table(table)).map(|table| table.row_bound());
+            Ok(above.max().unwrap_or(0).max(state.table_record(table)?.row_bound))
+        })
+    }
+
+    /// Registers a writing transaction and gives it the newest version. Whoever calls this ends it at `intents`.
+    pub fn register(&self) -> (Registered, Snapshot) {
+        let mut registered = self.intents.register(|| self.state.load().version());
+        // Loaded after the registration: what is older than this is remembered no longer.
+        let snapshot = self.snapshot();
+        registered.set_snapshot(snapshot.version());
+        (registered, snapshot)
+    }
+
+    /// Lets a writing transaction in, which holds the pass to its end. It must have begun after the newest bulk load
+    /// or definition; else it has to be run again, and gets none.
+    pub fn begin_writing(&self, snapshot: &Snapshot, wait: Option<Duration>) -> StorageResult<Option<Pass>> {
+        self.page_file().check_writable()?;
+        let wait = wait.unwrap_or(self.lock_wait);
+        let pass = self.gate.pass(Passage::Shared, Some(wait), &self.location())?;
+        Ok((self.alone.load(Ordering::SeqCst) <= snapshot.version()).then_some(pass))
+    }
+
+    /// Waits for the turn to write pages, at most `wait` if given, and for all writing transactions. Nothing is
+    /// reserved or written yet.
     pub fn begin_write(self: &Arc<Self>, wait: Option<Duration>) -> StorageResult<WriteTurn> {
         WriteTurn::begin(self, wait)
     }
 
     /// Reads and verifies every page, and that each is either reachable once or free. Waits for writers.
     pub fn check(self: &Arc<Self>) -> StorageResult<CheckReport> {
+        let _alone = self.gate.pass(Passage::Exclusive, None, &self.location())?;
         let _turn = self.turns.take(None, &self.location())?;
         check(&self.snapshot())
     }
 
-    /// Ends the use of the database for writing: waits for the writer and makes sure that nothing is left to be
-    /// made durable. Snapshots stay readable, and the lock is let go with the last of them and the engine.
-    pub fn close(&self) -> StorageResult<()> {
+    /// Makes everything durable that has been committed, whatever the mode.
+    pub fn flush(&self) -> StorageResult<()> {
+        match self.log.started() {
+            Some(writer) => writer.flush().map(|_| ()),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends the use of the database for writing: waits for commits and bulk loads that are under way, rolls other open
+    /// transactions back, and makes sure that nothing is left to be made durable. Snapshots stay readable, and the
+    /// lock is let go with the last of them and the engine.
+    pub fn close(self: &Arc<Self>) -> StorageResult<()> {
+        self.maintenance.stop();
+        self.gate.close();
+        self.commits.close();
         let _turn = self.turns.take(None, &self.location())?;
         self.turns.close();
-        Ok(())
+        self.flush()
     }
 
     /// Numbers about files, pages and snapshots.

@@ -1,6 +1,11 @@
 //! How a database is opened.
 
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
 use crate::catalog::{Dialect, SchemaMode};
+use crate::storage::wal::WalConfig;
 
 /// What the pool gets of the memory that the machine or container allows: a quarter.
 const DEFAULT_SHARE: u64 = 4;
@@ -8,8 +13,33 @@ const DEFAULT_SHARE: u64 = 4;
 const DEFAULT_MIN: u64 = 64 << 20;
 const DEFAULT_MAX: u64 = 64 << 30;
 
+/// When a commit counts as durable.
+///
+/// Bulk loads, definitions and checkpoints are durable in every mode: they end with a synced switch of the root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum DurabilityMode {
+    /// A commit returns when the log has it on the disk. Commits at the same time share one sync.
+    #[default]
+    Strict,
+    /// A commit returns when the operating system has it: it outlives the process at once, and a loss of power after
+    /// the next sync, which comes after so many bytes or milliseconds (see [`WalConfig`]). What is lost is the end.
+    Buffered,
+    /// No log: what follows the last checkpoint is lost with the process.
+    InMemory,
+}
+
+/// Hears how far recovery has come: bytes of log that were read, and all of them.
+#[derive(Clone, Default)]
+pub struct RecoveryProgress(pub Option<Arc<dyn Fn(u64, u64) + Send + Sync>>);
+
+impl fmt::Debug for RecoveryProgress {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("RecoveryProgress").field(&self.0.is_some()).finish()
+    }
+}
+
 /// What `Engine::open` goes by. Dialect and schema mode count at creation only.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct EngineOptions {
     /// Bytes of frames and accounted buffers, never exceeded.
     pub buffer_pool_bytes: u64,
@@ -21,7 +51,22 @@ pub struct EngineOptions {
     pub create: bool,
     pub dialect: Dialect,
     pub schema_mode: SchemaMode,
+    /// When a commit counts as durable.
+    pub durability: DurabilityMode,
+    /// How the log is kept.
+    pub wal: WalConfig,
+    /// Bytes of log, or of changes in memory, after which a checkpoint starts by itself; 0 means never.
+    pub checkpoint_threshold: u64,
+    /// How long somebody waits for a transaction, a bulk load or a definition that is in the way, unless the statement
+    /// has a limit of its own.
+    pub lock_wait: Duration,
+    pub recovery_progress: RecoveryProgress,
 }
+
+/// See `EngineOptions::checkpoint_threshold`.
+pub const DEFAULT_CHECKPOINT_THRESHOLD: u64 = 64 << 20;
+/// See `EngineOptions::lock_wait`.
+pub const DEFAULT_LOCK_WAIT: Duration = Duration::from_secs(30);
 
 impl Default for EngineOptions {
     fn default() -> Self {
@@ -32,6 +77,11 @@ impl Default for EngineOptions {
             create: true,
             dialect: Dialect::default(),
             schema_mode: SchemaMode::default(),
+            durability: DurabilityMode::default(),
+            wal: WalConfig::default(),
+            checkpoint_threshold: DEFAULT_CHECKPOINT_THRESHOLD,
+            lock_wait: DEFAULT_LOCK_WAIT,
+            recovery_progress: RecoveryProgress::default(),
         }
     }
 }

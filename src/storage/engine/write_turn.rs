@@ -1,15 +1,19 @@
 //! Writing: one turn at a time, from the snapshot it starts from to the root switch that publishes it.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
+use super::gate::{Pass, Passage};
+use super::options::DurabilityMode;
 use super::Engine;
 use crate::catalog::{Catalog, Statistics, encode_catalog, encode_statistics};
+use crate::storage::delta::Delta;
 use crate::storage::directory::TableChange;
 use crate::storage::page::{Root, RootChange, WriteBatch};
-use crate::storage::state::{Snapshot, State};
+use crate::storage::state::{Levels, Snapshot, State};
 use crate::storage::{StorageError, StorageResult};
 use crate::types::TableId;
 
@@ -40,15 +44,21 @@ pub struct WriteTurn {
     /// The newest version; nobody else can make a newer one during the turn.
     snapshot: Snapshot,
     batch: Option<WriteBatch>,
+    /// Keeps writing transactions out; given back after the turn.
+    _alone: Pass,
 }
 
 impl WriteTurn {
     pub(super) fn begin(engine: &Arc<Engine>, wait: Option<Duration>) -> StorageResult<WriteTurn> {
         engine.page_file().check_writable()?;
+        let wait = wait.unwrap_or(engine.lock_wait);
+        let deadline = Instant::now() + wait;
+        let alone = engine.gate.pass(Passage::Exclusive, Some(wait), &engine.location())?;
         // The ticket is given back by the drop of the turn.
-        engine.turns.take(wait, &engine.location())?.keep();
+        let left = deadline.saturating_duration_since(Instant::now());
+        engine.turns.take(Some(left), &engine.location())?.keep();
         let (engine, snapshot) = (Arc::clone(engine), engine.snapshot());
-        let mut turn = WriteTurn { engine, snapshot, batch: None };
+        let mut turn = WriteTurn { engine, snapshot, batch: None, _alone: alone };
         turn.batch = Some(turn.engine.page_file().begin_batch()?);
         Ok(turn)
     }
@@ -76,11 +86,13 @@ impl WriteTurn {
         }
         let CommitChanges { catalog, statistics, tables, dropped } = changes;
         let (base, page_file) = (&*self.snapshot, self.engine.page_file());
+        let levels = self.remaining_levels(&tables, &dropped)?;
         let mut retired = Vec::new();
         let directory =
             base.directory().with_changes(&tables, &dropped, &**page_file, &batch, &mut retired)?;
         let mut root = Root { table_directory: directory.top(), ..*base.root() };
-        root.commit_version += 1;
+        let version = self.engine.commits.next_version();
+        root.commit_version = version;
         let catalog = match catalog {
             Some(catalog) => {
                 root.catalog = batch.write_extent(&encode_catalog(&catalog))?;
@@ -101,8 +113,32 @@ impl WriteTurn {
         let checkpoint = page_file.header().checkpoint;
         page_file.switch_root(batch, RootChange { root, retired, checkpoint })?;
         let files = Arc::clone(&self.engine.files);
-        self.engine.publish(State::after_switch(files, catalog, statistics, directory));
+        let state = State::after_switch(files, catalog, statistics, directory);
+        let _linking = self.engine.commits.linked();
+        self.engine.commits.took_version(version);
+        self.engine.alone.store(version, Ordering::SeqCst);
+        self.engine.offsets.forget();
+        self.engine.publish(state.with_levels(levels, version));
         Ok(self.engine.snapshot())
+    }
+
+    /// The changes that no page has yet, which stay as they are. They must be durable before the switch, or it would
+    /// keep something newer than what a crash takes.
+    fn remaining_levels(&self, tables: &[TableChange], dropped: &[TableId]) -> StorageResult<Levels> {
+        let mut levels = self.snapshot.levels().clone();
+        if levels.is_empty() {
+            return Ok(Levels::default());
+        }
+        let is_logged = self.engine.log.mode() != DurabilityMode::InMemory;
+        if !tables.is_empty() || (!is_logged && !self.engine.page_file().is_memory()) {
+            let holder = "changes that no checkpoint has written yet".to_owned();
+            return Err(StorageError::Locked { path: self.engine.location(), holder });
+        }
+        self.engine.flush()?;
+        let mut active = Delta::clone(&levels.active);
+        dropped.iter().for_each(|table| active.remove_table(*table));
+        levels.active = Arc::new(active);
+        Ok(levels)
     }
 }
 

@@ -272,6 +272,11 @@ impl PageFile {
         self.sync_file().inspect_err(|error| self.poison(format!("a sync failed: {error}")))
     }
 
+    /// Whether the pages live in this process's memory.
+    pub fn is_memory(&self) -> bool {
+        self.is_memory
+    }
+
     pub(super) fn sync_file(&self) -> StorageResult<()> {
         if self.is_memory {
             return Ok(());

@@ -86,6 +86,15 @@ impl WalReader {
         Ok(reader)
     }
 
+    /// The bytes of all segments from the first on that is read, about.
+    pub fn bytes_ahead(&self) -> StorageResult<u64> {
+        let mut bytes = self.bytes.len() as u64;
+        for number in self.position.segment + 1..=self.last_segment {
+            bytes += self.backend.open(&segment_name(number), OpenMode::Read)?.size()?;
+        }
+        Ok(bytes.saturating_sub(self.position.offset))
+    }
+
     /// The next record, or `None` at the end of the log. Markers and ends are not given.
     pub fn next_record(&mut self) -> StorageResult<Option<WalRecord>> {
         while self.tail.is_none() {
@@ -118,6 +127,11 @@ impl WalReader {
     /// Where the records end, once `next_record` has said so.
     pub fn tail(&self) -> Option<WalTail> {
         self.tail
+    }
+
+    /// Whether there is nothing to mend or to keep: the log has no segments, or an empty one is the last.
+    pub fn is_fresh(&self) -> bool {
+        self.last_segment == 0 || self.tail.is_some_and(|tail| self.is_empty_segment(tail))
     }
 
     /// Cuts what is torn and goes on behind the last record, in a new segment unless the last one is empty. Records

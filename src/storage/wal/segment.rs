@@ -66,7 +66,7 @@ pub(super) fn remove_unfinished(backend: &dyn StorageBackend) -> StorageResult<(
 }
 
 /// The error of a log whose bytes are not those that were written.
-pub(super) fn log_damage(lsn: Lsn, detail: impl Into<String>) -> StorageError {
+pub(in crate::storage) fn log_damage(lsn: Lsn, detail: impl Into<String>) -> StorageError {
     StorageError::LogCorrupt {
         file: segment_name(lsn.segment),
         segment: lsn.segment,

@@ -227,6 +227,16 @@ impl WalWriter {
         if due { self.flush().map(|_| true) } else { Ok(false) }
     }
 
+    /// Ends the segment, unless it has no records, so that the log goes on in a new one; gives where.
+    pub fn rotate(&self) -> StorageResult<Lsn> {
+        let mut queue = self.queue.lock();
+        queue.check()?;
+        if queue.segment.end > SEGMENT_HEADER_SIZE as u64 {
+            self.rotate_while(&mut queue, 0, |queue| queue.segment.end > SEGMENT_HEADER_SIZE as u64)?;
+        }
+        Ok(queue.appended)
+    }
+
     /// Removes the segments before `number`, which a checkpoint made superfluous, oldest first; gives how many.
     pub fn remove_segments_before(&self, number: u64) -> StorageResult<u64> {
         let limit = number.min(self.queue.lock().segment.number);
@@ -321,7 +331,16 @@ impl WalWriter {
     }
 
     fn rotate_when_full(&self, queue: &mut MutexGuard<'_, Queue>, bytes: u64) -> StorageResult<()> {
-        while self.is_full(queue, bytes) {
+        self.rotate_while(queue, bytes, |queue| self.is_full(queue, bytes))
+    }
+
+    fn rotate_while(
+        &self,
+        queue: &mut MutexGuard<'_, Queue>,
+        bytes: u64,
+        is_due: impl Fn(&Queue) -> bool,
+    ) -> StorageResult<()> {
+        while is_due(queue) {
             if queue.busy {
                 self.moved.wait(queue);
                 queue.check()?;
@@ -329,7 +348,9 @@ impl WalWriter {
             }
             // The new segment takes over what is promised, so it is made before anything happens to the old one.
             let header = SegmentHeader { number: queue.segment.number + 1, uuid: self.uuid };
-            let made = make_segment(&*self.backend, header, queue.promised + bytes + SLACK)?;
+            let room = queue.promised + bytes;
+            let made =
+                make_segment(&*self.backend, header, if room == 0 { 0 } else { room + SLACK })?;
             let switched = self.end_segment(queue).and_then(|()| made.publish(&*self.backend));
             let (file, size) = switched.inspect_err(|error| {
                 queue.poison = Some(error.to_string());

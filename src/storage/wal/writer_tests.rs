@@ -30,6 +30,7 @@ fn read(backend: Arc<dyn StorageBackend>) -> Vec<WalRecord> {
 }
 
 /// Files in memory whose syncs take time, as those of a disk.
+#[derive(Clone)]
 struct SlowSync(MemoryBackend);
 
 struct SlowFile(Arc<dyn StorageFile>);
@@ -60,6 +61,10 @@ impl StorageFile for SlowFile {
 }
 
 impl StorageBackend for SlowSync {
+    fn shared(&self) -> Arc<dyn StorageBackend> {
+        Arc::new(self.clone())
+    }
+
     fn location(&self) -> String {
         self.0.location()
     }

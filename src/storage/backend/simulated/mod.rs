@@ -108,6 +108,10 @@ impl SimulatedBackend {
 }
 
 impl StorageBackend for SimulatedBackend {
+    fn shared(&self) -> Arc<dyn StorageBackend> {
+        Arc::new(self.clone())
+    }
+
     fn location(&self) -> String {
         ":simulated:".to_owned()
     }

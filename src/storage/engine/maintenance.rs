@@ -1,0 +1,111 @@
+//! What happens beside the statements: buffered commits are synced when they are old enough.
+
+use std::sync::{Arc, Weak};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+
+use super::Engine;
+use super::options::{DurabilityMode, EngineOptions};
+
+/// The background thread, which is started when there is something to do for it.
+pub(super) struct Maintenance {
+    signals: Arc<Signals>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    interval: Duration,
+}
+
+#[derive(Default)]
+struct Signals {
+    state: Mutex<SignalState>,
+    rung: Condvar,
+}
+
+#[derive(Default)]
+struct SignalState {
+    stopped: bool,
+    /// Buffered commits wait to be synced.
+    unsynced: bool,
+}
+
+impl Maintenance {
+    pub fn new(options: &EngineOptions) -> Maintenance {
+        Maintenance {
+            signals: Arc::default(),
+            thread: Mutex::new(None),
+            interval: options.wal.buffered_sync_interval(),
+        }
+    }
+
+    /// No work is begun any more; waits for what is under way.
+    pub fn stop(&self) {
+        self.signals.state.lock().stopped = true;
+        self.signals.rung.notify_all();
+        let Some(thread) = self.thread.lock().take() else { return };
+        if thread.thread().id() != std::thread::current().id() {
+            // It does not panic; should it have, there is nothing left to wait for.
+            let _ = thread.join();
+        }
+    }
+
+    fn ring(&self, engine: &Engine, change: impl FnOnce(&mut SignalState)) {
+        let mut state = self.signals.state.lock();
+        change(&mut state);
+        let stopped = state.stopped;
+        drop(state);
+        self.signals.rung.notify_all();
+        let mut thread = self.thread.lock();
+        if thread.is_none() && !stopped {
+            let (signals, engine, interval) =
+                (Arc::clone(&self.signals), Weak::clone(&engine.myself), self.interval);
+            let name = "quire-maintenance".to_owned();
+            // Without a thread the work is done when the database is closed.
+            *thread = std::thread::Builder::new().name(name).spawn(move || run(&signals, &engine, interval)).ok();
+        }
+    }
+}
+
+impl Drop for Maintenance {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn run(signals: &Signals, engine: &Weak<Engine>, interval: Duration) {
+    loop {
+        let mut state = signals.state.lock();
+        while !state.stopped && !state.unsynced {
+            signals.rung.wait(&mut state);
+        }
+        if !state.stopped {
+            signals.rung.wait_for(&mut state, interval);
+        }
+        if state.stopped {
+            return;
+        }
+        state.unsynced = false;
+        drop(state);
+        let Some(engine) = engine.upgrade() else { return };
+        if let Err(error) = engine.flush() {
+            engine.page_file().poison(format!("syncing the log failed: {error}"));
+        }
+    }
+}
+
+impl Engine {
+    /// Sees to what a commit left to be done.
+    pub(super) fn maintenance_after_commit(&self) {
+        if self.log.mode() != DurabilityMode::Buffered {
+            return;
+        }
+        if !self.maintenance.signals.state.lock().unsynced {
+            self.maintenance.ring(self, |state| state.unsynced = true);
+        }
+        if let Some(log) = self.log.started()
+            && let Err(error) = log.sync_if_due()
+        {
+            self.page_file().poison(format!("syncing the log failed: {error}"));
+        }
+    }
+}
