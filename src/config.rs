@@ -9,7 +9,8 @@ use crate::database::Database;
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::backend::StorageBackend;
 use crate::storage::engine::{
-    DEFAULT_CHECKPOINT_THRESHOLD, DEFAULT_LOCK_WAIT, EngineOptions, RecoveryProgress, default_buffer_pool_bytes,
+    DEFAULT_CHECKPOINT_THRESHOLD, DEFAULT_LOCK_WAIT, EngineOptions, RecoveryProgress,
+    default_buffer_pool_bytes,
 };
 use crate::storage::wal::WalConfig;
 

@@ -113,12 +113,7 @@ impl Engine {
         version
     }
 
-    fn commit_logged(
-        &self,
-        delta: Delta,
-        published: Published,
-        mode: DurabilityMode,
-    ) -> StorageResult<u64> {
+    fn commit_logged(&self, delta: Delta, published: Published, mode: DurabilityMode) -> StorageResult<u64> {
         let (log, writeset) = (self.log.writer()?, Writeset::encode(&delta));
         let (version, end) = self.enqueue(log, writeset, delta, published)?;
         let outcome = match mode {
@@ -189,4 +184,3 @@ impl Engine {
         }
     }
 }
-

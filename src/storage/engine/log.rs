@@ -47,17 +47,12 @@ impl Log {
             true => DurabilityMode::InMemory,
             false => options.durability,
         };
-        let mut log = Log {
-            writer: OnceLock::new(),
-            reader: Mutex::new(None),
-            config: options.wal.clone(),
-            mode,
-        };
+        let mut log =
+            Log { writer: OnceLock::new(), reader: Mutex::new(None), config: options.wal.clone(), mode };
         if backend.is_memory() {
             return Ok((log, Replayed::default()));
         }
-        let mut reader =
-            WalReader::open(backend.shared(), page_file.uuid(), page_file.header().checkpoint)?;
+        let mut reader = WalReader::open(backend.shared(), page_file.uuid(), page_file.header().checkpoint)?;
         let total = reader.bytes_ahead()?;
         let mut replay = Replay::default();
         let mut read = 0;
@@ -147,4 +142,3 @@ impl Replay {
         Ok(())
     }
 }
-

@@ -61,7 +61,8 @@ impl Maintenance {
                 (Arc::clone(&self.signals), Weak::clone(&engine.myself), self.interval);
             let name = "quire-maintenance".to_owned();
             // Without a thread the work is done when the database is closed.
-            *thread = std::thread::Builder::new().name(name).spawn(move || run(&signals, &engine, interval)).ok();
+            *thread =
+                std::thread::Builder::new().name(name).spawn(move || run(&signals, &engine, interval)).ok();
         }
     }
 }

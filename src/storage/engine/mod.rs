@@ -29,10 +29,10 @@ use super::page::PageFile;
 use super::state::{Snapshot, State};
 use crate::types::TableId;
 
-pub use intents::{Conflict, Hold, Intent, Intents, Registered};
-pub use offsets::Offsets;
 pub use commit::Published;
 pub use gate::Pass;
+pub use intents::{Conflict, Hold, Intent, Intents, Registered};
+pub use offsets::Offsets;
 pub use options::{
     DEFAULT_CHECKPOINT_THRESHOLD, DEFAULT_LOCK_WAIT, DurabilityMode, EngineOptions, RecoveryProgress,
     default_buffer_pool_bytes,
@@ -136,7 +136,8 @@ impl Engine {
     pub fn reserve_offsets(&self, table: TableId, count: u64) -> StorageResult<u64> {
         self.offsets.reserve(table, count, || {
             let state = self.snapshot();
-            let above = state.levels().iter().filter_map(|level| level.table(table)).map(|table| table.row_bound());
+            let above =
+                state.levels().iter().filter_map(|level| level.table(table)).map(|table| table.row_bound());
             Ok(above.max().unwrap_or(0).max(state.table_record(table)?.row_bound))
         })
     }

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
+use super::Engine;
 use super::gate::{Pass, Passage};
 use super::options::DurabilityMode;
-use super::Engine;
 use crate::catalog::{Catalog, Statistics, encode_catalog, encode_statistics};
 use crate::storage::delta::Delta;
 use crate::storage::directory::TableChange;

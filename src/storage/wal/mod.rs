@@ -22,11 +22,11 @@ pub use record::{
     LogPosition, PAYLOAD_BYTES_MAX, RECORD_FORMAT_VERSION, RECORD_HEADER_SIZE, RecordKind, WalRecord,
     decode_record, encode_record,
 };
+pub(super) use segment::log_damage;
 pub use segment::{
     GROWTH_STEP, SECTOR_SIZE, SEGMENT_FORMAT_VERSION, SEGMENT_HEADER_SIZE, SEGMENT_MAGIC, SegmentHeader,
     WAL_FOLDER, segment_name,
 };
-pub(super) use segment::log_damage;
 pub use stats::WalStats;
 pub use writer::{Reservation, WalWriter};
 pub use writeset::{CommittedLevel, WRITESET_FORMAT_VERSION, Writeset};

@@ -349,8 +349,7 @@ impl WalWriter {
             // The new segment takes over what is promised, so it is made before anything happens to the old one.
             let header = SegmentHeader { number: queue.segment.number + 1, uuid: self.uuid };
             let room = queue.promised + bytes;
-            let made =
-                make_segment(&*self.backend, header, if room == 0 { 0 } else { room + SLACK })?;
+            let made = make_segment(&*self.backend, header, if room == 0 { 0 } else { room + SLACK })?;
             let switched = self.end_segment(queue).and_then(|()| made.publish(&*self.backend));
             let (file, size) = switched.inspect_err(|error| {
                 queue.poison = Some(error.to_string());
