@@ -8,6 +8,8 @@ use crate::functions::{BoundAggregate, BoundScalar};
 use crate::parser::ast::Span;
 use crate::types::{ColumnId, DataType, TableId, Value};
 
+pub use super::bound_write::*;
+
 /// A variable of one statement; dense from 0, never reused within the statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct VariableId(pub u32);
@@ -114,9 +116,21 @@ pub struct BoundQuery {
     pub columns: Vec<(String, DataType)>,
     /// Parameters the text names, with the type expected where it is known (`Any` otherwise).
     pub parameters: Vec<(String, DataType)>,
+    /// Whether it ends with RETURN; without one it has no columns and gives no rows.
+    pub returns: bool,
 }
 
-/// Clauses in order; the last is the RETURN (a `Project` with `is_return`).
+impl BoundQuery {
+    /// The first writing clause, if there is one.
+    pub fn first_write(&self) -> Option<&BoundWrite> {
+        self.branches.iter().flat_map(|branch| &branch.clauses).find_map(|clause| match clause {
+            BoundClause::Write(write) => Some(write),
+            _ => None,
+        })
+    }
+}
+
+/// Clauses in order; the last is the RETURN (a `Project` with `is_return`), or writes.
 #[derive(Debug, Clone)]
 pub struct BoundSingleQuery {
     pub clauses: Vec<BoundClause>,
@@ -129,6 +143,7 @@ pub enum BoundClause {
     Match(BoundMatch),
     Unwind { list: BoundExpression, variable: VariableId },
     Project(BoundProjection),
+    Write(BoundWrite),
 }
 
 /// `[OPTIONAL] MATCH pattern WHERE predicate`.

@@ -112,6 +112,78 @@ impl Printer<'_> {
         format!("{} => {}", branches.join(joint), columns.join(", "))
     }
 
+    fn write(&self, write: &BoundWrite) -> String {
+        let sets =
+            |items: &[BoundSet]| items.iter().map(|item| self.set(item)).collect::<Vec<_>>().join(", ");
+        match write {
+            BoundWrite::Create(pattern) => format!("CREATE {}", self.created(pattern)),
+            BoundWrite::Merge(merge) => {
+                let predicates: Vec<String> = merge.predicates.iter().map(|e| self.expression(e)).collect();
+                format!(
+                    "MERGE {} WHERE {} ON CREATE {} ON MATCH {}",
+                    self.created(&merge.created),
+                    predicates.join(" AND "),
+                    sets(&merge.on_create),
+                    sets(&merge.on_match)
+                )
+            }
+            BoundWrite::Set(items) => format!("SET {}", sets(items)),
+            BoundWrite::Delete { targets, .. } => {
+                let targets: Vec<String> = targets.iter().map(|e| self.expression(e)).collect();
+                format!("{} {}", write.name(), targets.join(", "))
+            }
+        }
+    }
+
+    fn created(&self, pattern: &NewPattern) -> String {
+        let properties = |assignments: &[Assignment]| {
+            let one = |one: &Assignment| {
+                let merged =
+                    one.merged.map_or_else(String::new, |merged| format!(" AS {}", self.name(merged)));
+                format!("{}: {}{merged}", one.name, self.expression(&one.value))
+            };
+            assignments.iter().map(one).collect::<Vec<_>>().join(", ")
+        };
+        let nodes = pattern.nodes.iter().map(|node| {
+            let (variable, table) = (self.name(node.variable), table_name(node.table, self.catalog));
+            format!("({variable}:{table} {{{}}})", properties(&node.properties))
+        });
+        let rels = pattern.rels.iter().map(|rel| {
+            let tables: Vec<String> =
+                rel.tables.iter().map(|table| table_name(table.table, self.catalog)).collect();
+            format!(
+                "({})-[{}:{} {{{}}}]->({})",
+                self.name(rel.source),
+                self.name(rel.variable),
+                tables.join("|"),
+                properties(&rel.properties),
+                self.name(rel.target)
+            )
+        });
+        let paths = pattern.paths.iter().map(|path| format!("PATH {}", self.name(path.variable)));
+        nodes.chain(rels).chain(paths).collect::<Vec<_>>().join(", ")
+    }
+
+    fn set(&self, item: &BoundSet) -> String {
+        let variable = self.name(item.variable);
+        match &item.change {
+            PropertyChange::Values(values) => {
+                let one = |value: &PropertyValue| {
+                    format!(
+                        "{variable}.{}[{}] = {}",
+                        value.name,
+                        value.columns.len(),
+                        self.expression(&value.value)
+                    )
+                };
+                values.iter().map(one).collect::<Vec<_>>().join(" & ")
+            }
+            PropertyChange::Map { value, replace } => {
+                format!("{variable} {} {}", if *replace { "=" } else { "+=" }, self.expression(value))
+            }
+        }
+    }
+
     fn clause(&self, clause: &BoundClause) -> String {
         match clause {
             BoundClause::Match(found) => self.found(found),
@@ -119,6 +191,7 @@ impl Printer<'_> {
                 format!("UNWIND {} AS {}", self.expression(list), self.declared(*variable))
             }
             BoundClause::Project(projection) => self.projection(projection),
+            BoundClause::Write(write) => self.write(write),
         }
     }
 

@@ -7,10 +7,12 @@
 mod aggregate;
 mod bind;
 pub mod bound;
+mod bound_write;
 mod case;
 mod comparison;
 mod comprehension;
 mod copy;
+mod create;
 mod definition;
 mod entity;
 mod error;
@@ -20,6 +22,7 @@ mod grouping;
 mod labels;
 mod length;
 mod literal;
+mod merge;
 mod pattern;
 mod projection;
 mod property;
@@ -28,6 +31,7 @@ mod scope;
 mod subscript;
 mod tables;
 mod types;
+mod update;
 
 #[cfg(test)]
 mod describe;

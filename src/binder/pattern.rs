@@ -248,7 +248,7 @@ impl Binder<'_> {
         Ok(self.declare(Some(name), kind))
     }
 
-    fn conflict(&self, name: &Name, variable: VariableId, wanted: &str) -> BindError {
+    pub(super) fn conflict(&self, name: &Name, variable: VariableId, wanted: &str) -> BindError {
         let is = match self.kind(variable) {
             VariableKind::Node { .. } => "a node".to_owned(),
             VariableKind::Rel { .. } => "a relationship".to_owned(),
@@ -421,7 +421,7 @@ impl Binder<'_> {
     }
 
     /// Sets of edges of which no two may be the same relationship: those connected by common tables.
-    fn distinct_edges(&self, edges: &[PatternEdge]) -> Vec<Vec<usize>> {
+    pub(super) fn distinct_edges(&self, edges: &[PatternEdge]) -> Vec<Vec<usize>> {
         if self.is_kuzu() {
             return Vec::new();
         }

@@ -192,7 +192,7 @@ impl Binder<'_> {
         }
     }
 
-    fn unknown_property(&self, tables: &[TableId], key: &Name) -> BindError {
+    pub(super) fn unknown_property(&self, tables: &[TableId], key: &Name) -> BindError {
         let mut owners: Vec<&str> = tables.iter().map(|table| self.table_name(*table)).collect();
         owners.dedup();
         let message = match owners.as_slice() {

@@ -15,7 +15,9 @@ type Columns = Vec<(String, DataType)>;
 impl Binder<'_> {
     /// A whole query.
     pub fn bind_query(&mut self, query: &Query) -> BindResult<BoundQuery> {
-        let (first, mut columns) = self.bind_single(&query.first)?;
+        let (first, columns) = self.bind_single(&query.first)?;
+        let returns = columns.is_some();
+        let mut columns = columns.unwrap_or_default();
         let mut branches = vec![first];
         let union_all = query.unions.first().is_none_or(|part| part.all);
         for part in &query.unions {
@@ -24,6 +26,11 @@ impl Binder<'_> {
                 return Err(BindError::new(BindErrorKind::InvalidClauses, part.span, message));
             }
             let (branch, more) = self.bind_single(&part.query)?;
+            if more.is_some() != returns {
+                let message = "either all branches of a UNION end with RETURN or none does";
+                return Err(BindError::new(BindErrorKind::InvalidClauses, part.span, message));
+            }
+            let more = more.unwrap_or_default();
             columns = self.union_columns(columns, more, part)?;
             branches.push(branch);
         }
@@ -35,11 +42,12 @@ impl Binder<'_> {
         self.note_references(&mut branches);
         let variables = std::mem::take(&mut self.variables);
         let parameters = std::mem::take(&mut self.parameters);
-        Ok(BoundQuery { variables, branches, union_all, columns, parameters })
+        Ok(BoundQuery { variables, branches, union_all, columns, parameters, returns })
     }
 
-    /// The clauses of one branch. Each branch starts with an empty scope.
-    fn bind_single(&mut self, query: &SingleQuery) -> BindResult<(BoundSingleQuery, Columns)> {
+    /// The clauses of one branch, and its columns unless it ends with a writing clause. Each branch starts with an
+    /// empty scope.
+    fn bind_single(&mut self, query: &SingleQuery) -> BindResult<(BoundSingleQuery, Option<Columns>)> {
         self.scope = Scope::default();
         self.available.clear();
         let mut clauses = Vec::with_capacity(query.clauses.len());
@@ -61,8 +69,16 @@ impl Binder<'_> {
                     clauses.push(BoundClause::Project(projection));
                     columns = Some(names);
                 }
+                Clause::Create(clause) => clauses.push(BoundClause::Write(self.bind_create(clause)?)),
+                Clause::Merge(clause) => clauses.push(BoundClause::Write(self.bind_merge(clause)?)),
+                Clause::Set(clause) => clauses.push(BoundClause::Write(self.bind_set(clause)?)),
+                Clause::Remove(clause) => clauses.push(BoundClause::Write(self.bind_remove(clause)?)),
+                Clause::Delete(clause) => clauses.push(BoundClause::Write(self.bind_delete(clause)?)),
                 other => return Err(BindError::not_supported(other.name(), other.span())),
             }
+        }
+        if let (None, Some(BoundClause::Write(_))) = (&columns, clauses.last()) {
+            return Ok((BoundSingleQuery { clauses }, None));
         }
         let columns = columns.ok_or_else(|| {
             let last = query.clauses.last();
@@ -70,7 +86,7 @@ impl Binder<'_> {
             let message = format!("a query cannot end with {name}; it needs a RETURN");
             BindError::new(BindErrorKind::InvalidClauses, last.map_or(query.span, Clause::span), message)
         })?;
-        Ok((BoundSingleQuery { clauses }, columns))
+        Ok((BoundSingleQuery { clauses }, Some(columns)))
     }
 
     fn bind_unwind(&mut self, clause: &UnwindClause) -> BindResult<BoundClause> {

@@ -61,7 +61,19 @@ pub(crate) fn bind_statement(
 ) -> Result<BoundStatement> {
     let types: ParameterTypes = params.iter().map(|(name, value)| (name, value.data_type())).collect();
     let settings = BinderSettings { dialect: view.dialect };
-    bind(statement, text, view.catalog(), &types, &settings).map_err(|error| Error::from_bind(error, text))
+    let bound = bind(statement, text, view.catalog(), &types, &settings)
+        .map_err(|error| Error::from_bind(error, text))?;
+    let run = match &bound {
+        BoundStatement::Explain { analyze: true, query } => query,
+        other => other,
+    };
+    if let BoundStatement::Query(query) = run
+        && let Some(write) = query.first_write()
+    {
+        let error = Error::new(ErrorKind::NotSupported, format!("{} is not supported yet", write.name()));
+        return Err(error.compile().at(text, statement.span));
+    }
+    Ok(bound)
 }
 
 /// Plans a query, once all its parameters are known to be there.

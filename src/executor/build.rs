@@ -39,6 +39,10 @@ pub fn run<'x>(node: &'x PlanNode, query: &'x QueryContext, sink: &'x Factory<'x
             };
             drive(query, &ChunkSource::new(&one.chunks, true), sink)
         }
+        P::Kept { slot } => {
+            let chunks = query.kept.get(*slot).map_or(&[][..], |list| &list.chunks);
+            drive(query, &ChunkSource::new(chunks, true), sink)
+        }
         P::ScanNodes { tables, filter } => {
             drive(query, &ScanRows::new(tables, filter.as_ref(), &[], query)?, sink)
         }

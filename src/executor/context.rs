@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Instant, SystemTime};
 
+use super::chunks::ChunkList;
 use super::counters::Counters;
 use super::error::{ExecutionError, ExecutionResult};
 use crate::storage::buffer_pool::{Cursor, PoolWorker};
@@ -25,6 +26,8 @@ pub struct QueryContext {
     pub counters: Counters,
     /// The statement's instant, nanoseconds since 1970.
     pub now_nanos: i128,
+    /// Rows that writing clauses keep, by slot.
+    pub(super) kept: Vec<ChunkList>,
     pub(super) seeds: AtomicU64,
     /// Depth of the plan in execution, from which follows how much stack its threads need.
     pub(super) depth: AtomicUsize,
@@ -43,6 +46,7 @@ impl QueryContext {
             deadline: None,
             counters: Counters::default(),
             now_nanos: since.as_nanos() as i128,
+            kept: Vec::new(),
             seeds: AtomicU64::new(since.as_nanos() as u64),
             depth: AtomicUsize::new(0),
         }

@@ -6,6 +6,7 @@
 
 pub mod aggregate;
 mod any_dispatch;
+mod assign;
 mod bound;
 mod cast;
 mod error;
@@ -16,6 +17,7 @@ mod registry;
 mod scalar;
 
 pub use aggregate::{AggregateFunction, BoundAggregate, StateColumn};
+pub use assign::{assign_value, assignable};
 pub use bound::{BoundScalar, select_true};
 pub use cast::{CastMode, bind_cast, cast_value, implicit_cost};
 pub use error::{FunctionError, FunctionResult};

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::cardinality::Estimator;
 use super::factorize::{strip, whole_graph};
 use super::join_order::{JoinOrder, Partial};
-use super::logical_plan::LogicalPlan;
+use super::logical_plan::{LogicalPlan, LogicalStage};
 use super::projection::{Shape, plan_projection};
 use super::query_graph::QueryGraph;
 use super::rewrite::{conjuncts, rename_expression, variables_of};
@@ -26,29 +26,50 @@ const ROW_COST: f64 = 4.0;
 pub struct Builder<'a> {
     pub estimator: Estimator<'a>,
     pub variables: Vec<Variable>,
+    /// Writing clauses in the order in which they run.
+    pub stages: Vec<LogicalStage>,
     /// Variables that WITH renamed, and what they stand for.
     renames: BTreeMap<VariableId, VariableId>,
     lengths: PathLengths,
 }
 
-/// The logical plan of a whole query and its variables, the planner's own included.
-pub fn build(query: &BoundQuery, estimator: Estimator<'_>) -> (LogicalPlan, Vec<VariableId>, Vec<Variable>) {
+/// A query before lowering.
+pub struct Built {
+    /// What is run last.
+    pub plan: LogicalPlan,
+    pub outputs: Vec<VariableId>,
+    pub stages: Vec<LogicalStage>,
+    /// The query's variables and those of the planner.
+    pub variables: Vec<Variable>,
+}
+
+/// The logical plan of a whole query.
+pub fn build(query: &BoundQuery, estimator: Estimator<'_>) -> Built {
     let mut builder = Builder {
         estimator,
         variables: query.variables.clone(),
+        stages: Vec::new(),
         renames: BTreeMap::new(),
         lengths: PathLengths::default(),
     };
-    let mut branches: Vec<(LogicalPlan, Vec<VariableId>)> =
-        query.branches.iter().map(|branch| builder.single(branch)).collect();
-    if branches.len() == 1
-        && let Some((plan, outputs)) = branches.pop()
-    {
-        return (plan, outputs, builder.variables);
+    let writes = query.first_write().is_some();
+    let mut branches: Vec<(LogicalPlan, Vec<VariableId>)> = Vec::with_capacity(query.branches.len());
+    for branch in &query.branches {
+        let (mut plan, outputs) = builder.single(branch);
+        if writes && query.branches.len() > 1 && query.returns {
+            // The next branch writes after this one has its rows.
+            plan = builder.keep(plan, &outputs);
+        }
+        branches.push((plan, outputs));
     }
-    let outputs = branches.first().map_or_else(Vec::new, |(_, outputs)| outputs.clone());
-    let plan = LogicalPlan::Union { inputs: branches, all: query.union_all };
-    (plan, outputs, builder.variables)
+    let (plan, outputs) = match branches.len() {
+        1 => branches.pop().unwrap_or((LogicalPlan::Unit, Vec::new())),
+        _ => {
+            let outputs = branches.first().map_or_else(Vec::new, |(_, outputs)| outputs.clone());
+            (LogicalPlan::Union { inputs: branches, all: query.union_all }, outputs)
+        }
+    };
+    Built { plan, outputs, stages: builder.stages, variables: builder.variables }
 }
 
 impl Builder<'_> {
@@ -90,6 +111,12 @@ impl Builder<'_> {
                     current = self.project(current, graph.take(), projection);
                     self.lengths.clear();
                 }
+                BoundClause::Write(write) => {
+                    let needed = self.needed_later(&query.clauses[at..]);
+                    current = self.flush(current, graph.take(), needed, false);
+                    current = self.write(current, write);
+                    self.lengths.clear();
+                }
             }
         }
         (current.plan, outputs)
@@ -108,6 +135,9 @@ impl Builder<'_> {
             for path in &mut matched.pattern.paths {
                 path.nodes.iter_mut().for_each(|v| *v = name(*v));
             }
+        }
+        if let BoundClause::Write(write) = &mut clause {
+            write.rename(&name);
         }
         each_expression(&mut clause, &mut |expression| {
             rename_expression(expression, &name);
@@ -157,6 +187,10 @@ impl Builder<'_> {
                 }
                 BoundClause::Unwind { list, .. } => needed.extend(variables_of(&list)),
                 BoundClause::Project(projection) => needed.extend(needed_by(&projection)),
+                BoundClause::Write(write) => {
+                    needed.extend(write.uses());
+                    write.each_expression(&mut |e| needed.extend(variables_of(e)));
+                }
             }
         }
         needed
@@ -171,7 +205,8 @@ impl Builder<'_> {
         let estimator = self.estimator;
         let shape = Shape::of(projection, &estimator, self);
         let needed = shape.needed();
-        let partial = if shape.counts_rows() && current.bound.is_empty() {
+        let nothing_before = matches!(current.plan, LogicalPlan::Unit);
+        let partial = if shape.counts_rows() && current.bound.is_empty() && nothing_before {
             self.flush_counted(current, graph, needed, &shape)
         } else {
             self.flush(current, graph, needed, shape.duplicates_irrelevant())
@@ -241,7 +276,7 @@ impl Builder<'_> {
         self.order(current, graph, BTreeMap::new(), needed, duplicates_irrelevant)
     }
 
-    fn order(
+    pub(super) fn order(
         &self,
         current: Partial,
         graph: QueryGraph,
@@ -274,6 +309,7 @@ fn each_expression(clause: &mut BoundClause, visit: &mut dyn FnMut(&mut BoundExp
             projection.order_by.iter_mut().for_each(|key| visit(&mut key.expression));
             projection.predicates.iter_mut().for_each(visit);
         }
+        BoundClause::Write(write) => write.each_expression_mut(visit),
     }
 }
 

@@ -2,16 +2,24 @@
 
 use std::fmt::Write;
 
-use super::physical_plan::{PhysicalMessage, PhysicalOperator, PhysicalPlan, PlanNode};
+use super::physical_plan::{
+    PhysicalMessage, PhysicalOperator, PhysicalPlan, PhysicalWrite, PlanNode, WriteStage,
+};
 
-/// The tree of operators with what they put out and how many rows are expected.
+/// The tree of operators with what they put out and how many rows are expected. A writing clause stands where its rows
+/// are used, above the plan of its input.
 pub fn explain(plan: &PhysicalPlan) -> String {
     let mut out = String::new();
-    line(&plan.root, 0, &mut out);
+    line(&plan.root, 0, &plan.stages, &mut out);
     out
 }
 
-fn line(node: &PlanNode, depth: usize, out: &mut String) {
+fn line(node: &PlanNode, depth: usize, stages: &[WriteStage], out: &mut String) {
+    if let PhysicalOperator::Kept { slot } = node.operator
+        && let Some(stage) = slot.checked_sub(1).and_then(|at| stages.get(at))
+    {
+        return write_line(stage, depth, stages, out);
+    }
     let (name, detail) = describe(&node.operator);
     let labels = node.labels.join(", ");
     // Writing to a string cannot fail.
@@ -32,7 +40,34 @@ fn line(node: &PlanNode, depth: usize, out: &mut String) {
             out.push('\n');
         }
     }
-    inputs(&node.operator).into_iter().for_each(|input| line(input, depth + 1, out));
+    inputs(&node.operator).into_iter().for_each(|input| line(input, depth + 1, stages, out));
+}
+
+fn write_line(stage: &WriteStage, depth: usize, stages: &[WriteStage], out: &mut String) {
+    use PhysicalWrite as W;
+    let created = |create: &super::physical_plan::PhysicalCreate| {
+        format!("{} nodes, {} relationships", create.nodes.len(), create.rels.len())
+    };
+    let text = match &stage.write {
+        W::Keep => "Keep".to_owned(),
+        W::Create(create) => format!("Create ({})", created(create)),
+        W::Merge(merge) => {
+            let how = if merge.one_by_one { ", row by row" } else { "" };
+            format!("Merge ({}{how})", created(&merge.create))
+        }
+        W::Set(set) => {
+            let items: usize = set.groups.iter().map(|group| group.items.len()).sum();
+            format!("Set ({items} changes)")
+        }
+        W::Delete(delete) if delete.detach => "DetachDelete".to_owned(),
+        W::Delete(_) => "Delete".to_owned(),
+    };
+    let labels = stage.labels.join(", ");
+    let _ = writeln!(out, "{:indent$}{text} [{labels}]", "", indent = depth * 2);
+    if let W::Merge(merge) = &stage.write {
+        line(&merge.found, depth + 1, &[], out);
+    }
+    line(&stage.input, depth + 1, stages, out);
 }
 
 fn message(node: &PhysicalMessage, out: &mut String) {
@@ -62,6 +97,7 @@ fn describe(operator: &PhysicalOperator) -> (&'static str, String) {
     let none = String::new();
     match operator {
         P::Unit => ("Unit", none),
+        P::Kept { .. } => ("KeptRows", none),
         P::ScanNodes { tables, filter } => {
             let pushed: usize = tables.iter().map(|table| table.pushed.len()).sum();
             let more = if filter.is_some() { ", filtered" } else { "" };
@@ -112,7 +148,9 @@ fn describe(operator: &PhysicalOperator) -> (&'static str, String) {
 pub fn inputs(operator: &PhysicalOperator) -> Vec<&PlanNode> {
     use PhysicalOperator as P;
     match operator {
-        P::Unit | P::ScanNodes { .. } | P::ScanWeighted { .. } | P::ScanRels { .. } => Vec::new(),
+        P::Unit | P::Kept { .. } | P::ScanNodes { .. } | P::ScanWeighted { .. } | P::ScanRels { .. } => {
+            Vec::new()
+        }
         P::LookupNode { input, .. }
         | P::Fetch { input, .. }
         | P::Expand { input, .. }

@@ -178,44 +178,23 @@ impl JoinOrder<'_> {
     fn lookup(&self, input: &Partial, variable: VariableId) -> Option<Partial> {
         let node = self.graph.node(variable)?;
         let [table] = node.tables[..] else { return None };
-        let (key, rest) = key_equality(&self.estimator, node, table, &|e| {
-            is_constant(e) || variables_of(e).iter().all(|v| input.bound.contains(v))
-        })
-        .or_else(|| self.key_from_filters(input, node, table))?;
+        let known =
+            |e: &BoundExpression| is_constant(e) || variables_of(e).iter().all(|v| input.bound.contains(v));
+        // Conjuncts over several variables (`b.id = a.other` where `a` is bound) give keys too.
+        let all: Vec<&BoundExpression> = node.predicates.iter().chain(&self.graph.filters).collect();
+        let (key, used) = key_equality(&self.estimator, variable, table, &all, &known)?;
+        let own = node.predicates.iter().enumerate();
+        let rest: Vec<BoundExpression> =
+            own.filter(|(at, _)| !used.contains(at)).map(|(_, predicate)| predicate.clone()).collect();
+        let mut done = input.done.clone();
+        done.filters.extend(used.iter().filter_map(|at| at.checked_sub(node.predicates.len())));
         let mut plan = LogicalPlan::LookupNode { input: Box::new(input.plan.clone()), variable, table, key };
         if !rest.is_empty() {
             plan = LogicalPlan::Filter { input: Box::new(plan), predicates: rest };
         }
         let mut bound = input.bound.clone();
         bound.insert(variable);
-        Some(Partial {
-            plan,
-            bound,
-            rows: input.rows,
-            cost: input.cost + input.rows,
-            done: input.done.clone(),
-        })
-    }
-
-    /// `b.id = a.other` where `a` is bound: a lookup per row.
-    fn key_from_filters(
-        &self,
-        input: &Partial,
-        node: &GraphNode,
-        table: TableId,
-    ) -> Option<(Vec<BoundExpression>, Vec<BoundExpression>)> {
-        for filter in &self.graph.filters {
-            let mut alone = node.clone();
-            alone.predicates = vec![filter.clone()];
-            let known = |e: &BoundExpression| {
-                let used = variables_of(e);
-                !used.is_empty() && used.iter().all(|v| input.bound.contains(v))
-            };
-            if let Some((key, _)) = key_equality(&self.estimator, &alone, table, &known) {
-                return Some((key, node.predicates.clone()));
-            }
-        }
-        None
+        Some(Partial { plan, bound, rows: input.rows, cost: input.cost + input.rows, done })
     }
 
     fn scans(&self, component: &BTreeSet<VariableId>) -> Vec<Partial> {
@@ -643,34 +622,46 @@ fn cross(left: LogicalPlan, right: LogicalPlan) -> LogicalPlan {
     }
 }
 
-/// Splits a node's predicates into the values of its whole primary key and the rest.
+/// The values of a node's whole primary key, and which of the conjuncts say so.
 fn key_equality(
     estimator: &Estimator<'_>,
-    node: &GraphNode,
+    node: VariableId,
     table: TableId,
+    conjuncts: &[&BoundExpression],
     known: &dyn Fn(&BoundExpression) -> bool,
-) -> Option<(Vec<BoundExpression>, Vec<BoundExpression>)> {
+) -> Option<(Vec<BoundExpression>, Vec<usize>)> {
     let schema = estimator.catalog.node_table_by_id(table)?;
     if schema.primary_key.is_empty() {
         return None;
     }
-    let mut rest = node.predicates.clone();
-    let mut key = Vec::new();
+    let (mut key, mut used) = (Vec::new(), Vec::new());
     for column in &schema.primary_key {
         let is_key = |e: &BoundExpression| {
-            matches!(&e.kind, ExpressionKind::Property { variable, columns, .. }
-                if *variable == node.variable && columns[..] == [(table, *column)])
+            matches!(&without_widening(e).kind, ExpressionKind::Property { variable, columns, .. }
+                if *variable == node && columns[..] == [(table, *column)])
         };
-        let found = rest.iter().position(|predicate| match &predicate.kind {
-            ExpressionKind::Call { function, arguments } if function.name == "=" => {
-                matches!(&arguments[..], [a, b] if (is_key(a) && known(b)) || (is_key(b) && known(a)))
-            }
-            _ => false,
-        })?;
-        let ExpressionKind::Call { arguments, .. } = rest.remove(found).kind else { return None };
-        let mut arguments = arguments.into_iter();
-        let (a, b) = (arguments.next()?, arguments.next()?);
-        key.push(if is_key(&a) { b } else { a });
+        let value = conjuncts.iter().enumerate().find_map(|(at, conjunct)| match &conjunct.kind {
+            ExpressionKind::Call { function, arguments } if function.name == "=" => match &arguments[..] {
+                [a, b] if is_key(a) && known(b) => Some((at, b)),
+                [a, b] if is_key(b) && known(a) => Some((at, a)),
+                _ => None,
+            },
+            _ => None,
+        });
+        let (at, value) = value?;
+        used.push(at);
+        key.push(value.clone());
     }
-    Some((key, rest))
+    Some((key, used))
+}
+
+/// A key of integers is compared as a wider integer where the other side is one; the index compares them all alike.
+fn without_widening(expression: &BoundExpression) -> &BoundExpression {
+    match &expression.kind {
+        ExpressionKind::Call { function, arguments } if function.name == "CAST" => match &arguments[..] {
+            [inner] if inner.data_type.is_integer() && expression.data_type.is_integer() => inner,
+            _ => expression,
+        },
+        _ => expression,
+    }
 }

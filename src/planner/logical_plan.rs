@@ -1,7 +1,11 @@
 //! The order of work over named variables: what the optimizer rearranges. Nodes name tables, columns and
 //! variables only; positions, vectors and pages come later.
 
-use crate::binder::bound::{AggregateCall, BoundExpression, PathMode, RelTable, SortKey, VariableId};
+use std::collections::BTreeSet;
+
+use crate::binder::bound::{
+    AggregateCall, BoundExpression, BoundWrite, PathMode, RelTable, SortKey, VariableId,
+};
 use crate::types::{ColumnId, TableId};
 
 /// Walk a relationship from its source to its target, or back.
@@ -118,6 +122,11 @@ pub enum OtherRel {
 pub enum LogicalPlan {
     /// One row without columns.
     Unit,
+    /// The rows that a writing clause keeps: those it works on (slot 0), or those of stage `slot - 1`.
+    Kept {
+        slot: usize,
+        variables: BTreeSet<VariableId>,
+    },
     /// All nodes of the tables that fulfil the conjuncts over the variable.
     ScanNodes {
         variable: VariableId,
@@ -233,6 +242,16 @@ pub enum LogicalPlan {
         input: Box<LogicalPlan>,
         path: PathParts,
     },
+}
+
+/// A writing clause with its input; everything behind it sees what it has done.
+#[derive(Debug, Clone)]
+pub struct LogicalStage {
+    pub input: LogicalPlan,
+    /// `None` only keeps the rows.
+    pub write: Option<BoundWrite>,
+    /// MERGE: what is found for the rows in slot 0, and the variable that numbers these.
+    pub found: Option<(LogicalPlan, VariableId)>,
 }
 
 /// What a named path consists of, in the text's order.

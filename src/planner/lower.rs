@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use super::build::Built;
 use super::cardinality::Estimator;
 use super::explain::inputs;
 use super::logical_plan::{
@@ -12,38 +13,44 @@ use super::lower_expression::{ColumnKey, Lowering, keys_of};
 use super::physical_plan::{
     Expression, ExpressionKind, FetchColumn, KeyKind, LateFilter, PhysicalAggregate, PhysicalEdge,
     PhysicalExclusion, PhysicalMessage, PhysicalMessageEdge, PhysicalOperator, PhysicalSortKey, PlanNode,
-    PushedPredicate, ScanTable, TargetFilter,
+    PushedPredicate, ScanTable, TargetFilter, WriteStage,
 };
-use crate::binder::bound::{AggregateCall, BoundExpression, SortKey, Variable, VariableId};
+use crate::binder::bound::{AggregateCall, BoundExpression, SortKey, VariableId};
 use crate::types::{DataType, PredicateOp, TableId};
 
 /// Below this share of survivors a scan leaves further columns to a gather.
 const LATE_FETCH_SELECTIVITY: f64 = 0.05;
 
-type Keys = BTreeSet<ColumnKey>;
+pub(super) type Keys = BTreeSet<ColumnKey>;
 
-/// Lowers a plan whose result columns are `outputs`, in that order.
-pub fn lower(
-    plan: &LogicalPlan,
-    outputs: &[VariableId],
-    variables: &[Variable],
-    estimator: Estimator<'_>,
-) -> PlanNode {
-    let lowering = Lowering { variables, estimator };
-    let required: Keys = outputs.iter().map(|variable| ColumnKey::Variable(*variable)).collect();
-    let (node, schema) = lowering.lower(plan, &required);
-    let wanted: Vec<ColumnKey> = outputs.iter().map(|variable| ColumnKey::Variable(*variable)).collect();
-    if schema == wanted {
-        return node;
-    }
-    lowering.select(node, &schema, &wanted)
+/// Lowers a query: what is run last first, so that each stage knows what is wanted of it.
+pub fn lower(built: &Built, estimator: Estimator<'_>) -> (PlanNode, Vec<WriteStage>) {
+    let lowering = Lowering { variables: &built.variables, estimator, kept: Default::default() };
+    let root = lowering.outputs(&built.plan, &built.outputs);
+    let stages = built.stages.iter().enumerate().rev();
+    let mut stages: Vec<WriteStage> = stages.map(|(at, stage)| lowering.stage(stage, at + 1)).collect();
+    stages.reverse();
+    (root, stages)
 }
 
 /// A plan node with what its columns hold.
-type Lowered = (PlanNode, Vec<ColumnKey>);
+pub(super) type Lowered = (PlanNode, Vec<ColumnKey>);
 
 impl Lowering<'_> {
-    fn node(&self, operator: PhysicalOperator, schema: &[ColumnKey], estimated_rows: f64) -> PlanNode {
+    /// Lowers a plan whose columns are `outputs`, in that order.
+    fn outputs(&self, plan: &LogicalPlan, outputs: &[VariableId]) -> PlanNode {
+        let required: Keys = outputs.iter().map(|variable| ColumnKey::Variable(*variable)).collect();
+        let (node, schema) = self.lower(plan, &required);
+        let wanted: Vec<ColumnKey> = outputs.iter().map(|variable| ColumnKey::Variable(*variable)).collect();
+        if schema == wanted { node } else { self.select(node, &schema, &wanted) }
+    }
+
+    pub(super) fn node(
+        &self,
+        operator: PhysicalOperator,
+        schema: &[ColumnKey],
+        estimated_rows: f64,
+    ) -> PlanNode {
         let depth = 1 + inputs(&operator).into_iter().map(|input| input.depth).max().unwrap_or(0);
         PlanNode {
             operator,
@@ -55,16 +62,20 @@ impl Lowering<'_> {
     }
 
     /// A projection to just these columns.
-    fn select(&self, node: PlanNode, schema: &[ColumnKey], wanted: &[ColumnKey]) -> PlanNode {
+    pub(super) fn select(&self, node: PlanNode, schema: &[ColumnKey], wanted: &[ColumnKey]) -> PlanNode {
         let expressions = wanted.iter().map(|key| self.column(schema, key)).collect();
         let rows = node.estimated_rows;
         self.node(PhysicalOperator::Project { input: Box::new(node), expressions }, wanted, rows)
     }
 
     /// Lowers `plan` so that every required key, or for a property at least its variable, is among the columns.
-    fn lower(&self, plan: &LogicalPlan, required: &Keys) -> Lowered {
+    pub(super) fn lower(&self, plan: &LogicalPlan, required: &Keys) -> Lowered {
         match plan {
             LogicalPlan::Unit => (self.node(PhysicalOperator::Unit, &[], 1.0), Vec::new()),
+            LogicalPlan::Kept { slot, variables } => {
+                let schema = self.kept_columns(*slot, variables, required);
+                (self.node(PhysicalOperator::Kept { slot: *slot }, &schema, 1.0), schema)
+            }
             LogicalPlan::ScanNodes { variable, tables, predicates } => {
                 self.scan_nodes(*variable, tables, predicates, required)
             }
@@ -230,7 +241,7 @@ impl Lowering<'_> {
     }
 
     /// Adds fetches for properties that are not among the columns yet, one node per variable.
-    fn ensure(&self, mut node: PlanNode, mut schema: Vec<ColumnKey>, keys: &Keys) -> Lowered {
+    pub(super) fn ensure(&self, mut node: PlanNode, mut schema: Vec<ColumnKey>, keys: &Keys) -> Lowered {
         let missing: Vec<&ColumnKey> = keys
             .iter()
             .filter(|key| matches!(key, ColumnKey::Property(..)) && !schema.contains(key))
@@ -618,10 +629,7 @@ impl Lowering<'_> {
         let outputs: Vec<ColumnKey> = inputs
             .first()
             .map_or_else(Vec::new, |(_, outputs)| outputs.iter().map(|v| ColumnKey::Variable(*v)).collect());
-        let nodes: Vec<PlanNode> = inputs
-            .iter()
-            .map(|(plan, outputs)| lower(plan, outputs, self.variables, self.estimator))
-            .collect();
+        let nodes: Vec<PlanNode> = inputs.iter().map(|(plan, outputs)| self.outputs(plan, outputs)).collect();
         let rows = nodes.iter().map(|node| node.estimated_rows).sum();
         let node = self.node(PhysicalOperator::Union { inputs: nodes }, &outputs, rows);
         if all {

@@ -1,7 +1,8 @@
 //! Expressions over variables become expressions over column positions.
 
+use std::cell::RefCell;
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::cardinality::Estimator;
 use super::logical_plan::PathParts;
@@ -78,6 +79,8 @@ impl ColumnKey {
 pub struct Lowering<'a> {
     pub variables: &'a [Variable],
     pub estimator: Estimator<'a>,
+    /// What is asked of the rows that writing clauses keep, by slot.
+    pub kept: RefCell<BTreeMap<usize, Vec<ColumnKey>>>,
 }
 
 /// The keys an expression reads.
@@ -128,7 +131,7 @@ impl Lowering<'_> {
         }
     }
 
-    fn tables(&self, variable: VariableId) -> Vec<TableId> {
+    pub(super) fn tables(&self, variable: VariableId) -> Vec<TableId> {
         match self.kind(variable) {
             Some(VariableKind::Rel { tables } | VariableKind::RelList { tables }) => {
                 tables.iter().map(|rel| rel.table).collect()

@@ -10,12 +10,15 @@ mod join_order;
 pub mod logical_plan;
 mod lower;
 mod lower_expression;
+mod lower_write;
 pub mod physical_plan;
+mod physical_write;
 mod projection;
 mod query_graph;
 mod rewrite;
 mod simplify;
 mod unroll;
+mod write;
 
 pub use cardinality::Estimator;
 pub use deep_stack::{on_stack_for, stack_for};
@@ -34,7 +37,9 @@ use logical_plan::LogicalPlan;
 fn inputs_of(plan: &LogicalPlan) -> Vec<&LogicalPlan> {
     use LogicalPlan as L;
     match plan {
-        L::Unit | L::ScanNodes { .. } | L::ScanWeighted { .. } | L::ScanRels { .. } => Vec::new(),
+        L::Unit | L::Kept { .. } | L::ScanNodes { .. } | L::ScanWeighted { .. } | L::ScanRels { .. } => {
+            Vec::new()
+        }
         L::LookupNode { input, .. }
         | L::Expand { input, .. }
         | L::ExpandInto { input, .. }
@@ -68,6 +73,7 @@ fn bound_by(plan: &LogicalPlan) -> BTreeSet<VariableId> {
             bound.extend(aggregates.iter().map(|(variable, _)| *variable));
         }
         L::Distinct { variables, .. } => bound.extend(variables),
+        L::Kept { variables, .. } => bound.extend(variables),
         L::Union { inputs, .. } => bound.extend(inputs.iter().take(1).flat_map(|(_, outputs)| outputs)),
         _ => {
             inputs_of(plan).into_iter().for_each(|input| bound.extend(bound_by(input)));
@@ -97,10 +103,17 @@ fn bound_by(plan: &LogicalPlan) -> BTreeSet<VariableId> {
 pub fn plan(query: &BoundQuery, catalog: &Catalog, statistics: &Statistics) -> PhysicalPlan {
     let estimator = Estimator { catalog, statistics };
     // A plan has a few operators per variable at most.
-    let (logical, root) = deep_stack::on_stack_for(query.variables.len(), || {
-        let (logical, outputs, variables) = build::build(query, estimator);
-        let root = lower::lower(&logical, &outputs, &variables, estimator);
-        (logical, root)
+    let (logical, root, stages) = deep_stack::on_stack_for(query.variables.len(), || {
+        let built = build::build(query, estimator);
+        let (root, stages) = lower::lower(&built, estimator);
+        (built.plan, root, stages)
     });
-    PhysicalPlan { root, columns: query.columns.clone(), parameters: query.parameters.clone(), logical }
+    PhysicalPlan {
+        root,
+        columns: query.columns.clone(),
+        parameters: query.parameters.clone(),
+        stages,
+        returns: query.returns,
+        logical,
+    }
 }

@@ -9,6 +9,8 @@ pub use crate::binder::bound::{BoundCopy, CopyTarget, PathMode, QuantifierKind, 
 use crate::functions::{BoundAggregate, BoundScalar};
 use crate::types::{ColumnId, DataType, PredicateOp, TableId, Value};
 
+pub use super::physical_write::*;
+
 /// A query that can be executed any number of times.
 #[derive(Debug, Clone)]
 pub struct PhysicalPlan {
@@ -17,6 +19,10 @@ pub struct PhysicalPlan {
     pub columns: Vec<(String, DataType)>,
     /// Names of the parameters by position, with the type that the plan was made for.
     pub parameters: Vec<(String, DataType)>,
+    /// Writing clauses, which run one after the other before `root`.
+    pub stages: Vec<WriteStage>,
+    /// Whether `root` is run and its rows are the result; a statement without RETURN ends with its last stage.
+    pub returns: bool,
     /// Kept for EXPLAIN.
     pub logical: LogicalPlan,
 }
@@ -120,6 +126,10 @@ pub enum PhysicalExclusion {
 #[derive(Debug, Clone)]
 pub enum PhysicalOperator {
     Unit,
+    /// Rows that a writing clause keeps, see `physical_write`.
+    Kept {
+        slot: usize,
+    },
     /// Puts out [node id, columns…].
     ScanNodes {
         tables: Vec<ScanTable>,

@@ -6,6 +6,7 @@ mod errors;
 mod expressions;
 mod patterns;
 mod projections;
+mod writes;
 
 use super::BoundStatement;
 use super::bind::{BinderSettings, ParameterTypes, bind};

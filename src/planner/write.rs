@@ -1,0 +1,64 @@
+//! Writing clauses in the logical plan: each ends a stage, and what follows starts from the rows it keeps.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::build::Builder;
+use super::join_order::Partial;
+use super::logical_plan::{LogicalPlan, LogicalStage, PathParts};
+use super::query_graph::QueryGraph;
+use crate::binder::bound::{
+    BoundMatch, BoundMerge, BoundWrite, NewPattern, Variable, VariableId, VariableKind,
+};
+use crate::types::DataType;
+
+impl Builder<'_> {
+    /// Ends a stage with a writing clause.
+    pub(super) fn write(&mut self, current: Partial, write: BoundWrite) -> Partial {
+        let Partial { plan, mut bound, rows, cost, .. } = current;
+        let found = match &write {
+            BoundWrite::Merge(merge) => Some(self.found(merge, &bound, rows)),
+            _ => None,
+        };
+        let created: Option<NewPattern> = match &write {
+            BoundWrite::Create(pattern) => Some(pattern.clone()),
+            BoundWrite::Merge(merge) => Some(merge.created.clone()),
+            BoundWrite::Set(_) | BoundWrite::Delete { .. } => None,
+        };
+        bound.extend(created.iter().flat_map(NewPattern::created));
+        self.stages.push(LogicalStage { input: plan, write: Some(write), found });
+        let mut plan = LogicalPlan::Kept { slot: self.stages.len(), variables: bound.clone() };
+        for path in created.into_iter().flat_map(|pattern| pattern.paths) {
+            bound.insert(path.variable);
+            let path = PathParts { variable: path.variable, nodes: path.nodes, rels: path.rels };
+            plan = LogicalPlan::BuildPath { input: Box::new(plan), path };
+        }
+        Partial { plan, bound, rows, cost, done: Default::default() }
+    }
+
+    /// Ends a stage that only keeps its rows.
+    pub(super) fn keep(&mut self, plan: LogicalPlan, outputs: &[VariableId]) -> LogicalPlan {
+        self.stages.push(LogicalStage { input: plan, write: None, found: None });
+        LogicalPlan::Kept { slot: self.stages.len(), variables: outputs.iter().copied().collect() }
+    }
+
+    /// What MERGE finds for the rows it works on, with the number of the row that it is found for.
+    fn found(
+        &mut self,
+        merge: &BoundMerge,
+        before: &BTreeSet<VariableId>,
+        rows: f64,
+    ) -> (LogicalPlan, VariableId) {
+        let kind = VariableKind::Value(DataType::UInt64);
+        let row = self.fresh(Variable { name: " row".to_owned(), kind });
+        let mut bound = before.clone();
+        bound.extend(merge.created.assignments().filter_map(|assignment| assignment.merged));
+        bound.insert(row);
+        let mut graph = QueryGraph::default();
+        let (pattern, predicates) = (merge.matched.clone(), merge.predicates.clone());
+        graph.add_match(&BoundMatch { optional: false, pattern, predicates }, &self.variables);
+        let needed: BTreeSet<VariableId> = merge.created.created().chain([row]).collect();
+        let plan = LogicalPlan::Kept { slot: 0, variables: bound.clone() };
+        let start = Partial { plan, bound, rows, cost: 0.0, done: Default::default() };
+        (self.order(start, graph, BTreeMap::new(), needed, false).plan, row)
+    }
+}

@@ -1,0 +1,92 @@
+//! Plans of statements that write: where keys are looked up and what stands below what.
+
+use quiredb::{Connection, params};
+
+use super::database;
+
+fn graph() -> Connection {
+    let (_, connection) = database(&[
+        "CREATE NODE TABLE T(id INT64 PRIMARY KEY, x INT64)",
+        "CREATE NODE TABLE Small(id INT16 PRIMARY KEY)",
+        "CREATE NODE TABLE Pair(a INT64, b STRING, x INT64, PRIMARY KEY (a, b))",
+        "CREATE REL TABLE R(FROM T TO T, w INT64)",
+    ]);
+    connection
+}
+
+/// The names of the operators with their depths.
+#[track_caller]
+fn operators(connection: &Connection, text: &str) -> Vec<String> {
+    let keys = params! { "keys" => vec![1_i64, 2, 3] };
+    let result = connection.query_with(&format!("EXPLAIN {text}"), keys);
+    let result = result.unwrap_or_else(|error| panic!("{text}: {error}"));
+    let name = |line: String| {
+        let depth = (line.len() - line.trim_start().len()) / 2;
+        format!("{depth} {}", line.trim_start().split([' ', '[']).next().unwrap_or(""))
+    };
+    result.rows().map(|row| name(row.get::<String>(0).expect("a text"))).collect()
+}
+
+#[track_caller]
+fn check(text: &str, expected: &[&str]) {
+    assert_eq!(operators(&graph(), text), expected, "{text}");
+}
+
+#[test]
+fn unwound_keys_are_looked_up() {
+    check(
+        "UNWIND $keys AS k MATCH (n:T {id: k}) RETURN n.x",
+        &["0 Project", "1 Fetch", "2 LookupNode", "3 Unwind", "4 Unit"],
+    );
+    check(
+        "UNWIND $keys AS k MATCH (n:Small {id: k}) RETURN 1",
+        &["0 Project", "1 LookupNode", "2 Unwind", "3 Unit"],
+    );
+    check(
+        "UNWIND $keys AS k MATCH (n:T {id: k}) SET n.x = 1",
+        &["0 Set", "1 LookupNode", "2 Unwind", "3 Unit"],
+    );
+}
+
+#[test]
+fn merge_by_key_uses_the_index() {
+    let text = "UNWIND $keys AS k MERGE (n:T {id: k}) ON CREATE SET n.x = 0 ON MATCH SET n.x = n.x + 1";
+    check(text, &["0 Merge", "1 LookupNode", "2 KeptRows", "1 Unwind", "2 Unit"]);
+    let text = "UNWIND $keys AS k MERGE (n:Pair {b: 'x', a: k, x: 5})";
+    let operators = operators(&graph(), text);
+    assert!(operators.iter().any(|line| line.ends_with("LookupNode")), "{operators:?}");
+    assert!(!operators.iter().any(|line| line.ends_with("ScanNodes")), "{operators:?}");
+}
+
+#[test]
+fn merge_between_bound_nodes_uses_their_lists() {
+    let text = "UNWIND $keys AS k MATCH (a:T {id: k}), (b:T {id: k + 1}) MERGE (a)-[:R {w: 1}]->(b)";
+    let operators = operators(&graph(), text);
+    assert!(operators.contains(&"0 Merge".to_owned()), "{operators:?}");
+    assert!(operators.iter().any(|line| line.ends_with("ExpandInto")), "{operators:?}");
+}
+
+#[test]
+fn clauses_stand_above_what_they_read() {
+    check(
+        "MATCH (a:T) CREATE (b:T {id: a.id + 1})-[:R]->(a) RETURN b.id",
+        &["0 Project", "1 Fetch", "2 Create", "3 ScanNodes"],
+    );
+    check("MATCH (a:T) SET a.x = 1 WITH a DETACH DELETE a", &["0 DetachDelete", "1 Set", "2 ScanNodes"]);
+    check(
+        "CREATE (a:T {id: 1}) RETURN a.id UNION ALL CREATE (a:T {id: 2}) RETURN a.id",
+        &[
+            "0 Union",
+            "1 Keep",
+            "2 Project",
+            "3 Fetch",
+            "4 Create",
+            "5 Unit",
+            "1 Keep",
+            "2 Project",
+            "3 Fetch",
+            "4 Create",
+            "5 Unit",
+        ],
+    );
+}
