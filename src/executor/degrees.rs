@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use super::counters::{Counters, count};
 use super::error::ExecutionResult;
-use crate::storage::buffer_pool::{Admission, SegmentGuard, try_bytes_as};
 use crate::storage::table::Adjacency;
 use crate::types::NODE_GROUP_ROWS;
 
-/// The bounds of the lists of some nodes, as they lie on their pages.
+/// The bounds of the lists of some nodes.
 pub struct ListBounds {
-    bytes: Option<SegmentGuard>,
+    lists: Option<crate::storage::table::ListBounds>,
     /// No list is longer.
     pub longest: u64,
 }
@@ -25,23 +24,17 @@ impl ListBounds {
         counters: &Counters,
     ) -> ExecutionResult<ListBounds> {
         let Some(group) = adjacency.group(first / NODE_GROUP_ROWS)? else {
-            return Ok(ListBounds { bytes: None, longest: 0 });
+            return Ok(ListBounds { lists: None, longest: 0 });
         };
         count(&counters.degrees_multiplied, 1);
-        let run = group.lists()?;
-        let start = first % NODE_GROUP_ROWS;
-        let end = (start + length as u64).min(u64::from(run.node_count));
-        if start >= end {
-            return Ok(ListBounds { bytes: None, longest: 0 });
-        }
-        let range = start * 4..(end + 1) * 4;
-        let bytes = adjacency.pool().lend(&run.offsets, range, Admission::ReadAhead)?;
-        Ok(ListBounds { bytes: Some(bytes), longest: u64::from(run.max_degree) })
+        let start = (first % NODE_GROUP_ROWS) as u32;
+        let lists = group.bounds(start..start + length as u32)?;
+        Ok(ListBounds { lists: Some(lists), longest: group.max_degree() })
     }
 
     /// One bound more than there are nodes with lists; empty where there are none.
     pub fn bounds(&self) -> &[u32] {
-        self.bytes.as_ref().and_then(|bytes| try_bytes_as(bytes)).unwrap_or_default()
+        self.lists.as_ref().map_or(&[], |lists| lists.as_slice())
     }
 }
 

@@ -118,8 +118,7 @@ impl LegReader {
             if let Some(ahead) = nodes.get(at + PREFETCH_NODES).filter(|ahead| self.starts_at(**ahead))
                 && let Some(group) = self.group(*ahead, query)?
             {
-                let run = group.lists()?;
-                cursor.prefetch(&run.offsets, GlobalId(*ahead).offset() % NODE_GROUP_ROWS * 4);
+                group.prefetch((GlobalId(*ahead).offset() % NODE_GROUP_ROWS) as u32, &mut cursor)?;
             }
             if !self.starts_at(*node) {
                 continue;

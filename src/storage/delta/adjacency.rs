@@ -2,6 +2,7 @@
 //! that a list is the sum of the base's runs and the levels' parts, whatever was added and taken away in between.
 
 use std::cmp::Ordering;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::parts::{Part, Parts};
@@ -114,6 +115,23 @@ impl EntryPart {
         let start = self.nodes.partition_point(|known| *known < node);
         let end = start + self.nodes[start..].partition_point(|known| *known == node);
         (start..end).map(|at| self.get(at))
+    }
+
+    /// The entries of a range of nodes, in order.
+    pub fn of_nodes(&self, nodes: Range<u32>) -> impl Iterator<Item = Entry> + '_ {
+        let below = |bound: u32| self.nodes.partition_point(|known| u32::from(*known) < bound);
+        (below(nodes.start)..below(nodes.end)).map(|at| self.get(at))
+    }
+
+    /// The most edges that the part adds to one list.
+    pub fn longest_addition(&self) -> u64 {
+        let (mut most, mut at) = (0, 0);
+        for same in self.nodes.chunk_by(|a, b| a == b) {
+            let added = (at..at + same.len()).filter(|at| !self.get(*at).removed).count();
+            at += same.len();
+            most = most.max(added as u64);
+        }
+        most
     }
 
     fn push(&mut self, entry: &Entry) {

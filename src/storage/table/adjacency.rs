@@ -4,6 +4,9 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use parking_lot::RwLock;
+use rustc_hash::FxHashMap;
+
 use super::csr_group::{CsrGroup, bounds};
 use super::csr_run::RunIds;
 use super::group_page::GroupKind;
@@ -15,6 +18,7 @@ use crate::storage::buffer_pool::{
 use crate::storage::column::Encoding;
 use crate::storage::column::bytes::Damage;
 use crate::storage::column::encoding::{bit_packing, fixed};
+use crate::storage::delta::{AdjacencyDelta, SharedMap, TableDelta};
 use crate::storage::page::ExtentRef;
 use crate::types::{NODE_GROUP_ROWS, TableId};
 
@@ -33,6 +37,12 @@ pub struct Adjacency {
     table: TableId,
     name: String,
     groups: GroupCache<CsrGroup>,
+    /// Changes over the groups' pages, oldest first.
+    levels: Vec<Arc<TableDelta>>,
+    /// Whether both ends are in one table.
+    loops: bool,
+    /// Groups that levels change, as far as they were asked for.
+    changed: RwLock<FxHashMap<u64, Arc<CsrGroup>>>,
     pool: BufferPool,
 }
 
@@ -55,7 +65,20 @@ impl Adjacency {
         groups: GroupCache<CsrGroup>,
         pool: BufferPool,
     ) -> Adjacency {
-        Adjacency { direction, table, name: name.to_owned(), groups, pool }
+        let (levels, changed) = (Vec::new(), RwLock::default());
+        Adjacency { direction, table, name: name.to_owned(), groups, levels, loops: false, changed, pool }
+    }
+
+    /// The same lists under levels of changes, oldest first. `loops` says whether both ends are in one table.
+    pub fn with_levels(self, levels: Vec<Arc<TableDelta>>, loops: bool) -> Adjacency {
+        Adjacency { levels, loops, ..self }
+    }
+
+    fn changes<'l>(&self, level: &'l TableDelta) -> &'l SharedMap<AdjacencyDelta> {
+        match self.direction {
+            Direction::Forward => level.forward(),
+            Direction::Backward => level.backward(),
+        }
     }
 
     /// Which way.
@@ -65,7 +88,8 @@ impl Adjacency {
 
     /// Group numbers are below this.
     pub fn group_count(&self) -> usize {
-        self.groups.len()
+        let last = self.levels.iter().filter_map(|level| self.changes(level).last_key()).max();
+        self.groups.len().max(last.map_or(0, |last| last as usize + 1))
     }
 
     /// The pool that lists are read through.
@@ -82,12 +106,30 @@ impl Adjacency {
         let decode = |extent: &ExtentRef, bytes: &[u8]| {
             CsrGroup::decode((self.table, &self.name), kind, group, extent, bytes, &self.pool)
         };
-        self.groups.get(group, decode)
+        let base = self.groups.get(group, decode)?;
+        if self.levels.is_empty() {
+            return Ok(base);
+        }
+        self.under_levels(group, base)
+    }
+
+    fn under_levels(&self, group: u64, base: Option<Arc<CsrGroup>>) -> StorageResult<Option<Arc<CsrGroup>>> {
+        let changes = |level: &Arc<TableDelta>| self.changes(level).get(group).cloned();
+        let levels: Vec<Arc<AdjacencyDelta>> = self.levels.iter().filter_map(changes).collect();
+        if levels.is_empty() {
+            return Ok(base);
+        }
+        if let Some(known) = self.changed.read().get(&group) {
+            return Ok(Some(Arc::clone(known)));
+        }
+        let base = base.unwrap_or_else(|| Arc::new(CsrGroup::empty(group, &self.name, &self.pool)));
+        let made = Arc::new(CsrGroup::over(&base, levels, self.loops));
+        Ok(Some(Arc::clone(self.changed.write().entry(group).or_insert(made))))
     }
 
     /// All groups that have edges.
     pub fn groups(&self) -> impl Iterator<Item = StorageResult<Arc<CsrGroup>>> {
-        (0..self.groups.len() as u64).filter_map(|group| self.group(group).transpose())
+        (0..self.group_count() as u64).filter_map(|group| self.group(group).transpose())
     }
 
     /// All edges; reads every group page at the first call.
@@ -104,7 +146,7 @@ impl Adjacency {
     pub fn max_degree(&self) -> StorageResult<u64> {
         let mut most = 0;
         for group in self.groups() {
-            most = most.max(group?.runs().iter().map(|run| u64::from(run.max_degree)).sum());
+            most = most.max(group?.max_degree());
         }
         Ok(most)
     }
@@ -143,24 +185,14 @@ impl Adjacency {
     pub fn find_edge(&self, node: u64, far: u64, cursor: &mut Cursor<'_>) -> StorageResult<Option<u64>> {
         let Some(group) = self.group(node / NODE_GROUP_ROWS)? else { return Ok(None) };
         let Ok(far) = u32::try_from(far) else { return Ok(None) };
-        let (start, length) = group.list((node % NODE_GROUP_ROWS) as u32, cursor)?;
-        let (mut low, mut high) = (start, start + u64::from(length));
-        // Lists are sorted: halve until one piece can be lent, then search it.
-        while high - low > 1024 {
-            let middle = low + (high - low) / 2;
-            match group.neighbours(middle, 1, cursor)?.first() {
-                Some(found) if *found < far => low = middle + 1,
-                _ => high = middle + 1,
-            }
-        }
-        let piece = group.neighbours(low, (high - low) as usize, cursor)?;
-        let at = piece.partition_point(|found| *found < far);
-        Ok((piece.get(at) == Some(&far)).then_some(low + at as u64))
+        group.find_edge((node % NODE_GROUP_ROWS) as u32, far, cursor)
     }
 
     /// Whether there is an edge from `node` to `far` in this direction.
     pub fn contains_edge(&self, node: u64, far: u64, cursor: &mut Cursor<'_>) -> StorageResult<bool> {
-        Ok(self.find_edge(node, far, cursor)?.is_some())
+        let Some(group) = self.group(node / NODE_GROUP_ROWS)? else { return Ok(false) };
+        let Ok(far) = u32::try_from(far) else { return Ok(false) };
+        group.contains_edge((node % NODE_GROUP_ROWS) as u32, far, cursor)
     }
 
     /// Reads all lists in order.
@@ -172,6 +204,7 @@ impl Adjacency {
             offsets: None,
             entries: None,
             ids: None,
+            single: [0; 2],
         }
     }
 }
@@ -183,8 +216,16 @@ fn group_lists(
     positions: &mut Vec<u64>,
     lengths: &mut Vec<u32>,
 ) -> StorageResult<()> {
-    let run = group.lists()?;
     let mut cursor = worker.cursor();
+    if group.has_levels() {
+        for node in nodes {
+            let (position, length) = group.list((node % NODE_GROUP_ROWS) as u32, &mut cursor)?;
+            positions.push(position);
+            lengths.push(length);
+        }
+        return Ok(());
+    }
+    let run = group.lists()?;
     let mut push = |found: Result<(u32, u32), Damage>| {
         let (start, end) = found.map_err(|damage| group.error(damage))?;
         positions.push(u64::from(start));
@@ -223,6 +264,8 @@ pub struct AdjacencyScanner {
     offsets: Option<SegmentGuard>,
     entries: Option<SegmentGuard>,
     ids: Option<SegmentGuard>,
+    /// The bounds of the list of a touched node, which has a window to itself.
+    single: [u32; 2],
 }
 
 /// Lists of consecutive nodes, lent until the scanner's next call.
@@ -230,7 +273,7 @@ pub struct AdjacencyWindow<'s> {
     /// The node of list 0.
     pub first_node: u64,
     /// One more than lists: list `i` is entries `offsets[i] - offsets[0]..offsets[i + 1] - offsets[0]` of
-    /// `neighbours`, and positions `offsets[i]..offsets[i + 1]` of the group.
+    /// `neighbours`. Only differences mean something.
     pub offsets: &'s [u32],
     /// The far ends of all lists.
     pub neighbours: &'s [u32],
@@ -241,6 +284,7 @@ enum WindowIds<'s> {
     Implied { first: u64 },
     Packed { base: u64, bytes: &'s [u8], first: usize, count: usize, width: u8, rows: Range<usize> },
     Plain { base: u64, distances: &'s [u32] },
+    Listed(&'s [u64]),
 }
 
 impl AdjacencyWindow<'_> {
@@ -263,6 +307,7 @@ impl AdjacencyWindow<'_> {
             WindowIds::Implied { first } => {
                 out.extend((0..self.neighbours.len() as u64).map(|entry| first + entry))
             }
+            WindowIds::Listed(ids) => out.extend_from_slice(ids),
             WindowIds::Plain { base, distances } => {
                 out.extend(distances.iter().map(|distance| base + u64::from(*distance)));
             }
@@ -281,7 +326,7 @@ impl AdjacencyScanner {
     pub fn open(&mut self, group: u64, nodes: Range<u32>) -> StorageResult<()> {
         self.group = self.adjacency.group(group)?;
         let count = match &self.group {
-            Some(group) => group.lists()?.node_count,
+            Some(group) => group.node_count(),
             None => 0,
         };
         self.nodes = nodes.start.min(count)..nodes.end.min(count);
@@ -291,7 +336,7 @@ impl AdjacencyScanner {
     /// The next lists; none at the end of the morsel. `with_ids` says whether ids will be asked for.
     pub fn next(
         &mut self,
-        _worker: &mut PoolWorker,
+        worker: &mut PoolWorker,
         with_ids: bool,
     ) -> StorageResult<Option<AdjacencyWindow<'_>>> {
         let Some(group) = self.group.as_deref() else { return Ok(None) };
@@ -299,13 +344,34 @@ impl AdjacencyScanner {
             return Ok(None);
         }
         let run = group.lists()?;
+        let known = self.nodes.end.min(run.node_count).max(self.nodes.start);
+        let mut untouched = self.nodes.start..known;
+        if let Some(overlay) = group.overlay() {
+            let next = overlay.touched().next_from(self.nodes.start).map(u32::from);
+            let next = next.filter(|node| *node < self.nodes.end);
+            untouched.end = next.map_or(known, |node| node.min(known));
+            if let (true, Some(node)) = (untouched.is_empty(), next) {
+                let list = overlay.list(node as u16, &mut worker.cursor())?;
+                self.nodes.start = node + 1;
+                self.single = [0, list.neighbours.len() as u32];
+                return Ok(Some(AdjacencyWindow {
+                    first_node: group.first_node() + u64::from(node),
+                    offsets: &self.single,
+                    neighbours: &list.neighbours,
+                    ids: WindowIds::Listed(&list.ids),
+                }));
+            }
+        }
+        if untouched.is_empty() {
+            self.nodes.start = self.nodes.end;
+            return Ok(None);
+        }
         let pool = &self.adjacency.pool;
         let lend = |segment, range: Range<usize>| {
             pool.lend(segment, range.start as u64..range.end as u64, Admission::ReadAhead)
         };
-        let start = self.nodes.start as usize;
-        let offsets =
-            &*self.offsets.insert(lend(&run.offsets, start * 4..(self.nodes.end as usize + 1) * 4)?);
+        let start = untouched.start as usize;
+        let offsets = &*self.offsets.insert(lend(&run.offsets, start * 4..(untouched.end as usize + 1) * 4)?);
         let unaligned = || group.error(Damage("an adjacency run is not aligned"));
         let offsets: &[u32] = try_bytes_as(offsets).ok_or_else(unaligned)?;
         if offsets.windows(2).any(|pair| pair[0] > pair[1]) {

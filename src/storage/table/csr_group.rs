@@ -1,18 +1,21 @@
 //! The adjacency of one group of nodes in one direction. A group of one plain run is read as it lies; several runs,
 //! and runs that list only some nodes, are merged once into memory and read from there in the same way.
 
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use super::csr_run::{RunDescriptor, RunIds};
 use super::group_page::{GroupKind, GroupPage};
+use super::list_overlay::ListOverlay;
 use super::node_table::resolve;
 use crate::storage::buffer_pool::{
-    Admission, BufferPool, Cursor, SegmentOwner, SegmentRef, as_bytes, try_bytes_as,
+    Admission, BufferPool, Cursor, SegmentGuard, SegmentOwner, SegmentRef, as_bytes, try_bytes_as,
 };
 use crate::storage::column::Encoding;
 use crate::storage::column::bytes::{DATA_FILE, Damage, Damaged};
 use crate::storage::column::chunk_reader::{ChunkError, ChunkResult, Lender};
 use crate::storage::column::encoding::{bit_packing, fixed};
+use crate::storage::delta::AdjacencyDelta;
 use crate::storage::page::{ExtentRef, PageId};
 use crate::storage::{StorageError, StorageResult};
 use crate::types::{NODE_GROUP_ROWS, TableId};
@@ -29,12 +32,65 @@ pub struct CsrGroup {
     node_count: u32,
     runs: Vec<CsrRun>,
     merged: OnceLock<CsrRun>,
+    /// What levels change; then the base has the runs, and this group none.
+    overlay: Option<ListOverlay>,
     pool: BufferPool,
     owner: Arc<SegmentOwner>,
     page: PageId,
 }
 
 impl CsrGroup {
+    /// A group without edges.
+    pub(super) fn empty(index: u64, table: &str, pool: &BufferPool) -> CsrGroup {
+        CsrGroup {
+            index,
+            node_count: 0,
+            runs: Vec::new(),
+            merged: OnceLock::new(),
+            overlay: None,
+            pool: pool.clone(),
+            owner: SegmentOwner::new(DATA_FILE, table, "adjacency"),
+            page: PageId(0),
+        }
+    }
+
+    /// The group `base` under levels, oldest first. `loops` says whether both ends are in one table.
+    pub(super) fn over(base: &Arc<CsrGroup>, levels: Vec<Arc<AdjacencyDelta>>, loops: bool) -> CsrGroup {
+        let overlay = ListOverlay::new(Arc::clone(base), levels, loops);
+        CsrGroup {
+            index: base.index,
+            node_count: base.node_count.max(overlay.touched().bound()),
+            runs: Vec::new(),
+            merged: OnceLock::new(),
+            overlay: Some(overlay),
+            pool: base.pool.clone(),
+            owner: Arc::clone(&base.owner),
+            page: base.page,
+        }
+    }
+
+    /// Whether levels change lists of the group.
+    pub fn has_levels(&self) -> bool {
+        self.overlay.is_some()
+    }
+
+    /// Lists of touched nodes that were put together so far.
+    pub fn merged_lists(&self) -> u64 {
+        self.overlay.as_ref().map_or(0, ListOverlay::merged_lists)
+    }
+
+    pub(super) fn overlay(&self) -> Option<&ListOverlay> {
+        self.overlay.as_ref()
+    }
+
+    /// Whether a level may have changed the list of a node.
+    #[inline]
+    fn touches(&self, node: u32) -> Option<(&ListOverlay, u16)> {
+        let overlay = self.overlay.as_ref()?;
+        let node = u16::try_from(node).ok()?;
+        overlay.touched().contains(node).then_some((overlay, node))
+    }
+
     /// Decodes a group page of adjacency.
     pub(super) fn decode(
         (id, table): (TableId, &str),
@@ -64,6 +120,7 @@ impl CsrGroup {
             node_count: page.row_count,
             runs,
             merged: OnceLock::new(),
+            overlay: None,
             pool: pool.clone(),
             page: extent.first_page,
             owner: owner.clone(),
@@ -106,13 +163,25 @@ impl CsrGroup {
         self.node_count
     }
 
-    /// The runs, oldest first.
+    /// The runs on pages, oldest first.
     pub fn runs(&self) -> &[CsrRun] {
-        &self.runs
+        match &self.overlay {
+            Some(overlay) => overlay.base().runs(),
+            None => &self.runs,
+        }
+    }
+
+    /// At least the length of the longest list.
+    pub fn max_degree(&self) -> u64 {
+        let of_runs: u64 = self.runs().iter().map(|run| u64::from(run.max_degree)).sum();
+        of_runs + self.overlay.as_ref().map_or(0, ListOverlay::longest_growth)
     }
 
     /// Edges of the group: exact, since what is taken away counts down.
     pub fn entry_count(&self) -> StorageResult<u64> {
+        if let Some(overlay) = &self.overlay {
+            return Ok(overlay.base().entry_count()?.saturating_add_signed(overlay.entries()));
+        }
         if self.runs.iter().all(|run| run.signs.is_none()) {
             return Ok(self.runs.iter().map(|run| u64::from(run.entry_count)).sum());
         }
@@ -121,13 +190,16 @@ impl CsrGroup {
 
     /// Edges from a node to itself, where both ends are in one table.
     pub fn self_loops(&self) -> StorageResult<u64> {
+        if let Some(overlay) = &self.overlay {
+            return Ok(overlay.base().self_loops()?.saturating_add_signed(overlay.self_loops()));
+        }
         if self.runs.iter().all(|run| run.signs.is_none()) {
             return Ok(self.runs.iter().map(|run| u64::from(run.self_loops)).sum());
         }
         Ok(u64::from(self.lists()?.self_loops))
     }
 
-    /// The one plain run of the group, if that is what it has.
+    /// The one plain run of the group, if that is all there is.
     pub fn borrowed(&self) -> Option<&CsrRun> {
         match self.runs.as_slice() {
             [run] if run.nodes.is_none() && run.signs.is_none() => Some(run),
@@ -135,8 +207,12 @@ impl CsrGroup {
         }
     }
 
-    /// One run with a list for each node of the group: as it lies, or merged at the first call.
-    pub fn lists(&self) -> StorageResult<&CsrRun> {
+    /// One run with a list for each node of the group: as it lies, or merged at the first call. Levels are not in
+    /// it: it serves for nodes that none touches.
+    pub(super) fn lists(&self) -> StorageResult<&CsrRun> {
+        if let Some(overlay) = &self.overlay {
+            return overlay.base().lists();
+        }
         if let Some(run) = self.borrowed().or_else(|| self.merged.get()) {
             return Ok(run);
         }
@@ -196,6 +272,11 @@ impl CsrGroup {
         length: usize,
         cursor: &'c mut Cursor<'_>,
     ) -> StorageResult<&'c [u32]> {
+        if let (Some(overlay), Some((node, at))) = (&self.overlay, ListOverlay::place(start)) {
+            let list = &overlay.list(node, cursor)?.neighbours;
+            let piece = list.get(at..at + length.min(PIECE_ENTRIES));
+            return piece.ok_or_else(|| self.error(Damage("entries behind the end of a list")));
+        }
         let run = self.lists()?;
         let length = length.min(PIECE_ENTRIES) as u64;
         let bytes = cursor.bytes(&run.neighbours, start * 4..(start + length) * 4)?;
@@ -210,6 +291,13 @@ impl CsrGroup {
         cursor: &mut Cursor<'_>,
         out: &mut Vec<u64>,
     ) -> StorageResult<()> {
+        if let (Some(overlay), Some((node, at))) = (&self.overlay, ListOverlay::place(start)) {
+            let piece = overlay.list(node, cursor)?.ids.get(at..at + length);
+            out.extend_from_slice(
+                piece.ok_or_else(|| self.error(Damage("entries behind the end of a list")))?,
+            );
+            return Ok(());
+        }
         let run = self.lists()?;
         let (start, end) = (start as usize, start as usize + length);
         if end > run.entry_count as usize {
@@ -264,6 +352,10 @@ impl CsrGroup {
 
     /// Position and length of the list of a node of the group (counted from the group's first).
     pub fn list(&self, node: u32, cursor: &mut Cursor<'_>) -> StorageResult<(u64, u32)> {
+        if let Some((overlay, node)) = self.touches(node) {
+            let list = overlay.list(node, cursor)?;
+            return Ok((ListOverlay::position(node), list.neighbours.len() as u32));
+        }
         let run = self.lists()?;
         if node >= run.node_count {
             return Ok((0, 0));
@@ -272,6 +364,108 @@ impl CsrGroup {
         let bytes = cursor.bytes(&run.offsets, at..at + 8)?;
         let (start, end) = bounds(bytes, 0).map_err(|damage| self.error(damage))?;
         Ok((u64::from(start), end - start))
+    }
+
+    /// Begins to fetch what `list` will read of a node.
+    #[inline]
+    pub fn prefetch(&self, node: u32, cursor: &mut Cursor<'_>) -> StorageResult<()> {
+        cursor.prefetch(&self.lists()?.offsets, u64::from(node) * 4);
+        Ok(())
+    }
+
+    /// Whether a node has an edge to `far`.
+    pub(super) fn contains_edge(&self, node: u32, far: u32, cursor: &mut Cursor<'_>) -> StorageResult<bool> {
+        match self.touches(node) {
+            Some((overlay, node)) => overlay.contains(node, far, cursor),
+            None => Ok(self.find_edge(node, far, cursor)?.is_some()),
+        }
+    }
+
+    /// Whether a node has an edge to `far`: the first such entry's position if it has.
+    pub(super) fn find_edge(
+        &self,
+        node: u32,
+        far: u32,
+        cursor: &mut Cursor<'_>,
+    ) -> StorageResult<Option<u64>> {
+        if let Some((overlay, touched)) = self.touches(node)
+            && !overlay.contains(touched, far, cursor)?
+        {
+            return Ok(None);
+        }
+        let (start, length) = self.list(node, cursor)?;
+        self.find(start, start + u64::from(length), far, cursor)
+    }
+
+    /// The position of the first entry to `far` among those of one list.
+    pub(super) fn find(
+        &self,
+        start: u64,
+        end: u64,
+        far: u32,
+        cursor: &mut Cursor<'_>,
+    ) -> StorageResult<Option<u64>> {
+        let (mut low, mut high) = (start, end);
+        // Lists are sorted: halve until one piece can be lent, then search it.
+        while high - low > 1024 {
+            let middle = low + (high - low) / 2;
+            match self.neighbours(middle, 1, cursor)?.first() {
+                Some(found) if *found < far => low = middle + 1,
+                _ => high = middle + 1,
+            }
+        }
+        let piece = self.neighbours(low, (high - low) as usize, cursor)?;
+        let at = piece.partition_point(|found| *found < far);
+        Ok((piece.get(at) == Some(&far)).then_some(low + at as u64))
+    }
+
+    /// The bounds of the lists of nodes `nodes`: one more than there are nodes, each list as long as the next bound
+    /// is further. Nodes behind the last that the group knows are left out.
+    pub fn bounds(&self, nodes: Range<u32>) -> StorageResult<ListBounds> {
+        let run = self.lists()?;
+        let range = nodes.start as usize..nodes.end as usize;
+        let touched = self.overlay.as_ref().filter(|overlay| overlay.touched().touches(&range));
+        let end = nodes.end.min(run.node_count);
+        let lent = match nodes.start < end {
+            true => {
+                let bytes = u64::from(nodes.start) * 4..(u64::from(end) + 1) * 4;
+                Some(self.pool.lend(&run.offsets, bytes, Admission::ReadAhead)?)
+            }
+            false => None,
+        };
+        let Some(overlay) = touched else { return Ok(ListBounds { lent, made: Vec::new() }) };
+        let end = nodes.end.min(self.node_count).max(nodes.start);
+        let mut lengths = vec![0u32; (end - nodes.start) as usize];
+        if let Some(bytes) = &lent {
+            let offsets: &[u32] =
+                try_bytes_as(bytes).ok_or_else(|| self.error(Damage("adjacency offsets are not aligned")))?;
+            let known = offsets.windows(2).map(|pair| pair[1].wrapping_sub(pair[0]));
+            lengths.iter_mut().zip(known).for_each(|(length, known)| *length = known);
+        }
+        overlay.correct_lengths(nodes.start, &mut lengths);
+        let (mut made, mut bound) = (Vec::with_capacity(lengths.len() + 1), 0u32);
+        made.push(bound);
+        for length in lengths {
+            bound = bound.wrapping_add(length);
+            made.push(bound);
+        }
+        Ok(ListBounds { lent: None, made })
+    }
+}
+
+/// The bounds of some lists, as they lie on their pages or as levels make them.
+pub struct ListBounds {
+    lent: Option<SegmentGuard>,
+    made: Vec<u32>,
+}
+
+impl ListBounds {
+    /// One bound more than there are lists; empty where there are none.
+    pub fn as_slice(&self) -> &[u32] {
+        match &self.lent {
+            Some(bytes) => try_bytes_as(bytes).unwrap_or_default(),
+            None => &self.made,
+        }
     }
 }
 

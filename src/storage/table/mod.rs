@@ -13,6 +13,7 @@ mod group_levels;
 pub mod group_page;
 #[cfg(test)]
 mod level_tests;
+mod list_overlay;
 mod node_scanner;
 mod node_table;
 mod open;
@@ -24,7 +25,7 @@ mod tests;
 
 pub use crate::types::{DST_COLUMN, LABELS_COLUMN, SRC_COLUMN};
 pub use adjacency::{Adjacency, AdjacencyScanner, AdjacencyWindow, Direction};
-pub use csr_group::{CsrGroup, CsrRun, PIECE_ENTRIES};
+pub use csr_group::{CsrGroup, CsrRun, ListBounds, PIECE_ENTRIES};
 pub use group_levels::GroupLevels;
 pub use node_scanner::{NodeScanner, ScanBatch, ScanCounters, ScanOptions};
 pub use node_table::{ColumnChunk, ColumnLayout, GroupPages, NodeGroup, NodeTable, TableLayout};

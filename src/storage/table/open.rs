@@ -51,12 +51,14 @@ pub fn open_node_table(snapshot: &Snapshot, table: TableId) -> StorageResult<Arc
 
 /// One FROM/TO pair of a relationship type of a snapshot.
 pub fn open_rel_table(snapshot: &Snapshot, table: TableId) -> StorageResult<Arc<RelTable>> {
-    let (schema, _) = snapshot.catalog().rel_table_by_id(table).ok_or_else(|| no_table(table))?;
+    let (schema, pair) = snapshot.catalog().rel_table_by_id(table).ok_or_else(|| no_table(table))?;
     let layout = TableLayout::new(table, &schema.name, &schema.columns);
     let record = snapshot.table_record(table)?;
     let adjacency = |direction, tree: &IndexTree| {
         let groups = cache(snapshot, tree, format!("table {}, adjacency", layout.name));
-        Arc::new(Adjacency::over(direction, table, &layout.name, groups, snapshot.pool().clone()))
+        let adjacency = Adjacency::over(direction, table, &layout.name, groups, snapshot.pool().clone());
+        let levels = snapshot.levels().of_table(table);
+        Arc::new(adjacency.with_levels(levels, pair.source == pair.target))
     };
     let forward = adjacency(Direction::Forward, &record.forward);
     let backward = adjacency(Direction::Backward, &record.backward);

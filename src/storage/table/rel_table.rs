@@ -75,17 +75,35 @@ impl RelTable {
         mut destinations: Option<&mut Vec<u64>>,
     ) -> StorageResult<()> {
         for same in relationships.chunk_by(|a, b| a / NODE_GROUP_ROWS == b / NODE_GROUP_ROWS) {
-            let group = self.rows.group((same[0] / NODE_GROUP_ROWS) as usize)?;
-            if group.chunk(SRC_COLUMN).is_some() {
-                if let Some(sources) = sources.as_deref_mut() {
-                    self.stored_ends(SRC_COLUMN, same, worker, sources)?;
-                }
-                if let Some(destinations) = destinations.as_deref_mut() {
-                    self.stored_ends(DST_COLUMN, same, worker, destinations)?;
-                }
-            } else {
-                self.implied_ends(same, worker, sources.as_deref_mut(), destinations.as_deref_mut())?;
+            let levels = self.rows.group_levels(same[0] / NODE_GROUP_ROWS);
+            let is_born = |id: &u64| levels.is_born((id % NODE_GROUP_ROWS) as u16);
+            for same in same.chunk_by(|a, b| levels.is_empty() || is_born(a) == is_born(b)) {
+                let born = !levels.is_empty() && is_born(&same[0]);
+                self.group_ends(same, born, worker, sources.as_deref_mut(), destinations.as_deref_mut())?;
             }
+        }
+        Ok(())
+    }
+
+    /// The ends of relationships of one group, which levels bore or the base has.
+    fn group_ends(
+        &self,
+        same: &[u64],
+        born: bool,
+        worker: &mut PoolWorker,
+        mut sources: Option<&mut Vec<u64>>,
+        mut destinations: Option<&mut Vec<u64>>,
+    ) -> StorageResult<()> {
+        let group = self.rows.group((same[0] / NODE_GROUP_ROWS) as usize)?;
+        if born || group.chunk(SRC_COLUMN).is_some() {
+            if let Some(sources) = sources.as_deref_mut() {
+                self.stored_ends(SRC_COLUMN, same, worker, sources)?;
+            }
+            if let Some(destinations) = destinations.as_deref_mut() {
+                self.stored_ends(DST_COLUMN, same, worker, destinations)?;
+            }
+        } else {
+            self.implied_ends(same, worker, sources.as_deref_mut(), destinations.as_deref_mut())?;
         }
         Ok(())
     }

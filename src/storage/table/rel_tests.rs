@@ -9,6 +9,7 @@ use super::group_page::{GroupKind, GroupPage};
 use super::tests::{MemoryExtents, layout, memory_groups, pool_over};
 use super::*;
 use crate::storage::column::chunk_writer::WriteOptions;
+use crate::storage::delta::{ColumnValues, TableDelta};
 use crate::types::*;
 use crate::vector::VectorBuffer;
 
@@ -23,6 +24,9 @@ struct Loaded {
     backward: Vec<StagedGroup>,
     row_bound: u64,
     row_count: u64,
+    /// Over what was loaded, oldest first.
+    levels: Vec<TableDelta>,
+    next_id: u64,
     model: Vec<Edge>,
 }
 
@@ -36,6 +40,8 @@ impl Loaded {
             backward: Vec::new(),
             row_bound: 0,
             row_count: 0,
+            levels: Vec::new(),
+            next_id: 0,
             model: Vec::new(),
         }
     }
@@ -74,7 +80,38 @@ impl Loaded {
         replace(&mut self.backward, &staged.backward);
         self.row_bound = first + staged.rows.row_count;
         self.row_count += staged.rows.row_count;
+        self.next_id = self.row_bound;
         staged
+    }
+
+    /// Adds edges in the newest level.
+    fn add(&mut self, edges: &[(u64, u64, i64)]) {
+        let sources: Vec<u64> = edges.iter().map(|edge| edge.0).collect();
+        let targets: Vec<u64> = edges.iter().map(|edge| edge.1).collect();
+        let mut weights = VectorBuffer::new(DataType::Int64);
+        edges.iter().for_each(|edge| weights.push(edge.2));
+        let weight =
+            ColumnValues { column: ColumnId(0), data_type: &DataType::Int64, values: weights.vector() };
+        if self.levels.is_empty() {
+            self.levels.push(TableDelta::default());
+        }
+        let level = self.levels.last_mut().unwrap();
+        level.add_rels(self.next_id, &sources, &targets, &[weight]).unwrap();
+        for (src, dst, weight) in edges {
+            self.model.push((*src, *dst, *weight, self.next_id));
+            self.next_id += 1;
+        }
+    }
+
+    /// Takes edges of the model away in the newest level.
+    fn remove(&mut self, picks: &[u16]) {
+        for pick in picks {
+            if self.model.is_empty() {
+                return;
+            }
+            let (src, dst, _, id) = self.model.swap_remove(usize::from(*pick) % self.model.len());
+            self.levels.last_mut().unwrap().remove_rels(&[id], &[src], &[dst]).unwrap();
+        }
     }
 
     fn table(&self) -> Arc<RelTable> {
@@ -83,10 +120,14 @@ impl Loaded {
         let target = self.target();
         let rows =
             NodeTable::new(target.layout, pages(&self.rows), self.row_bound, self.row_count, pool.clone());
-        let forward =
-            Adjacency::new(Direction::Forward, TableId(7), "Thing", pages(&self.forward), pool.clone());
-        let backward = Adjacency::new(Direction::Backward, TableId(7), "Thing", pages(&self.backward), pool);
-        Arc::new(RelTable::new(Arc::new(rows), Arc::new(forward), Arc::new(backward)))
+        let levels: Vec<Arc<TableDelta>> = self.levels.iter().cloned().map(Arc::new).collect();
+        let adjacency = |direction, groups: &[StagedGroup]| {
+            let adjacency = Adjacency::new(direction, TableId(7), "Thing", pages(groups), pool.clone());
+            Arc::new(adjacency.with_levels(levels.clone(), true))
+        };
+        let forward = adjacency(Direction::Forward, &self.forward);
+        let backward = adjacency(Direction::Backward, &self.backward);
+        Arc::new(RelTable::new(Arc::new(rows.with_levels(levels.clone())), forward, backward))
     }
 
     /// (far end, id) of a node's edges, sorted.
@@ -141,6 +182,7 @@ impl Loaded {
             assert_eq!(found, expected, "{direction:?} {node}");
         }
         drop(cursor);
+        self.check_bounds(adjacency, &nodes, &lengths);
         let mut edges = Vec::new();
         let mut scanner = adjacency.scanner();
         for group in 0..adjacency.group_count() as u64 {
@@ -171,6 +213,22 @@ impl Loaded {
         assert_eq!(edges, expected, "{direction:?}");
     }
 
+    fn check_bounds(&self, adjacency: &Arc<Adjacency>, nodes: &[u64], lengths: &[u32]) {
+        let mut longest = 0;
+        for (node, length) in nodes.iter().zip(lengths) {
+            longest = longest.max(u64::from(*length));
+            let Some(group) = adjacency.group(node / NODE_GROUP_ROWS).unwrap() else { continue };
+            let local = (node % NODE_GROUP_ROWS) as u32;
+            let bounds = group.bounds(local..local + 3).unwrap();
+            let found = match bounds.as_slice() {
+                [first, second, ..] => second - first,
+                _ => 0,
+            };
+            assert_eq!(found, *length, "node {node}");
+        }
+        assert!(adjacency.max_degree().unwrap() >= longest);
+    }
+
     fn check_rows(&self, table: &Arc<RelTable>) {
         let mut worker = table.rows().pool().worker().unwrap();
         let columns = [DST_COLUMN, ColumnId(0), SRC_COLUMN];
@@ -179,7 +237,7 @@ impl Loaded {
         for group in 0..table.rows().group_count() {
             scanner.open(group, 0..1 << 16).unwrap();
             while let Some(batch) = scanner.next(&mut worker).unwrap() {
-                for row in 0..batch.length {
+                for row in (0..batch.length).filter(|row| batch.selection.contains(*row)) {
                     let Value::Int64(weight) = batch.columns[1].value(row, &DataType::Int64) else {
                         panic!()
                     };
@@ -189,14 +247,18 @@ impl Loaded {
                 }
             }
         }
-        assert_eq!(found, self.model);
+        found.sort_by_key(|edge| edge.3);
+        let mut model = self.model.clone();
+        model.sort_by_key(|edge| edge.3);
+        assert_eq!(found, model);
+        assert_eq!(table.row_count(), model.len() as u64);
         let some: Vec<&Edge> = self.model.iter().rev().step_by(7).collect();
         let ids: Vec<u64> = some.iter().map(|edge| edge.3).collect();
         let (mut sources, mut destinations) = (Vec::new(), Vec::new());
         table.endpoints(&ids, &mut worker, Some(&mut sources), Some(&mut destinations)).unwrap();
         let ends: Vec<(u64, u64)> = sources.into_iter().zip(destinations).collect();
         assert_eq!(ends, some.iter().map(|edge| (edge.0, edge.1)).collect::<Vec<_>>());
-        assert!(table.endpoints(&[self.row_bound], &mut worker, Some(&mut Vec::new()), None).is_err());
+        assert!(table.endpoints(&[self.next_id], &mut worker, Some(&mut Vec::new()), None).is_err());
     }
 }
 
@@ -225,6 +287,92 @@ proptest! {
             loaded.check();
         }
     }
+}
+
+#[derive(Debug, Clone)]
+enum Change {
+    Add(Vec<(u64, u64, i64)>),
+    Remove(Vec<u16>),
+    NextLevel,
+    Merge,
+}
+
+fn change(nodes: std::ops::Range<u64>) -> impl Strategy<Value = Change> {
+    let edge = (nodes.clone(), nodes, any::<i64>());
+    prop_oneof![
+        3 => prop::collection::vec(edge, 1..12).prop_map(Change::Add),
+        3 => prop::collection::vec(any::<u16>(), 1..12).prop_map(Change::Remove),
+        1 => Just(Change::NextLevel),
+        1 => Just(Change::Merge),
+    ]
+}
+
+fn check_changes(loaded: &mut Loaded, changes: &[Change]) {
+    loaded.levels.push(TableDelta::default());
+    for change in changes {
+        match change {
+            Change::Add(edges) => loaded.add(edges),
+            Change::Remove(picks) => loaded.remove(picks),
+            Change::NextLevel if loaded.levels.len() < 3 => loaded.levels.push(TableDelta::default()),
+            Change::NextLevel => {}
+            Change::Merge => {
+                if let [.., below, top] = &mut loaded.levels[..] {
+                    below.merge(top);
+                    loaded.levels.pop();
+                }
+            }
+        }
+    }
+    loaded.check();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+    #[test]
+    fn lists_under_levels(
+        loads in prop::collection::vec(prop::collection::vec((0u64..12, 0u64..12, any::<i64>()), 0..60), 0..3),
+        changes in prop::collection::vec(change(0..20), 1..20))
+    {
+        let mut loaded = Loaded::new(12);
+        for edges in &loads {
+            loaded.load(edges, 1);
+        }
+        loaded.nodes = 20;
+        check_changes(&mut loaded, &changes);
+    }
+}
+
+#[test]
+fn levels_over_several_groups() {
+    let mut loaded = Loaded::new(NODE_GROUP_ROWS + 500);
+    loaded.load(&mixed(1, 5000, NODE_GROUP_ROWS + 500), 2);
+    loaded.nodes = NODE_GROUP_ROWS * 2 + 300;
+    let changes = [
+        Change::Add(mixed(3, 700, loaded.nodes)),
+        Change::Remove((0..600).map(|pick| pick * 83).collect()),
+        Change::NextLevel,
+        Change::Add(mixed(4, 100, loaded.nodes)),
+        Change::Remove((0..100).map(|pick| pick * 71).collect()),
+    ];
+    check_changes(&mut loaded, &changes);
+}
+
+#[test]
+fn a_hub_under_levels_is_searched_without_its_list() {
+    let mut loaded = Loaded::new(30_000);
+    let edges: Vec<_> = (0..60_000).map(|i| (5, i % 20_000, i as i64)).collect();
+    loaded.load(&edges, 2);
+    loaded.add(&[(5, 25_000, 1)]);
+    let table = loaded.table();
+    let adjacency = table.adjacency(Direction::Forward);
+    let mut worker = adjacency.pool().worker().unwrap();
+    let mut cursor = worker.cursor();
+    for (far, expected) in [(25_000, true), (20_001, false), (0, true), (19_999, true), (29_999, false)] {
+        assert_eq!(adjacency.contains_edge(5, far, &mut cursor).unwrap(), expected, "{far}");
+    }
+    let group = adjacency.group(0).unwrap().unwrap();
+    assert_eq!((group.merged_lists(), adjacency.list(5, &mut cursor).unwrap().1), (0, 60_001));
+    assert_eq!(group.merged_lists(), 1);
 }
 
 #[test]
