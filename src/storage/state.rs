@@ -309,6 +309,11 @@ impl State {
 pub struct Snapshot(pub(super) Arc<State>);
 
 impl Snapshot {
+    /// The same base under other levels.
+    pub fn with_levels(&self, levels: Levels) -> Snapshot {
+        Snapshot(Arc::new(self.0.with_levels(levels, self.version())))
+    }
+
     /// A transaction's own view: the snapshot with the changes that it has made so far.
     pub fn with_own(&self, own: Arc<Delta>) -> Snapshot {
         Snapshot(Arc::new(self.0.with_own(own)))

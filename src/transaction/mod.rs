@@ -6,6 +6,6 @@ mod open_tables;
 mod read;
 mod reader;
 
-pub use open_tables::KeyReader;
+pub use crate::storage::table::KeyReader;
 pub use read::ReadTransaction;
 pub use reader::Reader;

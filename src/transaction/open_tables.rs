@@ -6,11 +6,11 @@ use parking_lot::RwLock;
 use rustc_hash::FxHashMap;
 
 use crate::storage::StorageResult;
-use crate::storage::buffer_pool::PoolWorker;
-use crate::storage::index::KeyIndex;
 use crate::storage::state::Snapshot;
-use crate::storage::table::{NodeTable, RelTable, open_node_table, open_rel_table};
-use crate::types::{TableId, Value};
+use crate::storage::table::{
+    KeyReader, NodeTable, RelTable, open_key_reader, open_node_table, open_rel_table,
+};
+use crate::types::TableId;
 
 /// Views of tables by id.
 #[derive(Default)]
@@ -18,22 +18,6 @@ pub struct OpenTables {
     nodes: RwLock<FxHashMap<TableId, Arc<NodeTable>>>,
     rels: RwLock<FxHashMap<TableId, Arc<RelTable>>>,
     keys: RwLock<FxHashMap<TableId, Arc<KeyReader>>>,
-}
-
-/// Finds nodes by their primary key.
-pub struct KeyReader {
-    index: Option<Arc<KeyIndex>>,
-}
-
-impl KeyReader {
-    /// The offset of the node with this key. Values are cast to the key's types where that loses nothing; a value
-    /// that cannot be one of them belongs to no node.
-    pub fn lookup(&self, values: &[Value], worker: &mut PoolWorker) -> StorageResult<Option<u64>> {
-        match &self.index {
-            Some(index) => index.lookup_values(values, &mut worker.cursor()),
-            None => Ok(None),
-        }
-    }
 }
 
 fn cached<T>(
@@ -58,6 +42,6 @@ impl OpenTables {
     }
 
     pub(super) fn key_reader(&self, snapshot: &Snapshot, table: TableId) -> StorageResult<Arc<KeyReader>> {
-        cached(&self.keys, table, || Ok(Arc::new(KeyReader { index: snapshot.key_index(table)? })))
+        cached(&self.keys, table, || Ok(Arc::new(open_key_reader(snapshot, table)?)))
     }
 }

@@ -7,10 +7,10 @@ use crate::storage::StorageResult;
 use crate::storage::buffer_pool::{BufferPool, PoolWorker};
 use crate::storage::engine::Engine;
 use crate::storage::state::Snapshot;
-use crate::storage::table::{NodeTable, RelTable};
+use crate::storage::table::{KeyReader, NodeTable, RelTable};
 use crate::types::TableId;
 
-use super::open_tables::{KeyReader, OpenTables};
+use super::open_tables::OpenTables;
 
 /// A statement's, or an explicit transaction's, view of the database. Cheap to clone and to send to the threads that
 /// execute a query; it ends when the last clone is dropped.

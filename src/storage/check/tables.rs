@@ -1,11 +1,14 @@
 //! What the parts of a table say of each other: rows as many as recorded, every row found under its key and nothing
 //! else in the key index, and the same relationships forward and backward.
 
+use crate::storage::buffer_pool::PoolWorker;
 use crate::storage::directory::TableRecord;
-use crate::storage::index::{KeyIndex, KeyRef, visit_keys};
+use crate::storage::index::{KeyRef, visit_keys};
 use crate::storage::page::{FILE_NAME, PageId};
 use crate::storage::state::Snapshot;
-use crate::storage::table::{Adjacency, Direction, ScanOptions, open_node_table, open_rel_table};
+use crate::storage::table::{
+    Adjacency, Direction, KeyReader, ScanOptions, open_key_reader, open_node_table, open_rel_table,
+};
 use crate::storage::{StorageError, StorageResult};
 use crate::types::{ColumnId, NODE_GROUP_ROWS, TableId};
 
@@ -30,9 +33,9 @@ fn wrong(record: &TableRecord, part: &str, detail: String) -> StorageError {
 
 fn check_node_table(snapshot: &Snapshot, id: TableId, key: &[ColumnId]) -> StorageResult<()> {
     let (table, record) = (open_node_table(snapshot, id)?, snapshot.table_record(id)?);
-    let index = snapshot.key_index(id)?;
+    let (index, reader) = (snapshot.key_index(id)?, open_key_reader(snapshot, id)?);
     let mut scanner = table.scanner(key, &[], &ScanOptions { vector_size: VECTOR_SIZE })?;
-    let mut worker = snapshot.pool().worker()?;
+    let (mut worker, mut other) = (snapshot.pool().worker()?, snapshot.pool().worker()?);
     let (mut rows, mut scratch) = (0, Vec::new());
     for group in 0..table.group_count() {
         scanner.open(group, 0..NODE_GROUP_ROWS as u32)?;
@@ -40,24 +43,23 @@ fn check_node_table(snapshot: &Snapshot, id: TableId, key: &[ColumnId]) -> Stora
             let exists = |row: usize| batch.selection.contains(row);
             rows += batch.selection.count(batch.length) as u64;
             let Some(index) = &index else { continue };
-            let mut cursor = worker.cursor();
             let mut found = Ok(());
             visit_keys(index.layout(), &batch.columns, batch.length, &mut scratch, |row, key| {
                 if found.is_ok() && exists(row) {
                     let offset = batch.first_offset + row as u64;
-                    found = check_key(&record, index, key, offset, &mut cursor);
+                    found = check_key(&record, &reader, key, offset, &mut other);
                 }
             });
             found?;
         }
     }
-    if rows != record.row_count {
-        return Err(wrong(&record, "rows", format!("{rows} rows instead of {}", record.row_count)));
+    if rows != table.row_count() {
+        return Err(wrong(&record, "rows", format!("{rows} rows instead of {}", table.row_count())));
     }
-    // Every row was found under its key, so equal numbers mean that there is no other key.
-    match index.map_or(rows, |index| index.entries()) {
-        entries if entries != rows => {
-            Err(wrong(&record, "key index", format!("{entries} keys for {rows} rows")))
+    // Rows that were deleted or got another key leave their entries behind; every other entry belongs to a row.
+    match index.map_or(record.row_count, |index| index.entries()) {
+        entries if entries < record.row_count => {
+            Err(wrong(&record, "key index", format!("{entries} keys for {} rows", record.row_count)))
         }
         _ => Ok(()),
     }
@@ -65,15 +67,15 @@ fn check_node_table(snapshot: &Snapshot, id: TableId, key: &[ColumnId]) -> Stora
 
 fn check_key(
     record: &TableRecord,
-    index: &KeyIndex,
+    reader: &KeyReader,
     key: Option<KeyRef<'_>>,
     offset: u64,
-    cursor: &mut crate::storage::buffer_pool::Cursor<'_>,
+    worker: &mut PoolWorker,
 ) -> StorageResult<()> {
     let Some(key) = key else {
         return Err(wrong(record, "key index", format!("the key of row {offset} is null")));
     };
-    match index.lookup_ref(key, cursor)? {
+    match reader.lookup_key(key, worker)? {
         Some(found) if found == offset => Ok(()),
         Some(found) => {
             Err(wrong(record, "key index", format!("the key of row {offset} leads to row {found}")))
@@ -110,14 +112,15 @@ fn mix(number: u64) -> u64 {
 
 fn check_rel_table(snapshot: &Snapshot, id: TableId) -> StorageResult<()> {
     let (table, record) = (open_rel_table(snapshot, id)?, snapshot.table_record(id)?);
-    let digest = |direction| digest_of(snapshot, &record, table.adjacency(direction), direction);
+    let digest =
+        |direction| digest_of(snapshot, (&record, table.row_bound()), table.adjacency(direction), direction);
     let (forward, backward) = (digest(Direction::Forward)?, digest(Direction::Backward)?);
     if forward != backward {
         let detail = format!("forward lists hold {forward:?}, backward lists {backward:?}");
         return Err(wrong(&record, "adjacency", detail));
     }
-    if forward.edges != record.row_count {
-        let detail = format!("{} entries for {} relationships", forward.edges, record.row_count);
+    if forward.edges != table.row_count() {
+        let detail = format!("{} entries for {} relationships", forward.edges, table.row_count());
         return Err(wrong(&record, "adjacency", detail));
     }
     Ok(())
@@ -125,7 +128,7 @@ fn check_rel_table(snapshot: &Snapshot, id: TableId) -> StorageResult<()> {
 
 fn digest_of(
     snapshot: &Snapshot,
-    record: &TableRecord,
+    (record, row_bound): (&TableRecord, u64),
     adjacency: &std::sync::Arc<Adjacency>,
     direction: Direction,
 ) -> StorageResult<Digest> {
@@ -148,7 +151,7 @@ fn digest_of(
                     return Err(wrong(record, "adjacency", format!("the list of node {node} is not sorted")));
                 }
                 for (far, id) in far.iter().zip(ids) {
-                    if *id >= record.row_bound {
+                    if *id >= row_bound {
                         let detail = format!("relationship {id} at node {node} is beyond the last");
                         return Err(wrong(record, "adjacency", detail));
                     }

@@ -157,15 +157,18 @@ impl KeyIndex {
     /// The row that carries the key, which need not be owned.
     pub fn lookup_ref(&self, key: KeyRef<'_>, cursor: &mut Cursor<'_>) -> StorageResult<Option<u64>> {
         for tree in self.trees.iter().rev() {
-            let found = match key {
-                KeyRef::Integer(key) => tree.lookup_integer(key, cursor)?,
-                KeyRef::Bytes(key) => tree.lookup_bytes(key, cursor)?,
-            };
+            let found = lookup_in(tree, key, cursor)?;
             if found.is_some() {
                 return Ok(found);
             }
         }
         Ok(None)
+    }
+
+    /// All rows that may carry the key, the newest entry's first.
+    pub fn candidates_of(&self, key: KeyRef<'_>, cursor: &mut Cursor<'_>) -> StorageResult<Vec<u64>> {
+        let found = self.trees.iter().rev().map(|tree| lookup_in(tree, key, cursor));
+        found.filter_map(StorageResult::transpose).collect()
     }
 }
 
@@ -186,6 +189,13 @@ impl KeyRef<'_> {
     }
 }
 
+fn lookup_in(tree: &KeyTree, key: KeyRef<'_>, cursor: &mut Cursor<'_>) -> StorageResult<Option<u64>> {
+    match key {
+        KeyRef::Integer(key) => tree.lookup_integer(key, cursor),
+        KeyRef::Bytes(key) => tree.lookup_bytes(key, cursor),
+    }
+}
+
 fn push(builder: &mut KeyTreeBuilder<'_>, key: KeyRef<'_>, offset: u64) -> StorageResult<()> {
     match key {
         KeyRef::Integer(key) => builder.push_integer(key, offset),
@@ -199,9 +209,7 @@ impl KeyLookup for KeyIndex {
     }
 
     fn candidates(&self, key: &IndexKey, cursor: &mut Cursor<'_>, out: &mut Vec<u64>) -> StorageResult<()> {
-        for tree in self.trees.iter().rev() {
-            out.extend(tree.lookup(key, cursor)?);
-        }
+        out.extend(self.candidates_of(KeyRef::of(key), cursor)?);
         Ok(())
     }
 

@@ -11,6 +11,7 @@ mod engine_tests;
 mod gather;
 mod group_levels;
 pub mod group_page;
+mod key_reader;
 #[cfg(test)]
 mod level_tests;
 mod list_overlay;
@@ -27,6 +28,7 @@ pub use crate::types::{DST_COLUMN, LABELS_COLUMN, SRC_COLUMN};
 pub use adjacency::{Adjacency, AdjacencyScanner, AdjacencyWindow, Direction};
 pub use csr_group::{CsrGroup, CsrRun, ListBounds, PIECE_ENTRIES};
 pub use group_levels::GroupLevels;
+pub use key_reader::{KeyReader, open_key_reader};
 pub use node_scanner::{NodeScanner, ScanBatch, ScanCounters, ScanOptions};
 pub use node_table::{ColumnChunk, ColumnLayout, GroupPages, NodeGroup, NodeTable, TableLayout};
 pub use open::{existing_run_page, open_node_table, open_rel_table};

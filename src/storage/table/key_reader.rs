@@ -1,0 +1,108 @@
+//! The nodes of a table by their primary keys, through all levels. An index only ever says who may carry a key: a level's
+//! entry counts if its row is visible and still carries it, and the base's entries are asked the same as soon as
+//! something may have changed since they were written.
+
+use std::sync::Arc;
+
+use super::node_table::NodeTable;
+use super::open::open_node_table;
+use crate::storage::StorageResult;
+use crate::storage::buffer_pool::PoolWorker;
+use crate::storage::delta::TableDelta;
+use crate::storage::index::{KeyIndex, KeyLayout, KeyRef, visit_keys};
+use crate::storage::state::Snapshot;
+use crate::types::{ColumnId, NODE_GROUP_ROWS, TableId, Value};
+use crate::vector::{ValueVector, VectorBuffer};
+
+/// Finds nodes by their primary key.
+pub struct KeyReader {
+    keys: Option<Keys>,
+}
+
+/// What a table with a key has.
+struct Keys {
+    index: Arc<KeyIndex>,
+    columns: Vec<ColumnId>,
+    table: Arc<NodeTable>,
+    /// Newest first.
+    levels: Vec<Arc<TableDelta>>,
+    /// Whether every entry of the index is that of a row of the base: then there are as many.
+    exact: bool,
+}
+
+/// The keys of a table of a snapshot. Reads the table's record, nothing else.
+pub fn open_key_reader(snapshot: &Snapshot, table: TableId) -> StorageResult<KeyReader> {
+    let Some(index) = snapshot.key_index(table)? else { return Ok(KeyReader { keys: None }) };
+    let schema = snapshot.catalog().node_table_by_id(table);
+    let columns = schema.map(|schema| schema.key_columns().map(|column| column.id).collect());
+    let exact = index.entries() == snapshot.table_record(table)?.row_count;
+    let mut levels = snapshot.levels().of_table(table);
+    levels.reverse();
+    let table = open_node_table(snapshot, table)?;
+    Ok(KeyReader { keys: Some(Keys { index, columns: columns.unwrap_or_default(), table, levels, exact }) })
+}
+
+impl KeyReader {
+    /// How values become a key; none where the table has no key.
+    pub fn layout(&self) -> Option<&KeyLayout> {
+        self.keys.as_ref().map(|keys| keys.index.layout())
+    }
+
+    /// The offset of the node with this key. Values are cast to the key's types where that loses nothing; a value
+    /// that cannot be one of them belongs to no node.
+    pub fn lookup(&self, values: &[Value], worker: &mut PoolWorker) -> StorageResult<Option<u64>> {
+        match self.keys.as_ref().and_then(|keys| Some((keys, keys.index.layout().key_of(values)?))) {
+            Some((keys, key)) => keys.lookup(KeyRef::of(&key), worker),
+            None => Ok(None),
+        }
+    }
+
+    /// The offset of the node with a key that is encoded already.
+    pub fn lookup_key(&self, key: KeyRef<'_>, worker: &mut PoolWorker) -> StorageResult<Option<u64>> {
+        self.keys.as_ref().map_or(Ok(None), |keys| keys.lookup(key, worker))
+    }
+}
+
+impl Keys {
+    fn lookup(&self, key: KeyRef<'_>, worker: &mut PoolWorker) -> StorageResult<Option<u64>> {
+        for level in &self.levels {
+            if let Some(offset) = level.find_key(key)
+                && self.carries(offset, key, worker)?
+            {
+                return Ok(Some(offset));
+            }
+        }
+        if self.exact {
+            let found = self.index.lookup_ref(key, &mut worker.cursor())?;
+            let Some(offset) = found else { return Ok(None) };
+            let changed = self.levels.iter().any(|level| level.group(offset / NODE_GROUP_ROWS).is_some());
+            return Ok((!changed || self.carries(offset, key, worker)?).then_some(offset));
+        }
+        let candidates = self.index.candidates_of(key, &mut worker.cursor())?;
+        for offset in candidates {
+            if self.carries(offset, key, worker)? {
+                return Ok(Some(offset));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether a row exists and has the key.
+    fn carries(&self, offset: u64, key: KeyRef<'_>, worker: &mut PoolWorker) -> StorageResult<bool> {
+        if !self.table.is_visible(offset, worker)? {
+            return Ok(false);
+        }
+        let mut buffers = Vec::with_capacity(self.columns.len());
+        for column in &self.columns {
+            let mut buffer = VectorBuffer::new(self.table.data_type(*column));
+            self.table.gather(*column, &[offset], worker, &mut buffer)?;
+            buffers.push(buffer);
+        }
+        let vectors: Vec<ValueVector<'_>> = buffers.iter().map(VectorBuffer::vector).collect();
+        let mut carried = false;
+        visit_keys(self.index.layout(), &vectors, 1, &mut Vec::new(), |_, found| {
+            carried = found == Some(key);
+        });
+        Ok(carried)
+    }
+}
