@@ -314,6 +314,11 @@ impl Snapshot {
         Snapshot(Arc::new(self.0.with_levels(levels, self.version())))
     }
 
+    /// Whether both are the same version over the same pages.
+    pub fn is_same(&self, other: &Snapshot) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// A transaction's own view: the snapshot with the changes that it has made so far.
     pub fn with_own(&self, own: Arc<Delta>) -> Snapshot {
         Snapshot(Arc::new(self.0.with_own(own)))

@@ -323,5 +323,4 @@ impl Intents {
 }
 
 #[cfg(test)]
-#[path = "intents_tests.rs"]
 mod tests;

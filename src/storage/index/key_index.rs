@@ -173,7 +173,7 @@ impl KeyIndex {
 }
 
 /// A key that is not owned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum KeyRef<'k> {
     Integer(u64),
     Bytes(&'k [u8]),

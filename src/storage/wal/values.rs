@@ -404,5 +404,4 @@ fn decode_any(reader: &mut ByteReader<'_>, buffer: &mut VectorBuffer, rows: usiz
 }
 
 #[cfg(test)]
-#[path = "values_tests.rs"]
 mod tests;

@@ -303,5 +303,4 @@ fn decode_keys(reader: &mut ByteReader<'_>, table: &mut TableDelta) -> Damaged<(
 }
 
 #[cfg(test)]
-#[path = "writeset_tests.rs"]
 mod tests;

@@ -1,0 +1,210 @@
+//! Primary keys and UNIQUE columns: whether a value is free in the own view, and that nobody else takes it meanwhile.
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::{WriteError, WriteResult, WriteTransaction};
+use crate::catalog::{ColumnSchema, NodeTableSchema};
+use crate::storage::delta::ColumnValues;
+use crate::storage::engine::{Hold, Intent};
+use crate::storage::index::{IndexKey, KeyLayout, KeyRef, visit_keys};
+use crate::storage::table::{NodeTable, ScanOptions};
+use crate::transaction::ReadTransaction;
+use crate::types::{ColumnId, DataType, NODE_GROUP_ROWS, TableId, VECTOR_SIZE, Value};
+use crate::vector::{ValueVector, VectorBuffer, hash_bytes, hash_u64};
+
+/// The keys of rows, in order.
+pub(super) type Keys = Vec<IndexKey>;
+
+/// A number for a key's value within a table: the same for the same value of the same column, and hardly ever for
+/// two. `column` is 0 for the primary key.
+pub(super) fn digest(column: u32, key: KeyRef<'_>) -> u128 {
+    match key {
+        KeyRef::Integer(key) => u128::from(column) << 64 | u128::from(key),
+        KeyRef::Bytes(bytes) => {
+            let first = hash_bytes(bytes) ^ u64::from(column);
+            let second = bytes.iter().fold(hash_u64(bytes.len() as u64), |hash, byte| {
+                (hash.rotate_left(5) ^ u64::from(*byte)).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+            });
+            u128::from(first) << 64 | u128::from(second)
+        }
+    }
+}
+
+fn owned(key: KeyRef<'_>) -> IndexKey {
+    match key {
+        KeyRef::Integer(key) => IndexKey::Integer(key),
+        KeyRef::Bytes(key) => IndexKey::Bytes(key.to_vec()),
+    }
+}
+
+/// The keys of `count` rows; an error is the first row with a null in its key.
+pub(super) fn keys_of(layout: &KeyLayout, columns: &[ValueVector<'_>], count: usize) -> Result<Keys, usize> {
+    let mut keys = Vec::with_capacity(count);
+    let mut null = None;
+    visit_keys(layout, columns, count, &mut Vec::new(), |row, key| match key {
+        Some(key) => keys.push(owned(key)),
+        None => null = null.or(Some(row)),
+    });
+    null.map_or(Ok(keys), Err)
+}
+
+/// The layout of a table's primary key; none for a table without one.
+pub(super) fn key_layout(schema: &NodeTableSchema) -> Option<KeyLayout> {
+    let types: Vec<DataType> = schema.key_columns().map(|column| column.data_type.clone()).collect();
+    KeyLayout::new(&types)
+}
+
+/// The values of a row's key as people write them.
+pub(super) fn key_text(types: &[DataType], columns: &[ValueVector<'_>], row: usize) -> String {
+    let texts: Vec<String> = columns
+        .iter()
+        .zip(types)
+        .map(|(column, data_type)| column.value(row, data_type).to_string())
+        .collect();
+    match texts.as_slice() {
+        [single] => single.clone(),
+        several => format!("({})", several.join(", ")),
+    }
+}
+
+impl WriteTransaction {
+    /// Announces that the keys are made, changed or removed.
+    pub(super) fn announce_keys(&mut self, table: TableId, keys: &[IndexKey]) -> WriteResult<()> {
+        keys.iter().try_for_each(|key| {
+            let intent = Intent::Key(table, digest(0, KeyRef::of(key)));
+            self.announced.announce(intent, Hold::Exclusive)
+        })
+    }
+
+    /// The first row whose key another row of the call or of the own view has. `changing` are the rows of the view
+    /// that get the keys; their keys of before do not count.
+    pub(super) fn first_taken(
+        &self,
+        table: TableId,
+        keys: &[IndexKey],
+        changing: &[u64],
+    ) -> WriteResult<Option<usize>> {
+        let changing: FxHashSet<u64> = changing.iter().copied().collect();
+        let mut seen: FxHashSet<KeyRef<'_>> = FxHashSet::default();
+        let view = self.view();
+        let reader = view.key_reader(table)?;
+        let mut worker = view.worker()?;
+        for (row, key) in keys.iter().enumerate() {
+            let key = KeyRef::of(key);
+            if !seen.insert(key) {
+                return Ok(Some(row));
+            }
+            if let Some(offset) = reader.lookup_key(key, &mut worker)?
+                && !changing.contains(&offset)
+            {
+                return Ok(Some(row));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The values of key columns at these rows of the own view.
+    pub(super) fn gather_key(
+        &self,
+        schema: &NodeTableSchema,
+        rows: &[u64],
+    ) -> WriteResult<Vec<VectorBuffer>> {
+        let view = self.view();
+        let (nodes, mut worker) = (view.node_table(schema.id)?, view.worker()?);
+        schema
+            .key_columns()
+            .map(|column| {
+                let mut buffer = VectorBuffer::new(column.data_type.clone());
+                nodes.gather(column.id, rows, &mut worker, &mut buffer)?;
+                Ok(buffer)
+            })
+            .collect()
+    }
+
+    /// Announces the values of UNIQUE columns and looks for others that have them. The column is scanned: without an
+    /// index there is no faster way.
+    pub(super) fn check_unique(
+        &mut self,
+        table: (&str, TableId),
+        schema: &[ColumnSchema],
+        given: &[ColumnValues<'_>],
+        count: usize,
+        changing: &[u64],
+    ) -> WriteResult<()> {
+        for column in schema.iter().filter(|column| column.unique) {
+            let Some(values) = given.iter().find(|values| values.column == column.id) else { continue };
+            let Some(layout) = KeyLayout::new(std::slice::from_ref(&column.data_type)) else { continue };
+            let taken = |row: usize, value: Value| WriteError::Unique {
+                table: table.0.to_owned(),
+                column: column.name.clone(),
+                value: value.to_string(),
+                row,
+            };
+            let mut wanted: FxHashMap<IndexKey, usize> = FxHashMap::default();
+            let mut repeated = None;
+            visit_keys(&layout, &[values.values], count, &mut Vec::new(), |row, key| {
+                if let Some(key) = key
+                    && wanted.insert(owned(key), row).is_some()
+                {
+                    repeated = repeated.or(Some(row));
+                }
+            });
+            if let Some(row) = repeated {
+                return Err(taken(row, values.values.value(row, &column.data_type)));
+            }
+            for key in wanted.keys() {
+                let intent = Intent::Key(table.1, digest(column.id.0 + 1, KeyRef::of(key)));
+                self.announced.announce(intent, Hold::Exclusive)?;
+            }
+            let view = self.view();
+            let rows = match view.catalog().node_table_by_id(table.1) {
+                Some(_) => view.node_table(table.1)?,
+                None => std::sync::Arc::clone(view.rel_table(table.1)?.rows()),
+            };
+            let found = find_value(&view, &rows, column.id, &layout, &wanted, changing)?;
+            if let Some(row) = found {
+                return Err(taken(row, values.values.value(row, &column.data_type)));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The wanted value that a row of the table has, which is none of those that change.
+fn find_value(
+    view: &ReadTransaction,
+    rows: &std::sync::Arc<NodeTable>,
+    column: ColumnId,
+    layout: &KeyLayout,
+    wanted: &FxHashMap<IndexKey, usize>,
+    changing: &[u64],
+) -> WriteResult<Option<usize>> {
+    if wanted.is_empty() {
+        return Ok(None);
+    }
+    let changing: FxHashSet<u64> = changing.iter().copied().collect();
+    let mut worker = view.worker()?;
+    let options = ScanOptions { vector_size: VECTOR_SIZE };
+    let mut scanner = rows.scanner(&[column], &[], &options)?;
+    for group in 0..rows.group_count() {
+        scanner.open(group, 0..NODE_GROUP_ROWS as u32)?;
+        while let Some(scanned) = scanner.next(&mut worker)? {
+            let first = scanned.first_offset;
+            let mut found = None;
+            let Some(values) = scanned.columns.first() else { continue };
+            visit_keys(layout, &[*values], scanned.length, &mut Vec::new(), |row, key| {
+                if let Some(key) = key
+                    && scanned.selection.contains(row)
+                    && let Some(wanting) = wanted.get(&owned(key))
+                    && !changing.contains(&(first + row as u64))
+                {
+                    found = Some(*wanting);
+                }
+            });
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+    }
+    Ok(None)
+}

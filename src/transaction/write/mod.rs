@@ -1,0 +1,308 @@
+//! A transaction that writes. Its changes are a level of their own over its snapshot: it reads through them, others see
+//! them after the commit. Each change first announces what it touches (see `storage::engine::Intents`), checks the
+//! constraints in the own view, and only then goes into the level; so a refused change leaves the level as it was.
+
+mod error;
+mod keys;
+mod nodes;
+mod rels;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use super::ReadTransaction;
+use crate::catalog::{Catalog, ColumnSchema};
+use crate::storage::delta::{ColumnValues, Delta};
+use crate::storage::engine::{Engine, Hold, Intent, Pass, Registered};
+use crate::storage::state::Snapshot;
+use crate::types::{ColumnId, TableId};
+use crate::vector::ValueVector;
+
+pub use error::{WriteError, WriteResult};
+
+/// How a writing transaction begins.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct WriteOptions {
+    /// How long to wait for bulk loads and definitions; none means as the engine is told.
+    pub wait: Option<Duration>,
+    /// Every change is refused.
+    pub read_only: bool,
+    /// Whether bulk loads and definitions are kept out from the first change on only. Then one that came before makes
+    /// that first change an error.
+    pub lazy: bool,
+}
+
+/// What `delete_nodes` did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Deleted {
+    pub nodes: u64,
+    pub rels: u64,
+}
+
+/// A state that a transaction can go back to.
+pub struct Savepoint {
+    own: Delta,
+    reserved: usize,
+}
+
+/// See the module. Dropped without a commit it is rolled back.
+pub struct WriteTransaction {
+    engine: Arc<Engine>,
+    /// The view of the snapshot alone; its tables are opened once.
+    base: ReadTransaction,
+    announced: Announced,
+    options: WriteOptions,
+    /// Keeps bulk loads and definitions out.
+    pass: Option<Pass>,
+    own: Delta,
+    /// The view of the level as it is now.
+    view: Mutex<Option<ReadTransaction>>,
+    /// Offsets that were given to this transaction, in order.
+    reserved: Vec<(TableId, u64, u64)>,
+}
+
+/// The transaction's entry among the intents; released when it is dropped.
+struct Announced {
+    engine: Arc<Engine>,
+    registered: Option<Registered>,
+}
+
+impl Announced {
+    fn announce(&mut self, intent: Intent, hold: Hold) -> WriteResult<()> {
+        match &mut self.registered {
+            Some(registered) => Ok(self.engine.intents().announce(registered, intent, hold)?),
+            // Only a commit takes it out, and takes the transaction with it.
+            None => Err(WriteError::ReadOnly),
+        }
+    }
+
+    /// The changes are visible to everybody.
+    fn commit(mut self, version: u64) {
+        if let Some(registered) = self.registered.take() {
+            self.engine.intents().commit(registered, version);
+        }
+    }
+}
+
+impl Drop for Announced {
+    fn drop(&mut self) {
+        if let Some(registered) = self.registered.take() {
+            self.engine.intents().roll_back(registered);
+        }
+    }
+}
+
+impl WriteTransaction {
+    /// Begins a transaction over the newest version.
+    pub fn begin(engine: &Arc<Engine>, options: WriteOptions) -> WriteResult<WriteTransaction> {
+        let pass = match options.lazy || options.read_only {
+            true => None,
+            // The snapshot is taken behind the gate, so nothing can have come between.
+            false => engine.begin_writing(&engine.snapshot(), options.wait)?,
+        };
+        let (registered, snapshot) = engine.register();
+        let announced = Announced { engine: Arc::clone(engine), registered: Some(registered) };
+        if pass.is_none() && !options.lazy && !options.read_only {
+            // A load or a definition ended while the first snapshot was taken; the second is behind it.
+            let mut transaction = WriteTransaction::over(engine, snapshot, announced, options);
+            transaction.start_writing()?;
+            return Ok(transaction);
+        }
+        let mut transaction = WriteTransaction::over(engine, snapshot, announced, options);
+        transaction.pass = pass;
+        Ok(transaction)
+    }
+
+    fn over(
+        engine: &Arc<Engine>,
+        snapshot: Snapshot,
+        announced: Announced,
+        options: WriteOptions,
+    ) -> WriteTransaction {
+        WriteTransaction {
+            engine: Arc::clone(engine),
+            base: ReadTransaction::over(snapshot),
+            announced,
+            options,
+            pass: None,
+            own: Delta::default(),
+            view: Mutex::new(None),
+            reserved: Vec::new(),
+        }
+    }
+
+    /// Uses the opened tables of another view of the same version.
+    pub fn share_tables(&mut self, known: &ReadTransaction) {
+        if known.snapshot().is_same(self.base.snapshot()) {
+            self.base = known.clone();
+        }
+    }
+
+    /// Waits for the end of the transaction of this number, at most `wait`; false when that was not enough.
+    pub fn wait_for(engine: &Engine, holder: u64, wait: Option<Duration>) -> bool {
+        let deadline = Instant::now().checked_add(wait.unwrap_or(engine.lock_wait()));
+        engine.intents().wait_for_end(holder, deadline)
+    }
+
+    /// The snapshot with what the transaction has changed so far. What is read from it stays as it is now.
+    pub fn view(&self) -> ReadTransaction {
+        if self.own.is_empty() {
+            return self.base.clone();
+        }
+        let mut view = self.view.lock();
+        let current = view.get_or_insert_with(|| {
+            ReadTransaction::over(self.base.snapshot().with_own(Arc::new(self.own.clone())))
+        });
+        current.clone()
+    }
+
+    /// The version that the transaction began with.
+    pub fn version(&self) -> u64 {
+        self.base.version()
+    }
+
+    /// The schemas that it sees.
+    pub fn catalog(&self) -> &Arc<Catalog> {
+        self.base.catalog()
+    }
+
+    /// Whether nothing would be written by a commit.
+    pub fn is_unchanged(&self) -> bool {
+        self.own.is_empty()
+    }
+
+    /// The memory that the changes take, about.
+    pub fn bytes(&self) -> u64 {
+        self.own.bytes()
+    }
+
+    /// Takes a shared side of the gate, if that has not happened yet.
+    fn start_writing(&mut self) -> WriteResult<()> {
+        if self.options.read_only {
+            return Err(WriteError::ReadOnly);
+        }
+        if self.pass.is_none() {
+            let pass = self.engine.begin_writing(self.base.snapshot(), self.options.wait)?;
+            self.pass = Some(pass.ok_or(WriteError::TooOld)?);
+        }
+        match &self.announced.registered {
+            Some(registered) if !self.engine.intents().remembers(registered) => Err(WriteError::TooOld),
+            _ => Ok(()),
+        }
+    }
+
+    /// Announces that what stands behind these bytes (the values of a pattern that MERGE looks for, say) is looked for
+    /// and then made by this transaction: of two that do so at once, one has to run again.
+    pub fn claim(&mut self, table: TableId, pattern: &[u8]) -> WriteResult<()> {
+        self.start_writing()?;
+        let intent = Intent::Pattern(table, keys::digest(0, crate::storage::index::KeyRef::Bytes(pattern)));
+        self.announced.announce(intent, Hold::Exclusive)
+    }
+
+    /// The level for a change, of which views from before know nothing.
+    fn own_mut(&mut self) -> &mut Delta {
+        *self.view.get_mut() = None;
+        &mut self.own
+    }
+
+    fn reserve(&mut self, table: TableId, count: usize) -> WriteResult<u64> {
+        let first = self.engine.reserve_offsets(table, count as u64)?;
+        self.reserved.push((table, first, count as u64));
+        Ok(first)
+    }
+
+    fn give_back_from(&mut self, kept: usize) {
+        for (table, first, count) in self.reserved.drain(kept..).rev() {
+            self.engine.offsets().give_back(table, first, count);
+        }
+    }
+
+    /// What `rollback_to` goes back to. Cheap: the level is shared.
+    pub fn savepoint(&self) -> Savepoint {
+        Savepoint { own: self.own.clone(), reserved: self.reserved.len() }
+    }
+
+    /// Undoes what was changed since the savepoint. What was announced stays announced.
+    pub fn rollback_to(&mut self, savepoint: Savepoint) {
+        *self.own_mut() = savepoint.own;
+        self.give_back_from(savepoint.reserved);
+    }
+
+    /// Makes the changes durable, as the mode says, and visible. Gives the version that has them. After an error
+    /// nothing of them will be seen, unless it says that the database accepts no writes: then the next open tells.
+    pub fn commit(mut self) -> WriteResult<u64> {
+        if self.own.is_empty() {
+            return Ok(self.version());
+        }
+        let own = std::mem::take(self.own_mut());
+        let registered = self.announced.registered.take();
+        let announced = Announced { engine: Arc::clone(&self.engine), registered };
+        let version = self.engine.commit(own, Box::new(move |version| announced.commit(version)))?;
+        // They are rows now.
+        self.reserved.clear();
+        Ok(version)
+    }
+
+    /// Ends the transaction as if it had not been.
+    pub fn rollback(self) {}
+}
+
+impl Drop for WriteTransaction {
+    fn drop(&mut self) {
+        self.give_back_from(0);
+    }
+}
+
+/// The schema's columns that `given` has no values for, and the given ones with their types.
+fn match_columns<'v>(
+    table: &str,
+    schema: &'v [ColumnSchema],
+    given: &[(ColumnId, ValueVector<'v>)],
+    count: usize,
+) -> WriteResult<Vec<ColumnValues<'v>>> {
+    let mut matched = Vec::with_capacity(given.len());
+    for (id, values) in given {
+        let column = schema.iter().find(|column| column.id == *id);
+        let column = column.ok_or_else(|| unknown_column(table, *id))?;
+        matched.push(ColumnValues { column: *id, data_type: &column.data_type, values: *values });
+    }
+    for column in schema.iter().filter(|column| column.not_null) {
+        let values = given.iter().find(|(id, _)| *id == column.id).map(|(_, values)| values);
+        let null = match values {
+            Some(values) if values.has_no_nulls() => None,
+            Some(values) => (0..count).find(|row| values.is_null(*row)),
+            None if column.data_type == crate::types::DataType::Serial => None,
+            None => (count > 0).then_some(0),
+        };
+        if let Some(row) = null {
+            return Err(not_null(table, column, row));
+        }
+    }
+    Ok(matched)
+}
+
+fn not_null(table: &str, column: &ColumnSchema, row: usize) -> WriteError {
+    WriteError::NotNull { table: table.to_owned(), column: column.name.clone(), row }
+}
+
+fn unknown_column(table: &str, column: ColumnId) -> WriteError {
+    WriteError::Unknown { what: format!("column {column} in table {table}") }
+}
+
+fn unknown_table(table: TableId) -> WriteError {
+    WriteError::Unknown { what: format!("table {table}") }
+}
+
+/// The rows without those that stand there twice, in order.
+fn without_repetitions(rows: &[u64]) -> Vec<(usize, u64)> {
+    let mut sorted: Vec<(usize, u64)> = rows.iter().copied().enumerate().collect();
+    if !rows.is_sorted_by(|a, b| a < b) {
+        sorted.sort_by_key(|(_, row)| *row);
+        sorted.dedup_by_key(|(_, row)| *row);
+    }
+    sorted
+}

@@ -1,0 +1,131 @@
+//! Relationships that are made and deleted.
+
+use rustc_hash::FxHashSet;
+
+use super::{WriteError, WriteResult, WriteTransaction, match_columns, unknown_table};
+use crate::catalog::{RelTableSchema, RelTypeSchema};
+use crate::storage::delta::ColumnValues;
+use crate::storage::engine::{Hold, Intent};
+use crate::storage::table::Direction;
+use crate::types::{ColumnId, DataType, TableId};
+use crate::vector::ValueVector;
+
+impl WriteTransaction {
+    /// Makes a relationship between each source and the target beside it, which exist in the own view; a column that
+    /// is left out is null. Gives the first of their consecutive ids.
+    pub fn insert_rels(
+        &mut self,
+        table: TableId,
+        sources: &[u64],
+        targets: &[u64],
+        columns: &[(ColumnId, ValueVector<'_>)],
+        count: usize,
+    ) -> WriteResult<u64> {
+        self.start_writing()?;
+        let (sources, targets) = (&sources[..count], &targets[..count]);
+        let catalog = std::sync::Arc::clone(self.catalog());
+        let (schema, pair) = catalog.rel_table_by_id(table).ok_or_else(|| unknown_table(table))?;
+        let (schema, pair) = (std::sync::Arc::clone(schema), *pair);
+        for (source, target) in sources.iter().zip(targets) {
+            self.announced.announce(Intent::Node(pair.source, *source), Hold::Shared)?;
+            self.announced.announce(Intent::Node(pair.target, *target), Hold::Shared)?;
+        }
+        self.check_multiplicity(&schema, pair, sources, targets)?;
+        let kept = self.reserved.len();
+        let first = self.reserve(table, count)?;
+        self.insert_rels_at(first, &schema, table, (sources, targets), columns)
+            .inspect_err(|_| self.give_back_from(kept))?;
+        Ok(first)
+    }
+
+    fn insert_rels_at(
+        &mut self,
+        first: u64,
+        schema: &RelTypeSchema,
+        table: TableId,
+        (sources, targets): (&[u64], &[u64]),
+        given: &[(ColumnId, ValueVector<'_>)],
+    ) -> WriteResult<()> {
+        let count = sources.len();
+        let serials = self.serials(table, &schema.columns, given, first, count)?;
+        let mut columns = match_columns(&schema.name, &schema.columns, given, count)?;
+        columns.extend(serials.iter().map(|(column, values)| ColumnValues {
+            column: *column,
+            data_type: &DataType::Serial,
+            values: values.vector(),
+        }));
+        self.check_unique((&schema.name, table), &schema.columns, &columns, count, &[])?;
+        let undo = self.own.clone();
+        let added = self.own_mut().table_mut(table).add_rels(first, sources, targets, &columns);
+        if let Err(error) = added {
+            *self.own_mut() = undo;
+            return Err(error.into());
+        }
+        Ok(())
+    }
+
+    fn check_multiplicity(
+        &mut self,
+        schema: &RelTypeSchema,
+        pair: RelTableSchema,
+        sources: &[u64],
+        targets: &[u64],
+    ) -> WriteResult<()> {
+        let multiplicity = schema.multiplicity;
+        let limits = [
+            (multiplicity.limits_source(), Direction::Forward, sources),
+            (multiplicity.limits_target(), Direction::Backward, targets),
+        ];
+        for (_, direction, nodes) in limits.into_iter().filter(|(limited, ..)| *limited) {
+            let outgoing = direction == Direction::Forward;
+            let name = if outgoing { "outgoing" } else { "incoming" };
+            let taken = |row: usize| WriteError::Multiplicity {
+                table: schema.name.clone(),
+                direction: name,
+                node: nodes[row],
+                row,
+            };
+            let mut seen = FxHashSet::default();
+            for (row, node) in nodes.iter().enumerate() {
+                if !seen.insert(*node) {
+                    return Err(taken(row));
+                }
+                let intent = match outgoing {
+                    true => Intent::Leaving(pair.id, *node),
+                    false => Intent::Arriving(pair.id, *node),
+                };
+                self.announced.announce(intent, Hold::Exclusive)?;
+            }
+            let view = self.view();
+            let (rels, mut worker) = (view.rel_table(pair.id)?, view.worker()?);
+            let mut cursor = worker.cursor();
+            for (row, node) in nodes.iter().enumerate() {
+                if rels.adjacency(direction).list(*node, &mut cursor)?.1 > 0 {
+                    return Err(taken(row));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes relationships, each once whatever stands in `rows`; gives how many there were.
+    pub fn delete_rels(&mut self, table: TableId, rows: &[u64]) -> WriteResult<u64> {
+        self.start_writing()?;
+        if rows.is_empty() {
+            return Ok(0);
+        }
+        self.catalog().rel_table_by_id(table).ok_or_else(|| unknown_table(table))?;
+        let rows = self.visible_rows(table, rows)?;
+        let ids: Vec<u64> = rows.iter().map(|(_, id)| *id).collect();
+        for id in &ids {
+            self.announced.announce(Intent::Row(table, *id), Hold::Exclusive)?;
+        }
+        let (mut sources, mut targets) = (Vec::with_capacity(ids.len()), Vec::with_capacity(ids.len()));
+        let view = self.view();
+        let mut worker = view.worker()?;
+        view.rel_table(table)?.endpoints(&ids, &mut worker, Some(&mut sources), Some(&mut targets))?;
+        drop(worker);
+        self.own_mut().table_mut(table).remove_rels(&ids, &sources, &targets)?;
+        Ok(ids.len() as u64)
+    }
+}
