@@ -21,7 +21,7 @@ use crate::storage::directory::TableChange;
 use crate::storage::engine::CommitChanges;
 use crate::storage::index::KeyMap;
 use crate::storage::table::bulk::{RelBulkLoad, RelBulkTarget};
-use crate::storage::table::{Direction, RelTable, existing_run_page, open_rel_table};
+use crate::storage::table::{Direction, RelTable, existing_page, open_rel_table};
 use crate::types::ColumnId;
 
 /// What sorting and writing hold per edge, beside the ends themselves.
@@ -138,7 +138,7 @@ impl<'l> RelLoad<'l> {
         drop((source, target, taken, unique));
         memory.hold(bulk.bytes() as u64 + (read.rows - rejects.count()) * SORT_BYTES_PER_EDGE)?;
         let snapshot = &load.snapshot;
-        let existing = |kind, group| existing_run_page(snapshot, record.table, kind, group);
+        let existing = |kind, group| existing_page(snapshot, record.table, kind, group);
         let staged = bulk.finish(&existing, load.threads())?;
         let mut change = TableChange::new(&record);
         let mut statistics = (**load.snapshot.statistics()?).clone();

@@ -16,7 +16,7 @@ use crate::storage::engine::{CommitChanges, Engine, EngineOptions};
 use crate::storage::index::{KeyLoad, KeyRef};
 use crate::storage::state::{Levels, Snapshot};
 use crate::storage::table::bulk::{NodeBulkLoad, RelBulkLoad, RelBulkTarget};
-use crate::storage::table::{ScanOptions, existing_run_page, open_node_table, open_rel_table};
+use crate::storage::table::{ScanOptions, existing_page, open_node_table, open_rel_table};
 use crate::transaction::ReadTransaction;
 use crate::types::{
     ColumnId, ColumnPredicate, DST_COLUMN, DataType, PredicateOp, SRC_COLUMN, TableId, Value,
@@ -259,7 +259,7 @@ impl Graph {
         let mut weights = VectorBuffer::new(DataType::Int64);
         edges.iter().for_each(|edge| weights.push(edge.2));
         bulk.append(&sources, &destinations, &[weights.vector()]).unwrap();
-        let existing = |kind, group| existing_run_page(&snapshot, rel.id, kind, group);
+        let existing = |kind, group| existing_page(&snapshot, rel.id, kind, group);
         let staged = bulk.finish(&existing, 1).unwrap();
         let mut change = TableChange::new(&record);
         let mut statistics = (**snapshot.statistics().unwrap()).clone();

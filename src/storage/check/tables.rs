@@ -1,9 +1,9 @@
-//! What the parts of a table say of each other: rows as many as recorded, every row found under its key and nothing
-//! else in the key index, and the same relationships forward and backward.
+//! What the parts of a table say of each other: rows as many as recorded, every row found under its key, no key that
+//! leads beyond the rows, and the same relationships forward and backward.
 
 use crate::storage::buffer_pool::PoolWorker;
 use crate::storage::directory::TableRecord;
-use crate::storage::index::{KeyRef, visit_keys};
+use crate::storage::index::{KeyIndex, KeyRef, visit_keys};
 use crate::storage::page::{FILE_NAME, PageId};
 use crate::storage::state::Snapshot;
 use crate::storage::table::{
@@ -56,13 +56,25 @@ fn check_node_table(snapshot: &Snapshot, id: TableId, key: &[ColumnId]) -> Stora
     if rows != table.row_count() {
         return Err(wrong(&record, "rows", format!("{rows} rows instead of {}", table.row_count())));
     }
-    // Rows that were deleted or got another key leave their entries behind; every other entry belongs to a row.
-    match index.map_or(record.row_count, |index| index.entries()) {
-        entries if entries < record.row_count => {
-            Err(wrong(&record, "key index", format!("{entries} keys for {} rows", record.row_count)))
-        }
-        _ => Ok(()),
+    match index {
+        Some(index) => check_entries(&record, &index, &mut worker),
+        None => Ok(()),
     }
+}
+
+/// Every row was found under its key; other entries are of rows that are gone or have another key now.
+fn check_entries(record: &TableRecord, index: &KeyIndex, worker: &mut PoolWorker) -> StorageResult<()> {
+    let mut cursor = worker.cursor();
+    for tree in index.trees() {
+        let mut scan = tree.scan();
+        while let Some((_, offset)) = scan.next(&mut cursor)? {
+            if offset >= record.row_bound {
+                let detail = format!("a key leads to row {offset}, which is beyond the last");
+                return Err(wrong(record, "key index", detail));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn check_key(

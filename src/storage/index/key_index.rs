@@ -14,6 +14,9 @@ use crate::types::Value;
 /// Trees of one table; a load that would make another folds all into one.
 pub const TREES_MAX: usize = 4;
 
+/// A tree of a checkpoint stays apart from those behind it while it is so many times as large as they are together.
+const TREE_RATIO: u64 = 4;
+
 /// What every index can be asked. It yields candidates: a hit counts if the row is visible and still has the key.
 pub trait KeyLookup {
     /// The row that carries the key, if there is one.
@@ -104,54 +107,57 @@ impl KeyIndex {
         batch: &WriteBatch,
         cursor: &mut Cursor<'_>,
     ) -> StorageResult<Vec<KeyTreeRef>> {
-        let old = self.trees.iter().map(|tree| tree.reference().clone());
         if new.is_empty() {
-            return Ok(old.collect());
+            return Ok(self.trees.iter().map(|tree| tree.reference().clone()).collect());
         }
-        let mut builder = KeyTreeBuilder::new(batch, self.layout.kind());
-        if self.trees.len() < TREES_MAX {
-            for position in 0..new.len() {
-                let (key, row) = new.get(position);
-                push(&mut builder, key, first_offset + row)?;
-            }
-            return Ok(old.chain(builder.finish()?).collect());
-        }
-        self.fold(new, first_offset, &mut builder, cursor)?;
-        Ok(builder.finish()?.into_iter().collect())
+        let entry = |position: usize| {
+            let (key, row) = new.get(position as u64);
+            (key, first_offset + row)
+        };
+        let kept = if self.trees.len() < TREES_MAX { self.trees.len() } else { 0 };
+        self.append_to(kept, new.len() as usize, &entry, batch, cursor)
     }
 
-    /// Merges all trees and the new keys.
-    fn fold(
+    /// Writes a tree of `count` new keys, which `entry` gives in their order with the offsets of their rows, together
+    /// with the trees that are not much larger than what follows them. A key that is in the index already belongs to
+    /// its new row from now on.
+    pub fn append_sorted<'k>(
         &self,
-        new: &SortedKeys<'_>,
-        first_offset: u64,
-        builder: &mut KeyTreeBuilder<'_>,
+        count: usize,
+        entry: &dyn Fn(usize) -> (KeyRef<'k>, u64),
+        batch: &WriteBatch,
         cursor: &mut Cursor<'_>,
-    ) -> StorageResult<()> {
-        let mut scans: Vec<TreeScan<'_>> = self.trees.iter().map(KeyTree::scan).collect();
-        let mut heads = Vec::with_capacity(scans.len());
-        for scan in &mut scans {
-            heads.push(scan.next(cursor)?);
+    ) -> StorageResult<Vec<KeyTreeRef>> {
+        let (mut kept, mut rest) = (self.trees.len(), count as u64);
+        while let Some(last) = kept.checked_sub(1)
+            && (kept >= TREES_MAX || self.trees[last].entries() < rest.saturating_mul(TREE_RATIO))
+        {
+            rest += self.trees[last].entries();
+            kept = last;
         }
-        let mut position = 0;
-        loop {
-            let fresh = (position < new.len()).then(|| new.get(position));
-            let old =
-                (0..heads.len()).filter(|at| heads[*at].is_some()).min_by(|a, b| heads[*a].cmp(&heads[*b]));
-            match (old.and_then(|at| Some((at, heads[at].as_ref()?))), fresh) {
-                (None, None) => return Ok(()),
-                (Some((at, (key, offset))), fresh) if fresh.is_none_or(|(new, _)| KeyRef::of(key) < new) => {
-                    push(builder, KeyRef::of(key), *offset)?;
-                    heads[at] = scans[at].next(cursor)?;
-                }
-                (_, Some((key, row))) => {
-                    push(builder, key, first_offset + row)?;
-                    position += 1;
-                }
-                // A head that no new key precedes is taken by the guard above.
-                (Some(_), None) => return Ok(()),
+        self.append_to(kept, count, entry, batch, cursor)
+    }
+
+    /// Keeps the oldest `kept` trees and makes one of the others and the new keys.
+    fn append_to<'k>(
+        &self,
+        kept: usize,
+        count: usize,
+        entry: &dyn Fn(usize) -> (KeyRef<'k>, u64),
+        batch: &WriteBatch,
+        cursor: &mut Cursor<'_>,
+    ) -> StorageResult<Vec<KeyTreeRef>> {
+        let mut builder = KeyTreeBuilder::new(batch, self.layout.kind());
+        let (old, merged) = self.trees.split_at(kept.min(self.trees.len()));
+        if merged.is_empty() {
+            for position in 0..count {
+                let (key, offset) = entry(position);
+                push(&mut builder, key, offset)?;
             }
+        } else {
+            merge(merged, count, entry, &mut builder, cursor)?;
         }
+        Ok(old.iter().map(|tree| tree.reference().clone()).chain(builder.finish()?).collect())
     }
 
     /// The row that carries the key, which need not be owned.
@@ -193,6 +199,51 @@ fn lookup_in(tree: &KeyTree, key: KeyRef<'_>, cursor: &mut Cursor<'_>) -> Storag
     match key {
         KeyRef::Integer(key) => tree.lookup_integer(key, cursor),
         KeyRef::Bytes(key) => tree.lookup_bytes(key, cursor),
+    }
+}
+
+/// Merges trees, oldest first, and new keys. Of one key the newest entry stays.
+fn merge<'k>(
+    trees: &[KeyTree],
+    count: usize,
+    entry: &dyn Fn(usize) -> (KeyRef<'k>, u64),
+    builder: &mut KeyTreeBuilder<'_>,
+    cursor: &mut Cursor<'_>,
+) -> StorageResult<()> {
+    let mut scans: Vec<TreeScan<'_>> = trees.iter().map(KeyTree::scan).collect();
+    let mut heads = Vec::with_capacity(scans.len());
+    for scan in &mut scans {
+        heads.push(scan.next(cursor)?);
+    }
+    let mut position = 0;
+    let mut last: Option<IndexKey> = None;
+    loop {
+        let fresh = (position < count).then(|| entry(position));
+        let least =
+            (0..heads.len()).filter_map(|at| Some((&heads[at].as_ref()?.0, std::cmp::Reverse(at)))).min();
+        let least = least.map(|(_, std::cmp::Reverse(at))| at);
+        match (least.and_then(|at| Some((at, heads[at].as_ref()?))), fresh) {
+            (None, None) => return Ok(()),
+            (Some((at, (key, offset))), fresh) if fresh.is_none_or(|(new, _)| KeyRef::of(key) < new) => {
+                if last.as_ref() != Some(key) {
+                    push(builder, KeyRef::of(key), *offset)?;
+                }
+                last = heads[at].take().map(|(key, _)| key);
+                heads[at] = scans[at].next(cursor)?;
+            }
+            (old, Some((key, offset))) => {
+                push(builder, key, offset)?;
+                // Older entries of the same key come next and are passed over.
+                if let Some((_, (known, _))) = old
+                    && KeyRef::of(known) == key
+                {
+                    last = Some(known.clone());
+                }
+                position += 1;
+            }
+            // A head that no new key precedes is taken by the guard above.
+            (Some(_), None) => return Ok(()),
+        }
     }
 }
 

@@ -232,6 +232,15 @@ impl CsrGroup {
         }
     }
 
+    /// The entries of one of the group's runs: node counted from the first, neighbour, relationship, and whether the
+    /// edge came (+1) or went (-1).
+    pub(super) fn entries_of(&self, run: &CsrRun) -> StorageResult<Vec<(u32, u32, u64, i32)>> {
+        let lender = Lender { pool: self.pool.clone(), admission: Admission::Private };
+        let mut entries = Vec::with_capacity(run.entry_count as usize);
+        read_entries(run, &lender, &mut entries).map_err(|error| self.chunk_error(error))?;
+        Ok(entries)
+    }
+
     fn merge(&self) -> ChunkResult<CsrRun> {
         let lender = Lender { pool: self.pool.clone(), admission: Admission::Private };
         let mut entries: Vec<(u32, u32, u64, i32)> = Vec::new();

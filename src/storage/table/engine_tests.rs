@@ -14,7 +14,7 @@ use crate::storage::index::KeyLoad;
 use crate::types::*;
 use crate::vector::VectorBuffer;
 
-fn create(engine: &Arc<Engine>) -> (TableId, TableId) {
+pub(super) fn create(engine: &Arc<Engine>) -> (TableId, TableId) {
     let turn = engine.begin_write(None).unwrap();
     let mut catalog = (**turn.snapshot().catalog()).clone();
     let columns = vec![NewColumn::new("id", DataType::Int64), NewColumn::new("name", DataType::String)];
@@ -31,11 +31,11 @@ fn create(engine: &Arc<Engine>) -> (TableId, TableId) {
     (node, rel)
 }
 
-fn name_of(row: u64) -> String {
+pub(super) fn name_of(row: u64) -> String {
     format!("person number {row}")
 }
 
-fn load_nodes(engine: &Arc<Engine>, table: TableId, count: u64, commit: bool) {
+pub(super) fn load_nodes(engine: &Arc<Engine>, table: TableId, count: u64, commit: bool) {
     let turn = engine.begin_write(None).unwrap();
     let snapshot = turn.snapshot().clone();
     let record = snapshot.table_record(table).unwrap();
@@ -68,7 +68,7 @@ fn load_nodes(engine: &Arc<Engine>, table: TableId, count: u64, commit: bool) {
     }
 }
 
-fn load_edges(engine: &Arc<Engine>, node: TableId, rel: TableId, edges: &[(u64, u64)]) {
+pub(super) fn load_edges(engine: &Arc<Engine>, node: TableId, rel: TableId, edges: &[(u64, u64)]) {
     let turn = engine.begin_write(None).unwrap();
     let snapshot = turn.snapshot().clone();
     let record = snapshot.table_record(rel).unwrap();
@@ -87,7 +87,7 @@ fn load_edges(engine: &Arc<Engine>, node: TableId, rel: TableId, edges: &[(u64, 
     let mut since = VectorBuffer::new(DataType::Date);
     edges.iter().for_each(|edge| since.push((edge.0 * 100 + edge.1) as i64));
     bulk.append(&sources, &destinations, &[since.vector()]).unwrap();
-    let existing = |kind, group| existing_run_page(&snapshot, rel, kind, group);
+    let existing = |kind, group| existing_page(&snapshot, rel, kind, group);
     let staged = bulk.finish(&existing, 2).unwrap();
     let mut change = TableChange::new(&record);
     let mut statistics = (**snapshot.statistics().unwrap()).clone();
@@ -206,7 +206,7 @@ fn speed_of_loading_and_scanning() {
                 bulk.append(from, to, &[]).unwrap();
             }
         });
-        let existing = |kind, group| existing_run_page(&snapshot, rel, kind, group);
+        let existing = |kind, group| existing_page(&snapshot, rel, kind, group);
         let mut bulk = Some(bulk);
         time("sort and write 2.3 M edges", &mut || {
             staged = Some(bulk.take().unwrap().finish(&existing, 2).unwrap());

@@ -8,6 +8,7 @@ mod csr_group;
 pub mod csr_run;
 #[cfg(test)]
 mod engine_tests;
+pub mod fold;
 mod gather;
 mod group_levels;
 pub mod group_page;
@@ -31,5 +32,5 @@ pub use group_levels::GroupLevels;
 pub use key_reader::{KeyReader, open_key_reader};
 pub use node_scanner::{NodeScanner, ScanBatch, ScanCounters, ScanOptions};
 pub use node_table::{ColumnChunk, ColumnLayout, GroupPages, NodeGroup, NodeTable, TableLayout};
-pub use open::{existing_run_page, open_node_table, open_rel_table};
+pub use open::{existing_page, open_node_table, open_rel_table};
 pub use rel_table::{RelScanner, RelTable};

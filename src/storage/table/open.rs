@@ -12,7 +12,7 @@ use crate::storage::column::statistics::{Bound, ChunkStatistics};
 use crate::storage::directory::{IndexTree, TableChange, TableRecord};
 use crate::storage::state::Snapshot;
 use crate::storage::{StorageError, StorageResult};
-use crate::types::{DataType, GlobalId, TableId, Value};
+use crate::types::{ColumnId, DataType, GlobalId, TableId, Value};
 
 impl TableLayout {
     /// The layout of a table from its schema.
@@ -65,16 +65,20 @@ pub fn open_rel_table(snapshot: &Snapshot, table: TableId) -> StorageResult<Arc<
     Ok(Arc::new(RelTable::new(rows_of(snapshot, layout.clone(), &record), forward, backward)))
 }
 
-/// The adjacency page of a group as it stands, for a load that adds a run to it.
-pub fn existing_run_page(
+/// The page of a group as it stands, for a load that adds a run to it or a checkpoint that writes it again.
+pub fn existing_page(
     snapshot: &Snapshot,
     table: TableId,
     kind: GroupKind,
     group: u32,
 ) -> StorageResult<Option<GroupPage>> {
     let record = snapshot.table_record(table)?;
-    let tree = if kind == GroupKind::Forward { &record.forward } else { &record.backward };
-    let (source, what) = (&**snapshot.page_file(), format!("table {table}, adjacency"));
+    let (tree, part) = match kind {
+        GroupKind::Nodes | GroupKind::Relationships => (&record.rows, "rows"),
+        GroupKind::Forward => (&record.forward, "forward"),
+        GroupKind::Backward => (&record.backward, "backward"),
+    };
+    let (source, what) = (&**snapshot.page_file(), format!("table {table}, {part}"));
     let Some(extent) = tree.extent(u64::from(group), source, &what)? else { return Ok(None) };
     let bytes = source.read_extent(&extent, &what)?;
     GroupPage::decode(&bytes).map(Some).map_err(|damage| damage.at(&what, extent.first_page))
@@ -114,6 +118,24 @@ impl StagedRels {
         let loaded = self.rows.row_count;
         add_direction(&mut statistics.forward, &self.forward, loaded);
         add_direction(&mut statistics.backward, &self.backward, loaded);
+    }
+}
+
+/// Widens what is known about columns by what some of their chunks hold, which may be known in part already: nulls
+/// are not counted twice.
+pub(super) fn widen_statistics(
+    statistics: &mut TableStatistics,
+    layout: &TableLayout,
+    written: &[(ColumnId, ChunkStatistics)],
+) {
+    for (column, found) in written {
+        let Some(data_type) = layout.column(*column).map(|column| column.data_type.clone()) else { continue };
+        let fresh = column_statistics(&data_type, found);
+        let widened = match statistics.columns.remove(column) {
+            Some(known) => merged(known, ColumnStatistics { null_count: 0, ..fresh }, found, &data_type),
+            None => fresh,
+        };
+        statistics.columns.insert(*column, widened);
     }
 }
 

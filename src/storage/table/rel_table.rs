@@ -103,7 +103,7 @@ impl RelTable {
                 self.stored_ends(DST_COLUMN, same, worker, destinations)?;
             }
         } else {
-            self.implied_ends(same, worker, sources.as_deref_mut(), destinations.as_deref_mut())?;
+            self.implied_ends(same, worker, sources, destinations)?;
         }
         Ok(())
     }

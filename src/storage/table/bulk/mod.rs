@@ -8,3 +8,4 @@ pub mod sort;
 pub use node_bulk::{FullGroup, NodeBulkLoad, StagedRows};
 pub use rel_bulk::{ExistingRuns, RelBulkLoad, RelBulkTarget, StagedRels};
 pub use runs::StagedGroup;
+pub(super) use runs::{nodes_of_group, place_run};

@@ -167,7 +167,7 @@ fn write_group(
 }
 
 /// Puts the parts of a run next to each other.
-fn place_run(
+pub(in crate::storage::table) fn place_run(
     run: RunDescriptor<Vec<u8>>,
     placer: &mut SegmentPlacer<'_>,
 ) -> StorageResult<RunDescriptor<crate::storage::column::chunk::Location>> {
@@ -188,7 +188,7 @@ fn place_run(
     })
 }
 
-fn nodes_of_group(node_rows: u64, group: u64) -> u32 {
+pub(in crate::storage::table) fn nodes_of_group(node_rows: u64, group: u64) -> u32 {
     node_rows.saturating_sub(group * NODE_GROUP_ROWS).min(NODE_GROUP_ROWS) as u32
 }
 
