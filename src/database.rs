@@ -66,13 +66,23 @@ impl Shared {
     pub fn newest(&self, engine: &Engine) -> ReadTransaction {
         let snapshot = engine.snapshot();
         if let Some(known) = &*self.newest.load()
-            && known.version() == snapshot.version()
+            && known.snapshot().is_same(&snapshot)
         {
             return ReadTransaction::clone(known);
         }
         let transaction = ReadTransaction::over(snapshot);
         self.newest.store(Some(Arc::new(transaction.clone())));
         transaction
+    }
+
+    /// After a commit: lets an older version go that nobody may ask for again.
+    pub fn refresh(&self) {
+        if let Some(engine) = &*self.engine.load()
+            && let Some(known) = &*self.newest.load()
+            && !known.snapshot().is_same(&engine.snapshot())
+        {
+            self.newest.store(None);
+        }
     }
 }
 
@@ -128,6 +138,11 @@ impl Database {
     /// Makes everything committed independent of the log. A commit of this release is that from the start.
     pub fn checkpoint(&self) -> Result<()> {
         self.shared.engine().map(|_| ())
+    }
+
+    /// Makes everything durable that has been committed, whatever the durability mode.
+    pub fn flush(&self) -> Result<()> {
+        Ok(self.shared.engine()?.flush()?)
     }
 
     /// What the buffer pool holds and has done.

@@ -10,6 +10,7 @@ use crate::ingest::{CsvError, RowErrorKind};
 use crate::parser::ParseError;
 use crate::parser::ast::Span;
 use crate::storage::StorageError;
+use crate::transaction::WriteError;
 
 /// A result of the public API.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -36,6 +37,9 @@ pub enum ErrorKind {
     Csv,
     /// `InterruptHandle::interrupt`, or the time limit.
     Interrupted,
+    /// Another transaction changed the same at the same time and was first. The same statements may succeed in a new
+    /// transaction.
+    Conflict,
     /// BEGIN, COMMIT or ROLLBACK at a moment when it means nothing.
     Transaction,
     /// Memory or buffer pool limit.
@@ -65,6 +69,7 @@ impl ErrorKind {
             ErrorKind::Constraint => "CONSTRAINT",
             ErrorKind::Csv => "CSV",
             ErrorKind::Interrupted => "INTERRUPTED",
+            ErrorKind::Conflict => "CONFLICT",
             ErrorKind::Transaction => "TRANSACTION",
             ErrorKind::OutOfMemory => "OUT_OF_MEMORY",
             ErrorKind::Result => "RESULT",
@@ -139,6 +144,11 @@ impl Error {
     /// What the author of the text probably wanted.
     pub fn hint(&self) -> Option<&str> {
         self.hint.as_deref()
+    }
+
+    /// Whether the transaction has to be rolled back and may succeed when it is run again.
+    pub fn is_retryable(&self) -> bool {
+        self.kind == ErrorKind::Conflict
     }
 
     pub(crate) fn compile(mut self) -> Error {
@@ -246,6 +256,26 @@ impl From<StorageError> for Error {
             _ => ErrorKind::Io,
         };
         Error::wrap(kind, error)
+    }
+}
+
+impl From<WriteError> for Error {
+    fn from(error: WriteError) -> Error {
+        let error = match error {
+            WriteError::Storage(error) => return error.into(),
+            error => error,
+        };
+        let kind = match &error {
+            error if error.is_retryable() => ErrorKind::Conflict,
+            WriteError::ReadOnly => ErrorKind::Transaction,
+            WriteError::Unknown { .. } => ErrorKind::Catalog,
+            _ => ErrorKind::Constraint,
+        };
+        let error = Error::wrap(kind, error);
+        match kind {
+            ErrorKind::Conflict => error.with_hint("Roll the transaction back and run it again"),
+            _ => error,
+        }
     }
 }
 

@@ -112,7 +112,8 @@ impl Session {
                 QueryResult::empty()
             }
             BoundStatement::Commit | BoundStatement::Rollback => {
-                self.end_transaction(None).map_err(|error| error.at(text, statement.span))?;
+                let commit = matches!(bound, BoundStatement::Commit);
+                self.end_transaction(None, commit).map_err(|error| error.at(text, statement.span))?;
                 QueryResult::empty()
             }
             // Every commit of this release ends with a switch of the root: nothing waits to be checkpointed.

@@ -47,6 +47,12 @@ pub(crate) struct View {
 }
 
 impl View {
+    /// The same statement over another version: a writing statement that is run in its own transaction, or again.
+    #[allow(dead_code)]
+    pub fn over(&self, transaction: ReadTransaction) -> View {
+        View { engine: Arc::clone(&self.engine), transaction, ..*self }
+    }
+
     pub fn catalog(&self) -> &Catalog {
         self.transaction.catalog()
     }
@@ -86,7 +92,7 @@ impl Session {
         let started = Instant::now();
         let engine = self.shared.engine()?;
         let settings = *self.settings.lock();
-        let held = self.transaction.lock().as_ref().map(|open| open.transaction.clone());
+        let held = self.transaction.lock().as_ref().map(OpenTransaction::view);
         let in_transaction = held.is_some();
         let transaction = held.unwrap_or_else(|| self.shared.newest(&engine));
         let dialect = settings.dialect.unwrap_or_else(|| transaction.catalog().dialect());

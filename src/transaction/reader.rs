@@ -25,7 +25,7 @@ impl Reader {
         let snapshot = self.engine.snapshot();
         let mut last = self.last.lock();
         match &*last {
-            Some(known) if known.version() == snapshot.version() => known.clone(),
+            Some(known) if known.snapshot().is_same(&snapshot) => known.clone(),
             _ => {
                 let fresh = ReadTransaction::over(snapshot);
                 *last = Some(fresh.clone());

@@ -69,12 +69,17 @@ pub struct WriteTransaction {
 struct Announced {
     engine: Arc<Engine>,
     registered: Option<Registered>,
+    /// Whether a change met another transaction, and which one if it is open.
+    met: Option<Option<u64>>,
 }
 
 impl Announced {
     fn announce(&mut self, intent: Intent, hold: Hold) -> WriteResult<()> {
         match &mut self.registered {
-            Some(registered) => Ok(self.engine.intents().announce(registered, intent, hold)?),
+            Some(registered) => {
+                let outcome = self.engine.intents().announce(registered, intent, hold);
+                Ok(outcome.inspect_err(|conflict| self.met = Some(conflict.holder))?)
+            }
             // Only a commit takes it out, and takes the transaction with it.
             None => Err(WriteError::ReadOnly),
         }
@@ -105,7 +110,7 @@ impl WriteTransaction {
             false => engine.begin_writing(&engine.snapshot(), options.wait)?,
         };
         let (registered, snapshot) = engine.register();
-        let announced = Announced { engine: Arc::clone(engine), registered: Some(registered) };
+        let announced = Announced { engine: Arc::clone(engine), registered: Some(registered), met: None };
         if pass.is_none() && !options.lazy && !options.read_only {
             // A load or a definition ended while the first snapshot was taken; the second is behind it.
             let mut transaction = WriteTransaction::over(engine, snapshot, announced, options);
@@ -187,12 +192,21 @@ impl WriteTransaction {
         }
         if self.pass.is_none() {
             let pass = self.engine.begin_writing(self.base.snapshot(), self.options.wait)?;
-            self.pass = Some(pass.ok_or(WriteError::TooOld)?);
+            self.pass = pass;
         }
-        match &self.announced.registered {
-            Some(registered) if !self.engine.intents().remembers(registered) => Err(WriteError::TooOld),
-            _ => Ok(()),
+        let engine = &self.engine;
+        let remembers = |registered| engine.intents().remembers(registered);
+        if self.pass.is_none() || !self.announced.registered.as_ref().is_some_and(remembers) {
+            self.announced.met = Some(None);
+            return Err(WriteError::TooOld);
         }
+        Ok(())
+    }
+
+    /// Whether a change was refused because of another transaction, so that this one has to be rolled back and may be
+    /// run again; and the number of that other one, if it was open.
+    pub fn met(&self) -> Option<Option<u64>> {
+        self.announced.met
     }
 
     /// Announces that what stands behind these bytes (the values of a pattern that MERGE looks for, say) is looked for
@@ -240,7 +254,7 @@ impl WriteTransaction {
         }
         let own = std::mem::take(self.own_mut());
         let registered = self.announced.registered.take();
-        let announced = Announced { engine: Arc::clone(&self.engine), registered };
+        let announced = Announced { engine: Arc::clone(&self.engine), registered, met: None };
         let version = self.engine.commit(own, Box::new(move |version| announced.commit(version)))?;
         // They are rows now.
         self.reserved.clear();
