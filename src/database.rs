@@ -135,9 +135,12 @@ impl Database {
         Ok(Connection::new(Arc::clone(&self.shared)))
     }
 
-    /// Makes everything committed independent of the log. A commit of this release is that from the start.
+    /// Writes what was committed into pages, so that the log before is not needed any more. That happens by itself as
+    /// well, by [`checkpoint_threshold`](DatabaseBuilder::checkpoint_threshold) and at the end.
     pub fn checkpoint(&self) -> Result<()> {
-        self.shared.engine().map(|_| ())
+        self.shared.engine()?.checkpoint()?;
+        self.shared.refresh();
+        Ok(())
     }
 
     /// Makes everything durable that has been committed, whatever the durability mode.

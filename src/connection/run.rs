@@ -116,8 +116,11 @@ impl Session {
                 self.end_transaction(None, commit).map_err(|error| error.at(text, statement.span))?;
                 QueryResult::empty()
             }
-            // Every commit of this release ends with a switch of the root: nothing waits to be checkpointed.
-            BoundStatement::Checkpoint => QueryResult::empty(),
+            BoundStatement::Checkpoint => {
+                view.engine.checkpoint()?;
+                self.shared.refresh();
+                QueryResult::empty()
+            }
             BoundStatement::Query(_) | BoundStatement::Explain { .. } => QueryResult::empty(),
         };
         result.summary.compile_time = compiled.duration_since(view.started);

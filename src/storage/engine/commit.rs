@@ -96,6 +96,7 @@ impl Engine {
     pub fn commit(&self, delta: Delta, published: Published) -> StorageResult<u64> {
         let _entered = self.commits.enter()?;
         self.page_file().check_writable()?;
+        self.relieve()?;
         let version = match self.log.mode() {
             DurabilityMode::InMemory => self.enqueue_unlogged(delta, published),
             mode => self.commit_logged(delta, published, mode)?,

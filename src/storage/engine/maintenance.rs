@@ -1,4 +1,5 @@
-//! What happens beside the statements: buffered commits are synced when they are old enough.
+//! What happens beside the statements: buffered commits are synced when they are old enough, and a checkpoint is made
+//! when there is enough for one.
 
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
@@ -27,6 +28,8 @@ struct SignalState {
     stopped: bool,
     /// Buffered commits wait to be synced.
     unsynced: bool,
+    /// A checkpoint is due.
+    checkpoint: bool,
 }
 
 impl Maintenance {
@@ -76,20 +79,26 @@ impl Drop for Maintenance {
 fn run(signals: &Signals, engine: &Weak<Engine>, interval: Duration) {
     loop {
         let mut state = signals.state.lock();
-        while !state.stopped && !state.unsynced {
+        while !state.stopped && !state.unsynced && !state.checkpoint {
             signals.rung.wait(&mut state);
         }
-        if !state.stopped {
+        if !state.stopped && !state.checkpoint {
             signals.rung.wait_for(&mut state, interval);
         }
         if state.stopped {
             return;
         }
+        let (unsynced, checkpoint) = (state.unsynced, state.checkpoint);
         state.unsynced = false;
         drop(state);
         let Some(engine) = engine.upgrade() else { return };
-        if let Err(error) = engine.flush() {
+        if unsynced && let Err(error) = engine.flush() {
             engine.page_file().poison(format!("syncing the log failed: {error}"));
+        }
+        if checkpoint {
+            // What failed is tried again after the next commit, which also meets the error when it has to wait.
+            let _ = engine.checkpoint();
+            signals.state.lock().checkpoint = false;
         }
     }
 }
@@ -97,13 +106,23 @@ fn run(signals: &Signals, engine: &Weak<Engine>, interval: Duration) {
 impl Engine {
     /// Sees to what a commit left to be done.
     pub(super) fn maintenance_after_commit(&self) {
-        if self.log.mode() != DurabilityMode::Buffered {
+        let is_buffered = self.log.mode() == DurabilityMode::Buffered;
+        let is_due = self.checkpoint_is_due();
+        if !is_buffered && !is_due {
             return;
         }
-        if !self.maintenance.signals.state.lock().unsynced {
-            self.maintenance.ring(self, |state| state.unsynced = true);
+        let rung = {
+            let state = self.maintenance.signals.state.lock();
+            (state.unsynced || !is_buffered) && (state.checkpoint || !is_due)
+        };
+        if !rung {
+            self.maintenance.ring(self, |state| {
+                state.unsynced |= is_buffered;
+                state.checkpoint |= is_due;
+            });
         }
-        if let Some(log) = self.log.started()
+        if is_buffered
+            && let Some(log) = self.log.started()
             && let Err(error) = log.sync_if_due()
         {
             self.page_file().poison(format!("syncing the log failed: {error}"));

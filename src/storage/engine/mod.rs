@@ -1,6 +1,7 @@
 //! The door to storage: opening a database, snapshots of it, and commits, one at a time. A commit writes new pages
 //! and switches the root; whoever holds a snapshot goes on reading what that names.
 
+mod checkpoint;
 mod commit;
 mod gate;
 mod intents;
@@ -40,6 +41,7 @@ pub use options::{
 pub use stats::StorageStats;
 pub use write_turn::{CommitChanges, WriteTurn};
 
+use checkpoint::Cut;
 use commit::Commits;
 use gate::{Gate, Passage};
 use log::Log;
@@ -62,6 +64,12 @@ pub struct Engine {
     /// The version of the newest bulk load or definition.
     alone: AtomicU64,
     maintenance: Maintenance,
+    /// The cut of the frozen level.
+    frozen_at: Mutex<Option<Cut>>,
+    checkpoint_threshold: u64,
+    /// What had been logged when the last checkpoint began.
+    logged_at_checkpoint: AtomicU64,
+    checkpoints: AtomicU64,
     lock_wait: Duration,
     files: Arc<Files>,
 }
@@ -92,6 +100,10 @@ impl Engine {
             log,
             alone: AtomicU64::new(0),
             maintenance: Maintenance::new(options),
+            frozen_at: Mutex::new(None),
+            checkpoint_threshold: options.checkpoint_threshold,
+            logged_at_checkpoint: AtomicU64::new(0),
+            checkpoints: AtomicU64::new(0),
             lock_wait: options.lock_wait,
             files,
         }))
@@ -190,7 +202,12 @@ impl Engine {
         self.commits.close();
         let _turn = self.turns.take(None, &self.location())?;
         self.turns.close();
-        self.flush()
+        self.flush()?;
+        // A database in memory ends here; one that may not be written has nothing of its own.
+        match self.page_file().is_memory() || self.page_file().check_writable().is_err() {
+            true => Ok(()),
+            false => self.checkpoint_in_turn(true),
+        }
     }
 
     /// Numbers about files, pages and snapshots.

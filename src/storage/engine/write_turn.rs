@@ -8,12 +8,11 @@ use parking_lot::{Condvar, Mutex};
 
 use super::Engine;
 use super::gate::{Pass, Passage};
-use super::options::DurabilityMode;
 use crate::catalog::{Catalog, Statistics, encode_catalog, encode_statistics};
-use crate::storage::delta::Delta;
 use crate::storage::directory::TableChange;
-use crate::storage::page::{Root, RootChange, WriteBatch};
-use crate::storage::state::{Levels, Snapshot, State};
+use crate::storage::files::Files;
+use crate::storage::page::{Lsn, Root, RootChange, WriteBatch};
+use crate::storage::state::{Snapshot, State};
 use crate::storage::{StorageError, StorageResult};
 use crate::types::TableId;
 
@@ -57,8 +56,11 @@ impl WriteTurn {
         // The ticket is given back by the drop of the turn.
         let left = deadline.saturating_duration_since(Instant::now());
         engine.turns.take(Some(left), &engine.location())?.keep();
-        let (engine, snapshot) = (Arc::clone(engine), engine.snapshot());
-        let mut turn = WriteTurn { engine, snapshot, batch: None, _alone: alone };
+        let mut turn =
+            WriteTurn { engine: Arc::clone(engine), snapshot: engine.snapshot(), batch: None, _alone: alone };
+        // From here on the base is all there is: nobody commits beside the turn.
+        engine.checkpoint_in_turn(false)?;
+        turn.snapshot = engine.snapshot();
         turn.batch = Some(turn.engine.page_file().begin_batch()?);
         Ok(turn)
     }
@@ -84,62 +86,54 @@ impl WriteTurn {
         if changes.is_empty() && batch.page_count() == 0 {
             return Ok(self.snapshot.clone());
         }
-        let CommitChanges { catalog, statistics, tables, dropped } = changes;
-        let (base, page_file) = (&*self.snapshot, self.engine.page_file());
-        let levels = self.remaining_levels(&tables, &dropped)?;
-        let mut retired = Vec::new();
-        let directory =
-            base.directory().with_changes(&tables, &dropped, &**page_file, &batch, &mut retired)?;
-        let mut root = Root { table_directory: directory.top(), ..*base.root() };
-        let version = self.engine.commits.next_version();
-        root.commit_version = version;
-        let catalog = match catalog {
-            Some(catalog) => {
-                root.catalog = batch.write_extent(&encode_catalog(&catalog))?;
-                Arc::new(catalog)
-            }
-            None => Arc::clone(base.catalog()),
-        };
-        root.catalog_version = catalog.version();
-        root.next_table_id = u64::from(catalog.next_table_id());
-        root.next_column_id = u64::from(catalog.next_column_id());
-        let statistics = match statistics {
-            Some(statistics) => {
-                root.statistics = batch.write_extent(&encode_statistics(&statistics))?;
-                OnceLock::from(Arc::new(statistics))
-            }
-            None => base.loaded_statistics(),
-        };
-        let checkpoint = page_file.header().checkpoint;
-        page_file.switch_root(batch, RootChange { root, retired, checkpoint })?;
-        let files = Arc::clone(&self.engine.files);
-        let state = State::after_switch(files, catalog, statistics, directory);
-        let _linking = self.engine.commits.linked();
-        self.engine.commits.took_version(version);
-        self.engine.alone.store(version, Ordering::SeqCst);
-        self.engine.offsets.forget();
-        self.engine.publish(state.with_levels(levels, version));
-        Ok(self.engine.snapshot())
+        let engine = &self.engine;
+        let version = engine.commits.next_version();
+        let checkpoint = engine.page_file().header().checkpoint;
+        let state = switch(&self.snapshot, &engine.files, batch, changes, version, checkpoint)?;
+        let _linking = engine.commits.linked();
+        engine.commits.took_version(version);
+        engine.alone.store(version, Ordering::SeqCst);
+        engine.offsets.forget();
+        engine.publish(state);
+        Ok(engine.snapshot())
     }
+}
 
-    /// The changes that no page has yet, which stay as they are. They must be durable before the switch, or it would
-    /// keep something newer than what a crash takes.
-    fn remaining_levels(&self, tables: &[TableChange], dropped: &[TableId]) -> StorageResult<Levels> {
-        let mut levels = self.snapshot.levels().clone();
-        if levels.is_empty() {
-            return Ok(Levels::default());
+/// Writes what leads to the pages of a batch and puts them in force as `version`, over the base that `base` reads.
+/// Replay will start at `checkpoint`. Gives the state that has no levels of changes.
+pub(super) fn switch(
+    base: &State,
+    files: &Arc<Files>,
+    batch: WriteBatch,
+    changes: CommitChanges,
+    version: u64,
+    checkpoint: Lsn,
+) -> StorageResult<State> {
+    let CommitChanges { catalog, statistics, tables, dropped } = changes;
+    let page_file = files.page_file();
+    let mut retired = Vec::new();
+    let directory = base.directory().with_changes(&tables, &dropped, &**page_file, &batch, &mut retired)?;
+    let mut root = Root { table_directory: directory.top(), ..*base.root() };
+    root.commit_version = version;
+    let catalog = match catalog {
+        Some(catalog) => {
+            root.catalog = batch.write_extent(&encode_catalog(&catalog))?;
+            Arc::new(catalog)
         }
-        let is_logged = self.engine.log.mode() != DurabilityMode::InMemory;
-        if !tables.is_empty() || (!is_logged && !self.engine.page_file().is_memory()) {
-            let holder = "changes that no checkpoint has written yet".to_owned();
-            return Err(StorageError::Locked { path: self.engine.location(), holder });
+        None => Arc::clone(base.catalog()),
+    };
+    root.catalog_version = catalog.version();
+    root.next_table_id = u64::from(catalog.next_table_id());
+    root.next_column_id = u64::from(catalog.next_column_id());
+    let statistics = match statistics {
+        Some(statistics) => {
+            root.statistics = batch.write_extent(&encode_statistics(&statistics))?;
+            OnceLock::from(Arc::new(statistics))
         }
-        self.engine.flush()?;
-        let mut active = Delta::clone(&levels.active);
-        dropped.iter().for_each(|table| active.remove_table(*table));
-        levels.active = Arc::new(active);
-        Ok(levels)
-    }
+        None => base.loaded_statistics(),
+    };
+    page_file.switch_root(batch, RootChange { root, retired, checkpoint })?;
+    Ok(State::after_switch(Arc::clone(files), catalog, statistics, directory))
 }
 
 impl Drop for WriteTurn {

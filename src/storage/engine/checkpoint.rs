@@ -1,0 +1,152 @@
+//! Checkpoints: the active level is frozen at one version, folded into pages, and a root switch puts them in force
+//! together with the place in the log where replay starts. Readers and writers go on; only the freeze and the
+//! publication hold up commits, each for the making of one state. What fails before the switch is tried again with
+//! the same frozen level.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::Engine;
+use super::write_turn::{CommitChanges, switch};
+use crate::storage::StorageResult;
+use crate::storage::delta::Delta;
+use crate::storage::directory::TableChange;
+use crate::storage::page::Lsn;
+use crate::storage::state::{Levels, Snapshot, State};
+use crate::storage::table::fold::fold_level;
+use crate::types::DataType;
+
+/// Commits wait for a checkpoint when the log, or the level in memory, is this many times the threshold.
+const BACK_PRESSURE: u64 = 4;
+
+/// The cut that the frozen level ends with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Cut {
+    /// The newest version in it.
+    version: u64,
+    /// The end of its record.
+    end: Lsn,
+    /// What had been logged by then.
+    logged: u64,
+}
+
+impl Engine {
+    /// Writes what commits have changed into pages, so that the log before is not needed any more.
+    pub fn checkpoint(&self) -> StorageResult<()> {
+        let _turn = self.turns.take(None, &self.location())?;
+        self.checkpoint_in_turn(false)
+    }
+
+    /// The same for the holder of the turn. At the `last` one nobody commits any more, and the log goes on in a new
+    /// segment, so that the next open finds nothing to read.
+    pub(super) fn checkpoint_in_turn(&self, last: bool) -> StorageResult<()> {
+        // What was frozen by an attempt that failed comes first, then what was committed since.
+        while let Some((snapshot, level, cut)) = self.freeze()? {
+            self.write_frozen(&snapshot, &level, cut, last)?;
+        }
+        Ok(())
+    }
+
+    /// The level to be written, over the state that it was frozen in. None when the base is all there is.
+    fn freeze(&self) -> StorageResult<Option<(Snapshot, Arc<Delta>, Cut)>> {
+        self.page_file().check_writable()?;
+        let linked = self.commits.linked();
+        let state = self.state.load_full();
+        let levels = state.levels();
+        let mut frozen_at = self.frozen_at.lock();
+        if let (Some(frozen), Some(cut)) = (&levels.frozen, *frozen_at) {
+            return Ok(Some((Snapshot(Arc::clone(&state)), Arc::clone(frozen), cut)));
+        }
+        if levels.active.is_empty() {
+            return Ok(None);
+        }
+        let cut = Cut { version: state.version(), end: linked.end, logged: self.log.stats().bytes };
+        let frozen = state.frozen();
+        let level = Arc::clone(&state.levels().active);
+        *frozen_at = Some(cut);
+        self.publish(frozen);
+        Ok(Some((self.snapshot(), level, cut)))
+    }
+
+    fn write_frozen(
+        &self,
+        snapshot: &Snapshot,
+        level: &Arc<Delta>,
+        mut cut: Cut,
+        last: bool,
+    ) -> StorageResult<()> {
+        // Pages must not hold what the log could still lose.
+        self.flush()?;
+        if last && let Some(log) = self.log.started() {
+            cut.end = log.rotate()?;
+        }
+        let batch = self.page_file().begin_batch()?;
+        let folded = fold_level(snapshot, level, &batch)?;
+        let mut tables = folded.tables;
+        tables.iter_mut().try_for_each(|change| keep_serials_in_step(snapshot, change))?;
+        let changes =
+            CommitChanges { statistics: Some(folded.statistics), tables, ..CommitChanges::default() };
+        let state = switch(snapshot, &self.files, batch, changes, cut.version, cut.end)?;
+        {
+            let _linking = self.commits.linked();
+            let current = self.state.load_full();
+            let levels = Levels { frozen: None, ..current.levels().clone() };
+            self.publish(state.with_levels(levels, current.version()));
+            *self.frozen_at.lock() = None;
+        }
+        self.logged_at_checkpoint.store(cut.logged, Ordering::Relaxed);
+        self.checkpoints.fetch_add(1, Ordering::Relaxed);
+        if let Some(log) = self.log.started() {
+            // What stays behind is removed by the next checkpoint.
+            let _ = log.remove_segments_before(cut.end.segment);
+        }
+        Ok(())
+    }
+
+    /// Bytes that were logged since the last checkpoint began, or what the levels take where there is no log.
+    fn since_checkpoint(&self, state: &State) -> u64 {
+        let logged = self.log.stats().bytes.saturating_sub(self.logged_at_checkpoint.load(Ordering::Relaxed));
+        logged.max(state.levels().active.bytes())
+    }
+
+    /// Whether it is time for a checkpoint.
+    pub(super) fn checkpoint_is_due(&self) -> bool {
+        self.checkpoint_threshold > 0
+            && self.since_checkpoint(&self.state.load()) >= self.checkpoint_threshold
+    }
+
+    /// Before a commit: helps, or waits for, a checkpoint that lags too far behind.
+    pub(super) fn relieve(&self) -> StorageResult<()> {
+        let limit = self.checkpoint_threshold.saturating_mul(BACK_PRESSURE);
+        if limit == 0 || self.since_checkpoint(&self.state.load()) < limit {
+            return Ok(());
+        }
+        let _turn = self.turns.take(None, &self.location())?;
+        // Somebody else may have done it meanwhile.
+        match self.since_checkpoint(&self.state.load()) < limit {
+            true => Ok(()),
+            false => self.checkpoint_in_turn(false),
+        }
+    }
+}
+
+/// SERIAL values are counted by offsets beyond the base's rows (see `transaction::write`), so they must not change
+/// for an offset when the base gets more rows.
+fn keep_serials_in_step(base: &Snapshot, change: &mut TableChange) -> StorageResult<()> {
+    let catalog = base.catalog();
+    let columns = match (catalog.node_table_by_id(change.table), catalog.rel_table_by_id(change.table)) {
+        (Some(nodes), _) => &nodes.columns,
+        (None, Some((rels, _))) => &rels.columns,
+        (None, None) => return Ok(()),
+    };
+    let record = base.table_record(change.table)?;
+    let grown = change.row_bound.saturating_sub(record.row_bound);
+    for column in columns.iter().filter(|column| column.data_type == DataType::Serial) {
+        let counted = record.next_serial(column.id) + grown;
+        match change.serials.iter_mut().find(|(id, _)| *id == column.id) {
+            Some((_, next)) => *next = (*next).max(counted),
+            None => change.serials.push((column.id, counted)),
+        }
+    }
+    Ok(())
+}
