@@ -10,10 +10,10 @@ use parking_lot::Mutex;
 use super::error::{CopyError, CopyResult};
 use crate::catalog::NodeTableSchema;
 use crate::storage::buffer_pool::BufferPool;
-use crate::storage::index::{IndexKey, KeyIndex, KeyLayout, KeyLookup, KeyMap, KeyRef, KeyStore, visit_keys};
+use crate::storage::index::{KeyLayout, KeyMap, KeyStore, visit_keys};
 use crate::storage::page::{FILE_NAME, PageId};
 use crate::storage::state::Snapshot;
-use crate::storage::table::{NodeTable, ScanOptions, open_node_table};
+use crate::storage::table::{KeyReader, NodeTable, ScanOptions, open_key_reader, open_node_table};
 use crate::storage::{StorageError, StorageResult};
 use crate::types::{ColumnId, TableId};
 use crate::vector::{ValueVector, VectorBuffer};
@@ -35,7 +35,7 @@ pub(super) struct EndTable {
 
 enum Lookup {
     Map(KeyMap),
-    Probe { index: KeyIndex, pool: BufferPool },
+    Probe { reader: KeyReader, pool: BufferPool },
 }
 
 impl EndTable {
@@ -55,8 +55,7 @@ impl EndTable {
             return Err(StorageError::Limit { what, limit: u64::from(u32::MAX) }.into());
         }
         let lookup = if text_bytes / ROW_BYTES_MIN < record.row_count / PROBE_DIVISOR {
-            let index = KeyIndex::open(&record, layout.clone(), &schema.name)?;
-            Lookup::Probe { index, pool: snapshot.pool().clone() }
+            Lookup::Probe { reader: open_key_reader(snapshot, table)?, pool: snapshot.pool().clone() }
         } else {
             let nodes = open_node_table(snapshot, table)?;
             Lookup::Map(map_keys(&nodes, &schema.primary_key, &layout, threads)?)
@@ -77,17 +76,12 @@ impl EndTable {
                 map.lookup(columns, rows, scratch, out);
                 Ok(())
             }
-            Lookup::Probe { index, pool } => {
+            Lookup::Probe { reader, pool } => {
                 let mut worker = pool.worker()?;
-                let mut cursor = worker.cursor();
                 let mut failed = None;
                 visit_keys(&self.layout, columns, rows, scratch, |_, key| {
-                    let key = key.map(|key| match key {
-                        KeyRef::Integer(key) => IndexKey::Integer(key),
-                        KeyRef::Bytes(key) => IndexKey::Bytes(key.to_vec()),
-                    });
                     let found = match key.filter(|_| failed.is_none()) {
-                        Some(key) => index.lookup(&key, &mut cursor),
+                        Some(key) => reader.lookup_key(key, &mut worker),
                         None => Ok(None),
                     };
                     match found {

@@ -16,6 +16,7 @@ use crate::storage::directory::{KeyTreeRef, TableChange};
 use crate::storage::engine::CommitChanges;
 use crate::storage::index::{DuplicateKey, KeyIndex, KeyLayout, KeyStore, SortedKeys};
 use crate::storage::table::bulk::{NodeBulkLoad, StagedRows};
+use crate::storage::table::fold::exact_key_index;
 use crate::storage::table::{NodeTable, TableLayout, open_node_table};
 use crate::types::{ColumnId, DataType, TableId};
 use crate::vector::ValueVector;
@@ -58,7 +59,8 @@ impl<'l> NodeLoad<'l> {
         let key_columns: Vec<usize> = schema.primary_key.iter().filter_map(position).collect();
         let types: Vec<DataType> = schema.key_columns().map(|column| column.data_type.clone()).collect();
         let key_layout = KeyLayout::new(&types).ok_or(CopyError::TableChanged)?;
-        let index = KeyIndex::open(&record, key_layout.clone(), name)?;
+        let index = exact_key_index(&load.snapshot, schema.id, load.turn.batch()?)?;
+        let index = index.ok_or(CopyError::TableChanged)?;
         let nodes = open_node_table(&load.snapshot, schema.id)?;
         let mut unique = Vec::new();
         let keys_one_by_one = load.csv.errors != ErrorPolicy::Stop;

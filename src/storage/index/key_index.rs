@@ -17,6 +17,12 @@ pub const TREES_MAX: usize = 4;
 /// A tree of a checkpoint stays apart from those behind it while it is so many times as large as they are together.
 const TREE_RATIO: u64 = 4;
 
+/// Entries of a merge that are looked at together.
+const MERGE_KEYS: usize = 2048;
+
+/// Drops entries that need not stay.
+pub type KeepEntries<'f> = dyn FnMut(&mut Vec<(IndexKey, u64)>) -> StorageResult<()> + 'f;
+
 /// What every index can be asked. It yields candidates: a hit counts if the row is visible and still has the key.
 pub trait KeyLookup {
     /// The row that carries the key, if there is one.
@@ -115,16 +121,18 @@ impl KeyIndex {
             (key, first_offset + row)
         };
         let kept = if self.trees.len() < TREES_MAX { self.trees.len() } else { 0 };
-        self.append_to(kept, new.len() as usize, &entry, batch, cursor)
+        self.append_to(kept, (new.len() as usize, &entry), &mut |_| Ok(()), batch, cursor)
     }
 
     /// Writes a tree of `count` new keys, which `entry` gives in their order with the offsets of their rows, together
     /// with the trees that are not much larger than what follows them. A key that is in the index already belongs to
-    /// its new row from now on.
+    /// its new row from now on. `keep` drops from the entries of trees that are merged, and the new ones with them,
+    /// those that need not stay.
     pub fn append_sorted<'k>(
         &self,
         count: usize,
         entry: &dyn Fn(usize) -> (KeyRef<'k>, u64),
+        keep: &mut KeepEntries<'_>,
         batch: &WriteBatch,
         cursor: &mut Cursor<'_>,
     ) -> StorageResult<Vec<KeyTreeRef>> {
@@ -135,15 +143,15 @@ impl KeyIndex {
             rest += self.trees[last].entries();
             kept = last;
         }
-        self.append_to(kept, count, entry, batch, cursor)
+        self.append_to(kept, (count, entry), keep, batch, cursor)
     }
 
     /// Keeps the oldest `kept` trees and makes one of the others and the new keys.
     fn append_to<'k>(
         &self,
         kept: usize,
-        count: usize,
-        entry: &dyn Fn(usize) -> (KeyRef<'k>, u64),
+        (count, entry): (usize, &dyn Fn(usize) -> (KeyRef<'k>, u64)),
+        keep: &mut KeepEntries<'_>,
         batch: &WriteBatch,
         cursor: &mut Cursor<'_>,
     ) -> StorageResult<Vec<KeyTreeRef>> {
@@ -155,7 +163,16 @@ impl KeyIndex {
                 push(&mut builder, key, offset)?;
             }
         } else {
-            merge(merged, count, entry, &mut builder, cursor)?;
+            let mut entries = Vec::with_capacity(MERGE_KEYS);
+            let mut write = |entries: &mut Vec<(IndexKey, u64)>| {
+                keep(entries)?;
+                entries.drain(..).try_for_each(|(key, offset)| push(&mut builder, KeyRef::of(&key), offset))
+            };
+            merge(merged, count, entry, cursor, &mut |key, offset| {
+                entries.push((key, offset));
+                if entries.len() < MERGE_KEYS { Ok(()) } else { write(&mut entries) }
+            })?;
+            write(&mut entries)?;
         }
         Ok(old.iter().map(|tree| tree.reference().clone()).chain(builder.finish()?).collect())
     }
@@ -186,6 +203,14 @@ pub enum KeyRef<'k> {
 }
 
 impl KeyRef<'_> {
+    /// The key, owned.
+    pub fn to_owned(self) -> IndexKey {
+        match self {
+            KeyRef::Integer(key) => IndexKey::Integer(key),
+            KeyRef::Bytes(key) => IndexKey::Bytes(key.to_vec()),
+        }
+    }
+
     /// The key, borrowed.
     pub fn of(key: &IndexKey) -> KeyRef<'_> {
         match key {
@@ -207,8 +232,8 @@ fn merge<'k>(
     trees: &[KeyTree],
     count: usize,
     entry: &dyn Fn(usize) -> (KeyRef<'k>, u64),
-    builder: &mut KeyTreeBuilder<'_>,
     cursor: &mut Cursor<'_>,
+    emit: &mut dyn FnMut(IndexKey, u64) -> StorageResult<()>,
 ) -> StorageResult<()> {
     let mut scans: Vec<TreeScan<'_>> = trees.iter().map(KeyTree::scan).collect();
     let mut heads = Vec::with_capacity(scans.len());
@@ -216,34 +241,23 @@ fn merge<'k>(
         heads.push(scan.next(cursor)?);
     }
     let mut position = 0;
-    let mut last: Option<IndexKey> = None;
     loop {
         let fresh = (position < count).then(|| entry(position));
-        let least =
-            (0..heads.len()).filter_map(|at| Some((&heads[at].as_ref()?.0, std::cmp::Reverse(at)))).min();
-        let least = least.map(|(_, std::cmp::Reverse(at))| at);
-        match (least.and_then(|at| Some((at, heads[at].as_ref()?))), fresh) {
-            (None, None) => return Ok(()),
-            (Some((at, (key, offset))), fresh) if fresh.is_none_or(|(new, _)| KeyRef::of(key) < new) => {
-                if last.as_ref() != Some(key) {
-                    push(builder, KeyRef::of(key), *offset)?;
-                }
-                last = heads[at].take().map(|(key, _)| key);
-                heads[at] = scans[at].next(cursor)?;
+        let known = heads.iter().flatten().map(|(key, _)| KeyRef::of(key));
+        let Some(least) = known.chain(fresh.map(|(key, _)| key)).min() else { return Ok(()) };
+        let least = least.to_owned();
+        let mut newest = 0;
+        for (head, scan) in heads.iter_mut().zip(&mut scans) {
+            if let Some((_, offset)) = head.as_ref().filter(|(key, _)| *key == least) {
+                newest = *offset;
+                *head = scan.next(cursor)?;
             }
-            (old, Some((key, offset))) => {
-                push(builder, key, offset)?;
-                // Older entries of the same key come next and are passed over.
-                if let Some((_, (known, _))) = old
-                    && KeyRef::of(known) == key
-                {
-                    last = Some(known.clone());
-                }
-                position += 1;
-            }
-            // A head that no new key precedes is taken by the guard above.
-            (Some(_), None) => return Ok(()),
         }
+        if let Some((_, offset)) = fresh.filter(|(key, _)| *key == KeyRef::of(&least)) {
+            newest = offset;
+            position += 1;
+        }
+        emit(least, newest)?;
     }
 }
 

@@ -13,7 +13,7 @@ mod tests;
 mod tree;
 
 pub use key::{IndexKey, KEY_BYTES_MAX, KeyLayout};
-pub use key_index::{KeyIndex, KeyLookup, KeyRef, TREES_MAX};
+pub use key_index::{KeepEntries, KeyIndex, KeyLookup, KeyRef, TREES_MAX};
 pub use key_load::{KeyConflict, KeyLoad};
 pub use key_map::{DuplicateKey, KeyMap};
 pub use key_store::{KeyStore, NullKey, SortedKeys, visit_keys};

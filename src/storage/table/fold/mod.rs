@@ -25,6 +25,7 @@ use crate::storage::page::WriteBatch;
 use crate::storage::state::{Levels, Snapshot};
 use crate::types::{NODE_GROUP_ROWS, TableId};
 
+pub use keys::exact_key_index;
 use lists::ListFold;
 use rows::RowFold;
 
@@ -94,7 +95,7 @@ impl Fold<'_> {
         } else {
             let nodes = open_node_table(&self.view, table)?;
             self.rows(&nodes, None, changes, &BTreeSet::new(), &mut change)?;
-            self.keys(table, changes, &mut change)?;
+            self.keys(&nodes, changes, &mut change)?;
         }
         self.folded.tables.push(change);
         Ok(())
@@ -185,11 +186,20 @@ impl Fold<'_> {
         Ok(need_ends)
     }
 
-    fn keys(&mut self, table: TableId, changes: &TableDelta, change: &mut TableChange) -> StorageResult<()> {
-        let (Some(part), Some(index)) = (changes.keys().folded(), self.view.key_index(table)?) else {
+    fn keys(
+        &mut self,
+        table: &super::NodeTable,
+        changes: &TableDelta,
+        change: &mut TableChange,
+    ) -> StorageResult<()> {
+        let schema = self.view.catalog().node_table_by_id(change.table).cloned();
+        let (Some(part), Some(index), Some(schema)) =
+            (changes.keys().folded(), self.view.key_index(change.table)?, schema)
+        else {
             return Ok(());
         };
-        let trees = keys::add(&index, &part, self.batch, &mut self.worker)?;
+        let read = (table, schema.primary_key.as_slice(), change.row_count);
+        let trees = keys::add(&index, &part, read, self.batch, &mut self.worker)?;
         self.folded.counters.key_trees += 1;
         change.key_trees = Some(trees);
         Ok(())

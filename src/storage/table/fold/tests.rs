@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::{FoldCounters, fold_level};
+use super::{FoldCounters, exact_key_index, fold_level};
 use crate::storage::backend::MemoryBackend;
 use crate::storage::delta::{ColumnValues, Delta};
 use crate::storage::engine::{CommitChanges, Engine, EngineOptions};
@@ -363,4 +363,30 @@ fn a_group_without_rows_has_no_pages() {
     world.add_nodes(world.model.next_node, 3);
     world.fold();
     world.reopen();
+}
+
+#[test]
+fn keys_of_rows_that_are_gone_go_too() {
+    let mut world = World::new();
+    for _ in 0..30 {
+        let first = world.model.next_node;
+        world.add_nodes(first, 40);
+        world.fold();
+        for row in first..first + 40 {
+            world.model.nodes.remove(&row);
+            world.level.table_mut(world.node).delete_rows(&[row]);
+        }
+    }
+    world.fold();
+    let snapshot = world.engine.snapshot();
+    let index = snapshot.key_index(world.node).unwrap().unwrap();
+    assert!(index.entries() > 300 && index.entries() < 600, "{} keys", index.entries());
+    let turn = world.engine.begin_write(None).unwrap();
+    let exact = exact_key_index(turn.snapshot(), world.node, turn.batch().unwrap()).unwrap().unwrap();
+    let mut worker = world.engine.pool().worker().unwrap();
+    assert_eq!(exact.entries(), 300);
+    for (offset, (id, _)) in &world.model.nodes {
+        let found = exact.lookup_values(&[Value::Int64(*id)], &mut worker.cursor()).unwrap();
+        assert_eq!(found, Some(*offset));
+    }
 }
