@@ -8,6 +8,7 @@ mod run;
 mod session;
 mod settings;
 mod transaction;
+mod write;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -6,6 +6,7 @@ use crate::binder::BindError;
 use crate::catalog::CatalogError;
 use crate::executor::ExecutionError;
 use crate::executor::copy::CopyError;
+use crate::executor::write::{WriteFault, WriteRow};
 use crate::ingest::{CsvError, RowErrorKind};
 use crate::parser::ParseError;
 use crate::parser::ast::Span;
@@ -265,12 +266,7 @@ impl From<WriteError> for Error {
             WriteError::Storage(error) => return error.into(),
             error => error,
         };
-        let kind = match &error {
-            error if error.is_retryable() => ErrorKind::Conflict,
-            WriteError::ReadOnly => ErrorKind::Transaction,
-            WriteError::Unknown { .. } => ErrorKind::Catalog,
-            _ => ErrorKind::Constraint,
-        };
+        let kind = kind_of_refusal(&error);
         let error = Error::wrap(kind, error);
         match kind {
             ErrorKind::Conflict => error.with_hint("Roll the transaction back and run it again"),
@@ -314,9 +310,33 @@ impl From<CopyError> for Error {
     }
 }
 
+fn kind_of_refusal(error: &WriteError) -> ErrorKind {
+    match error {
+        WriteError::Storage(_) => ErrorKind::Io,
+        WriteError::Unknown { .. } => ErrorKind::Catalog,
+        WriteError::ReadOnly => ErrorKind::Transaction,
+        error if error.is_retryable() => ErrorKind::Conflict,
+        _ => ErrorKind::Constraint,
+    }
+}
+
+/// Faults of a row keep the number of the row in their message.
+fn from_row(row: Option<WriteRow>, fault: WriteFault) -> Error {
+    let kind = match &fault {
+        WriteFault::Transaction(refusal) => kind_of_refusal(refusal),
+        WriteFault::Null { .. } => ErrorKind::Constraint,
+        _ => ErrorKind::Runtime,
+    };
+    match fault {
+        WriteFault::Transaction(WriteError::Storage(error)) => error.into(),
+        fault => Error::wrap(kind, ExecutionError::Write { row, fault: Box::new(fault) }),
+    }
+}
+
 impl From<ExecutionError> for Error {
     fn from(error: ExecutionError) -> Error {
         match error {
+            ExecutionError::Write { row, fault } => from_row(row, *fault),
             ExecutionError::Storage(error) => error.into(),
             ExecutionError::Interrupted | ExecutionError::TimedOut { .. } => {
                 Error::wrap(ErrorKind::Interrupted, error)

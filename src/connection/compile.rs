@@ -15,6 +15,8 @@ use crate::types::{DataType, Value};
 /// A query's plan and what it was made for.
 pub(crate) struct QueryPlan {
     pub plan: PhysicalPlan,
+    /// The statement's own text, if it writes: it is planned again if tables change before its transaction begins.
+    pub text: Box<str>,
     pub header: Arc<ResultHeader>,
     /// Per column: whether values have to be completed with labels and properties.
     pub entities: Vec<bool>,
@@ -41,6 +43,11 @@ impl QueryPlan {
             && view.statistics().is_ok_and(|statistics| Arc::ptr_eq(statistics, &self.statistics))
     }
 
+    /// Whether the plan is for a catalog of this version.
+    pub fn is_of_version(&self, catalog: u64) -> bool {
+        self.catalog_version == catalog
+    }
+
     pub fn is_of_other_dialect(&self, view: &View) -> bool {
         self.dialect != view.dialect && self.catalog_version == view.catalog().version()
     }
@@ -61,19 +68,7 @@ pub(crate) fn bind_statement(
 ) -> Result<BoundStatement> {
     let types: ParameterTypes = params.iter().map(|(name, value)| (name, value.data_type())).collect();
     let settings = BinderSettings { dialect: view.dialect };
-    let bound = bind(statement, text, view.catalog(), &types, &settings)
-        .map_err(|error| Error::from_bind(error, text))?;
-    let run = match &bound {
-        BoundStatement::Explain { analyze: true, query } => query,
-        other => other,
-    };
-    if let BoundStatement::Query(query) = run
-        && let Some(write) = query.first_write()
-    {
-        let error = Error::new(ErrorKind::NotSupported, format!("{} is not supported yet", write.name()));
-        return Err(error.compile().at(text, statement.span));
-    }
-    Ok(bound)
+    bind(statement, text, view.catalog(), &types, &settings).map_err(|error| Error::from_bind(error, text))
 }
 
 /// Plans a query, once all its parameters are known to be there.
@@ -89,6 +84,7 @@ pub(crate) fn plan_query(query: &BoundQuery, text: &str, params: &Params, view: 
         .map(|(name, _)| params.get(name).map_or(DataType::Null, Value::data_type))
         .collect();
     Ok(QueryPlan {
+        text: "".into(),
         header: Arc::new(ResultHeader { names, types }),
         entities,
         dialect: view.dialect,

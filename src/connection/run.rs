@@ -9,7 +9,7 @@ use super::compile::{QueryPlan, bind_statement, plan_query};
 use super::session::{Session, View};
 use crate::binder::{BoundQuery, BoundStatement};
 use crate::error::{Error, ErrorKind, Result};
-use crate::executor::{self, QueryContext};
+use crate::executor::{self, QueryContext, QueryRows};
 use crate::params::Params;
 use crate::parser::{ast, parse};
 use crate::planner::explain;
@@ -66,7 +66,11 @@ impl Session {
         let bound = bind_statement(statement, text, params, &view)?;
         match &bound {
             BoundStatement::Query(query) => {
-                let plan = Arc::new(plan_query(query, text, params, &view)?);
+                let mut plan = plan_query(query, text, params, &view)?;
+                if !plan.plan.stages.is_empty() {
+                    plan.text = statement.span.of(text).into();
+                }
+                let plan = Arc::new(plan);
                 if alone {
                     self.plans.lock().insert(text, &plan, &view);
                 }
@@ -147,12 +151,25 @@ impl Session {
         cached: bool,
     ) -> Result<QueryResult> {
         let compiled = Instant::now();
-        let context = self.context(plan, params, view);
-        let mut result = collect(plan, &context)?;
+        let mut context = self.context(plan, params, view);
+        let mut result = self.run_in_context(plan, &mut context, view)?;
         result.summary.compile_time = compiled.duration_since(view.started);
         result.summary.execution_time = compiled.elapsed();
         result.summary.plan_cached = cached;
         Ok(result)
+    }
+
+    /// Reads at the view, or writes.
+    fn run_in_context(
+        &self,
+        plan: &QueryPlan,
+        context: &mut QueryContext,
+        view: &View,
+    ) -> Result<QueryResult> {
+        if plan.plan.stages.is_empty() {
+            return collect(plan, context);
+        }
+        self.run_writing(plan, context, view)
     }
 
     fn run_explain(
@@ -175,8 +192,8 @@ impl Session {
         let mut execution_time = Duration::ZERO;
         if analyze {
             let started = Instant::now();
-            let context = self.context(&plan, &mut params, view);
-            let rows = collect(&plan, &context)?.len();
+            let mut context = self.context(&plan, &mut params, view);
+            let rows = self.run_in_context(&plan, &mut context, view)?.len();
             execution_time = started.elapsed();
             lines.push(String::new());
             lines.push(format!("rows: {rows}"));
@@ -204,9 +221,12 @@ impl Session {
 
 /// Executes, and completes nodes, relationships and paths while their version is at hand.
 pub(super) fn collect(plan: &QueryPlan, context: &QueryContext) -> Result<QueryResult> {
-    let rows = executor::execute(&plan.plan, context)?;
-    let mut reader =
-        plan.entities.contains(&true).then(|| executor::entities::EntityReader::new(&context.transaction));
+    complete(plan, executor::execute(&plan.plan, context)?, context)
+}
+
+/// Completes nodes, relationships and paths.
+pub(super) fn complete(plan: &QueryPlan, rows: QueryRows, context: &QueryContext) -> Result<QueryResult> {
+    let mut reader = plan.entities.contains(&true).then(|| executor::entities::EntityReader::of(context));
     let mut chunks = Vec::with_capacity(rows.chunks.len());
     for chunk in rows.chunks {
         context.check()?;

@@ -48,7 +48,6 @@ pub(crate) struct View {
 
 impl View {
     /// The same statement over another version: a writing statement that is run in its own transaction, or again.
-    #[allow(dead_code)]
     pub fn over(&self, transaction: ReadTransaction) -> View {
         View { engine: Arc::clone(&self.engine), transaction, ..*self }
     }

@@ -84,7 +84,6 @@ impl Session {
     /// Runs a statement that writes. Within a transaction a failed one undoes itself alone. Otherwise the statement is a
     /// transaction of its own: where another one is in its way it is rolled back, waits for that one's end, and is run
     /// again, as long as its time lasts; so `body` may be called several times, each time over a new version.
-    #[allow(dead_code)]
     pub(super) fn write<T>(
         &self,
         view: &View,

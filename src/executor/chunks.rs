@@ -22,6 +22,13 @@ pub struct Chunk {
     pub multiplicity: Vec<u64>,
 }
 
+impl Chunk {
+    /// No rows and no columns.
+    pub fn empty() -> Chunk {
+        Chunk { columns: Vec::new(), rows: 0, multiplicity: Vec::new() }
+    }
+}
+
 /// A list of chunks.
 #[derive(Default)]
 pub struct ChunkList {

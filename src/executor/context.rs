@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Instant, SystemTime};
 
+use rustc_hash::FxHashSet;
+
 use super::chunks::ChunkList;
 use super::counters::Counters;
 use super::error::{ExecutionError, ExecutionResult};
@@ -28,6 +30,8 @@ pub struct QueryContext {
     pub now_nanos: i128,
     /// Rows that writing clauses keep, by slot.
     pub(super) kept: Vec<ChunkList>,
+    /// Nodes and relationships that the statement has deleted by now.
+    pub deleted: Option<Arc<FxHashSet<u64>>>,
     pub(super) seeds: AtomicU64,
     /// Depth of the plan in execution, from which follows how much stack its threads need.
     pub(super) depth: AtomicUsize,
@@ -47,6 +51,7 @@ impl QueryContext {
             counters: Counters::default(),
             now_nanos: since.as_nanos() as i128,
             kept: Vec::new(),
+            deleted: None,
             seeds: AtomicU64::new(since.as_nanos() as u64),
             depth: AtomicUsize::new(0),
         }

@@ -30,6 +30,13 @@ impl EntityReader {
         }
     }
 
+    /// A reader for the results of a statement, which knows what it has deleted.
+    pub fn of(query: &QueryContext) -> EntityReader {
+        let mut reader = EntityReader::new(&query.transaction);
+        reader.query.deleted = query.deleted.clone();
+        reader
+    }
+
     /// Fills labels and properties of every node and relationship in the values, however deep.
     pub fn complete(&mut self, values: &mut [Value]) -> ExecutionResult<()> {
         if self.nodes.len() + self.rels.len() > KEPT_MAX {
@@ -52,6 +59,19 @@ impl EntityReader {
         Ok(())
     }
 
+    fn remember_deleted(&mut self, name: &str, is_rel: bool, ids: &[u64]) {
+        for id in ids {
+            let (id_value, properties) = (GlobalId(*id), Vec::new());
+            if is_rel {
+                let (src, dst, label) = (GlobalId(0), GlobalId(0), name.to_owned());
+                self.rels.insert(*id, RelValue { id: id_value, src, dst, label, properties });
+            } else {
+                let labels = vec![name.to_owned()];
+                self.nodes.insert(*id, NodeValue { id: id_value, labels, properties });
+            }
+        }
+    }
+
     fn read(&mut self, table: TableId, ids: &[u64]) -> ExecutionResult<()> {
         let catalog = self.query.transaction.catalog().clone();
         let (name, columns, is_rel): (&str, &[ColumnSchema], bool) = match catalog.table_by_id(table) {
@@ -59,6 +79,14 @@ impl EntityReader {
             Some(TableEntry::Rel(schema)) => (&schema.name, &schema.columns, true),
             None => return Ok(()),
         };
+        if let Some(deleted) = self.query.deleted.clone() {
+            // What the statement has deleted keeps its id and its label.
+            let (gone, left): (Vec<u64>, Vec<u64>) = ids.iter().partition(|id| deleted.contains(id));
+            if !gone.is_empty() {
+                self.remember_deleted(name, is_rel, &gone);
+                return if left.is_empty() { Ok(()) } else { self.read(table, &left) };
+            }
+        }
         let rows = Rows::open(table, &self.query)?;
         let offsets: Vec<u64> = ids.iter().map(|id| GlobalId(*id).offset()).collect();
         let mut worker = self.query.transaction.worker()?;

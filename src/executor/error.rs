@@ -1,7 +1,9 @@
 //! What can go wrong while a plan runs.
 
+use super::write::{WriteFault, WriteRow};
 use crate::functions::FunctionError;
 use crate::storage::StorageError;
+use crate::transaction::WriteError;
 use crate::types::TypeError;
 
 /// A result of execution.
@@ -23,6 +25,12 @@ pub enum ExecutionError {
     /// SKIP or LIMIT got something else than a non-negative integer.
     #[error("{clause} takes a non-negative integer, got {value}")]
     BadCount { clause: &'static str, value: String },
+    /// A writing clause cannot do what a row asks for.
+    #[error("{fault}{}", .row.map(|row| format!(" ({row})")).unwrap_or_default())]
+    Write { row: Option<WriteRow>, fault: Box<WriteFault> },
+    /// A property of what the same statement has deleted.
+    #[error("the properties of a deleted {what} cannot be read")]
+    DeletedEntity { what: &'static str },
     /// `Connection::interrupt` or the query timeout.
     #[error("the query was interrupted")]
     Interrupted,
@@ -32,4 +40,23 @@ pub enum ExecutionError {
     /// A worker thread ended by a panic: a bug of ours, reported instead of hanging.
     #[error("internal error in {operator}: {detail}")]
     Internal { operator: &'static str, detail: String },
+}
+
+impl From<WriteFault> for ExecutionError {
+    fn from(fault: WriteFault) -> ExecutionError {
+        ExecutionError::Write { row: None, fault: Box::new(fault) }
+    }
+}
+
+impl ExecutionError {
+    /// What the transaction refuses, if that is what the error is about.
+    pub fn refusal(&self) -> Option<&WriteError> {
+        match self {
+            ExecutionError::Write { fault, .. } => match &**fault {
+                WriteFault::Transaction(error) => Some(error),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
 }

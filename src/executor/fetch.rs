@@ -1,13 +1,17 @@
 //! Late materialization: properties of the rows that are left, gathered by id.
 
+use std::sync::Arc;
+
+use rustc_hash::FxHashSet;
+
 use super::context::{Context, QueryContext};
 use super::counters::count;
-use super::error::ExecutionResult;
+use super::error::{ExecutionError, ExecutionResult};
 use super::operator::{Flow, Next, Operator};
 use super::rows::Rows;
 use crate::planner::physical_plan::FetchColumn;
 use crate::storage::buffer_pool::PoolWorker;
-use crate::types::{ColumnId, GlobalId, TableId};
+use crate::types::{ColumnId, DST_COLUMN, DataType, GlobalId, SRC_COLUMN, TableId};
 use crate::vector::{Batch, Multiplicity, Selection, ValueVector, VectorBuffer};
 
 /// Gathers columns of the rows that ids name.
@@ -17,6 +21,8 @@ pub struct Gatherer {
     tables: Vec<(TableId, Rows)>,
     offsets: Vec<u64>,
     part: VectorBuffer,
+    /// What the statement has deleted: its properties are gone. None in statements that delete nothing.
+    deleted: Option<Arc<FxHashSet<u64>>>,
 }
 
 impl Gatherer {
@@ -32,13 +38,41 @@ impl Gatherer {
             .iter()
             .map(|column| (column.columns.clone(), VectorBuffer::new(column.data_type.clone())))
             .collect();
-        let part = VectorBuffer::new(crate::types::DataType::Null);
-        Ok(Gatherer { columns, tables, offsets: Vec::new(), part })
+        let part = VectorBuffer::new(DataType::Null);
+        let reads_properties =
+            fetch.iter().flat_map(|column| &column.columns).any(|(_, column)| !is_end(*column));
+        let deleted = query.deleted.clone().filter(|_| reads_properties);
+        Ok(Gatherer { columns, tables, offsets: Vec::new(), part, deleted })
+    }
+
+    /// An error if one of the ids stands for what the statement has deleted.
+    fn check_deleted(&self, ids: &[u64], worker: &mut PoolWorker) -> ExecutionResult<()> {
+        let Some(deleted) = &self.deleted else { return Ok(()) };
+        for (table, rows) in &self.tables {
+            let own = ids.iter().filter(|id| same_table(**id, *table));
+            if own.clone().any(|id| deleted.contains(id)) {
+                let what = if matches!(rows, Rows::Nodes(_)) { "node" } else { "relationship" };
+                return Err(ExecutionError::DeletedEntity { what });
+            }
+            if let Rows::Rels { .. } = rows {
+                // A relationship goes with its nodes.
+                let offsets: Vec<u64> = own.map(|id| GlobalId(*id).offset()).collect();
+                let mut ends = VectorBuffer::new(DataType::Node);
+                rows.gather(SRC_COLUMN, &offsets, worker, &mut ends)?;
+                rows.gather(DST_COLUMN, &offsets, worker, &mut ends)?;
+                let ends = ends.vector();
+                if (0..offsets.len() * 2).any(|at| ends.u64_at(at).is_some_and(|id| deleted.contains(&id))) {
+                    return Err(ExecutionError::DeletedEntity { what: "relationship" });
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Gathers for each id, in order. The columns stay until the next call.
     pub fn gather(&mut self, ids: &[u64], worker: &mut PoolWorker) -> ExecutionResult<()> {
-        let Gatherer { columns, tables, offsets, part } = self;
+        self.check_deleted(ids, worker)?;
+        let Gatherer { columns, tables, offsets, part, .. } = self;
         let single = match tables.first() {
             Some((table, _)) if ids.iter().all(|id| same_table(*id, *table)) => Some(*table),
             _ => None,
@@ -67,6 +101,10 @@ impl Gatherer {
     pub fn vectors(&self) -> impl Iterator<Item = ValueVector<'_>> {
         self.columns.iter().map(|(_, buffer)| buffer.vector())
     }
+}
+
+fn is_end(column: ColumnId) -> bool {
+    matches!(column, SRC_COLUMN | DST_COLUMN)
 }
 
 fn same_table(id: u64, table: TableId) -> bool {

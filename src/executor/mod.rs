@@ -43,6 +43,7 @@ mod sort;
 mod tests;
 mod unfold;
 mod unwind;
+pub mod write;
 
 pub use chunks::Chunk;
 pub use context::{Context, QueryContext};

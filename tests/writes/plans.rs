@@ -1,16 +1,17 @@
 //! Plans of statements that write: where keys are looked up and what stands below what.
 
-use quiredb::{Connection, params};
-
-use super::database;
+use quiredb::{Connection, Database, params};
 
 fn graph() -> Connection {
-    let (_, connection) = database(&[
+    let connection = Database::in_memory().and_then(|database| database.connect()).expect("a connection");
+    for definition in [
         "CREATE NODE TABLE T(id INT64 PRIMARY KEY, x INT64)",
         "CREATE NODE TABLE Small(id INT16 PRIMARY KEY)",
         "CREATE NODE TABLE Pair(a INT64, b STRING, x INT64, PRIMARY KEY (a, b))",
         "CREATE REL TABLE R(FROM T TO T, w INT64)",
-    ]);
+    ] {
+        connection.query(definition).unwrap_or_else(|error| panic!("{definition}: {error}"));
+    }
     connection
 }
 

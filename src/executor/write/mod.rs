@@ -1,0 +1,177 @@
+//! Writing clauses. A statement that writes is a chain of stages; each collects its input completely, writes through
+//! the transaction, and keeps its rows for the next stage, which reads a fresh view. Inside a clause, values are taken
+//! for many rows at once wherever no row sees what another one writes; `set` and `merge` say when that is so.
+
+mod cast;
+mod create;
+mod delete;
+mod fault;
+mod merge;
+mod rows;
+mod set;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+pub use fault::{WriteFault, WriteRow};
+
+use rustc_hash::FxHashSet;
+
+use super::build::collect;
+use super::chunks::{Chunk, ChunkList};
+use super::context::QueryContext;
+use super::error::ExecutionResult;
+use super::{ExecutionError, QueryRows};
+use crate::planner::physical_plan::{PhysicalWrite, PlanNode, WriteStage};
+use crate::planner::{PhysicalPlan, on_stack_for};
+use crate::transaction::{WriteError, WriteTransaction};
+use rows::{joined, no_rows};
+
+/// What a statement changed, counted as openCypher does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct WriteCounts {
+    pub nodes_created: u64,
+    pub nodes_deleted: u64,
+    pub rels_created: u64,
+    pub rels_deleted: u64,
+    pub properties_set: u64,
+    pub labels_added: u64,
+}
+
+/// Runs a plan that writes. Afterwards the context reads what the statement has written.
+pub fn execute_write(
+    plan: &PhysicalPlan,
+    query: &mut QueryContext,
+    writer: &mut WriteTransaction,
+) -> ExecutionResult<(QueryRows, WriteCounts)> {
+    let depth = depth_of(plan);
+    query.depth.store(depth, Ordering::Relaxed);
+    on_stack_for(depth, || {
+        query.kept.clear();
+        query.deleted = None;
+        query.kept.resize_with(plan.stages.len() + 1, ChunkList::default);
+        query.transaction = writer.view();
+        let mut writing =
+            Writing { query, writer, counts: WriteCounts::default(), stale: false, row: 0, clause: "" };
+        for (at, stage) in plan.stages.iter().enumerate() {
+            let kept = writing.stage(stage)?;
+            writing.query.kept[at + 1] = kept;
+        }
+        writing.fresh();
+        let counts = writing.counts;
+        let chunks = match plan.returns {
+            true => collect(&plan.root, query, true)?.chunks,
+            false => Vec::new(),
+        };
+        Ok((QueryRows { types: plan.root.outputs.clone(), chunks }, counts))
+    })
+}
+
+/// The depth of the deepest plan of a statement.
+fn depth_of(plan: &PhysicalPlan) -> usize {
+    let of_stage = |stage: &WriteStage| {
+        let own = stage.write.plans().into_iter().map(|node| node.depth).max().unwrap_or(0);
+        own.max(stage.input.depth)
+    };
+    plan.stages.iter().map(of_stage).max().unwrap_or(0).max(plan.root.depth)
+}
+
+/// A statement that is writing.
+struct Writing<'w> {
+    query: &'w mut QueryContext,
+    writer: &'w mut WriteTransaction,
+    counts: WriteCounts,
+    /// Whether something was written since the context got its view.
+    stale: bool,
+    /// The number of the first row of the chunk at hand, for errors.
+    row: u64,
+    clause: &'static str,
+}
+
+impl Writing<'_> {
+    /// Runs one clause; gives the rows that go on.
+    fn stage(&mut self, stage: &WriteStage) -> ExecutionResult<ChunkList> {
+        self.fresh();
+        let input = collect(&stage.input, self.query, true)?;
+        self.row = 0;
+        self.clause = name_of(&stage.write);
+        let mut out = ChunkList::default();
+        if let PhysicalWrite::Delete(delete) = &stage.write {
+            // What is deleted is known for all rows before the first of it goes: a node may lose its last
+            // relationship by a later row.
+            let kept = self.delete(delete, input)?;
+            out.chunks.extend(kept.chunks.into_iter().map(|chunk| emitted(chunk, &stage.emit)));
+            return Ok(out);
+        }
+        for chunk in input.chunks {
+            self.query.check()?;
+            let rows = chunk.rows as u64;
+            let written = match &stage.write {
+                PhysicalWrite::Keep | PhysicalWrite::Delete(_) => chunk,
+                PhysicalWrite::Create(create) => self.create(create, chunk)?,
+                PhysicalWrite::Merge(merge) => self.merge(merge, chunk)?,
+                PhysicalWrite::Set(set) => self.set(&[set], &|_| 0, chunk)?,
+            };
+            out.chunks.push(emitted(written, &stage.emit));
+            self.row += rows;
+        }
+        Ok(out)
+    }
+
+    /// Reads what was written from here on.
+    fn fresh(&mut self) {
+        if std::mem::take(&mut self.stale) {
+            self.query.transaction = self.writer.view();
+        }
+    }
+
+    /// Runs one of the clause's plans over rows, and gives the rows back.
+    fn over(&mut self, plan: &PlanNode, rows: Chunk) -> ExecutionResult<(Chunk, Chunk)> {
+        self.query.kept[0].chunks = vec![rows];
+        let found = collect(plan, self.query, true);
+        let rows = self.query.kept[0].chunks.pop().unwrap_or_else(|| no_rows(&[]));
+        Ok((joined(found?, &plan.outputs), rows))
+    }
+
+    /// An error about a row of the chunk at hand.
+    fn fault(&self, row: usize, fault: WriteFault) -> ExecutionError {
+        let row = WriteRow { clause: self.clause, number: self.row + row as u64 + 1 };
+        ExecutionError::Write { row: Some(row), fault: Box::new(fault) }
+    }
+
+    /// What the transaction refuses; `places` are the rows of the chunk at hand that it was given.
+    fn refused(&self, error: WriteError, places: &[u32]) -> ExecutionError {
+        match error.row().and_then(|row| places.get(row)) {
+            Some(row) => self.fault(*row as usize, error.into()),
+            None => WriteFault::from(error).into(),
+        }
+    }
+
+    /// Whether an earlier clause of the statement has deleted the entity.
+    fn is_deleted(&self, id: u64) -> bool {
+        self.query.deleted.as_ref().is_some_and(|deleted| deleted.contains(&id))
+    }
+
+    /// Remembers what a clause has deleted.
+    fn note_deleted(&mut self, ids: impl IntoIterator<Item = u64>) {
+        let deleted = self.query.deleted.get_or_insert_with(|| Arc::new(FxHashSet::default()));
+        Arc::make_mut(deleted).extend(ids);
+    }
+}
+
+fn name_of(write: &PhysicalWrite) -> &'static str {
+    match write {
+        PhysicalWrite::Keep => "RETURN",
+        PhysicalWrite::Create(_) => "CREATE",
+        PhysicalWrite::Merge(_) => "MERGE",
+        PhysicalWrite::Set(_) => "SET",
+        PhysicalWrite::Delete(_) => "DELETE",
+    }
+}
+
+/// The columns that go on.
+fn emitted(chunk: Chunk, emit: &[usize]) -> Chunk {
+    let mut columns: Vec<_> = chunk.columns.into_iter().map(Some).collect();
+    let emitted = emit.iter().filter_map(|at| columns.get_mut(*at).and_then(Option::take)).collect();
+    Chunk { columns: emitted, rows: chunk.rows, multiplicity: Vec::new() }
+}

@@ -1,0 +1,97 @@
+//! MERGE: found or made, once for what is the same.
+
+use super::Graph;
+
+#[test]
+fn nodes_are_found_by_key_or_made() {
+    let graph = Graph::new();
+    graph.run("CREATE (:P {id: 1, age: 10})");
+    graph.check(
+        "UNWIND [1, 2, 2, 3, 1] AS k MERGE (n:P {id: k}) ON CREATE SET n.age = 0 ON MATCH SET n.age = n.age + 1 \
+         RETURN k, n.id",
+        "1|1 2|2 2|2 3|3 1|1",
+    );
+    graph.check("MATCH (n:P) RETURN n.id, n.age ORDER BY n.id", "1|12 2|1 3|0");
+    graph.counts("UNWIND [1, 4] AS k MERGE (n:P {id: k}) ON CREATE SET n.name = 'new'", [1, 0, 0, 0, 2, 1]);
+}
+
+#[test]
+fn nodes_are_found_by_other_properties() {
+    let graph = Graph::new();
+    graph.run("CREATE NODE TABLE City(id SERIAL PRIMARY KEY, name STRING, n INT64)");
+    graph.run("UNWIND ['x', 'y', 'x', 'z'] AS name CREATE (:City {name: name})");
+    graph.check("MERGE (c:City {name: 'x'}) RETURN count(*)", "2");
+    graph.counts("UNWIND ['z', 'a', 'b', 'a'] AS name MERGE (c:City {name: name})", [2, 0, 0, 0, 2, 2]);
+    graph.check("MATCH (c:City) RETURN c.name, count(*) AS n ORDER BY c.name", "a|1 b|1 x|2 y|1 z|1");
+}
+
+#[test]
+fn rows_see_what_earlier_rows_have_set() {
+    let graph = Graph::new();
+    graph.run("CREATE NODE TABLE City(id SERIAL PRIMARY KEY, name STRING)");
+    // What the first row makes is no longer called so when the second one looks.
+    graph.counts(
+        "UNWIND [1, 2] AS i MERGE (c:City {name: 'x'}) ON CREATE SET c.name = 'y'",
+        [2, 0, 0, 0, 4, 2],
+    );
+    // The second row finds what the first one has renamed.
+    graph.run("CREATE (:City {name: 'p'})");
+    graph.check(
+        "UNWIND ['p', 'q'] AS name MERGE (c:City {name: name}) ON MATCH SET c.name = 'q' RETURN c.id",
+        "2 2",
+    );
+}
+
+#[test]
+fn relationships_between_bound_nodes() {
+    let graph = Graph::new();
+    graph.run("CREATE (a:P {id: 1})-[:K {since: 1}]->(b:P {id: 2}), (b)-[:K {since: 1}]->(:P {id: 3})");
+    graph.counts("MATCH (a:P {id: 1}), (b:P {id: 2}) MERGE (a)-[:K]->(b)", [0; 6]);
+    graph.counts("MATCH (a:P {id: 1}), (b:P {id: 2}) MERGE (a)-[r:K {since: 2}]->(b)", [0, 0, 1, 0, 1, 0]);
+    graph.check("MATCH (a:P {id: 1}), (b:P {id: 2}) MERGE (a)-[r:K]->(b) RETURN count(r)", "2");
+    graph.counts("MATCH (a:P), (b:P) WHERE a.id < b.id MERGE (a)-[:K]->(b)", [0, 0, 1, 0, 0, 0]);
+    // Either direction is found; left to right is made.
+    graph.check(
+        "MATCH (a:P {id: 3}), (b:P {id: 1}) MERGE (a)-[r:K]-(b) WITH startNode(r) AS s RETURN s.id",
+        "1",
+    );
+    graph.run("MATCH (a:P {id: 3})-[r:K]-(b:P {id: 1}) DELETE r");
+    graph.check(
+        "MATCH (a:P {id: 3}), (b:P {id: 1}) MERGE (a)-[r:K]-(b) WITH startNode(r) AS s, endNode(r) AS e RETURN s.id, e.id",
+        "3|1",
+    );
+}
+
+#[test]
+fn the_same_relationship_is_made_once() {
+    let graph = Graph::new();
+    graph.run("UNWIND range(1, 10) AS i CREATE (:P {id: i})");
+    graph.counts(
+        "UNWIND range(1, 100) AS i MATCH (a:P {id: i % 10 + 1}), (b:P {id: i % 5 + 1}) MERGE (a)-[:K]->(b)",
+        [0, 0, 10, 0, 0, 0],
+    );
+    graph.counts("UNWIND [[1, 2], [2, 1], [1, 2]] AS e MATCH (a:P {id: e[0]}), (b:P {id: e[1]}) MERGE (a)-[r:K {since: 9}]-(b)", [0, 0, 1, 0, 1, 0]);
+}
+
+#[test]
+fn whole_patterns_are_found_or_made() {
+    let graph = Graph::new();
+    graph.counts("MERGE (a:P {id: 1})-[:K {since: 3}]->(b:P {id: 2})", [2, 0, 1, 0, 3, 2]);
+    graph.counts("MERGE (a:P {id: 1})-[:K {since: 3}]->(b:P {id: 2})", [0; 6]);
+    graph.check("MERGE p = (a:P {id: 1})-[:K]->(b:P {id: 2}) RETURN length(p), b.id", "1|2");
+    // A part that exists is made again, and its key is taken.
+    let error = graph.fails("MERGE (a:P {id: 1})-[:K]->(b:P {id: 9})");
+    assert!(error.contains("key 1"), "{error}");
+    graph.counts("MATCH (a:P {id: 1}) MERGE (a)-[:K]->(b:P {id: 9})", [1, 0, 1, 0, 1, 1]);
+    let round = "MATCH (a:P {id: 1}), (c:P {id: 9}) MERGE (a)-[:K]->(b:P {id: 10})-[:K]->(c)";
+    graph.counts(round, [1, 0, 2, 0, 1, 1]);
+    graph.counts(round, [0; 6]);
+}
+
+#[test]
+fn nothing_equals_null() {
+    let graph = Graph::new();
+    let error = graph.fails("UNWIND ['x', NULL] AS name MERGE (n:P {id: 1, name: name})");
+    assert!(error.contains("P.name = NULL") && error.contains("row 2 of MERGE"), "{error}");
+    graph.check("MATCH (n:P) RETURN count(*)", "0");
+}
