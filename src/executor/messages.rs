@@ -351,15 +351,20 @@ fn add_lists(
     let mut scanner = adjacency.scanner();
     scanner.open(first / NODE_GROUP_ROWS, start..start + sum.len() as u32)?;
     while let Some(window) = scanner.next(&mut context.worker, false)? {
-        let base = (window.first_node - first) as usize;
-        let origin = window.offsets[0];
-        for (at, pair) in window.offsets.windows(2).enumerate() {
-            if active[base + at] == 0 {
-                continue;
+        let mut overflow = false;
+        window.for_each_list(|node, entries| {
+            let at = (node - first) as usize;
+            if active[at] == 0 {
+                return;
             }
-            let list = &window.neighbours[(pair[0] - origin) as usize..(pair[1] - origin) as usize];
-            let total = &mut sum[base + at];
-            *total = sum_list(list, child).and_then(|sum| total.checked_add(sum)).ok_or_else(too_many)?;
+            let list = sum_list(&window.neighbours[entries], child);
+            match list.and_then(|list| sum[at].checked_add(list)) {
+                Some(total) => sum[at] = total,
+                None => overflow = true,
+            }
+        });
+        if overflow {
+            return Err(too_many());
         }
     }
     Ok(())

@@ -98,20 +98,17 @@ fn bottom_up(
         context.query.check()?;
         scanner.open(group, 0..u32::MAX)?;
         while let Some(window) = scanner.next(&mut context.worker, false)? {
-            let first = window.offsets.first().copied().unwrap_or(0);
-            for (list, bounds) in window.offsets.windows(2).enumerate() {
-                let node = window.first_node + list as u64;
-                let Some(word) = visited.get_mut(node as usize / 64) else { break };
+            window.for_each_list(|node, entries| {
+                let Some(word) = visited.get_mut(node as usize / 64) else { return };
                 if *word >> (node % 64) & 1 == 1 {
-                    continue;
+                    return;
                 }
-                let range = (bounds[0] - first) as usize..(bounds[1] - first) as usize;
-                let mut entries = window.neighbours.get(range).unwrap_or_default().iter();
+                let mut entries = window.neighbours.get(entries).unwrap_or_default().iter();
                 if entries.any(|near| is_set(frontier, u64::from(*near))) {
                     *word |= 1 << (node % 64);
                     visit(node);
                 }
-            }
+            });
         }
     }
     Ok(())

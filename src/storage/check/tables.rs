@@ -152,28 +152,42 @@ fn digest_of(
         while let Some(window) = scanner.next(&mut worker, true)? {
             ids.clear();
             window.append_ids(&mut ids).map_err(|damage| wrong(record, "adjacency", damage.0.to_owned()))?;
-            let first = window.offsets.first().copied().unwrap_or(0);
-            for (node, list) in (window.first_node..).zip(window.offsets.windows(2)) {
-                let entries = (list[0] - first) as usize..(list[1] - first) as usize;
-                let (Some(far), Some(ids)) = (window.neighbours.get(entries.clone()), ids.get(entries))
-                else {
-                    return Err(wrong(record, "adjacency", format!("the list of node {node} has no end")));
-                };
-                if !far.is_sorted() {
-                    return Err(wrong(record, "adjacency", format!("the list of node {node} is not sorted")));
+            let mut found = Ok(());
+            window.for_each_list(|node, entries| {
+                let list = (window.neighbours.get(entries.clone()), ids.get(entries));
+                if found.is_ok() {
+                    found = add_list(&mut digest, (record, row_bound), direction, node, list);
                 }
-                for (far, id) in far.iter().zip(ids) {
-                    if *id >= row_bound {
-                        let detail = format!("relationship {id} at node {node} is beyond the last");
-                        return Err(wrong(record, "adjacency", detail));
-                    }
-                    match direction {
-                        Direction::Forward => digest.add(node, u64::from(*far), *id),
-                        Direction::Backward => digest.add(u64::from(*far), node, *id),
-                    }
-                }
-            }
+            });
+            found?;
         }
     }
     Ok(digest)
+}
+
+/// Adds the list of a node: its far ends and relationships.
+fn add_list(
+    digest: &mut Digest,
+    (record, row_bound): (&TableRecord, u64),
+    direction: Direction,
+    node: u64,
+    list: (Option<&[u32]>, Option<&[u64]>),
+) -> StorageResult<()> {
+    let (Some(far), Some(ids)) = list else {
+        return Err(wrong(record, "adjacency", format!("the list of node {node} has no end")));
+    };
+    if !far.is_sorted() {
+        return Err(wrong(record, "adjacency", format!("the list of node {node} is not sorted")));
+    }
+    for (far, id) in far.iter().zip(ids) {
+        if *id >= row_bound {
+            let detail = format!("relationship {id} at node {node} is beyond the last");
+            return Err(wrong(record, "adjacency", detail));
+        }
+        match direction {
+            Direction::Forward => digest.add(node, u64::from(*far), *id),
+            Direction::Backward => digest.add(u64::from(*far), node, *id),
+        }
+    }
+    Ok(())
 }

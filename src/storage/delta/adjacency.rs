@@ -62,7 +62,7 @@ impl AdjacencyDelta {
     }
 
     /// Adds sorted entries of the group whose first node is given.
-    pub(super) fn add(&mut self, first_node: u64, entries: &[Entry]) {
+    pub fn add(&mut self, first_node: u64, entries: &[Entry]) {
         let mut part = EntryPart::default();
         for entry in entries {
             let sign = if entry.removed { -1 } else { 1 };

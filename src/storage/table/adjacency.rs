@@ -10,6 +10,7 @@ use rustc_hash::FxHashMap;
 use super::csr_group::{CsrGroup, bounds};
 use super::csr_run::RunIds;
 use super::group_page::GroupKind;
+use super::list_overlay::ListOverlay;
 use super::node_table::{GroupCache, GroupPages};
 use crate::storage::StorageResult;
 use crate::storage::buffer_pool::{
@@ -18,7 +19,7 @@ use crate::storage::buffer_pool::{
 use crate::storage::column::Encoding;
 use crate::storage::column::bytes::Damage;
 use crate::storage::column::encoding::{bit_packing, fixed};
-use crate::storage::delta::{AdjacencyDelta, SharedMap, TableDelta};
+use crate::storage::delta::{AdjacencyDelta, RowSet, SharedMap, TableDelta};
 use crate::storage::page::ExtentRef;
 use crate::types::{NODE_GROUP_ROWS, TableId};
 
@@ -107,24 +108,37 @@ impl Adjacency {
             CsrGroup::decode((self.table, &self.name), kind, group, extent, bytes, &self.pool)
         };
         let base = self.groups.get(group, decode)?;
-        if self.levels.is_empty() {
+        if self.levels.is_empty() && base.as_ref().is_none_or(|base| !base.has_few_changes()) {
             return Ok(base);
         }
         self.under_levels(group, base)
     }
 
+    /// A group under its small runs, where they touch few nodes, and under levels.
     fn under_levels(&self, group: u64, base: Option<Arc<CsrGroup>>) -> StorageResult<Option<Arc<CsrGroup>>> {
-        let changes = |level: &Arc<TableDelta>| self.changes(level).get(group).cloned();
-        let levels: Vec<Arc<AdjacencyDelta>> = self.levels.iter().filter_map(changes).collect();
-        if levels.is_empty() {
-            return Ok(base);
-        }
         if let Some(known) = self.changed.read().get(&group) {
             return Ok(Some(Arc::clone(known)));
         }
-        let base = base.unwrap_or_else(|| Arc::new(CsrGroup::empty(group, &self.name, &self.pool)));
-        let made = Arc::new(CsrGroup::over(&base, levels, self.loops));
-        Ok(Some(Arc::clone(self.changed.write().entry(group).or_insert(made))))
+        let changes = |level: &Arc<TableDelta>| self.changes(level).get(group).cloned();
+        let mut levels: Vec<Arc<AdjacencyDelta>> = self.levels.iter().filter_map(changes).collect();
+        let few = base.as_ref().filter(|base| base.has_few_changes());
+        if levels.is_empty() && few.is_none() {
+            return Ok(base);
+        }
+        let mut loops = self.loops;
+        let made = match few {
+            Some(base) => {
+                let (large, small) = base.large_and_small()?;
+                levels.insert(0, Arc::clone(small));
+                loops |= base.runs().iter().any(|run| run.self_loops > 0);
+                CsrGroup::over((base, large), levels, loops)
+            }
+            None => {
+                let base = base.unwrap_or_else(|| Arc::new(CsrGroup::empty(group, &self.name, &self.pool)));
+                CsrGroup::over((&base, &base), levels, loops)
+            }
+        };
+        Ok(Some(Arc::clone(self.changed.write().entry(group).or_insert(Arc::new(made)))))
     }
 
     /// All groups that have edges.
@@ -204,7 +218,8 @@ impl Adjacency {
             offsets: None,
             entries: None,
             ids: None,
-            single: [0; 2],
+            touched: 0..0,
+            merged: TouchedLists::default(),
         }
     }
 }
@@ -264,20 +279,37 @@ pub struct AdjacencyScanner {
     offsets: Option<SegmentGuard>,
     entries: Option<SegmentGuard>,
     ids: Option<SegmentGuard>,
-    /// The bounds of the list of a touched node, which has a window to itself.
-    single: [u32; 2],
+    /// Nodes of the morsel among which those that changes touch are still to come.
+    touched: Range<u32>,
+    merged: TouchedLists,
 }
 
-/// Lists of consecutive nodes, lent until the scanner's next call.
+/// The lists of some nodes that changes touch, one after the other.
+#[derive(Default)]
+struct TouchedLists {
+    nodes: Vec<u16>,
+    offsets: Vec<u32>,
+    neighbours: Vec<u32>,
+    ids: Vec<u64>,
+}
+
+/// Lists of some nodes, lent until the scanner's next call.
 pub struct AdjacencyWindow<'s> {
-    /// The node of list 0.
-    pub first_node: u64,
+    nodes: WindowNodes<'s>,
     /// One more than lists: list `i` is entries `offsets[i] - offsets[0]..offsets[i + 1] - offsets[0]` of
-    /// `neighbours`. Only differences mean something.
-    pub offsets: &'s [u32],
-    /// The far ends of all lists.
+    /// `neighbours`.
+    offsets: &'s [u32],
+    /// The far ends of all lists, and of some that changes have made invalid: `for_each_list` says which entries count.
     pub neighbours: &'s [u32],
     ids: WindowIds<'s>,
+}
+
+/// Whose lists a window has.
+enum WindowNodes<'s> {
+    /// Consecutive nodes, from the one given on, but for those that are touched, counted from the second number.
+    From(u64, u32, Option<&'s RowSet>),
+    /// The nodes listed, counted from the first of the group.
+    Listed(u64, &'s [u16]),
 }
 
 enum WindowIds<'s> {
@@ -288,16 +320,30 @@ enum WindowIds<'s> {
 }
 
 impl AdjacencyWindow<'_> {
-    /// Lists in the window.
-    pub fn list_count(&self) -> usize {
-        self.offsets.len().saturating_sub(1)
-    }
-
-    /// The id of the first entry when ids follow each other; the others count up from it.
-    pub fn implied_ids(&self) -> Option<u64> {
-        match self.ids {
-            WindowIds::Implied { first } => Some(first),
-            _ => None,
+    /// Calls `visit` with each list: its node and its entries among `neighbours`. Each node of a morsel comes once, in
+    /// rising order but for those that changes touch, which come last.
+    #[inline]
+    pub fn for_each_list(&self, mut visit: impl FnMut(u64, Range<usize>)) {
+        let origin = self.offsets.first().copied().unwrap_or(0);
+        let entries = |pair: &[u32]| (pair[0] - origin) as usize..(pair[1] - origin) as usize;
+        let lists = self.offsets.windows(2);
+        match self.nodes {
+            WindowNodes::From(first, _, None) => {
+                (first..).zip(lists).for_each(|(node, pair)| visit(node, entries(pair)));
+            }
+            WindowNodes::From(first, local, Some(touched)) => {
+                for (at, pair) in lists.enumerate() {
+                    if !touched.contains((local as usize + at) as u16) {
+                        visit(first + at as u64, entries(pair));
+                    }
+                }
+            }
+            WindowNodes::Listed(first, nodes) => {
+                nodes
+                    .iter()
+                    .zip(lists)
+                    .for_each(|(node, pair)| visit(first + u64::from(*node), entries(pair)));
+            }
         }
     }
 
@@ -330,6 +376,10 @@ impl AdjacencyScanner {
             None => 0,
         };
         self.nodes = nodes.start.min(count)..nodes.end.min(count);
+        self.touched = match self.group.as_ref().is_some_and(|group| group.has_levels()) {
+            true => self.nodes.clone(),
+            false => 0..0,
+        };
         Ok(())
     }
 
@@ -339,33 +389,16 @@ impl AdjacencyScanner {
         worker: &mut PoolWorker,
         with_ids: bool,
     ) -> StorageResult<Option<AdjacencyWindow<'_>>> {
-        let Some(group) = self.group.as_deref() else { return Ok(None) };
-        if self.nodes.is_empty() {
-            return Ok(None);
-        }
-        let run = group.lists()?;
-        let known = self.nodes.end.min(run.node_count).max(self.nodes.start);
-        let mut untouched = self.nodes.start..known;
-        if let Some(overlay) = group.overlay() {
-            let next = overlay.touched().next_from(self.nodes.start).map(u32::from);
-            let next = next.filter(|node| *node < self.nodes.end);
-            untouched.end = next.map_or(known, |node| node.min(known));
-            if let (true, Some(node)) = (untouched.is_empty(), next) {
-                let list = overlay.list(node as u16, &mut worker.cursor())?;
-                self.nodes.start = node + 1;
-                self.single = [0, list.neighbours.len() as u32];
-                return Ok(Some(AdjacencyWindow {
-                    first_node: group.first_node() + u64::from(node),
-                    offsets: &self.single,
-                    neighbours: &list.neighbours,
-                    ids: WindowIds::Listed(&list.ids),
-                }));
-            }
-        }
+        let known = match &self.group {
+            Some(group) => group.lists()?.node_count,
+            None => return Ok(None),
+        };
+        let untouched = self.nodes.start..self.nodes.end.min(known);
         if untouched.is_empty() {
-            self.nodes.start = self.nodes.end;
-            return Ok(None);
+            return self.next_touched(worker, with_ids);
         }
+        let Some(group) = self.group.as_deref() else { return Ok(None) };
+        let run = group.lists()?;
         let pool = &self.adjacency.pool;
         let lend = |segment, range: Range<usize>| {
             pool.lend(segment, range.start as u64..range.end as u64, Admission::ReadAhead)
@@ -401,6 +434,52 @@ impl AdjacencyScanner {
             }
         };
         self.nodes.start += lists as u32;
-        Ok(Some(AdjacencyWindow { first_node: group.first_node() + start as u64, offsets, neighbours, ids }))
+        let touched = group.overlay().map(ListOverlay::touched);
+        let touched = touched.filter(|touched| touched.touches(&(start..start + lists)));
+        let nodes = WindowNodes::From(group.first_node() + start as u64, start as u32, touched);
+        Ok(Some(AdjacencyWindow { nodes, offsets, neighbours, ids }))
+    }
+
+    /// The lists of touched nodes that are still to come.
+    fn next_touched(
+        &mut self,
+        worker: &mut PoolWorker,
+        with_ids: bool,
+    ) -> StorageResult<Option<AdjacencyWindow<'_>>> {
+        let Some(group) = self.group.as_deref() else { return Ok(None) };
+        let Some(overlay) = group.overlay() else { return Ok(None) };
+        let mut cursor = worker.cursor();
+        let TouchedLists { nodes, offsets, neighbours, ids } = &mut self.merged;
+        nodes.clear();
+        neighbours.clear();
+        ids.clear();
+        offsets.clear();
+        offsets.push(0);
+        while neighbours.len() < WINDOW_ENTRIES as usize && !self.touched.is_empty() {
+            let next = overlay.touched().next_from(self.touched.start).map(u32::from);
+            let Some(node) = next.filter(|node| *node < self.touched.end) else {
+                self.touched.start = self.touched.end;
+                break;
+            };
+            // Nodes of a group are below 2¹⁶.
+            let list = overlay.list(node as u16, &mut cursor)?;
+            nodes.push(node as u16);
+            neighbours.extend_from_slice(&list.neighbours);
+            if with_ids {
+                ids.extend_from_slice(&list.ids);
+            }
+            offsets.push(neighbours.len() as u32);
+            self.touched.start = node + 1;
+        }
+        if nodes.is_empty() {
+            return Ok(None);
+        }
+        let merged = &self.merged;
+        Ok(Some(AdjacencyWindow {
+            nodes: WindowNodes::Listed(group.first_node(), &merged.nodes),
+            offsets: &merged.offsets,
+            neighbours: &merged.neighbours,
+            ids: WindowIds::Listed(&merged.ids),
+        }))
     }
 }

@@ -15,13 +15,16 @@ use crate::storage::column::Encoding;
 use crate::storage::column::bytes::{DATA_FILE, Damage, Damaged};
 use crate::storage::column::chunk_reader::{ChunkError, ChunkResult, Lender};
 use crate::storage::column::encoding::{bit_packing, fixed};
-use crate::storage::delta::AdjacencyDelta;
+use crate::storage::delta::{AdjacencyDelta, Entry};
 use crate::storage::page::{ExtentRef, PageId};
 use crate::storage::{StorageError, StorageResult};
 use crate::types::{NODE_GROUP_ROWS, TableId};
 
 /// A run whose bytes can be read.
 pub type CsrRun = RunDescriptor<SegmentRef>;
+
+/// Small runs touch few nodes if fewer than one in so many.
+const FEW_NODES: u64 = 8;
 
 /// Entries that one call lends at most.
 pub const PIECE_ENTRIES: usize = 16 * 1024;
@@ -32,7 +35,9 @@ pub struct CsrGroup {
     node_count: u32,
     runs: Vec<CsrRun>,
     merged: OnceLock<CsrRun>,
-    /// What levels change; then the base has the runs, and this group none.
+    /// The first run alone, and the others as changes of it.
+    parts: OnceLock<(Arc<CsrGroup>, Arc<AdjacencyDelta>)>,
+    /// What levels and small runs change; `lists` are those of the group below then.
     overlay: Option<ListOverlay>,
     pool: BufferPool,
     owner: Arc<SegmentOwner>,
@@ -47,6 +52,7 @@ impl CsrGroup {
             node_count: 0,
             runs: Vec::new(),
             merged: OnceLock::new(),
+            parts: OnceLock::new(),
             overlay: None,
             pool: pool.clone(),
             owner: SegmentOwner::new(DATA_FILE, table, "adjacency"),
@@ -54,14 +60,20 @@ impl CsrGroup {
         }
     }
 
-    /// The group `base` under levels, oldest first. `loops` says whether both ends are in one table.
-    pub(super) fn over(base: &Arc<CsrGroup>, levels: Vec<Arc<AdjacencyDelta>>, loops: bool) -> CsrGroup {
-        let overlay = ListOverlay::new(Arc::clone(base), levels, loops);
+    /// The group `base` as it is when `levels`, oldest first, are over `below`, which is the base or a part of it.
+    /// `loops` says whether both ends are in one table.
+    pub(super) fn over(
+        (base, below): (&Arc<CsrGroup>, &Arc<CsrGroup>),
+        levels: Vec<Arc<AdjacencyDelta>>,
+        loops: bool,
+    ) -> CsrGroup {
+        let overlay = ListOverlay::new(Arc::clone(below), levels, loops);
         CsrGroup {
             index: base.index,
             node_count: base.node_count.max(overlay.touched().bound()),
-            runs: Vec::new(),
+            runs: base.runs.clone(),
             merged: OnceLock::new(),
+            parts: OnceLock::new(),
             overlay: Some(overlay),
             pool: base.pool.clone(),
             owner: Arc::clone(&base.owner),
@@ -120,6 +132,7 @@ impl CsrGroup {
             node_count: page.row_count,
             runs,
             merged: OnceLock::new(),
+            parts: OnceLock::new(),
             overlay: None,
             pool: pool.clone(),
             page: extent.first_page,
@@ -165,16 +178,57 @@ impl CsrGroup {
 
     /// The runs on pages, oldest first.
     pub fn runs(&self) -> &[CsrRun] {
-        match &self.overlay {
-            Some(overlay) => overlay.base().runs(),
-            None => &self.runs,
+        &self.runs
+    }
+
+    /// Whether there are runs over a large one that touch so few nodes that their lists are put together one by one.
+    pub(super) fn has_few_changes(&self) -> bool {
+        let [large, small @ ..] = self.runs.as_slice() else { return false };
+        let touched: u64 = small.iter().map(|run| u64::from(run.touched_nodes)).sum();
+        let whole = large.nodes.is_none() && large.signs.is_none();
+        whole
+            && !small.is_empty()
+            && self.overlay.is_none()
+            && touched * FEW_NODES < u64::from(self.node_count)
+    }
+
+    /// The first run alone, and the others as changes of it; read at the first call.
+    pub(super) fn large_and_small(&self) -> StorageResult<(&Arc<CsrGroup>, &Arc<AdjacencyDelta>)> {
+        if let Some((large, small)) = self.parts.get() {
+            return Ok((large, small));
         }
+        let mut small = AdjacencyDelta::default();
+        for run in self.runs.iter().skip(1) {
+            let entry = |(node, neighbour, id, sign): (u32, u32, u64, i32)| {
+                let damaged = || self.error(Damage("a run lists a node that its group does not have"));
+                let node = u16::try_from(node).map_err(|_| damaged())?;
+                StorageResult::Ok(Entry { node, neighbour, id, removed: sign < 0 })
+            };
+            let entries: Vec<Entry> =
+                self.entries_of(run)?.into_iter().map(entry).collect::<StorageResult<_>>()?;
+            small.add(self.first_node(), &entries);
+        }
+        let large = CsrGroup {
+            index: self.index,
+            node_count: self.node_count,
+            runs: self.runs.iter().take(1).cloned().collect(),
+            merged: OnceLock::new(),
+            parts: OnceLock::new(),
+            overlay: None,
+            pool: self.pool.clone(),
+            owner: Arc::clone(&self.owner),
+            page: self.page,
+        };
+        let (large, small) = self.parts.get_or_init(|| (Arc::new(large), Arc::new(small)));
+        Ok((large, small))
     }
 
     /// At least the length of the longest list.
     pub fn max_degree(&self) -> u64 {
-        let of_runs: u64 = self.runs().iter().map(|run| u64::from(run.max_degree)).sum();
-        of_runs + self.overlay.as_ref().map_or(0, ListOverlay::longest_growth)
+        match &self.overlay {
+            Some(overlay) => overlay.base().max_degree() + overlay.longest_growth(),
+            None => self.runs.iter().map(|run| u64::from(run.max_degree)).sum(),
+        }
     }
 
     /// Edges of the group: exact, since what is taken away counts down.
@@ -202,7 +256,7 @@ impl CsrGroup {
     /// The one plain run of the group, if that is all there is.
     pub fn borrowed(&self) -> Option<&CsrRun> {
         match self.runs.as_slice() {
-            [run] if run.nodes.is_none() && run.signs.is_none() => Some(run),
+            [run] if run.nodes.is_none() && run.signs.is_none() && self.overlay.is_none() => Some(run),
             _ => None,
         }
     }
@@ -247,7 +301,8 @@ impl CsrGroup {
         for run in &self.runs {
             read_entries(run, &lender, &mut entries)?;
         }
-        entries.sort_unstable();
+        // The runs are sorted each, which a stable sort makes use of.
+        entries.sort();
         let first_node = self.first_node();
         let mut merged = MergedLists::default();
         let mut at = 0;

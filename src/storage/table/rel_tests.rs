@@ -192,19 +192,13 @@ impl Loaded {
                     let mut ids = Vec::new();
                     window.append_ids(&mut ids).unwrap();
                     assert_eq!(ids.len(), window.neighbours.len());
-                    for list in 0..window.list_count() {
-                        for position in window.offsets[list]..window.offsets[list + 1] {
-                            let at = (position - window.offsets[0]) as usize;
-                            edges.push((
-                                window.first_node + list as u64,
-                                u64::from(window.neighbours[at]),
-                                ids[at],
-                            ));
-                        }
-                    }
+                    window.for_each_list(|node, entries| {
+                        edges.extend(entries.map(|at| (node, u64::from(window.neighbours[at]), ids[at])));
+                    });
                 }
             }
         }
+        edges.sort_unstable();
         let mut expected: Vec<_> = match direction {
             Direction::Forward => self.model.iter().map(|edge| (edge.0, edge.1, edge.3)).collect(),
             Direction::Backward => self.model.iter().map(|edge| (edge.1, edge.0, edge.3)).collect(),
