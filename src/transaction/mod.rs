@@ -5,6 +5,8 @@
 mod open_tables;
 mod read;
 mod reader;
+#[cfg(test)]
+mod tests;
 mod write;
 
 pub use crate::storage::table::KeyReader;

@@ -77,7 +77,11 @@ impl Engine {
     ) -> StorageResult<()> {
         // Pages must not hold what the log could still lose.
         self.flush()?;
-        if last && let Some(log) = self.log.started() {
+        let is_all = self.state.load().levels().active.is_empty();
+        if last
+            && is_all
+            && let Some(log) = self.log.started()
+        {
             cut.end = log.rotate()?;
         }
         let batch = self.page_file().begin_batch()?;

@@ -31,6 +31,8 @@ pub(super) struct Replayed {
     /// The version of the newest commit; 0 without one.
     pub version: u64,
     pub records: u64,
+    /// Where the log goes on.
+    pub end: Lsn,
     /// The number of the newest transaction in the log.
     pub last_transaction: u64,
 }
@@ -63,12 +65,13 @@ impl Log {
             }
             replay.take(record)?;
         }
-        let replayed = replay.replayed;
+        let mut replayed = replay.replayed;
+        replayed.end = reader.tail().map_or(page_file.header().checkpoint, |tail| tail.end);
         if !options.read_only {
             let fresh = reader.is_fresh();
             *log.reader.get_mut() = Some(reader);
             if !fresh {
-                log.writer()?;
+                replayed.end = log.writer()?.appended();
             }
         }
         Ok((log, replayed))
@@ -95,6 +98,11 @@ impl Log {
     /// The writer, if something was written.
     pub fn started(&self) -> Option<&WalWriter> {
         self.writer.get()
+    }
+
+    /// How many segments there are, and how many bytes they have together; none before something was written.
+    pub fn size(&self) -> StorageResult<(u64, u64)> {
+        self.writer.get().map_or(Ok((0, 0)), WalWriter::size)
     }
 
     /// What the log has done.

@@ -86,7 +86,6 @@ impl Engine {
             state = state.recovered(replayed.delta, replayed.version.max(state.version()));
         }
         let version = replayed.version.max(state.version());
-        let end = log.started().map_or(files.page_file().header().checkpoint, |writer| writer.appended());
         let state = Arc::new(state);
         Ok(Arc::new_cyclic(|myself| Engine {
             myself: Weak::clone(myself),
@@ -96,7 +95,7 @@ impl Engine {
             turns: Turns::default(),
             intents: Intents::default(),
             offsets: Offsets::default(),
-            commits: Commits::new(version, replayed.last_transaction, end),
+            commits: Commits::new(version, replayed.last_transaction, replayed.end),
             log,
             alone: AtomicU64::new(0),
             maintenance: Maintenance::new(options),

@@ -22,7 +22,7 @@ use super::segment::{
     segment_name,
 };
 use super::stats::WalStats;
-use crate::storage::backend::{StorageBackend, StorageFile};
+use crate::storage::backend::{OpenMode, StorageBackend, StorageFile};
 use crate::storage::page::Lsn;
 use crate::storage::{StorageError, StorageResult};
 
@@ -249,6 +249,24 @@ impl WalWriter {
             self.backend.sync_dir(WAL_FOLDER)?;
         }
         Ok(removed)
+    }
+
+    /// How many segments there are, and how many bytes they have together.
+    pub fn size(&self) -> StorageResult<(u64, u64)> {
+        let (last, mut bytes) = {
+            let queue = self.queue.lock();
+            (queue.segment.number, queue.segment.size)
+        };
+        let mut segments = 1;
+        for number in list_segments(&*self.backend)?.into_iter().filter(|number| *number < last) {
+            match self.backend.open(&segment_name(number), OpenMode::Read) {
+                Ok(file) => (segments, bytes) = (segments + 1, bytes + file.size()?),
+                // A checkpoint has removed it meanwhile.
+                Err(StorageError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((segments, bytes))
     }
 
     /// Where the last appended record ends.

@@ -6,8 +6,6 @@ mod error;
 mod keys;
 mod nodes;
 mod rels;
-#[cfg(test)]
-mod tests;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,127 +1,7 @@
 //! One and several writing transactions against what they mean.
 
 use super::*;
-use crate::catalog::{Multiplicity, NewColumn, NewNodeTable, NewRelType};
-use crate::storage::backend::{SimulatedBackend, StorageBackend};
-use crate::storage::engine::{CommitChanges, EngineOptions};
-use crate::types::{DataType, Value};
-use crate::vector::VectorBuffer;
-
-struct Graph {
-    engine: Arc<Engine>,
-    person: TableId,
-    knows: TableId,
-    owns: TableId,
-}
-
-fn options() -> EngineOptions {
-    EngineOptions {
-        buffer_pool_bytes: 8 << 20,
-        lock_wait: Duration::from_millis(200),
-        ..EngineOptions::default()
-    }
-}
-
-impl Graph {
-    fn new(backend: &dyn StorageBackend) -> Graph {
-        let engine = Engine::open(backend, &options()).unwrap();
-        let turn = engine.begin_write(None).unwrap();
-        let mut catalog = (**turn.snapshot().catalog()).clone();
-        let nodes = NewNodeTable {
-            name: "Person".to_owned(),
-            columns: vec![
-                NewColumn::new("id", DataType::Int64),
-                NewColumn { not_null: true, ..NewColumn::new("name", DataType::String) },
-                NewColumn { unique: true, ..NewColumn::new("mail", DataType::String) },
-                NewColumn::new("number", DataType::Serial),
-            ],
-            primary_key: vec!["id".to_owned()],
-            open: false,
-        };
-        catalog.create_node_table(nodes).unwrap();
-        for (name, multiplicity) in [("KNOWS", Multiplicity::ManyMany), ("OWNS", Multiplicity::ManyOne)] {
-            let rels = NewRelType {
-                name: name.to_owned(),
-                pairs: vec![("Person".to_owned(), "Person".to_owned())],
-                columns: vec![NewColumn::new("since", DataType::Int64)],
-                multiplicity,
-                open: false,
-            };
-            catalog.create_rel_type(rels).unwrap();
-        }
-        turn.commit(CommitChanges { catalog: Some(catalog), ..CommitChanges::default() }).unwrap();
-        Graph::over(engine)
-    }
-
-    fn over(engine: Arc<Engine>) -> Graph {
-        let snapshot = engine.snapshot();
-        let catalog = snapshot.catalog();
-        let rel = |name: &str| catalog.rel_type(name).unwrap().tables[0].id;
-        let (person, knows, owns) = (catalog.node_table("Person").unwrap().id, rel("KNOWS"), rel("OWNS"));
-        Graph { engine, person, knows, owns }
-    }
-
-    fn begin(&self) -> WriteTransaction {
-        WriteTransaction::begin(&self.engine, WriteOptions::default()).unwrap()
-    }
-
-    fn column(&self, name: &str) -> ColumnId {
-        self.engine.snapshot().catalog().node_table("Person").unwrap().column(name).unwrap().id
-    }
-
-    fn insert(&self, transaction: &mut WriteTransaction, ids: &[i64]) -> WriteResult<u64> {
-        let id = buffer(DataType::Int64, ids.iter().map(|id| Value::Int64(*id)));
-        let name = buffer(DataType::String, ids.iter().map(|id| Value::String(format!("name {id}"))));
-        let columns = [(self.column("id"), id.vector()), (self.column("name"), name.vector())];
-        transaction.insert_nodes(self.person, &columns, ids.len())
-    }
-
-    fn find(&self, view: &ReadTransaction, id: i64) -> Option<u64> {
-        let mut worker = view.worker().unwrap();
-        view.key_reader(self.person).unwrap().lookup(&[Value::Int64(id)], &mut worker).unwrap()
-    }
-
-    fn value(&self, view: &ReadTransaction, column: &str, row: u64) -> Value {
-        let mut worker = view.worker().unwrap();
-        let column = view.catalog().node_table("Person").unwrap().column(column).unwrap();
-        let mut out = VectorBuffer::new(column.data_type.clone());
-        view.node_table(self.person).unwrap().gather(column.id, &[row], &mut worker, &mut out).unwrap();
-        out.vector().value(0, &column.data_type)
-    }
-
-    fn read(&self) -> ReadTransaction {
-        ReadTransaction::begin(&self.engine)
-    }
-
-    fn set(
-        &self,
-        transaction: &mut WriteTransaction,
-        column: &str,
-        row: u64,
-        value: Value,
-    ) -> WriteResult<()> {
-        let catalog = Arc::clone(self.engine.snapshot().catalog());
-        let column = catalog.node_table("Person").unwrap().column(column).unwrap();
-        let values = buffer(column.data_type.clone(), [value]);
-        transaction.update(self.person, column.id, &[row], &values.vector())
-    }
-
-    fn link(
-        &self,
-        transaction: &mut WriteTransaction,
-        table: TableId,
-        from: u64,
-        to: u64,
-    ) -> WriteResult<u64> {
-        transaction.insert_rels(table, &[from], &[to], &[], 1)
-    }
-}
-
-fn buffer(data_type: DataType, values: impl IntoIterator<Item = Value>) -> VectorBuffer {
-    let mut buffer = VectorBuffer::new(data_type);
-    values.into_iter().for_each(|value| buffer.push_value(&value).unwrap());
-    buffer
-}
+use crate::transaction::Deleted;
 
 fn graph() -> Graph {
     Graph::new(&SimulatedBackend::new(1))
@@ -370,4 +250,23 @@ fn commits_are_there_after_a_crash() {
         assert_eq!(twice.read().version(), version + 1);
         assert_eq!(twice.find(&twice.read(), 20), Some(row));
     }
+}
+
+#[test]
+fn rows_of_slow_transactions_find_their_places_behind_checkpoints() {
+    let graph = graph();
+    let (mut slow, mut given_up) = (graph.begin(), graph.begin());
+    graph.insert(&mut slow, &[1, 2, 3]).unwrap();
+    graph.insert(&mut given_up, &[11, 12]).unwrap();
+    let mut quick = graph.begin();
+    graph.insert(&mut quick, &[4, 5]).unwrap();
+    quick.commit().unwrap();
+    given_up.rollback();
+    graph.engine.checkpoint().unwrap();
+    assert_eq!(graph.content(&graph.read()).rows.len(), 2);
+    slow.commit().unwrap();
+    assert_eq!(graph.content(&graph.read()).rows.len(), 5);
+    graph.engine.checkpoint().unwrap();
+    assert_eq!(graph.content(&graph.read()).rows.len(), 5);
+    assert!(graph.engine.check().unwrap().is_sound());
 }
