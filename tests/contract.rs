@@ -7,6 +7,8 @@ mod pages;
 mod tables;
 #[path = "contract/wal.rs"]
 mod wal;
+#[path = "contract/writesets.rs"]
+mod writesets;
 
 use std::path::PathBuf;
 
