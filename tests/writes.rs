@@ -10,6 +10,8 @@ mod delete;
 mod errors;
 #[path = "writes/merge.rs"]
 mod merge;
+#[path = "writes/model.rs"]
+mod model;
 #[path = "writes/plans.rs"]
 mod plans;
 #[path = "writes/set.rs"]
@@ -18,6 +20,8 @@ mod set;
 mod transactions;
 #[path = "writes/visibility.rs"]
 mod visibility;
+
+mod support;
 
 use quiredb::{Connection, Database, QueryResult, Value};
 
