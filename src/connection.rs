@@ -90,8 +90,8 @@ impl Connection {
         Statement::prepare(&self.session, text)
     }
 
-    /// Begins a transaction. Until it ends, the connection's statements read the version of now. Writing inside of
-    /// one is refused in this release.
+    /// Begins a transaction. Until it ends, the connection's statements read the version of now and what they write
+    /// themselves; others see it when it is committed.
     pub fn begin(&self) -> Result<Transaction<'_>> {
         Transaction::begin(&self.session, false)
     }

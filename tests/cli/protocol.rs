@@ -126,6 +126,52 @@ fn changes_are_counted_and_reading_counts_nothing() {
 }
 
 #[test]
+fn writing_clauses_count_what_they_do() {
+    let script = "CREATE NODE TABLE A(id INT64 PRIMARY KEY, x INT64);\n\
+        CREATE REL TABLE R(FROM A TO A);\n\
+        CREATE (a:A {id: 1, x: 2})-[:R]->(b:A {id: 2}) RETURN a;\n\
+        MERGE (a:A {id: 1}) ON MATCH SET a.x = 3;\n\
+        MATCH (a:A) WHERE a.id < 0 SET a.x = 1 RETURN count(*) AS n;\n\
+        :param rows [{\"id\": 7, \"x\": 1}, {\"id\": 8, \"x\": null}]\n\
+        UNWIND $rows AS row CREATE (a:A) SET a = row;\n\
+        MATCH (a:A {id: 1}) DETACH DELETE a;\n\
+        CREATE (:A {id: 2});\n\
+        CREATE (:A {id: 3, y: 2});\n";
+    let (status, answers) = answers(&[], script);
+    assert_eq!(status, 1);
+    let counts = |answer: &Value, wanted: [u64; 6]| {
+        let names = [
+            "nodes_created",
+            "nodes_deleted",
+            "rels_created",
+            "rels_deleted",
+            "properties_set",
+            "labels_added",
+        ];
+        let stats: serde_json::Map<String, Value> =
+            names.iter().zip(wanted).map(|(name, count)| ((*name).to_owned(), json!(count))).collect();
+        assert_eq!(answer["stats"], Value::Object(stats), "{answer}");
+    };
+    counts(&answers[2], [2, 0, 1, 0, 3, 2]);
+    assert_eq!(answers[2]["rows"][0][0]["x"], json!(2));
+    counts(&answers[3], [0, 0, 0, 0, 1, 0]);
+    assert_eq!(answers[3]["columns"], json!([]));
+    assert_eq!(answers[3]["rows"], json!([]));
+    counts(&answers[4], [0; 6]);
+    // A key has to be known when the node is made.
+    assert_eq!(answers[5]["error"]["phase"], "compile");
+    counts(&answers[6], [0, 1, 0, 1, 0, 0]);
+    let error = &answers[7]["error"];
+    assert_eq!((&error["code"], &error["phase"]), (&json!("CONSTRAINT"), &json!("runtime")), "{error}");
+    assert!(error["message"].as_str().unwrap().contains("row 1 of CREATE"), "{error}");
+    let error = &answers[8]["error"];
+    assert_eq!(
+        (&error["code"], &error["phase"], &error["column"]),
+        (&json!("BINDER"), &json!("compile"), &json!(20))
+    );
+}
+
+#[test]
 fn values_have_their_forms() {
     let check = |expression: &str, expected: Value| {
         let (_, answers) = answers(&[], format!("RETURN {expression} AS a;\n"));

@@ -18,6 +18,23 @@ fn definitions_leave_written_rows() {
 }
 
 #[test]
+fn loads_and_writes_stand_beside_each_other() {
+    let graph = Graph::new();
+    let directory = std::env::temp_dir().join(format!("quire-writes-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).expect("a directory");
+    let file = directory.join("people.csv");
+    std::fs::write(&file, "10,x,1\n11,y,2\n").expect("a file");
+    graph.run("CREATE (:P {id: 1, name: 'w'})");
+    graph.run(&format!("COPY P FROM '{}'", file.display()));
+    graph.run("CREATE (:P {id: 2})");
+    graph.check("MATCH (n:P) RETURN n.id, n.name ORDER BY n.id", "1|w 2| 10|x 11|y");
+    graph.run("MATCH (n:P {id: 10}) SET n.name = 'z'");
+    graph.fails(&format!("COPY P FROM '{}'", file.display()));
+    graph.check("MATCH (n:P {id: 10}) RETURN n.name", "z");
+    std::fs::remove_dir_all(&directory).expect("the directory is gone");
+}
+
+#[test]
 fn what_was_written_is_there_after_opening_again() {
     let directory = std::env::temp_dir().join(format!("quire-reopened-{}", std::process::id()));
     let _ = std::fs::remove_dir_all(&directory);

@@ -313,6 +313,9 @@ fn footer(result: &QueryResult, with_time: bool) -> Option<String> {
     let changes = [
         (summary.changes.nodes_created, "node created", "nodes created"),
         (summary.changes.rels_created, "relationship created", "relationships created"),
+        (summary.changes.nodes_deleted, "node deleted", "nodes deleted"),
+        (summary.changes.rels_deleted, "relationship deleted", "relationships deleted"),
+        (summary.changes.properties_set, "property set", "properties set"),
         (summary.rows_rejected, "row passed over", "rows passed over"),
     ];
     let changes = changes.into_iter().filter(|(count, ..)| *count > 0);
