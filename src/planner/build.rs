@@ -115,7 +115,6 @@ impl Builder<'_> {
                     let needed = self.needed_later(&query.clauses[at..]);
                     current = self.flush(current, graph.take(), needed, false);
                     current = self.write(current, write);
-                    self.lengths.clear();
                 }
             }
         }

@@ -42,6 +42,33 @@ fn constraints_name_the_row() {
 }
 
 #[test]
+fn deleting_names_the_row_too() {
+    let graph = Graph::new();
+    graph.run("UNWIND range(1, 3) AS i CREATE (:P {id: i})");
+    graph.run("MATCH (a:P {id: 3}) CREATE (a)-[:K]->(a)");
+    let text = "UNWIND [1, 2, 3] AS i MATCH (n:P {id: i}) DELETE n";
+    check(&graph, text, ErrorKind::Constraint, &["still has relationships of type K", "row 3 of DELETE"]);
+    graph.check("MATCH (n:P) RETURN count(*)", "3");
+}
+
+#[test]
+fn a_database_that_is_only_read_says_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("graph");
+    let database = quiredb::Database::open(&path).expect("a database");
+    database
+        .connect()
+        .expect("a connection")
+        .query("CREATE NODE TABLE P(id INT64 PRIMARY KEY)")
+        .expect("a table");
+    database.close().expect("closed");
+    let database = quiredb::Database::builder().read_only(true).open(&path).expect("the database");
+    let connection = database.connect().expect("a connection");
+    let error = connection.query("CREATE (:P {id: 1})").expect_err("read-only");
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+}
+
+#[test]
 fn mistakes_of_the_text_are_found_before_anything_runs() {
     let graph = Graph::new();
     let error = graph.connection.query("CREATE (n:P {id: 1})\nSET n.agee = 5").expect_err("no such property");

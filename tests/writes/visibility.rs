@@ -26,6 +26,30 @@ fn a_clause_does_not_see_its_own_rows() {
 }
 
 #[test]
+fn paths_and_lists_go_on_behind_a_write() {
+    let graph = Graph::new();
+    graph.run("CREATE (:P {id: 1})-[:K {since: 1}]->(:P {id: 2})-[:K {since: 2}]->(:P {id: 3})");
+    graph.check(
+        "MATCH p = (a:P {id: 1})-[r:K*1..2]->(c) SET a.age = length(p) \
+         RETURN length(p), size(r), [x IN r | x.since], [n IN nodes(p) | n.id], a.age ORDER BY length(p)",
+        "1|1|[1]|[1,2]|2 2|2|[1,2]|[1,2,3]|2",
+    );
+    graph.check(
+        "MATCH p = (a:P)-[:K]->()-[:K]->() SET a.age = length(p) WITH p, a RETURN length(p), a.age",
+        "2|2",
+    );
+    graph.check(
+        "MATCH (a:P)-[r:K]->() WITH collect(r) AS all UNWIND all AS r \
+         SET r.since = size([x IN all WHERE x.since = 1]) RETURN r.since",
+        "1 1",
+    );
+    graph.check(
+        "MATCH ()-[r:K]->() WITH r MATCH (a)-[r]->(b) SET r.since = b.id RETURN a.id, r.since ORDER BY a.id",
+        "1|2 2|3",
+    );
+}
+
+#[test]
 fn limits_bound_the_result_and_not_the_effect() {
     let graph = Graph::new();
     graph.run("UNWIND range(1, 5) AS i CREATE (:P {id: i, age: i})");

@@ -2,16 +2,16 @@
 
 use super::super::chunks::{Chunk, ChunkList};
 use super::super::error::ExecutionResult;
+use super::rows::id_at;
 use super::{WriteFault, Writing};
 use crate::planner::physical_plan::PhysicalDelete;
 use crate::types::{DataType, GlobalId, TableId, Value};
-use crate::vector::VectorBuffer;
 
-/// Ids of what is to be deleted.
+/// Ids of what is to be deleted, each with the number of its row.
 #[derive(Default)]
 struct Doomed {
-    nodes: Vec<u64>,
-    rels: Vec<u64>,
+    nodes: Vec<(u64, u64)>,
+    rels: Vec<(u64, u64)>,
 }
 
 impl Writing<'_> {
@@ -26,30 +26,31 @@ impl Writing<'_> {
             self.row += rows.rows as u64;
             kept.chunks.push(rows);
         }
+        self.row = 0;
         let rels = self.left_of(doomed.rels);
         let nodes = self.left_of(doomed.nodes);
-        for same in by_table(&rels) {
-            let (table, offsets) = offsets_of(same);
-            let deleted = self.writer.delete_rels(table, &offsets).map_err(WriteFault::from)?;
-            self.counts.rels_deleted += deleted;
+        for (table, offsets, rows) in by_table(&rels) {
+            let deleted = self.writer.delete_rels(table, &offsets);
+            self.counts.rels_deleted += deleted.map_err(|error| self.refused(error, &rows))?;
         }
-        for same in by_table(&nodes) {
-            let (table, offsets) = offsets_of(same);
+        for (table, offsets, rows) in by_table(&nodes) {
             let deleted = self.writer.delete_nodes(table, &offsets, delete.detach);
-            let deleted = deleted.map_err(WriteFault::from)?;
+            let deleted = deleted.map_err(|error| self.refused(error, &rows))?;
             self.counts.nodes_deleted += deleted.nodes;
             self.counts.rels_deleted += deleted.rels;
         }
         self.stale |= !rels.is_empty() || !nodes.is_empty();
-        self.note_deleted(rels.into_iter().chain(nodes));
+        self.note_deleted(rels.into_iter().chain(nodes).map(|(id, _)| id));
         Ok(kept)
     }
 
     fn collect_doomed(&self, values: &Chunk, doomed: &mut Doomed) -> ExecutionResult<()> {
         for column in &values.columns {
+            let number = |row: usize| self.row + row as u64;
+            let ids = (0..column.len()).filter_map(|row| Some((id_at(column, row)?, number(row))));
             match column.data_type() {
-                DataType::Node => doomed.nodes.extend(ids_of(column)),
-                DataType::Rel => doomed.rels.extend(ids_of(column)),
+                DataType::Node => doomed.nodes.extend(ids),
+                DataType::Rel => doomed.rels.extend(ids),
                 data_type => {
                     let vector = column.vector();
                     for row in 0..column.len() {
@@ -62,13 +63,14 @@ impl Writing<'_> {
     }
 
     fn doom(&self, value: Value, row: usize, doomed: &mut Doomed) -> ExecutionResult<()> {
+        let number = self.row + row as u64;
         match value {
             Value::Null => {}
-            Value::Node(node) => doomed.nodes.push(node.id.0),
-            Value::Rel(rel) => doomed.rels.push(rel.id.0),
+            Value::Node(node) => doomed.nodes.push((node.id.0, number)),
+            Value::Rel(rel) => doomed.rels.push((rel.id.0, number)),
             Value::Path(path) => {
-                doomed.nodes.extend(path.nodes.iter().map(|node| node.id.0));
-                doomed.rels.extend(path.rels.iter().map(|rel| rel.id.0));
+                doomed.nodes.extend(path.nodes.iter().map(|node| (node.id.0, number)));
+                doomed.rels.extend(path.rels.iter().map(|rel| (rel.id.0, number)));
             }
             other => {
                 let data_type = other.data_type();
@@ -78,24 +80,21 @@ impl Writing<'_> {
         Ok(())
     }
 
-    /// Each id once, without what an earlier clause has deleted.
-    fn left_of(&self, mut ids: Vec<u64>) -> Vec<u64> {
+    /// Each id once, with its first row, without what an earlier clause has deleted.
+    fn left_of(&self, mut ids: Vec<(u64, u64)>) -> Vec<(u64, u64)> {
         ids.sort_unstable();
-        ids.dedup();
-        ids.retain(|id| !self.is_deleted(*id));
+        ids.dedup_by_key(|(id, _)| *id);
+        ids.retain(|(id, _)| !self.is_deleted(*id));
         ids
     }
 }
 
-fn ids_of(column: &VectorBuffer) -> Vec<u64> {
-    (0..column.len()).filter_map(|row| super::rows::id_at(column, row)).collect()
-}
-
-fn by_table(ids: &[u64]) -> impl Iterator<Item = &[u64]> {
-    ids.chunk_by(|a, b| GlobalId(*a).table() == GlobalId(*b).table())
-}
-
-fn offsets_of(ids: &[u64]) -> (TableId, Vec<u64>) {
-    let table = ids.first().map_or(TableId::default(), |id| GlobalId(*id).table());
-    (table, ids.iter().map(|id| GlobalId(*id).offset()).collect())
+/// The offsets of each table, with the rows that name them.
+fn by_table(ids: &[(u64, u64)]) -> impl Iterator<Item = (TableId, Vec<u64>, Vec<u32>)> {
+    ids.chunk_by(|a, b| GlobalId(a.0).table() == GlobalId(b.0).table()).map(|same| {
+        let table = same.first().map_or(TableId::default(), |(id, _)| GlobalId(*id).table());
+        let offsets = same.iter().map(|(id, _)| GlobalId(*id).offset()).collect();
+        let rows = same.iter().map(|(_, row)| u32::try_from(*row).unwrap_or(u32::MAX)).collect();
+        (table, offsets, rows)
+    })
 }
