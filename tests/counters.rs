@@ -16,6 +16,10 @@ const WORKS: &[(&str, &str)] = &[
     ("rows_materialized", "MATCH (a:Person {id: 7})-[:Knows]->(b:Person) RETURN b.id"),
     ("groups_borrowed", "MATCH (a:Person {id: 7})-[:Knows]->(b:Person) RETURN b.id"),
     ("groups_merged", "MATCH (a:Person {id: 7})-[:Likes]->(b:Person) RETURN b.id"),
+    ("groups_with_levels", "MATCH (n:Note) RETURN sum(n.weight)"),
+    ("births_scanned", "MATCH (n:Note) RETURN sum(n.weight)"),
+    ("batches_patched", "MATCH (n:Note) RETURN sum(n.weight)"),
+    ("changed_lists", "MATCH (a:Note {id: 1})-[:Links]->(b:Note) RETURN b.id"),
     ("messages_passed", "MATCH (a:Person)-[:Knows]->(b:Person)-[:Likes]->(c:Person) RETURN count(*)"),
     ("messages_scattered", "MATCH (a:Person)-[:Knows]->(b:Person {id: 7}) RETURN count(*), sum(a.noise)"),
     ("signed_terms", "MATCH (a:Person)-[:Knows]->(b:Person)-[:Knows]->(c:Person) RETURN count(*)"),
@@ -93,6 +97,13 @@ fn load(connection: &Connection, folder: &std::path::Path) {
     copy("Spread", &|row| format!("{},{}", row % 300, (row * 31 + row / 300 * 17) % 300), 0..3000);
     copy("Likes", &edge, 0..6000);
     copy("Likes", &edge, 6000..6500);
+    // Some rows and values that no page has yet.
+    run(connection, "CREATE NODE TABLE Note(id INT64, weight INT64, PRIMARY KEY (id))");
+    run(connection, "CREATE REL TABLE Links(FROM Note TO Note)");
+    copy("Note", &|row| format!("{row},{}", row % 9), 0..300);
+    run(connection, "MATCH (n:Note {id: 3}) SET n.weight = 500");
+    run(connection, "CREATE (:Note {id: 1000, weight: 7})");
+    run(connection, "MATCH (a:Note {id: 1}), (b:Note {id: 1000}) CREATE (a)-[:Links]->(b)");
 }
 
 /// What PROFILE says about a counter; it leaves out those that did not move.

@@ -28,8 +28,16 @@ counters! {
     rows_materialized,
     /// Adjacency groups read as they lie.
     groups_borrowed,
-    /// Adjacency groups with several runs that were merged.
+    /// Adjacency groups with several runs, or under changes that no page has yet.
     groups_merged,
+    /// Row groups under changes that no page has yet.
+    groups_with_levels,
+    /// Rows looked at that no page has yet.
+    births_scanned,
+    /// Columns of batches into which new values were put.
+    batches_patched,
+    /// Lists that were read as changes make them.
+    changed_lists,
     /// Steps of message passing.
     messages_passed,
     /// Steps that were pushed up from few nodes instead of gathered by all.

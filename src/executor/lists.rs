@@ -126,6 +126,9 @@ impl LegReader {
             let Some(group) = self.group(*node, query)? else { continue };
             let local = (GlobalId(*node).offset() % NODE_GROUP_ROWS) as u32;
             let (mut start, length) = group.list(local, &mut cursor)?;
+            if CsrGroup::is_changed(start) {
+                count(&query.counters.changed_lists, 1);
+            }
             let end = start + u64::from(length);
             while start < end {
                 let take = ((end - start) as usize).min(PIECE_ENTRIES);
@@ -253,6 +256,9 @@ fn append_list(
     let Some(group) = leg.group(node, context.query)? else { return Ok(()) };
     let mut cursor = context.worker.cursor();
     let (start, length) = group.list((GlobalId(node).offset() % NODE_GROUP_ROWS) as u32, &mut cursor)?;
+    if CsrGroup::is_changed(start) {
+        count(&context.query.counters.changed_lists, 1);
+    }
     let first = out.nodes.len();
     let mut done = 0usize;
     while done < length as usize {

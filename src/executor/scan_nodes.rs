@@ -189,6 +189,11 @@ impl<'x> ScanRows<'x> {
         let after = scan.scanner.counters();
         let counters = &context.query.counters;
         count(&counters.rows_scanned, after.rows_passed - before.rows_passed);
+        if after.groups_with_levels > before.groups_with_levels {
+            count(&counters.groups_with_levels, 1);
+            count(&counters.births_scanned, after.births_read - before.births_read);
+            count(&counters.batches_patched, after.batches_patched - before.batches_patched);
+        }
         if slice == 0 {
             count(&counters.groups_skipped, after.groups_skipped - before.groups_skipped);
         }

@@ -89,6 +89,11 @@ impl<B> Chunk<B> {
         Ok(Chunk { physical, row_count, nulls, statistics, segments, children, patch })
     }
 
+    /// Whether the chunk or a child has new values beside its segments.
+    pub fn has_patch(&self) -> bool {
+        self.patch.is_some() || self.children.iter().any(|child| child.chunk.has_patch())
+    }
+
     /// The segment that holds `row`.
     pub fn segment_of(&self, row: usize) -> Option<&Segment<B>> {
         let after = self.segments.partition_point(|segment| segment.first_row as usize <= row);

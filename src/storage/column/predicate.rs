@@ -38,6 +38,12 @@ impl TextRange {
         }
     }
 
+    /// The one string that the range holds, if it was made for one.
+    pub fn single(&self) -> Option<&[u8]> {
+        let closed = self.low_included && self.high_included;
+        (closed && self.high.as_ref() == Some(&self.low)).then_some(self.low.as_slice())
+    }
+
     fn contains(&self, text: &[u8]) -> bool {
         let above = if self.low_included { text >= self.low.as_slice() } else { text > self.low.as_slice() };
         above

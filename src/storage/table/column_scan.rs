@@ -12,7 +12,9 @@ use crate::storage::column::chunk::{ChunkNulls, Segment};
 use crate::storage::column::chunk_reader::{ChunkResult, Lender, append_rows, null_range, plain_window};
 use crate::storage::column::encoding::{Encoding, fixed, strings};
 use crate::storage::column::fixed::{FixedValue, read_all};
-use crate::storage::column::predicate::{ColumnTest, distances_of, or_bits, test_fixed, test_packed};
+use crate::storage::column::predicate::{
+    ColumnTest, TextRange, distances_of, or_bits, test_fixed, test_packed,
+};
 use crate::types::{DataType, PhysicalType, StringView};
 use crate::vector::{Native, StringBuffers, StringVector, Validity, ValueVector, Values, VectorBuffer};
 
@@ -507,9 +509,12 @@ pub(super) fn test_vector(vector: &ValueVector<'_>, test: &ColumnTest, length: u
     let mut found = vec![0u64; length.div_ceil(64)];
     match (vector.values(), test) {
         (Some(Values::Null) | None, _) | (_, ColumnTest::Null(_)) => {}
-        (Some(Values::Str(strings)), ColumnTest::Text(_)) => {
-            for row in (0..length).filter(|row| vector.validity.is_valid(*row)) {
-                found[row / 64] |= u64::from(test.text_passes(strings.bytes(row))) << (row % 64);
+        (Some(Values::Str(strings)), ColumnTest::Text(ranges)) => {
+            match ranges.iter().map(TextRange::single).collect::<Option<Vec<&[u8]>>>() {
+                Some(texts) => texts.iter().for_each(|text| find_text(&strings, text, length, &mut found)),
+                None => (0..length).for_each(|row| {
+                    found[row / 64] |= u64::from(test.text_passes(strings.bytes(row))) << (row % 64);
+                }),
             }
         }
         (Some(Values::Bool(values)), ColumnTest::Keys(ranges)) => {
@@ -528,6 +533,18 @@ pub(super) fn test_vector(vector: &ValueVector<'_>, test: &ColumnTest, length: u
             ColumnTest::Null(false) => valid,
             _ => found & valid,
         };
+    }
+}
+
+/// Sets the bits of rows that hold a text; most others differ in length or in their first bytes.
+fn find_text(strings: &StringVector<'_>, text: &[u8], length: usize, found: &mut [u64]) {
+    let head = StringView::new(text, 0, 0).head();
+    for (word, views) in found.iter_mut().zip(strings.views[..length].chunks(64)) {
+        for (bit, view) in views.iter().enumerate() {
+            if view.head() == head && strings.buffers.bytes(view) == text {
+                *word |= 1 << bit;
+            }
+        }
     }
 }
 

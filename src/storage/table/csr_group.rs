@@ -430,6 +430,12 @@ impl CsrGroup {
         Ok((u64::from(start), end - start))
     }
 
+    /// Whether a position that `list` gave is that of a list put together from changes.
+    #[inline]
+    pub fn is_changed(position: u64) -> bool {
+        ListOverlay::place(position).is_some()
+    }
+
     /// Begins to fetch what `list` will read of a node.
     #[inline]
     pub fn prefetch(&self, node: u32, cursor: &mut Cursor<'_>) -> StorageResult<()> {

@@ -113,6 +113,9 @@ impl NodeGroup {
         for (id, chunk) in page.columns {
             let name = layout.column(id).map_or_else(|| format!("#{id}"), |column| column.name.clone());
             let owner = SegmentOwner::new(DATA_FILE, &layout.name, &name);
+            if chunk.has_patch() {
+                return Err(damaged(Damage("a patch of a chunk, which this release does not read")));
+            }
             let chunk = chunk.try_map(&mut |location| resolve(location, &owner))?;
             chunks.push((id, ColumnChunk { chunk, owner, page: extent.first_page }));
         }
