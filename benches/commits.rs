@@ -1,0 +1,246 @@
+//! Commits and recovery. `cargo bench --bench commits`. The aims: a group commit that is at least 20 times one
+//! committer with 64 of them on a disk that takes 2 ms for a sync; two buffered writers of disjoint rows at least 1.8
+//! times one; replay of at least 200 MB/s; a snapshot below 500 ns, at the median and at the 99th percentile.
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use quiredb::catalog::{NewColumn, NewNodeTable};
+use quiredb::storage::StorageResult;
+use quiredb::storage::backend::{
+    LockGuard, LockKind, MemoryBackend, OpenMode, PosixBackend, StorageBackend, StorageFile,
+};
+use quiredb::storage::engine::{CommitChanges, DurabilityMode, Engine, EngineOptions};
+use quiredb::transaction::{WriteOptions, WriteTransaction};
+use quiredb::types::{ColumnId, DataType, TableId};
+use quiredb::vector::{ValueVector, Values, VectorBuffer};
+use quiredb::{Database, params};
+
+/// Files in memory with the syncs of a disk.
+#[derive(Clone)]
+struct SlowSync {
+    files: MemoryBackend,
+    sync: Duration,
+}
+
+struct SlowFile(Arc<dyn StorageFile>, Duration);
+
+impl StorageFile for SlowFile {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> StorageResult<()> {
+        self.0.read_at(offset, buffer)
+    }
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> StorageResult<()> {
+        self.0.write_at(offset, bytes)
+    }
+    fn sync(&self) -> StorageResult<()> {
+        std::thread::sleep(self.1);
+        self.0.sync()
+    }
+    fn preallocate(&self, offset: u64, length: u64) -> StorageResult<()> {
+        self.0.preallocate(offset, length)
+    }
+    fn truncate(&self, size: u64) -> StorageResult<()> {
+        self.0.truncate(size)
+    }
+    fn size(&self) -> StorageResult<u64> {
+        self.0.size()
+    }
+}
+
+impl StorageBackend for SlowSync {
+    fn location(&self) -> String {
+        "a slow disk".to_owned()
+    }
+    fn open(&self, name: &str, mode: OpenMode) -> StorageResult<Arc<dyn StorageFile>> {
+        Ok(Arc::new(SlowFile(self.files.open(name, mode)?, self.sync)))
+    }
+    fn create_dir(&self, name: &str) -> StorageResult<()> {
+        self.files.create_dir(name)
+    }
+    fn sync_dir(&self, name: &str) -> StorageResult<()> {
+        self.files.sync_dir(name)
+    }
+    fn rename(&self, from: &str, to: &str) -> StorageResult<()> {
+        self.files.rename(from, to)
+    }
+    fn remove(&self, name: &str) -> StorageResult<()> {
+        self.files.remove(name)
+    }
+    fn list(&self, name: &str) -> StorageResult<Vec<String>> {
+        self.files.list(name)
+    }
+    fn exists(&self, name: &str) -> StorageResult<bool> {
+        self.files.exists(name)
+    }
+    fn lock(&self, name: &str, kind: LockKind) -> StorageResult<Box<dyn LockGuard>> {
+        self.files.lock(name, kind)
+    }
+    fn shared(&self) -> Arc<dyn StorageBackend> {
+        Arc::new(self.clone())
+    }
+}
+
+struct Accounts {
+    engine: Arc<Engine>,
+    table: TableId,
+    columns: [ColumnId; 2],
+}
+
+fn open(backend: &dyn StorageBackend, durability: DurabilityMode) -> Accounts {
+    let options = EngineOptions {
+        durability,
+        buffer_pool_bytes: 256 << 20,
+        checkpoint_threshold: 0,
+        ..EngineOptions::default()
+    };
+    let engine = Engine::open(backend, &options).expect("a database");
+    if engine.snapshot().catalog().node_table("Account").is_none() {
+        let turn = engine.begin_write(None).expect("the turn");
+        let mut catalog = (**turn.snapshot().catalog()).clone();
+        let table = NewNodeTable {
+            name: "Account".to_owned(),
+            columns: vec![NewColumn::new("id", DataType::Int64), NewColumn::new("name", DataType::String)],
+            primary_key: vec!["id".to_owned()],
+            open: false,
+        };
+        catalog.create_node_table(table).expect("a new name");
+        turn.commit(CommitChanges { catalog: Some(catalog), ..CommitChanges::default() }).expect("a commit");
+    }
+    let snapshot = engine.snapshot();
+    let schema = snapshot.catalog().node_table("Account").expect("the table");
+    let (table, columns) = (schema.id, [schema.columns[0].id, schema.columns[1].id]);
+    Accounts { engine, table, columns }
+}
+
+impl Accounts {
+    fn insert(&self, first: i64, count: usize) {
+        let ids: Vec<i64> = (first..).take(count).collect();
+        let mut names = VectorBuffer::new(DataType::String);
+        ids.iter().for_each(|id| names.push_str(&format!("the name of account {id}")));
+        let columns =
+            [(self.columns[0], ValueVector::flat(Values::I64(&ids))), (self.columns[1], names.vector())];
+        let mut writer = WriteTransaction::begin(&self.engine, WriteOptions::default()).expect("a transaction");
+        writer.insert_nodes(self.table, &columns, count).expect("new keys");
+        writer.commit().expect("a commit");
+    }
+
+    /// Commits per second of `threads` committers.
+    fn rate(&self, threads: usize, time: Duration) -> f64 {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let (count, started) = (AtomicU64::new(0), Instant::now());
+        std::thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(|| {
+                    while started.elapsed() < time {
+                        self.insert(NEXT.fetch_add(1, Ordering::Relaxed) as i64, 1);
+                        count.fetch_add(1, Ordering::Relaxed);
+                    }
+                });
+            }
+        });
+        count.into_inner() as f64 / started.elapsed().as_secs_f64()
+    }
+}
+
+fn show(what: &str, value: f64, unit: &str) {
+    println!("{what:<58} {value:>12.1} {unit}");
+}
+
+fn commits(what: &str, backend: &dyn StorageBackend, mode: DurabilityMode, committers: &[usize]) {
+    let accounts = open(backend, mode);
+    let mut first = None;
+    for threads in committers {
+        let rate = accounts.rate(*threads, Duration::from_millis(1500));
+        let times = rate / *first.get_or_insert(rate);
+        show(&format!("{what}, {threads} committers ({times:.1} times one)"), rate, "commits/s");
+    }
+    let stats = accounts.engine.storage_stats().expect("numbers");
+    show(&format!("{what}: commits per sync"), stats.commits_per_sync(), "");
+}
+
+fn snapshots(accounts: &Accounts) {
+    let mut times: Vec<u64> = (0..200_000)
+        .map(|_| {
+            let started = Instant::now();
+            black_box(accounts.engine.snapshot());
+            started.elapsed().as_nanos() as u64
+        })
+        .collect();
+    times.sort_unstable();
+    show("snapshot, median (with the clock)", times[times.len() / 2] as f64, "ns");
+    show("snapshot, 99th percentile (with the clock)", times[times.len() / 100 * 99] as f64, "ns");
+}
+
+fn replay(folder: &std::path::Path) {
+    let backend = PosixBackend::new(folder);
+    let accounts = open(&backend, DurabilityMode::Buffered);
+    for batch in 0..1000 {
+        accounts.insert(batch * 1000, 1000);
+    }
+    for single in 0..50_000 {
+        accounts.insert(10_000_000 + single, 1);
+    }
+    accounts.engine.flush().expect("a flush");
+    let bytes = accounts.engine.storage_stats().expect("numbers").wal_bytes as f64;
+    // The process ends here, as far as the files can tell.
+    let copy = tempfile::tempdir().expect("a folder");
+    for name in ["data.quire", "wal"] {
+        let from = folder.join(name);
+        if from.is_dir() {
+            std::fs::create_dir(copy.path().join(name)).expect("a folder");
+            for file in std::fs::read_dir(from).expect("a folder").flatten() {
+                std::fs::copy(file.path(), copy.path().join(name).join(file.file_name())).expect("a copy");
+            }
+        } else {
+            std::fs::copy(&from, copy.path().join(name)).expect("a copy");
+        }
+    }
+    let started = Instant::now();
+    let again = open(&PosixBackend::new(copy.path()), DurabilityMode::Buffered);
+    let seconds = started.elapsed().as_secs_f64();
+    assert_eq!(again.engine.snapshot().version(), accounts.engine.snapshot().version());
+    show("replay of the log", bytes / seconds / 1e6, "MB/s");
+}
+
+/// Prepared statements of one client.
+fn statements(mode: DurabilityMode) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let database = Database::builder().durability(mode).open(folder.path().join("db")).expect("a database");
+    let connection = database.connect().expect("a connection");
+    connection.query("CREATE NODE TABLE A(id INT64 PRIMARY KEY, n INT64)").expect("a table");
+    connection.query("CREATE REL TABLE R(FROM A TO A, n INT64)").expect("a table");
+    let timed = |name: &str, text: &str| {
+        let statement = connection.prepare(text).expect("a statement");
+        let (started, mut count) = (Instant::now(), 0i64);
+        while started.elapsed() < Duration::from_secs(1) {
+            statement.execute_with(params! { id: count, other: count / 2 }).expect("a result");
+            count += 1;
+        }
+        show(&format!("{mode:?}, statement {name}"), count as f64 / started.elapsed().as_secs_f64(), "/s");
+    };
+    timed("CREATE a node", "CREATE (:A {id: $id, n: $other})");
+    timed("SET by key", "MATCH (a:A {id: $other}) SET a.n = $id");
+    timed("MERGE by key", "MERGE (a:A {id: $other}) ON MATCH SET a.n = $id");
+    timed("CREATE a relationship by keys", "MATCH (a:A {id: $other}), (b:A {id: 0}) CREATE (a)-[:R {n: $id}]->(b)");
+    timed("MATCH by key", "MATCH (a:A {id: $other}) RETURN a.n");
+}
+
+fn main() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| PosixBackend::new(folder.path().join(name));
+    commits("Strict, this disk", &at("strict"), DurabilityMode::Strict, &[1, 8, 64]);
+    let slow = SlowSync { files: MemoryBackend::new(), sync: Duration::from_millis(2) };
+    commits("Strict, 2 ms for a sync", &slow, DurabilityMode::Strict, &[1, 8, 64]);
+    commits("Buffered", &at("buffered"), DurabilityMode::Buffered, &[1, 2, 8]);
+    commits("InMemory", &at("memory"), DurabilityMode::InMemory, &[1, 2, 8]);
+    snapshots(&open(&at("memory2"), DurabilityMode::InMemory));
+    replay(&folder.path().join("replay"));
+    for mode in [DurabilityMode::Strict, DurabilityMode::Buffered, DurabilityMode::InMemory] {
+        statements(mode);
+    }
+}
