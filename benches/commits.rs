@@ -124,7 +124,8 @@ impl Accounts {
         ids.iter().for_each(|id| names.push_str(&format!("the name of account {id}")));
         let columns =
             [(self.columns[0], ValueVector::flat(Values::I64(&ids))), (self.columns[1], names.vector())];
-        let mut writer = WriteTransaction::begin(&self.engine, WriteOptions::default()).expect("a transaction");
+        let mut writer =
+            WriteTransaction::begin(&self.engine, WriteOptions::default()).expect("a transaction");
         writer.insert_nodes(self.table, &columns, count).expect("new keys");
         writer.commit().expect("a commit");
     }
@@ -226,7 +227,10 @@ fn statements(mode: DurabilityMode) {
     timed("CREATE a node", "CREATE (:A {id: $id, n: $other})");
     timed("SET by key", "MATCH (a:A {id: $other}) SET a.n = $id");
     timed("MERGE by key", "MERGE (a:A {id: $other}) ON MATCH SET a.n = $id");
-    timed("CREATE a relationship by keys", "MATCH (a:A {id: $other}), (b:A {id: 0}) CREATE (a)-[:R {n: $id}]->(b)");
+    timed(
+        "CREATE a relationship by keys",
+        "MATCH (a:A {id: $other}), (b:A {id: 0}) CREATE (a)-[:R {n: $id}]->(b)",
+    );
     timed("MATCH by key", "MATCH (a:A {id: $other}) RETURN a.n");
 }
 
