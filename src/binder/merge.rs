@@ -6,7 +6,6 @@ use super::bound::*;
 use super::create::{Creating, OpenCreation};
 use super::error::BindResult;
 use crate::parser::ast::{MergeClause, Name};
-use crate::types::{ColumnId, TableId};
 
 impl Binder<'_> {
     /// `MERGE pattern [ON CREATE SET …] [ON MATCH SET …]`.
@@ -41,19 +40,14 @@ impl Binder<'_> {
     /// What is written in the pattern as comparisons with what found entities have.
     fn merged_predicates(&mut self, created: &NewPattern) -> BindResult<Vec<BoundExpression>> {
         let mut predicates = Vec::new();
-        let rel_tables = |rel: &NewRel| rel.tables.iter().map(|table| table.table).collect::<Vec<TableId>>();
-        let nodes = created.nodes.iter().map(|node| (node.variable, vec![node.table], &node.properties));
-        let rels = created.rels.iter().map(|rel| (rel.variable, rel_tables(rel), &rel.properties));
-        for (variable, tables, properties) in nodes.chain(rels) {
+        let nodes = created.nodes.iter().map(|node| (node.variable, &node.properties));
+        let rels = created.rels.iter().map(|rel| (rel.variable, &rel.properties));
+        for (variable, properties) in nodes.chain(rels) {
             for property in properties {
                 let Some(merged) = property.merged else { continue };
                 let span = property.value.span;
                 let key = Name::new(property.name.clone(), span);
-                let columns: Vec<(TableId, ColumnId)> =
-                    tables.iter().map(|table| (*table, property.column)).collect();
                 let found = self.entity_property(variable, &key, span)?;
-                debug_assert!(matches!(&found.kind, ExpressionKind::Property { columns: all, .. }
-                    if columns.iter().all(|column| all.contains(column))));
                 let value = self.variable_expression(merged, span);
                 predicates.push(self.equality(found, value, span)?);
             }

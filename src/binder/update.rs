@@ -1,9 +1,9 @@
 //! SET, REMOVE and DELETE.
 
 use super::aggregate::AggregateContext;
+use super::assign::Written;
 use super::bind::Binder;
 use super::bound::*;
-use super::create::Written;
 use super::error::{BindError, BindErrorKind, BindResult};
 use super::expression::literal;
 use super::property::value_type;
