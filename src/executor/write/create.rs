@@ -1,5 +1,7 @@
 //! CREATE, and what MERGE creates: new rows for all rows of a chunk at once, nodes before relationships.
 
+use std::borrow::Cow;
+
 use super::super::chunks::Chunk;
 use super::super::error::ExecutionResult;
 use super::rows::{id_at, id_column, no_rows, taken_column};
@@ -161,20 +163,27 @@ impl Writing<'_> {
     }
 
     /// The columns of new rows as their table takes them.
-    fn new_columns(
+    fn new_columns<'v>(
         &self,
         table: TableId,
         columns: &[NewValue],
-        values: &Chunk,
+        values: &'v Chunk,
         picked: &[u32],
-    ) -> ExecutionResult<Vec<VectorBuffer>> {
+    ) -> ExecutionResult<Vec<Cow<'v, VectorBuffer>>> {
         let row = |at: usize| picked.get(at).map_or(at, |row| *row as usize);
         let mut made = Vec::with_capacity(columns.len());
         for column in columns {
             let Some(all) = values.columns.get(column.value) else { continue };
-            let chosen = taken_column(all, picked);
+            // Only MERGE, and ends in several tables, leave rows out.
+            let chosen = match picked.len() == values.rows {
+                true => Cow::Borrowed(all),
+                false => Cow::Owned(taken_column(all, picked)),
+            };
             let wanted = self.stored_type(table, column);
-            let cast = self.cast(&chosen, (table, &column.name, &wanted), &row)?.into_owned();
+            let cast = match self.cast(&chosen, (table, &column.name, &wanted), &row)? {
+                Cow::Owned(cast) => Cow::Owned(cast),
+                Cow::Borrowed(_) => chosen,
+            };
             self.check_nulls(&cast, (table, &column.name), &row)?;
             made.push(cast);
         }
@@ -187,7 +196,7 @@ impl Writing<'_> {
     }
 
     /// Every property that a new row has counts.
-    fn count_set(&mut self, columns: &[VectorBuffer]) {
+    fn count_set(&mut self, columns: &[Cow<'_, VectorBuffer>]) {
         let set = columns.iter().map(|column| (column.len() - column.null_count()) as u64);
         self.counts.properties_set += set.sum::<u64>();
     }
@@ -195,7 +204,7 @@ impl Writing<'_> {
 
 fn vectors<'v>(
     columns: &[NewValue],
-    buffers: &'v [VectorBuffer],
+    buffers: &'v [Cow<'_, VectorBuffer>],
 ) -> Vec<(crate::types::ColumnId, ValueVector<'v>)> {
     columns.iter().zip(buffers).map(|(column, buffer)| (column.column, buffer.vector())).collect()
 }
