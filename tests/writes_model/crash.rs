@@ -36,7 +36,7 @@ struct History {
 fn what_was_acknowledged_is_there_after_a_crash() {
     let (crashes, acknowledged) = (AtomicU64::new(0), AtomicU64::new(0));
     let threads = if is_long() { 2 } else { 1 };
-    let seeds = seeds(2500, 60);
+    let seeds = seeds(2500, 25);
     let next = AtomicU64::new(seeds.start);
     std::thread::scope(|scope| {
         for _ in 0..threads {

@@ -101,7 +101,7 @@ pub fn contents(connection: &Connection) -> Vec<String> {
     for id in ids {
         // By its key; an undirected pattern counts a loop once, and the model counts it at both of its ends.
         let out = rows(connection, &format!("MATCH (p:Person {{id: {id}}}) RETURN p.id"));
-        assert_eq!(out, [id.clone()], "the key index does not know person {id}");
+        assert_eq!(out, std::slice::from_ref(&id), "the key index does not know person {id}");
         let degree = |pattern: &str| {
             let query = format!("MATCH (p:Person {{id: {id}}}){pattern} RETURN count(*)");
             rows(connection, &query)[0].parse::<i64>().unwrap()
