@@ -59,19 +59,6 @@ impl EntityReader {
         Ok(())
     }
 
-    fn remember_deleted(&mut self, name: &str, is_rel: bool, ids: &[u64]) {
-        for id in ids {
-            let (id_value, properties) = (GlobalId(*id), Vec::new());
-            if is_rel {
-                let (src, dst, label) = (GlobalId(0), GlobalId(0), name.to_owned());
-                self.rels.insert(*id, RelValue { id: id_value, src, dst, label, properties });
-            } else {
-                let labels = vec![name.to_owned()];
-                self.nodes.insert(*id, NodeValue { id: id_value, labels, properties });
-            }
-        }
-    }
-
     fn read(&mut self, table: TableId, ids: &[u64]) -> ExecutionResult<()> {
         let catalog = self.query.transaction.catalog().clone();
         let (name, columns, is_rel): (&str, &[ColumnSchema], bool) = match catalog.table_by_id(table) {
@@ -79,14 +66,6 @@ impl EntityReader {
             Some(TableEntry::Rel(schema)) => (&schema.name, &schema.columns, true),
             None => return Ok(()),
         };
-        if let Some(deleted) = self.query.deleted.clone() {
-            // What the statement has deleted keeps its id and its label.
-            let (gone, left): (Vec<u64>, Vec<u64>) = ids.iter().partition(|id| deleted.contains(id));
-            if !gone.is_empty() {
-                self.remember_deleted(name, is_rel, &gone);
-                return if left.is_empty() { Ok(()) } else { self.read(table, &left) };
-            }
-        }
         let rows = Rows::open(table, &self.query)?;
         let offsets: Vec<u64> = ids.iter().map(|id| GlobalId(*id).offset()).collect();
         let mut worker = self.query.transaction.worker()?;
@@ -108,7 +87,10 @@ impl EntityReader {
             let property = |(column, values): (&ColumnSchema, &VectorBuffer)| {
                 (column.name.clone(), values.vector().value(row, &column.data_type))
             };
-            let properties = columns.iter().zip(&values).map(property).collect();
+            // What the statement has deleted keeps its id, its label and its ends.
+            let is_deleted = self.query.deleted.as_ref().is_some_and(|deleted| deleted.contains(id));
+            let properties =
+                if is_deleted { Vec::new() } else { columns.iter().zip(&values).map(property).collect() };
             let id_value = GlobalId(*id);
             match &ends {
                 None => {

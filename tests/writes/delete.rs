@@ -65,7 +65,19 @@ fn what_is_deleted_has_no_properties_left() {
     // A statement that fails has done nothing.
     graph.check("MATCH (n:P) RETURN count(*), sum(n.age)", "5|15");
     graph.check("MATCH (:P {id: 4})-[r:K]->() DELETE r RETURN type(r)", "K");
+    let gone = graph.run("MATCH (a:P {id: 3})-[r:K]->(b) DELETE r RETURN r, id(a), id(b)").to_values().remove(0);
+    let quiredb::Value::Rel(rel) = &gone[0] else { panic!("{gone:?}") };
+    assert_eq!((rel.src, rel.dst), (id_of(&gone[1]), id_of(&gone[2])));
+    assert!(rel.label == "K" && rel.properties.is_empty(), "{rel:?}");
+    graph.check("CREATE (n:P {id: 9}) DELETE n RETURN labels(n), id(n) IS NULL", "[P]|false");
     graph.check("MATCH (n:P {id: 5}) WITH n, n.age AS age DELETE n RETURN age, id(n) IS NULL", "5|false");
+}
+
+fn id_of(value: &quiredb::Value) -> quiredb::GlobalId {
+    match value {
+        quiredb::Value::Id(id) => *id,
+        other => panic!("{other} is no id"),
+    }
 }
 
 #[test]
