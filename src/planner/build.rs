@@ -12,6 +12,7 @@ use super::query_graph::QueryGraph;
 use super::rewrite::{conjuncts, rename_expression, variables_of};
 use super::simplify::{PathLengths, compare_nodes};
 use super::unroll::unroll;
+use super::write::joined_creates;
 use crate::binder::bound::{
     BoundClause, BoundExpression, BoundProjection, BoundQuery, BoundSingleQuery, ExpressionKind, Variable,
     VariableId,
@@ -85,7 +86,8 @@ impl Builder<'_> {
         let mut current = Partial::unit();
         let mut graph: Option<QueryGraph> = None;
         let mut outputs = Vec::new();
-        for (at, clause) in query.clauses.iter().enumerate() {
+        let clauses = joined_creates(&query.clauses);
+        for (at, clause) in clauses.iter().enumerate() {
             if let BoundClause::Match(matched) = clause
                 && !matched.optional
             {
@@ -96,7 +98,7 @@ impl Builder<'_> {
                     graph.get_or_insert_default().add_match(&matched, &self.variables);
                 }
                 BoundClause::Unwind { list, variable } => {
-                    let needed = self.needed_later(&query.clauses[at..]);
+                    let needed = self.needed_later(&clauses[at..]);
                     current = self.flush(current, graph.take(), needed, false);
                     let input = Box::new(current.plan);
                     current.plan = LogicalPlan::Unwind { input, list, variable };
@@ -112,7 +114,7 @@ impl Builder<'_> {
                     self.lengths.clear();
                 }
                 BoundClause::Write(write) => {
-                    let needed = self.needed_later(&query.clauses[at..]);
+                    let needed = self.needed_later(&clauses[at..]);
                     current = self.flush(current, graph.take(), needed, false);
                     current = self.write(current, write);
                 }

@@ -1,15 +1,50 @@
 //! Writing clauses in the logical plan: each ends a stage, and what follows starts from the rows it keeps.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::build::Builder;
 use super::join_order::Partial;
 use super::logical_plan::{LogicalPlan, LogicalStage, PathParts};
 use super::query_graph::QueryGraph;
+use super::rewrite::variables_of;
 use crate::binder::bound::{
-    BoundMatch, BoundMerge, BoundWrite, NewPattern, Variable, VariableId, VariableKind,
+    BoundClause, BoundMatch, BoundMerge, BoundWrite, NewPattern, Variable, VariableId, VariableKind,
 };
 use crate::types::DataType;
+
+/// Puts CREATE clauses that follow each other into one, as long as none of them reads what one of the others makes: then
+/// nothing tells them apart from one clause.
+pub(super) fn joined_creates(clauses: &[BoundClause]) -> Cow<'_, [BoundClause]> {
+    let is_create = |clause: &BoundClause| matches!(clause, BoundClause::Write(BoundWrite::Create(_)));
+    if !clauses.windows(2).any(|pair| pair.iter().all(is_create)) {
+        return Cow::Borrowed(clauses);
+    }
+    let mut joined: Vec<BoundClause> = Vec::with_capacity(clauses.len());
+    let mut made: BTreeSet<VariableId> = BTreeSet::new();
+    for clause in clauses {
+        let BoundClause::Write(BoundWrite::Create(pattern)) = clause else {
+            made.clear();
+            joined.push(clause.clone());
+            continue;
+        };
+        let reads = pattern.assignments().any(|one| !variables_of(&one.value).is_disjoint(&made));
+        match joined.last_mut() {
+            Some(BoundClause::Write(BoundWrite::Create(before))) if !reads => {
+                before.nodes.extend(pattern.nodes.iter().cloned());
+                before.rels.extend(pattern.rels.iter().cloned());
+                before.paths.extend(pattern.paths.iter().cloned());
+            }
+            _ => {
+                made.clear();
+                joined.push(clause.clone());
+            }
+        }
+        made.extend(pattern.created());
+        made.extend(pattern.paths.iter().map(|path| path.variable));
+    }
+    Cow::Owned(joined)
+}
 
 impl Builder<'_> {
     /// Ends a stage with a writing clause.

@@ -65,7 +65,8 @@ fn what_is_deleted_has_no_properties_left() {
     // A statement that fails has done nothing.
     graph.check("MATCH (n:P) RETURN count(*), sum(n.age)", "5|15");
     graph.check("MATCH (:P {id: 4})-[r:K]->() DELETE r RETURN type(r)", "K");
-    let gone = graph.run("MATCH (a:P {id: 3})-[r:K]->(b) DELETE r RETURN r, id(a), id(b)").to_values().remove(0);
+    let gone =
+        graph.run("MATCH (a:P {id: 3})-[r:K]->(b) DELETE r RETURN r, id(a), id(b)").to_values().remove(0);
     let quiredb::Value::Rel(rel) = &gone[0] else { panic!("{gone:?}") };
     assert_eq!((rel.src, rel.dst), (id_of(&gone[1]), id_of(&gone[2])));
     assert!(rel.label == "K" && rel.properties.is_empty(), "{rel:?}");

@@ -68,6 +68,14 @@ fn merge_between_bound_nodes_uses_their_lists() {
 }
 
 #[test]
+fn creates_in_a_row_are_one() {
+    check(
+        "CREATE (a:T {id: 1}) CREATE (b:T {id: 2}) CREATE p = (a)-[:R]->(b) CREATE (c:T {id: a.id + 5}) RETURN p",
+        &["0 Create", "1 Project", "2 Project", "3 Create", "4 Unit"],
+    );
+}
+
+#[test]
 fn clauses_stand_above_what_they_read() {
     check(
         "MATCH (a:T) CREATE (b:T {id: a.id + 1})-[:R]->(a) RETURN b.id",
