@@ -33,8 +33,19 @@ pub struct ColumnValues<'v> {
     pub values: ValueVector<'v>,
 }
 
-/// What a part costs beside its rows.
-const PART_BYTES: u64 = 256;
+/// What a part costs beside its rows; most are merged into others soon.
+const PART_BYTES: u64 = 32;
+
+/// What values take, without the room that their buffer keeps for more: parts are merged, and then there is none.
+fn content_bytes(values: &VectorBuffer) -> u64 {
+    match values.values() {
+        Values::Str(strings) => {
+            let long = strings.views.iter().filter(|view| !view.is_inline());
+            long.map(|view| view.len() as u64).sum::<u64>() + size_of_val(strings.views) as u64
+        }
+        _ => values.bytes() as u64,
+    }
+}
 
 impl TableDelta {
     /// Births lie below this offset; 0 without births.
@@ -101,7 +112,7 @@ impl TableDelta {
             for column in &sorted {
                 let mut buffer = VectorBuffer::new(column.data_type.clone());
                 buffer.append_range(&column.values, done, length);
-                self.bytes += buffer.bytes() as u64;
+                self.bytes += content_bytes(&buffer);
                 buffers.push((column.column, buffer));
             }
             let part = BirthPart::new(row..row + length as u32, buffers);
@@ -109,6 +120,23 @@ impl TableDelta {
             self.bytes += PART_BYTES;
             done += length;
         }
+        self.row_bound = self.row_bound.max(first_offset + count as u64);
+        self.live_rows += count as i64;
+    }
+
+    /// The same for values that are given away, which all lie in one group.
+    pub fn add_row_buffers(
+        &mut self,
+        first_offset: u64,
+        mut columns: Vec<(ColumnId, VectorBuffer)>,
+        count: usize,
+    ) {
+        columns.retain(|(_, values)| !values.vector().is_all_null());
+        columns.sort_by_key(|(column, _)| *column);
+        self.bytes += columns.iter().map(|(_, values)| content_bytes(values)).sum::<u64>() + PART_BYTES;
+        let row = (first_offset % NODE_GROUP_ROWS) as u32;
+        let part = BirthPart::new(row..row + count as u32, columns);
+        self.groups.get_mut(first_offset / NODE_GROUP_ROWS).add_births(part);
         self.row_bound = self.row_bound.max(first_offset + count as u64);
         self.live_rows += count as i64;
     }
@@ -185,7 +213,7 @@ impl TableDelta {
             let mut buffer = VectorBuffer::new(data_type.clone());
             buffer.append_rows(values, same);
             let numbers = same.iter().map(|at| (rows[*at as usize] % NODE_GROUP_ROWS) as u16).collect();
-            self.bytes += buffer.bytes() as u64 + same.len() as u64 * 2 + PART_BYTES;
+            self.bytes += content_bytes(&buffer) + same.len() as u64 * 2 + PART_BYTES;
             self.groups.get_mut(group_of(&same[0])).add_patch(column, PatchPart::new(numbers, buffer));
         }
     }

@@ -19,6 +19,9 @@ use crate::types::DataType;
 /// Commits wait for a checkpoint when the log, or the level in memory, is this many times the threshold.
 const BACK_PRESSURE: u64 = 4;
 
+/// The bytes of a level are counted as they were put in, each row by itself; merged parts take far less.
+const MEMORY_PER_LOGGED_BYTE: u64 = 4;
+
 /// The cut that the frozen level ends with.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cut {
@@ -40,9 +43,13 @@ impl Engine {
     /// The same for the holder of the turn. At the `last` one nobody commits any more, and the log goes on in a new
     /// segment, so that the next open finds nothing to read.
     pub(super) fn checkpoint_in_turn(&self, last: bool) -> StorageResult<()> {
-        // What was frozen by an attempt that failed comes first, then what was committed since.
-        while let Some((snapshot, level, cut)) = self.freeze()? {
-            self.write_frozen(&snapshot, &level, cut, last)?;
+        // What was frozen by an attempt that failed comes first, then what was committed since. What is committed
+        // meanwhile is left to the next checkpoint.
+        let had_failed = self.state.load().levels().frozen.is_some();
+        for _ in 0..1 + usize::from(had_failed) {
+            if let Some((snapshot, level, cut)) = self.freeze()? {
+                self.write_frozen(&snapshot, &level, cut, last)?;
+            }
         }
         Ok(())
     }
@@ -107,10 +114,10 @@ impl Engine {
         Ok(())
     }
 
-    /// Bytes that were logged since the last checkpoint began, or what the levels take where there is no log.
+    /// Bytes that were logged since the last checkpoint began, or what the active level takes by a generous count.
     fn since_checkpoint(&self, state: &State) -> u64 {
         let logged = self.log.stats().bytes.saturating_sub(self.logged_at_checkpoint.load(Ordering::Relaxed));
-        logged.max(state.levels().active.bytes())
+        logged.max(state.levels().active.bytes() / MEMORY_PER_LOGGED_BYTE)
     }
 
     /// Whether it is time for a checkpoint.

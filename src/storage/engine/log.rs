@@ -141,12 +141,12 @@ impl Replay {
     }
 
     fn link(&mut self, bytes: &[u8], place: Lsn) -> StorageResult<()> {
-        let level = CommittedLevel::decode(bytes).map_err(|damage| log_damage(place, damage.0))?;
-        if level.version <= self.replayed.version {
+        let version = CommittedLevel::decode_over(&mut self.replayed.delta, bytes);
+        let version = version.map_err(|damage| log_damage(place, damage.0))?;
+        if version <= self.replayed.version {
             return Err(log_damage(place, "the commit is older than the one before it"));
         }
-        self.replayed.version = level.version;
-        self.replayed.delta.merge(&level.delta);
+        self.replayed.version = version;
         Ok(())
     }
 }

@@ -72,18 +72,25 @@ impl Writeset {
 impl CommittedLevel {
     /// Reads a writeset from its records' payloads, one behind the other.
     pub fn decode(bytes: &[u8]) -> Damaged<CommittedLevel> {
+        let mut delta = Delta::default();
+        let version = CommittedLevel::decode_over(&mut delta, bytes)?;
+        Ok(CommittedLevel { version, delta })
+    }
+
+    /// Reads a writeset on top of a level, as merging it would; gives its version. After an error the level has a part
+    /// of it.
+    pub fn decode_over(delta: &mut Delta, bytes: &[u8]) -> Damaged<u64> {
         let mut reader = ByteReader::new(bytes);
         let version = u64::from_le_bytes(*reader.array::<VERSION_BYTES>()?);
         if reader.u8()? != WRITESET_FORMAT_VERSION {
             return Err(Damage("a writeset is of an unknown version"));
         }
-        let mut delta = Delta::default();
         for _ in 0..reader.u32()? {
             let table = TableId(reader.u32()?);
             decode_table(&mut reader, delta.table_mut(table))?;
         }
         match reader.remaining() {
-            0 => Ok(CommittedLevel { version, delta }),
+            0 => Ok(version),
             _ => Err(Damage("a writeset has bytes behind its end")),
         }
     }
@@ -198,6 +205,10 @@ fn decode_births(reader: &mut ByteReader<'_>, first: u64, table: &mut TableDelta
         let mut values = VectorBuffer::new(decode_type(reader)?);
         decode_vector(reader, &mut values, rows.len())?;
         columns.push((column, values));
+    }
+    if let (Some(offset), true) = (rows.first(), rows.is_sorted_by(|a, b| a + 1 == *b)) {
+        table.add_row_buffers(*offset, columns, rows.len());
+        return Ok(());
     }
     let mut done = 0;
     for run in rows.chunk_by(|a, b| a + 1 == *b) {

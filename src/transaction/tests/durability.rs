@@ -225,3 +225,51 @@ fn transactions_larger_than_a_record_come_back() {
     assert_eq!(again.value(&again.read(), "mail", first), Value::String(long));
     assert_eq!(again.content(&again.read()).rows.len(), 2);
 }
+
+/// A hundred thousand rows in transactions of 1, 10 and 1000: checkpoints come by themselves, the log and the page file
+/// stay small. Takes a while; `cargo test --release --lib many_small_transactions -- --ignored --nocapture` tells more.
+#[test]
+#[ignore = "takes a minute"]
+fn many_small_transactions_stay_within_bounds() {
+    const ROWS: i64 = 100_000;
+    const THRESHOLD: u64 = 2 << 20;
+    let mut sizes = Vec::new();
+    for rows in [ROWS, 1000, 10, 1] {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = crate::storage::backend::PosixBackend::new(folder.path());
+        let wal = WalConfig::builder().segment_bytes(1 << 20).build().unwrap();
+        let all =
+            EngineOptions { checkpoint_threshold: THRESHOLD, wal, ..with_mode(DurabilityMode::Buffered) };
+        let graph = Graph::with(&disk, &all).unwrap();
+        let started = std::time::Instant::now();
+        let mut most = (0, 0);
+        for first in (0..ROWS).step_by(rows as usize) {
+            let ids: Vec<i64> = (first..first + rows).collect();
+            let mut writer = graph.begin();
+            graph.insert(&mut writer, &ids).unwrap();
+            writer.commit().unwrap();
+            if first % 1000 == 0 {
+                let stats = graph.engine.storage_stats().unwrap();
+                most = (most.0.max(stats.wal_bytes), most.1.max(stats.delta_bytes));
+            }
+        }
+        let stats = graph.engine.storage_stats().unwrap();
+        let seconds = started.elapsed().as_secs_f64();
+        graph.engine.close().unwrap();
+        let size = graph.engine.storage_stats().unwrap().file_bytes;
+        sizes.push(size);
+        eprintln!(
+            "{rows} rows a transaction: {:.0} rows/s, {} checkpoints, at most {} bytes of log and {} of changes, {size} bytes",
+            ROWS as f64 / seconds,
+            stats.checkpoints,
+            most.0,
+            most.1
+        );
+        let count = graph.read().node_table(graph.person).unwrap().row_count();
+        assert_eq!(count, ROWS as u64);
+        assert!(rows == ROWS || most.0 < 8 * THRESHOLD, "{} bytes of log", most.0);
+        assert!(graph.engine.begin_write(None).is_err(), "it is closed");
+    }
+    // A checkpoint needs room beside what it replaces.
+    assert!(sizes.iter().all(|size| *size <= sizes[0] * 3 / 2 + THRESHOLD), "{sizes:?}");
+}
