@@ -162,13 +162,15 @@ impl Engine {
         (registered, snapshot)
     }
 
-    /// Lets a writing transaction in, which holds the pass to its end. It must have begun after the newest bulk load
-    /// or definition; else it has to be run again, and gets none.
-    pub fn begin_writing(&self, snapshot: &Snapshot, wait: Option<Duration>) -> StorageResult<Option<Pass>> {
+    /// Lets a writing transaction in, which holds the pass to its end: no bulk load and no definition comes meanwhile.
+    pub fn pass_writing(&self, wait: Option<Duration>) -> StorageResult<Pass> {
         self.page_file().check_writable()?;
-        let wait = wait.unwrap_or(self.lock_wait);
-        let pass = self.gate.pass(Passage::Shared, Some(wait), &self.location())?;
-        Ok((self.alone.load(Ordering::SeqCst) <= snapshot.version()).then_some(pass))
+        self.gate.pass(Passage::Shared, Some(wait.unwrap_or(self.lock_wait)), &self.location())
+    }
+
+    /// Whether a bulk load or a definition has come after the snapshot, so that no transaction over it may write.
+    pub fn is_outdated(&self, snapshot: &Snapshot) -> bool {
+        self.alone.load(Ordering::SeqCst) > snapshot.version()
     }
 
     /// Waits for the turn to write pages, at most `wait` if given, and for all writing transactions. Nothing is
@@ -177,9 +179,10 @@ impl Engine {
         WriteTurn::begin(self, wait)
     }
 
-    /// Reads and verifies every page, and that each is either reachable once or free. Waits for writers.
+    /// Reads and verifies every page, and that each is either reachable once or free. Waits for writers, as long as
+    /// `lock_wait` says.
     pub fn check(self: &Arc<Self>) -> StorageResult<CheckReport> {
-        let _alone = self.gate.pass(Passage::Exclusive, None, &self.location())?;
+        let _alone = self.gate.pass(Passage::Exclusive, Some(self.lock_wait), &self.location())?;
         let _turn = self.turns.take(None, &self.location())?;
         check(&self.snapshot())
     }

@@ -102,19 +102,13 @@ impl Drop for Announced {
 impl WriteTransaction {
     /// Begins a transaction over the newest version.
     pub fn begin(engine: &Arc<Engine>, options: WriteOptions) -> WriteResult<WriteTransaction> {
+        // The snapshot is taken behind the gate, so no bulk load and no definition can have come between.
         let pass = match options.lazy || options.read_only {
             true => None,
-            // The snapshot is taken behind the gate, so nothing can have come between.
-            false => engine.begin_writing(&engine.snapshot(), options.wait)?,
+            false => Some(engine.pass_writing(options.wait)?),
         };
         let (registered, snapshot) = engine.register();
         let announced = Announced { engine: Arc::clone(engine), registered: Some(registered), met: None };
-        if pass.is_none() && !options.lazy && !options.read_only {
-            // A load or a definition ended while the first snapshot was taken; the second is behind it.
-            let mut transaction = WriteTransaction::over(engine, snapshot, announced, options);
-            transaction.start_writing()?;
-            return Ok(transaction);
-        }
         let mut transaction = WriteTransaction::over(engine, snapshot, announced, options);
         transaction.pass = pass;
         Ok(transaction)
@@ -189,8 +183,8 @@ impl WriteTransaction {
             return Err(WriteError::ReadOnly);
         }
         if self.pass.is_none() {
-            let pass = self.engine.begin_writing(self.base.snapshot(), self.options.wait)?;
-            self.pass = pass;
+            let pass = self.engine.pass_writing(self.options.wait)?;
+            self.pass = (!self.engine.is_outdated(self.base.snapshot())).then_some(pass);
         }
         let engine = &self.engine;
         let remembers = |registered| engine.intents().remembers(registered);

@@ -4,6 +4,7 @@ use rustc_hash::FxHashSet;
 
 use super::{WriteError, WriteResult, WriteTransaction, match_columns, unknown_table};
 use crate::catalog::{RelTableSchema, RelTypeSchema};
+use crate::storage::StorageError;
 use crate::storage::delta::ColumnValues;
 use crate::storage::engine::{Hold, Intent};
 use crate::storage::table::Direction;
@@ -26,6 +27,11 @@ impl WriteTransaction {
         let catalog = std::sync::Arc::clone(self.catalog());
         let (schema, pair) = catalog.rel_table_by_id(table).ok_or_else(|| unknown_table(table))?;
         let (schema, pair) = (std::sync::Arc::clone(schema), *pair);
+        if let Some(node) = sources.iter().chain(targets).find(|node| **node > u64::from(u32::MAX)) {
+            // Lists have 32 bits for a node; checked before anything is changed.
+            let what = format!("the node offset {node} at the end of a relationship");
+            return Err(StorageError::Limit { what, limit: u64::from(u32::MAX) }.into());
+        }
         for (source, target) in sources.iter().zip(targets) {
             self.announced.announce(Intent::Node(pair.source, *source), Hold::Shared)?;
             self.announced.announce(Intent::Node(pair.target, *target), Hold::Shared)?;
@@ -55,13 +61,7 @@ impl WriteTransaction {
             values: values.vector(),
         }));
         self.check_unique((&schema.name, table), &schema.columns, &columns, count, &[])?;
-        let undo = self.own.clone();
-        let added = self.own_mut().table_mut(table).add_rels(first, sources, targets, &columns);
-        if let Err(error) = added {
-            *self.own_mut() = undo;
-            return Err(error.into());
-        }
-        Ok(())
+        Ok(self.own_mut().table_mut(table).add_rels(first, sources, targets, &columns)?)
     }
 
     fn check_multiplicity(
