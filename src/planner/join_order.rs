@@ -11,7 +11,7 @@ use super::logical_plan::{
 use super::query_graph::{GraphNode, QueryGraph, legs};
 use super::rewrite::{is_constant, variables_of};
 use crate::binder::bound::{BoundExpression, ExpressionKind, VariableId};
-use crate::types::TableId;
+use crate::types::{DataType, TableId};
 
 /// In components of more nodes only the cheapest starts are followed to their end.
 const NODES_ALL_STARTS: usize = 24;
@@ -655,13 +655,15 @@ fn key_equality(
     Some((key, used))
 }
 
-/// A key of integers is compared as a wider integer where the other side is one; the index compares them all alike.
+/// A key of integers is compared as a wider integer where the other side is one, and a key of integers or texts as a
+/// value that carries its type where the other side's type is not known; the index finds the same rows for them.
 fn without_widening(expression: &BoundExpression) -> &BoundExpression {
-    match &expression.kind {
-        ExpressionKind::Call { function, arguments } if function.name == "CAST" => match &arguments[..] {
-            [inner] if inner.data_type.is_integer() && expression.data_type.is_integer() => inner,
-            _ => expression,
-        },
-        _ => expression,
-    }
+    let ExpressionKind::Call { function, arguments } = &expression.kind else { return expression };
+    let [inner] = &arguments[..] else { return expression };
+    let (from, to) = (&inner.data_type, &expression.data_type);
+    let same_rows = match to {
+        DataType::Any => from.is_integer() || *from == DataType::String,
+        _ => from.is_integer() && to.is_integer(),
+    };
+    if function.name == "CAST" && same_rows { inner } else { expression }
 }

@@ -50,6 +50,18 @@ fn unwound_keys_are_looked_up() {
 }
 
 #[test]
+fn keys_of_unknown_type_are_looked_up() {
+    check(
+        "UNWIND [{id: 1}, {id: 'x'}] AS row MATCH (n:T {id: row.id}) RETURN 1",
+        &["0 Project", "1 LookupNode", "2 Unwind", "3 Unit"],
+    );
+    let connection = graph();
+    connection.query("UNWIND [1, 2, 3] AS i CREATE (:T {id: i})").expect("made");
+    let text = "UNWIND [1, 2.0, 2.5, '3', NULL, true, 3] AS k MATCH (n:T {id: k}) RETURN n.id";
+    assert_eq!(super::rows(&connection.query(text).expect(text)), "1 2 3");
+}
+
+#[test]
 fn merge_by_key_uses_the_index() {
     let text = "UNWIND $keys AS k MERGE (n:T {id: k}) ON CREATE SET n.x = 0 ON MATCH SET n.x = n.x + 1";
     check(text, &["0 Merge", "1 LookupNode", "2 KeptRows", "1 Unwind", "2 Unit"]);
