@@ -2,9 +2,12 @@
 //! gathered from and bulk loaded. `specs/format/{group_page,csr}.md` draw the bytes.
 
 mod adjacency;
+mod adjacency_scanner;
 pub mod bulk;
 mod column_scan;
 mod csr_group;
+mod csr_lists;
+mod csr_merge;
 pub mod csr_run;
 #[cfg(test)]
 mod engine_tests;
@@ -26,8 +29,10 @@ mod rel_tests;
 mod tests;
 
 pub use crate::types::{DST_COLUMN, LABELS_COLUMN, SRC_COLUMN};
-pub use adjacency::{Adjacency, AdjacencyScanner, AdjacencyWindow, Direction};
-pub use csr_group::{CsrGroup, CsrRun, ListBounds, PIECE_ENTRIES};
+pub use adjacency::{Adjacency, Direction};
+pub use adjacency_scanner::{AdjacencyScanner, AdjacencyWindow};
+pub use csr_group::{CsrGroup, CsrRun, PIECE_ENTRIES};
+pub use csr_lists::ListBounds;
 pub use group_levels::GroupLevels;
 pub use key_reader::{KeyReader, open_key_reader};
 pub use node_scanner::{NodeScanner, ScanBatch, ScanCounters, ScanOptions};
