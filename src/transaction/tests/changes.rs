@@ -270,3 +270,52 @@ fn rows_of_slow_transactions_find_their_places_behind_checkpoints() {
     assert_eq!(graph.content(&graph.read()).rows.len(), 5);
     assert!(graph.engine.check().unwrap().is_sound());
 }
+
+#[test]
+fn conflicts_are_found_across_checkpoints() {
+    let graph = graph();
+    let mut setup = graph.begin();
+    let first = graph.insert(&mut setup, &[1, 2]).unwrap();
+    setup.commit().unwrap();
+    let (mut deleting, mut linking, mut renaming) = (graph.begin(), graph.begin(), graph.begin());
+    deleting.delete_nodes(graph.person, &[first], true).unwrap();
+    deleting.commit().unwrap();
+    graph.engine.checkpoint().unwrap();
+    assert!(graph.link(&mut linking, graph.knows, first + 1, first).unwrap_err().is_retryable());
+    let name = Value::String("x".to_owned());
+    assert!(graph.set(&mut renaming, "name", first, name).unwrap_err().is_retryable());
+    drop((linking, renaming));
+    graph.content(&graph.read());
+}
+
+#[test]
+fn serial_numbers_go_on_behind_checkpoints() {
+    let disk = SimulatedBackend::new(2);
+    let graph = Graph::new(&disk);
+    let number = |graph: &Graph, id: i64| {
+        let view = graph.read();
+        graph.value(&view, "number", graph.find(&view, id).unwrap())
+    };
+    let add = |graph: &Graph, id: i64| {
+        let mut writer = graph.begin();
+        graph.insert(&mut writer, &[id]).unwrap();
+        writer.commit().unwrap();
+    };
+    let mut slow = graph.begin();
+    graph.insert(&mut slow, &[100, 101]).unwrap();
+    add(&graph, 1);
+    let mut gone = graph.begin();
+    let row = graph.insert(&mut gone, &[2]).unwrap();
+    gone.delete_nodes(graph.person, &[row], false).unwrap();
+    gone.commit().unwrap();
+    graph.engine.checkpoint().unwrap();
+    add(&graph, 3);
+    slow.commit().unwrap();
+    graph.engine.checkpoint().unwrap();
+    add(&graph, 4);
+    let graph = Graph::over(Engine::open(&disk.crash(), &options()).unwrap());
+    add(&graph, 5);
+    let mut numbers: Vec<Value> = [100, 101, 1, 3, 4, 5].map(|id| number(&graph, id)).to_vec();
+    numbers.dedup();
+    assert_eq!(numbers, [0, 1, 2, 4, 5, 6].map(Value::Int64));
+}

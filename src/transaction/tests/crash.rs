@@ -297,3 +297,64 @@ fn buffered_commits_are_lost_from_the_end_only() {
 fn without_a_log_the_last_checkpoint_is_found() {
     lives(DurabilityMode::InMemory, seeds(10), 12);
 }
+
+/// Several threads commit three rows each until the disk crashes. Gives which of them were acknowledged.
+fn race(disk: &SimulatedBackend, operations: u64) -> Vec<i64> {
+    let Ok(graph) = Graph::with(disk, &options_of(DurabilityMode::Strict)) else { return Vec::new() };
+    disk.crash_after(disk.operations() + operations);
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..4i64)
+            .map(|thread| {
+                let graph = &graph;
+                scope.spawn(move || {
+                    let mut acknowledged = Vec::new();
+                    for round in 0..200 {
+                        let tag = (thread * 1000 + round) * 3;
+                        let Ok(mut writer) = begin(graph) else { break };
+                        let done = graph.insert(&mut writer, &[tag, tag + 1, tag + 2]).and_then(|first| {
+                            graph.link(&mut writer, graph.knows, first, first + 2)?;
+                            writer.commit()
+                        });
+                        if done.is_err() {
+                            break;
+                        }
+                        acknowledged.push(tag);
+                        if round % 9 == thread && graph.engine.checkpoint().is_err() {
+                            break;
+                        }
+                    }
+                    acknowledged
+                })
+            })
+            .collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    })
+}
+
+#[test]
+fn commits_of_many_threads_are_whole_or_absent() {
+    let mut random = Random(77);
+    let mut acknowledged_in_all = 0;
+    for seed in seeds(40) {
+        let disk = SimulatedBackend::new(seed);
+        drop(Graph::with(&disk, &options_of(DurabilityMode::Strict)).unwrap());
+        let acknowledged = race(&disk, 5 + random.below(250));
+        let graph = Graph::with(&disk.crash(), &options_of(DurabilityMode::Strict)).unwrap();
+        let content = graph.content(&graph.read());
+        let mut found: Vec<i64> = content.rows.values().map(|(id, _)| *id).collect();
+        found.sort_unstable();
+        for three in found.chunks(3) {
+            assert!(
+                three[0] % 3 == 0 && three.len() == 3 && three[2] == three[0] + 2,
+                "seed {seed}: {three:?}"
+            );
+        }
+        assert_eq!(content.edges.len() * 3, found.len(), "seed {seed}");
+        for tag in &acknowledged {
+            assert!(found.binary_search(tag).is_ok(), "seed {seed}: {tag} was acknowledged");
+        }
+        acknowledged_in_all += acknowledged.len();
+        assert!(graph.engine.check().unwrap().is_sound());
+    }
+    assert!(acknowledged_in_all > 100, "{acknowledged_in_all}");
+}
