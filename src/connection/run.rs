@@ -132,7 +132,7 @@ impl Session {
         Ok(result)
     }
 
-    /// Writes stand outside of explicit transactions until the log is there.
+    /// Bulk loads and definitions end with a switch of the root, which stands outside of transactions.
     fn check_may_write(&self, statement: &ast::Statement, text: &str, view: &View) -> Result<()> {
         if !view.in_transaction {
             return Ok(());
