@@ -8,7 +8,7 @@ use quiredb::storage::backend::SimulatedBackend;
 use quiredb::{Connection, Database, DurabilityMode, Error};
 
 use crate::graph::{DEFINITIONS, Graph, contents};
-use crate::operation::{Operation, Space};
+use crate::operation::{Operation, Space, load};
 use crate::support::random::Random;
 use crate::support::{is_long, sound};
 use crate::{Seed, seeds};
@@ -117,7 +117,9 @@ fn run(client: usize, mut history: History, database: &Database, seed: u64) -> H
             return history;
         }
         let mut graph = history.versions.last().unwrap().clone();
-        let outcome = if random.one_in(3) {
+        let outcome = if random.one_in(15) {
+            loads(&connection, client, &mut graph, &mut random, &mut history.texts)
+        } else if random.one_in(3) {
             transaction(&connection, client, &mut graph, &mut random, &mut history.texts)
         } else {
             statement(&connection, client, &mut graph, &mut random, &mut history.texts)
@@ -162,6 +164,42 @@ fn statement(
     match answer {
         Ok(_) => {
             assert!(expected, "{operation:?} should fail");
+            Outcome::Acknowledged
+        }
+        Err(_) if !expected => Outcome::Refused,
+        Err(error) if error.is_retryable() => Outcome::Refused,
+        Err(_) => Outcome::Lost,
+    }
+}
+
+/// A bulk load, or a definition that comes and goes.
+fn loads(
+    connection: &Connection,
+    client: usize,
+    graph: &mut Graph,
+    random: &mut Random,
+    texts: &mut Vec<String>,
+) -> Outcome {
+    if random.one_in(2) {
+        let name = format!("Other{client}");
+        let text = format!(
+            "CREATE NODE TABLE {name}(id INT64 PRIMARY KEY); CREATE (:{name} {{id: 1}}); DROP TABLE {name}"
+        );
+        texts.push(text.clone());
+        // A crash may have left the table.
+        let _ = connection.query(&format!("DROP TABLE IF EXISTS {name}"));
+        return match connection.query(&text) {
+            Ok(_) => Outcome::Acknowledged,
+            Err(error) if error.is_retryable() => Outcome::Refused,
+            Err(_) => Outcome::Lost,
+        };
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (text, expected) = load(graph, space(client), folder.path(), random);
+    texts.push(text.clone());
+    match connection.query(&text) {
+        Ok(_) => {
+            assert!(expected, "{text} should fail");
             Outcome::Acknowledged
         }
         Err(_) if !expected => Outcome::Refused,

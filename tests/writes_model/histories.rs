@@ -4,7 +4,7 @@ use quiredb::storage::backend::SimulatedBackend;
 use quiredb::{Connection, Database, ErrorKind};
 
 use crate::graph::{DEFINITIONS, Graph, contents};
-use crate::operation::{Operation, Space};
+use crate::operation::{Operation, Space, load};
 use crate::support::random::Random;
 use crate::support::sound;
 use crate::{Seed, seeds};
@@ -38,6 +38,7 @@ fn history(seed: u64) {
     let mut connection = database.connect().unwrap();
     connection.query(DEFINITIONS).unwrap();
     let (mut graph, mut old): (Graph, Vec<Old>) = (Graph::default(), Vec::new());
+    let folder = tempfile::tempdir().unwrap();
     for step in 0..60 {
         match random.below(12) {
             0 => drop(connection.query("CHECKPOINT").unwrap()),
@@ -61,7 +62,18 @@ fn history(seed: u64) {
                 old.push(Old { expected: contents(&reader), connection: reader });
                 old.drain(..old.len().saturating_sub(3));
             }
-            3..=5 => transaction(&connection, &mut graph, &mut random),
+            3 => {
+                let (text, expected) = load(&mut graph, SPACE, folder.path(), &mut random);
+                assert_eq!(connection.query(&text).is_ok(), expected, "{text}");
+                // Definitions come between, too.
+                let name = format!("Other{step}");
+                connection.query(&format!("CREATE NODE TABLE {name}(id INT64 PRIMARY KEY)")).unwrap();
+                connection.query(&format!("CREATE (:{name} {{id: 1}})")).unwrap();
+                if random.one_in(2) {
+                    connection.query(&format!("DROP TABLE {name}")).unwrap();
+                }
+            }
+            4..=6 => transaction(&connection, &mut graph, &mut random),
             _ => statement(&connection, &mut graph, &mut random),
         }
         if random.one_in(3) {

@@ -26,6 +26,27 @@ pub enum Operation {
     NewKey { id: i64, to: i64 },
 }
 
+/// Loads persons from a file, all or none: the statement, and whether it should succeed.
+pub fn load(
+    graph: &mut Graph,
+    space: Space,
+    folder: &std::path::Path,
+    random: &mut Random,
+) -> (String, bool) {
+    let first = space.first + random.below(space.keys as u64) as i64;
+    let ids = first..first + 1 + random.below(6) as i64;
+    let path = folder.join(format!("load{}.csv", space.first));
+    let line = |id: i64| format!("{id},loaded,{}\n", id % 11);
+    std::fs::write(&path, ids.clone().map(line).collect::<String>()).unwrap();
+    let text = format!("COPY Person FROM '{}'", path.display());
+    if ids.clone().any(|id| graph.persons.contains_key(&id)) {
+        return (text, false);
+    }
+    let person = |id: i64| (id, Person { name: "loaded".to_owned(), value: Some(id % 11) });
+    graph.persons.extend(ids.map(person));
+    (text, true)
+}
+
 /// How a client's keys and tags differ from other clients'.
 #[derive(Debug, Clone, Copy)]
 pub struct Space {
