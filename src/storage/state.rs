@@ -1,6 +1,7 @@
 //! The state of the database at one version: one immutable value behind one pointer. A snapshot is a counted
 //! reference to it, so taking one costs the same whatever the size, and what it sees never changes.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
@@ -35,6 +36,8 @@ struct Base {
     directory: Directory,
     /// Made at the first question; they hold no snapshot, or a state would keep itself.
     key_indexes: Mutex<FxHashMap<TableId, Arc<KeyIndex>>>,
+    /// What else the tables' views find out and keep.
+    shared: Mutex<FxHashMap<TableId, Arc<dyn Any + Send + Sync>>>,
     /// The last statistics that levels have corrected, and by how many rows: near versions share them.
     corrected: Mutex<Option<Corrected>>,
     /// Keeps the pages of this version from being written again.
@@ -99,6 +102,7 @@ impl State {
             statistics: OnceLock::new(),
             directory,
             key_indexes: Mutex::default(),
+            shared: Mutex::default(),
             corrected: Mutex::default(),
             hold,
             files,
@@ -118,6 +122,7 @@ impl State {
             statistics,
             directory,
             key_indexes: Mutex::default(),
+            shared: Mutex::default(),
             corrected: Mutex::default(),
             hold,
             files,
@@ -287,6 +292,14 @@ impl State {
         let index = Arc::new(KeyIndex::open(&*self.table_record(table)?, layout, &schema.name)?);
         self.base.key_indexes.lock().insert(table, Arc::clone(&index));
         Ok(Some(index))
+    }
+
+    /// What the views of a table find out about the base and share; empty at first. It holds no snapshot. All callers
+    /// ask for the same type.
+    pub fn shared<T: Any + Send + Sync + Default>(&self, table: TableId) -> Arc<T> {
+        let mut shared = self.base.shared.lock();
+        let known = shared.entry(table).or_insert_with(|| Arc::new(T::default()));
+        Arc::clone(known).downcast().unwrap_or_default()
     }
 
     /// The file that this state's references point into.

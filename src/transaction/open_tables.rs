@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 use crate::storage::StorageResult;
 use crate::storage::state::Snapshot;
 use crate::storage::table::{
-    KeyReader, NodeTable, RelTable, open_key_reader, open_node_table, open_rel_table,
+    KeyReader, NodeTable, RelTable, key_reader_over, open_node_table, open_rel_table,
 };
 use crate::types::TableId;
 
@@ -42,6 +42,7 @@ impl OpenTables {
     }
 
     pub(super) fn key_reader(&self, snapshot: &Snapshot, table: TableId) -> StorageResult<Arc<KeyReader>> {
-        cached(&self.keys, table, || Ok(Arc::new(open_key_reader(snapshot, table)?)))
+        let open = || self.node_table(snapshot, table);
+        cached(&self.keys, table, || Ok(Arc::new(key_reader_over(snapshot, table, open)?)))
     }
 }

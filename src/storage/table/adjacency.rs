@@ -95,6 +95,15 @@ impl Adjacency {
 
     /// The lists of a group; none where no node of it has an edge.
     pub fn group(&self, group: u64) -> StorageResult<Option<Arc<CsrGroup>>> {
+        let base = self.base_group(group)?;
+        if self.levels.is_empty() && base.as_ref().is_none_or(|base| !base.has_few_changes()) {
+            return Ok(base);
+        }
+        self.under_levels(group, base)
+    }
+
+    /// The lists of a group as its page has them.
+    fn base_group(&self, group: u64) -> StorageResult<Option<Arc<CsrGroup>>> {
         let kind = match self.direction {
             Direction::Forward => GroupKind::Forward,
             Direction::Backward => GroupKind::Backward,
@@ -102,11 +111,7 @@ impl Adjacency {
         let decode = |extent: &ExtentRef, bytes: &[u8]| {
             CsrGroup::decode((self.table, &self.name), kind, group, extent, bytes, &self.pool)
         };
-        let base = self.groups.get(group, decode)?;
-        if self.levels.is_empty() && base.as_ref().is_none_or(|base| !base.has_few_changes()) {
-            return Ok(base);
-        }
-        self.under_levels(group, base)
+        self.groups.get(group, decode)
     }
 
     /// A group under its small runs, where they touch few nodes, and under levels.
@@ -134,6 +139,11 @@ impl Adjacency {
             }
         };
         Ok(Some(Arc::clone(self.changed.write().entry(group).or_insert(Arc::new(made)))))
+    }
+
+    /// All groups that have pages, as those have them.
+    pub(super) fn base_groups(&self) -> impl Iterator<Item = StorageResult<Arc<CsrGroup>>> {
+        (0..self.groups.len() as u64).filter_map(|group| self.base_group(group).transpose())
     }
 
     /// All groups that have edges.

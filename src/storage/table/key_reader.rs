@@ -32,13 +32,22 @@ struct Keys {
 
 /// The keys of a table of a snapshot. Reads the table's record, nothing else.
 pub fn open_key_reader(snapshot: &Snapshot, table: TableId) -> StorageResult<KeyReader> {
+    key_reader_over(snapshot, table, || open_node_table(snapshot, table))
+}
+
+/// The same for somebody who has the table's view already.
+pub fn key_reader_over(
+    snapshot: &Snapshot,
+    table: TableId,
+    open: impl FnOnce() -> StorageResult<Arc<NodeTable>>,
+) -> StorageResult<KeyReader> {
     let Some(index) = snapshot.key_index(table)? else { return Ok(KeyReader { keys: None }) };
     let schema = snapshot.catalog().node_table_by_id(table);
     let columns = schema.map(|schema| schema.key_columns().map(|column| column.id).collect());
     let exact = index.entries() == snapshot.table_record(table)?.row_count;
     let mut levels = snapshot.levels().of_table(table);
     levels.reverse();
-    let table = open_node_table(snapshot, table)?;
+    let table = open()?;
     Ok(KeyReader { keys: Some(Keys { index, columns: columns.unwrap_or_default(), table, levels, exact }) })
 }
 

@@ -226,7 +226,7 @@ fn zone_maps_are_not_believed_where_values_are_new() {
         scan(
             &Arc::new(table().with_levels(vec![Arc::new(level.clone())])),
             &[0],
-            &[far.clone()],
+            std::slice::from_ref(&far),
             2048,
             1 << 16,
         )

@@ -1,12 +1,12 @@
 //! From a snapshot to its tables, and from staged loads to the change that a commit makes.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::adjacency::{Adjacency, Direction};
 use super::bulk::{StagedGroup, StagedRels, StagedRows};
 use super::group_page::{GroupKind, GroupPage};
 use super::node_table::{ColumnLayout, GroupCache, NodeTable, TableLayout};
-use super::rel_table::RelTable;
+use super::rel_table::{ImpliedIds, RelTable};
 use crate::catalog::{ColumnSchema, ColumnStatistics, DirectionStatistics, TableStatistics};
 use crate::storage::column::statistics::{Bound, ChunkStatistics};
 use crate::storage::directory::{IndexTree, TableChange, TableRecord};
@@ -23,6 +23,20 @@ impl TableLayout {
             data_type: column.data_type.clone(),
         };
         Arc::new(TableLayout { id, name: name.to_owned(), columns: columns.iter().map(column).collect() })
+    }
+}
+
+/// What all views of a table over one base share.
+#[derive(Default)]
+pub(super) struct SharedTable {
+    layout: OnceLock<Arc<TableLayout>>,
+    /// Of a relationship table: which ids follow from which runs.
+    pub(super) implied: OnceLock<Vec<ImpliedIds>>,
+}
+
+impl SharedTable {
+    fn layout(&self, id: TableId, name: &str, columns: &[ColumnSchema]) -> Arc<TableLayout> {
+        Arc::clone(self.layout.get_or_init(|| TableLayout::new(id, name, columns)))
     }
 }
 
@@ -45,14 +59,16 @@ fn rows_of(snapshot: &Snapshot, layout: Arc<TableLayout>, record: &TableRecord) 
 /// table that have them.
 pub fn open_node_table(snapshot: &Snapshot, table: TableId) -> StorageResult<Arc<NodeTable>> {
     let schema = snapshot.catalog().node_table_by_id(table).ok_or_else(|| no_table(table))?;
-    let layout = TableLayout::new(table, &schema.name, &schema.columns);
+    let shared: Arc<SharedTable> = snapshot.shared(table);
+    let layout = shared.layout(table, &schema.name, &schema.columns);
     Ok(rows_of(snapshot, layout, &*snapshot.table_record(table)?))
 }
 
 /// One FROM/TO pair of a relationship type of a snapshot.
 pub fn open_rel_table(snapshot: &Snapshot, table: TableId) -> StorageResult<Arc<RelTable>> {
     let (schema, pair) = snapshot.catalog().rel_table_by_id(table).ok_or_else(|| no_table(table))?;
-    let layout = TableLayout::new(table, &schema.name, &schema.columns);
+    let shared: Arc<SharedTable> = snapshot.shared(table);
+    let layout = shared.layout(table, &schema.name, &schema.columns);
     let record = snapshot.table_record(table)?;
     let adjacency = |direction, tree: &IndexTree| {
         let groups = cache(snapshot, tree, format!("table {}, adjacency", layout.name));
@@ -62,7 +78,8 @@ pub fn open_rel_table(snapshot: &Snapshot, table: TableId) -> StorageResult<Arc<
     };
     let forward = adjacency(Direction::Forward, &record.forward);
     let backward = adjacency(Direction::Backward, &record.backward);
-    Ok(Arc::new(RelTable::new(rows_of(snapshot, layout.clone(), &record), forward, backward)))
+    let rows = rows_of(snapshot, layout.clone(), &record);
+    Ok(Arc::new(RelTable::sharing(shared, rows, forward, backward)))
 }
 
 /// The page of a group as it stands, for a load that adds a run to it or a checkpoint that writes it again.

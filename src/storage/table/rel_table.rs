@@ -2,13 +2,14 @@
 //! stand in the forward run that implies its id, or in chunks of the row group where a fold has broken that order.
 
 use std::ops::Range;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use super::adjacency::{Adjacency, Direction};
 use super::csr_group::CsrGroup;
 use super::csr_run::RunIds;
 use super::node_scanner::{NodeScanner, ScanBatch, ScanCounters, ScanOptions};
 use super::node_table::NodeTable;
+use super::open::SharedTable;
 use crate::storage::StorageResult;
 use crate::storage::buffer_pool::{PoolWorker, try_bytes_as};
 use crate::storage::column::bytes::Damage;
@@ -20,12 +21,12 @@ pub struct RelTable {
     rows: Arc<NodeTable>,
     forward: Arc<Adjacency>,
     backward: Arc<Adjacency>,
-    implied: OnceLock<Vec<ImpliedIds>>,
+    shared: Arc<SharedTable>,
 }
 
 /// The relationships whose ids follow from their place in a forward run.
 #[derive(Debug, Clone, Copy)]
-struct ImpliedIds {
+pub(super) struct ImpliedIds {
     first: u64,
     count: u64,
     group: u64,
@@ -35,7 +36,16 @@ struct ImpliedIds {
 impl RelTable {
     /// A view over its three parts.
     pub fn new(rows: Arc<NodeTable>, forward: Arc<Adjacency>, backward: Arc<Adjacency>) -> RelTable {
-        RelTable { rows, forward, backward, implied: OnceLock::new() }
+        Self::sharing(Arc::default(), rows, forward, backward)
+    }
+
+    pub(super) fn sharing(
+        shared: Arc<SharedTable>,
+        rows: Arc<NodeTable>,
+        forward: Arc<Adjacency>,
+        backward: Arc<Adjacency>,
+    ) -> RelTable {
+        RelTable { rows, forward, backward, shared }
     }
 
     /// The table's id.
@@ -151,11 +161,11 @@ impl RelTable {
     }
 
     fn implied(&self) -> StorageResult<&[ImpliedIds]> {
-        if let Some(known) = self.implied.get() {
+        if let Some(known) = self.shared.implied.get() {
             return Ok(known);
         }
         let mut found = Vec::new();
-        for group in self.forward.groups() {
+        for group in self.forward.base_groups() {
             let group = group?;
             for (number, run) in group.runs().iter().enumerate() {
                 if let RunIds::Implied { first } = run.ids {
@@ -165,7 +175,7 @@ impl RelTable {
             }
         }
         found.sort_unstable_by_key(|range| range.first);
-        Ok(self.implied.get_or_init(|| found))
+        Ok(self.shared.implied.get_or_init(|| found))
     }
 
     fn no_such(&self, id: u64) -> crate::storage::StorageError {
