@@ -74,7 +74,11 @@ fn commits_at_once_share_syncs() {
     std::thread::scope(|scope| {
         for thread in 0..8 {
             let graph = &graph;
-            scope.spawn(move || (0..50).for_each(|round| drop(add(graph, thread * 100 + round).unwrap())));
+            scope.spawn(move || {
+                for round in 0..50 {
+                    add(graph, thread * 100 + round).unwrap();
+                }
+            });
         }
     });
     let stats = graph.engine.storage_stats().unwrap();
