@@ -55,7 +55,7 @@ impl Graph {
     pub fn new(persons: &[Person], cities: &[&str]) -> Graph {
         let twin = Graph::plain(&[], cities);
         // The offsets are the same in both, so persons to be deleted only come behind all others.
-        let in_base = if persons.len() % 2 == 0 { persons.len() / 2 } else { persons.len() };
+        let in_base = if persons.len().is_multiple_of(2) { persons.len() / 2 } else { persons.len() };
         let mut base = persons[..in_base].to_vec();
         base.iter_mut().skip(1).step_by(2).for_each(|person| person.1 = Some(25));
         let gone: [Person; 2] = [(90_001, Some(20), "x"), (90_002, None, "Ada")];
@@ -197,7 +197,7 @@ impl Graph {
     fn load_some_edges(&self, rel_type: &str, edges: &[Edge]) {
         const NONE: i64 = -999;
         let snapshot = self.snapshot();
-        let rel = snapshot.catalog().rel_type(rel_type).unwrap().tables[0].clone();
+        let rel = snapshot.catalog().rel_type(rel_type).unwrap().tables[0];
         let rows = |table| snapshot.table_record(table).unwrap().row_bound as usize;
         let fits = |edge: &&Edge| edge.0 < rows(rel.source) && edge.1 < rows(rel.target);
         let mut base: Vec<Edge> = edges.iter().step_by(2).filter(fits).copied().collect();
