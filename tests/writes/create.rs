@@ -43,6 +43,23 @@ fn columns_get_defaults_and_numbers() {
 }
 
 #[test]
+fn numbers_go_on_behind_those_that_are_given() {
+    let graph = Graph::new();
+    graph.run("CREATE NODE TABLE D(id SERIAL PRIMARY KEY, a INT64)");
+    graph.run("CREATE (:D), (:D), (:D {id: 5})");
+    graph.check("CREATE (d:D) RETURN d.id", "6");
+    graph.check("UNWIND [1, 2, 3] AS i CREATE (d:D) RETURN d.id", "7 8 9");
+    graph.run("MATCH (d:D {id: 9}) SET d.id = 20");
+    graph.check("CREATE (d:D) RETURN d.id", "21");
+    graph.run("MATCH (d:D) WHERE d.id > 6 DELETE d");
+    graph.database.checkpoint().expect("a checkpoint");
+    graph.run("CREATE NODE TABLE Other(id INT64 PRIMARY KEY)");
+    let next: i64 = graph.run("CREATE (d:D) RETURN d.id").first().expect("a row").get(0).expect("a number");
+    assert!(next > 6, "{next}");
+    graph.fails("CREATE (:D {id: 5})");
+}
+
+#[test]
 fn values_become_the_columns_types() {
     let graph = Graph::new();
     graph.run("CREATE NODE TABLE V(id INT64 PRIMARY KEY, small INT8, day DATE, ratio DOUBLE, tags STRING[], place STRUCT(x DOUBLE, y INT16))");

@@ -141,8 +141,8 @@ impl Engine {
     }
 }
 
-/// SERIAL values are counted by offsets beyond the base's rows (see `transaction::write`), so they must not change
-/// for an offset when the base gets more rows.
+/// Numbers of rows that were made and are gone again before the checkpoint are not given a second time: SERIAL columns
+/// count on by at least as many as there are new offsets.
 fn keep_serials_in_step(base: &Snapshot, change: &mut TableChange) -> StorageResult<()> {
     let catalog = base.catalog();
     let columns = match (catalog.node_table_by_id(change.table), catalog.rel_table_by_id(change.table)) {

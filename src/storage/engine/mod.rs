@@ -9,6 +9,7 @@ mod log;
 mod maintenance;
 mod offsets;
 mod options;
+mod serials;
 mod stats;
 #[cfg(test)]
 mod tests;
@@ -38,6 +39,7 @@ pub use options::{
     DEFAULT_CHECKPOINT_THRESHOLD, DEFAULT_LOCK_WAIT, DurabilityMode, EngineOptions, RecoveryProgress,
     default_buffer_pool_bytes,
 };
+pub use serials::Serials;
 pub use stats::StorageStats;
 pub use write_turn::{CommitChanges, WriteTurn};
 
@@ -59,6 +61,7 @@ pub struct Engine {
     turns: Turns,
     intents: Intents,
     offsets: Offsets,
+    serials: Serials,
     commits: Commits,
     log: Log,
     /// The version of the newest bulk load or definition.
@@ -95,6 +98,7 @@ impl Engine {
             turns: Turns::default(),
             intents: Intents::default(),
             offsets: Offsets::default(),
+            serials: Serials::default(),
             commits: Commits::new(version, replayed.last_transaction, replayed.end),
             log,
             alone: AtomicU64::new(0),
@@ -141,6 +145,11 @@ impl Engine {
     /// Offsets for rows that are being made.
     pub fn offsets(&self) -> &Offsets {
         &self.offsets
+    }
+
+    /// Numbers of SERIAL columns.
+    pub fn serials(&self) -> &Serials {
+        &self.serials
     }
 
     /// The first of `count` offsets of a table that nobody else gets.

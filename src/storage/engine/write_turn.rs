@@ -94,6 +94,7 @@ impl WriteTurn {
         engine.commits.took_version(version);
         engine.alone.store(version, Ordering::SeqCst);
         engine.offsets.forget();
+        engine.serials.forget();
         engine.publish(state);
         Ok(engine.snapshot())
     }

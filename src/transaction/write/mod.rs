@@ -59,8 +59,16 @@ pub struct WriteTransaction {
     own: Delta,
     /// The view of the level as it is now.
     view: Mutex<Option<ReadTransaction>>,
-    /// Offsets that were given to this transaction, in order.
-    reserved: Vec<(TableId, u64, u64)>,
+    /// Offsets, and numbers of SERIAL columns, that were given to this transaction, in order.
+    reserved: Vec<Reserved>,
+}
+
+/// `count` consecutive offsets of a table from `first` on, or numbers of a column.
+struct Reserved {
+    table: TableId,
+    column: Option<ColumnId>,
+    first: u64,
+    count: u64,
 }
 
 /// The transaction's entry among the intents; released when it is dropped.
@@ -217,13 +225,16 @@ impl WriteTransaction {
 
     fn reserve(&mut self, table: TableId, count: usize) -> WriteResult<u64> {
         let first = self.engine.reserve_offsets(table, count as u64)?;
-        self.reserved.push((table, first, count as u64));
+        self.reserved.push(Reserved { table, column: None, first, count: count as u64 });
         Ok(first)
     }
 
     fn give_back_from(&mut self, kept: usize) {
-        for (table, first, count) in self.reserved.drain(kept..).rev() {
-            self.engine.offsets().give_back(table, first, count);
+        for Reserved { table, column, first, count } in self.reserved.drain(kept..).rev() {
+            match column {
+                None => self.engine.offsets().give_back(table, first, count),
+                Some(column) => self.engine.serials().give_back(table, column, first, count),
+            }
         }
     }
 

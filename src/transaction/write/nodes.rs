@@ -2,7 +2,7 @@
 
 use super::keys::{key_layout, key_text, keys_of};
 use super::{
-    Deleted, WriteError, WriteResult, WriteTransaction, match_columns, not_null, unknown_column,
+    Deleted, Reserved, WriteError, WriteResult, WriteTransaction, match_columns, not_null, unknown_column,
     unknown_table, without_repetitions,
 };
 use crate::catalog::{ColumnSchema, NodeTableSchema};
@@ -38,7 +38,7 @@ impl WriteTransaction {
         given: &[(ColumnId, ValueVector<'_>)],
         count: usize,
     ) -> WriteResult<()> {
-        let serials = self.serials(schema.id, &schema.columns, given, first, count)?;
+        let serials = self.serials(schema.id, &schema.columns, given, count)?;
         let mut columns = match_columns(&schema.name, &schema.columns, given, count)?;
         columns.extend(serials.iter().map(|(column, values)| ColumnValues {
             column: *column,
@@ -77,26 +77,25 @@ impl WriteTransaction {
         Ok(keys)
     }
 
-    /// Values for SERIAL columns that are not given. They keep step with the offsets: what the base gave last, and the
-    /// distance from the base's last row.
+    /// Values for SERIAL columns that are not given; those that are given are not counted to again.
     pub(super) fn serials(
-        &self,
+        &mut self,
         table: TableId,
         schema: &[ColumnSchema],
         given: &[(ColumnId, ValueVector<'_>)],
-        first: u64,
         count: usize,
     ) -> WriteResult<Vec<(ColumnId, VectorBuffer)>> {
-        let missing = |column: &&ColumnSchema| {
-            column.data_type == DataType::Serial && !given.iter().any(|(id, _)| *id == column.id)
-        };
         let mut out = Vec::new();
-        for column in schema.iter().filter(missing) {
-            let record = self.base.snapshot().table_record(table)?;
-            let next = record.serials.iter().find(|(id, _)| *id == column.id).map_or(0, |(_, next)| *next);
-            let start = (next + first.saturating_sub(record.row_bound)) as i64;
+        for column in schema.iter().filter(|column| column.data_type == DataType::Serial) {
+            let newest = || self.engine.snapshot();
+            if let Some((_, values)) = given.iter().find(|(id, _)| *id == column.id) {
+                self.engine.serials().pass(table, column.id, values, count, newest)?;
+                continue;
+            }
+            let first = self.engine.serials().reserve(table, column.id, count as u64, newest)?;
+            self.reserved.push(Reserved { table, column: Some(column.id), first, count: count as u64 });
+            let counted: Vec<i64> = (first as i64..).take(count).collect();
             let mut values = VectorBuffer::new(DataType::Serial);
-            let counted: Vec<i64> = (start..).take(count).collect();
             values.extend(&counted);
             out.push((column.id, values));
         }
@@ -130,6 +129,9 @@ impl WriteTransaction {
             self.announced.announce(Intent::Row(table, *row), Hold::Exclusive)?;
         }
         let given = ColumnValues { column, data_type: &schema.data_type, values: *values };
+        if schema.data_type == DataType::Serial {
+            self.engine.serials().pass(table, column, values, rows.len(), || self.engine.snapshot())?;
+        }
         if schema.unique {
             self.check_unique((name, table), std::slice::from_ref(schema), &[given], rows.len(), rows)?;
         }

@@ -53,7 +53,7 @@ impl WriteTransaction {
         given: &[(ColumnId, ValueVector<'_>)],
     ) -> WriteResult<()> {
         let count = sources.len();
-        let serials = self.serials(table, &schema.columns, given, first, count)?;
+        let serials = self.serials(table, &schema.columns, given, count)?;
         let mut columns = match_columns(&schema.name, &schema.columns, given, count)?;
         columns.extend(serials.iter().map(|(column, values)| ColumnValues {
             column: *column,
