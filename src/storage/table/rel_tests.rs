@@ -380,6 +380,18 @@ fn several_groups_and_a_second_load() {
     assert_eq!(page.runs.iter().map(|run| run.nodes.is_some()).collect::<Vec<_>>(), [false, true]);
     loaded.model.sort_unstable_by_key(|edge| edge.3);
     loaded.check();
+    // Only lists that the small run touches are put together, when they are read.
+    let table = loaded.table();
+    let adjacency = table.adjacency(Direction::Forward);
+    let group = adjacency.group(0).unwrap().unwrap();
+    let mut worker = adjacency.pool().worker().unwrap();
+    let mut cursor = worker.cursor();
+    assert!(group.has_levels() && group.merged_lists() == 0);
+    for node in 0..NODE_GROUP_ROWS {
+        adjacency.list(node, &mut cursor).unwrap();
+    }
+    let touched = u64::from(group.runs()[1].touched_nodes);
+    assert_eq!(group.merged_lists(), touched);
 }
 
 #[test]
