@@ -77,7 +77,6 @@ impl Session {
             return Err(rolled_back());
         }
         writer.commit()?;
-        self.shared.refresh();
         Ok(())
     }
 
@@ -105,7 +104,6 @@ impl Session {
             let error = match body(&mut writer) {
                 Ok(value) => {
                     writer.commit()?;
-                    self.shared.refresh();
                     return Ok(value);
                 }
                 Err(error) => error,
