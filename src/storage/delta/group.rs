@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::parts::{Part, Parts};
+use super::parts::{Part, Parts, merge_pairwise};
 use super::row_set::RowSet;
 use crate::types::{ColumnId, DataType};
 use crate::vector::{ValueVector, VectorBuffer};
@@ -304,6 +304,43 @@ impl Part for BirthPart {
             rows: merged_rows(&older.rows, &newer.rows, &runs),
             columns: ids.into_iter().map(column).collect(),
         }
+    }
+
+    /// Rows that follow each other, as those of one writer do, are copied once.
+    fn merge_all(parts: &[Arc<Self>]) -> Option<Arc<Self>> {
+        let follows = |pair: &[Arc<Self>]| match (&pair[0].rows, &pair[1].rows) {
+            (PartRows::Range(one), PartRows::Range(next)) => one.end == next.start,
+            _ => false,
+        };
+        match parts {
+            [first, _, .., last] if parts.windows(2).all(follows) => {
+                let rows = first.rows.get(0)..last.rows.get(last.rows.len() - 1) + 1;
+                Some(Arc::new(BirthPart::concatenated(parts, rows)))
+            }
+            _ => merge_pairwise(parts),
+        }
+    }
+}
+
+impl BirthPart {
+    /// Parts of which each begins where the one before ends; `rows` are those of all.
+    fn concatenated(parts: &[Arc<BirthPart>], rows: Range<u32>) -> BirthPart {
+        let mut ids: Vec<ColumnId> = parts.iter().flat_map(|part| part.columns().map(|(id, _)| id)).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let column = |id: ColumnId| {
+            let known = parts.iter().find_map(|part| part.column(id));
+            let data_type = known.map_or(DataType::Null, |values| values.data_type().clone());
+            let mut out = VectorBuffer::new(data_type);
+            for part in parts {
+                match part.column(id) {
+                    Some(values) => out.append_range(&values.vector(), 0, part.rows.len()),
+                    None => out.push_nulls(part.rows.len()),
+                }
+            }
+            (id, out)
+        };
+        BirthPart { rows: PartRows::Range(rows), columns: ids.into_iter().map(column).collect() }
     }
 }
 

@@ -9,6 +9,19 @@ pub trait Part {
     fn size(&self) -> usize;
     /// Both together; where they speak of the same, the newer counts.
     fn merge(older: &Self, newer: &Self) -> Self;
+    /// All of them, oldest first, as one; none where there is none.
+    fn merge_all(parts: &[Arc<Self>]) -> Option<Arc<Self>>
+    where
+        Self: Sized,
+    {
+        merge_pairwise(parts)
+    }
+}
+
+/// Two by two from the newest on, since the small ones are there.
+pub(super) fn merge_pairwise<P: Part>(parts: &[Arc<P>]) -> Option<Arc<P>> {
+    let (last, rest) = parts.split_last()?;
+    Some(rest.iter().rev().fold(Arc::clone(last), |newer, older| Arc::new(P::merge(older, &newer))))
 }
 
 /// Parts, oldest first. Cloning shares them.
@@ -35,16 +48,17 @@ impl<P: Part> Parts<P> {
         if part.size() == 0 {
             return;
         }
+        let mut size = part.size();
         self.parts.push(part);
-        while let [.., older, newer] = self.parts.as_slice()
-            && older.size() < newer.size().saturating_mul(2)
-        {
-            let merged = P::merge(older, newer);
-            self.parts.truncate(self.parts.len() - 2);
-            if merged.size() == 0 {
-                return;
-            }
-            self.parts.push(Arc::new(merged));
+        let mut first = self.parts.len() - 1;
+        while first > 0 && self.parts[first - 1].size() < size.saturating_mul(2) {
+            first -= 1;
+            size = size.saturating_add(self.parts[first].size());
+        }
+        if first + 1 < self.parts.len() {
+            let merged = P::merge_all(&self.parts[first..]);
+            self.parts.truncate(first);
+            self.parts.extend(merged.filter(|merged| merged.size() > 0));
         }
     }
 
@@ -55,9 +69,7 @@ impl<P: Part> Parts<P> {
 
     /// All parts as one; none where there is no part.
     pub fn folded(&self) -> Option<Arc<P>> {
-        let (first, rest) = self.parts.split_last()?;
-        // From the newest on, since the small ones are there.
-        Some(rest.iter().rev().fold(Arc::clone(first), |newer, older| Arc::new(P::merge(older, &newer))))
+        P::merge_all(&self.parts)
     }
 }
 
