@@ -8,10 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use quiredb::catalog::{NewColumn, NewNodeTable};
-use quiredb::storage::StorageResult;
-use quiredb::storage::backend::{
-    LockGuard, LockKind, MemoryBackend, OpenMode, PosixBackend, StorageBackend, StorageFile,
-};
+use quiredb::storage::backend::{HookedBackend, MemoryBackend, PosixBackend, StorageBackend};
 use quiredb::storage::engine::{CommitChanges, DurabilityMode, Engine, EngineOptions};
 use quiredb::transaction::{WriteOptions, WriteTransaction};
 use quiredb::types::{ColumnId, DataType, TableId};
@@ -19,70 +16,11 @@ use quiredb::vector::{ValueVector, Values, VectorBuffer};
 use quiredb::{Database, params};
 
 /// Files in memory with the syncs of a disk.
-#[derive(Clone)]
-struct SlowSync {
-    files: MemoryBackend,
-    sync: Duration,
-}
-
-struct SlowFile(Arc<dyn StorageFile>, Duration);
-
-impl StorageFile for SlowFile {
-    fn name(&self) -> &str {
-        self.0.name()
-    }
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> StorageResult<()> {
-        self.0.read_at(offset, buffer)
-    }
-    fn write_at(&self, offset: u64, bytes: &[u8]) -> StorageResult<()> {
-        self.0.write_at(offset, bytes)
-    }
-    fn sync(&self) -> StorageResult<()> {
-        std::thread::sleep(self.1);
-        self.0.sync()
-    }
-    fn preallocate(&self, offset: u64, length: u64) -> StorageResult<()> {
-        self.0.preallocate(offset, length)
-    }
-    fn truncate(&self, size: u64) -> StorageResult<()> {
-        self.0.truncate(size)
-    }
-    fn size(&self) -> StorageResult<u64> {
-        self.0.size()
-    }
-}
-
-impl StorageBackend for SlowSync {
-    fn location(&self) -> String {
-        "a slow disk".to_owned()
-    }
-    fn open(&self, name: &str, mode: OpenMode) -> StorageResult<Arc<dyn StorageFile>> {
-        Ok(Arc::new(SlowFile(self.files.open(name, mode)?, self.sync)))
-    }
-    fn create_dir(&self, name: &str) -> StorageResult<()> {
-        self.files.create_dir(name)
-    }
-    fn sync_dir(&self, name: &str) -> StorageResult<()> {
-        self.files.sync_dir(name)
-    }
-    fn rename(&self, from: &str, to: &str) -> StorageResult<()> {
-        self.files.rename(from, to)
-    }
-    fn remove(&self, name: &str) -> StorageResult<()> {
-        self.files.remove(name)
-    }
-    fn list(&self, name: &str) -> StorageResult<Vec<String>> {
-        self.files.list(name)
-    }
-    fn exists(&self, name: &str) -> StorageResult<bool> {
-        self.files.exists(name)
-    }
-    fn lock(&self, name: &str, kind: LockKind) -> StorageResult<Box<dyn LockGuard>> {
-        self.files.lock(name, kind)
-    }
-    fn shared(&self) -> Arc<dyn StorageBackend> {
-        Arc::new(self.clone())
-    }
+fn slow_sync(sync: Duration) -> HookedBackend {
+    HookedBackend::new(Arc::new(MemoryBackend::new()), move |_| {
+        std::thread::sleep(sync);
+        Ok(())
+    })
 }
 
 struct Accounts {
@@ -241,7 +179,7 @@ fn main() {
     let folder = tempfile::tempdir().expect("a folder");
     let at = |name: &str| PosixBackend::new(folder.path().join(name));
     commits("Strict, this disk", &at("strict"), DurabilityMode::Strict, &[1, 8, 64]);
-    let slow = SlowSync { files: MemoryBackend::new(), sync: Duration::from_millis(2) };
+    let slow = slow_sync(Duration::from_millis(2));
     commits("Strict, 2 ms for a sync", &slow, DurabilityMode::Strict, &[1, 8, 64]);
     commits("Buffered", &at("buffered"), DurabilityMode::Buffered, &[1, 2, 8]);
     commits("InMemory", &at("memory"), DurabilityMode::InMemory, &[1, 2, 8]);

@@ -1,7 +1,7 @@
 //! Bound statements in one line, for tests: variables by name (anonymous ones as `_` and their id), tables by name.
 
 use super::bound::*;
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, TableEntry};
 use crate::parser::ast::Span;
 use crate::types::{TableId, Value};
 
@@ -63,10 +63,7 @@ fn copy_from(copy: &BoundCopy, catalog: &Catalog) -> String {
 }
 
 fn table_name(table: TableId, catalog: &Catalog) -> String {
-    if let Some(schema) = catalog.node_table_by_id(table) {
-        return schema.name.clone();
-    }
-    catalog.rel_table_by_id(table).map_or_else(|| "?".to_owned(), |(schema, _)| schema.name.clone())
+    catalog.table_by_id(table).map_or("?", TableEntry::name).to_owned()
 }
 
 fn constant(value: &Value) -> String {

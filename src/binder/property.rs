@@ -176,20 +176,12 @@ impl Binder<'_> {
 
     /// The columns of a node or relationship table.
     pub fn columns(&self, table: TableId) -> &[ColumnSchema] {
-        match self.catalog.table_by_id(table) {
-            Some(TableEntry::Node(schema)) => &schema.columns,
-            Some(TableEntry::Rel(schema)) => &schema.columns,
-            None => &[],
-        }
+        self.catalog.columns_of(table)
     }
 
     /// The name of a table.
     pub fn table_name(&self, table: TableId) -> &str {
-        match self.catalog.table_by_id(table) {
-            Some(TableEntry::Node(schema)) => &schema.name,
-            Some(TableEntry::Rel(schema)) => &schema.name,
-            None => "",
-        }
+        self.catalog.table_by_id(table).map_or("", TableEntry::name)
     }
 
     pub(super) fn unknown_property(&self, tables: &[TableId], key: &Name) -> BindError {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use super::error::{CatalogError, ObjectKind};
-use super::schema::{Dialect, NodeTableSchema, RelTableSchema, RelTypeSchema, SchemaMode};
+use super::schema::{ColumnSchema, Dialect, NodeTableSchema, RelTableSchema, RelTypeSchema, SchemaMode};
 use super::suggest::closest_name;
 use crate::types::TableId;
 
@@ -39,6 +39,24 @@ pub(super) enum Place {
 pub enum TableEntry<'c> {
     Node(&'c Arc<NodeTableSchema>),
     Rel(&'c Arc<RelTypeSchema>),
+}
+
+impl<'c> TableEntry<'c> {
+    /// The table's or type's name.
+    pub fn name(self) -> &'c str {
+        match self {
+            TableEntry::Node(schema) => &schema.name,
+            TableEntry::Rel(schema) => &schema.name,
+        }
+    }
+
+    /// Its columns.
+    pub fn columns(self) -> &'c [ColumnSchema] {
+        match self {
+            TableEntry::Node(schema) => &schema.columns,
+            TableEntry::Rel(schema) => &schema.columns,
+        }
+    }
 }
 
 /// The tables that a DROP took away, for storage to give their pages back.
@@ -158,6 +176,11 @@ impl Catalog {
     /// Either kind of table by its id.
     pub fn table_by_id(&self, id: TableId) -> Option<TableEntry<'_>> {
         self.by_id.get(&id).and_then(|place| self.entry(*place))
+    }
+
+    /// The columns of either kind of table; none of one that the catalog does not have.
+    pub fn columns_of(&self, id: TableId) -> &[ColumnSchema] {
+        self.table_by_id(id).map_or(&[], TableEntry::columns)
     }
 
     /// All tables of all relationship types with their types.

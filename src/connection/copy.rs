@@ -62,16 +62,12 @@ impl Session {
     /// The defaults of the columns that the files do not fill, evaluated once.
     fn defaults(&self, bound: &BoundCopy, view: &View) -> Result<Vec<(ColumnId, Value)>> {
         let catalog = view.catalog();
-        let (columns, chosen): (&[ColumnSchema], _) = match &bound.target {
-            CopyTarget::Node { table, columns } => {
-                (catalog.node_table_by_id(*table).map_or(&[], |schema| &schema.columns), columns)
-            }
-            CopyTarget::Rel { rel, columns, .. } => {
-                (catalog.rel_table_by_id(rel.table).map_or(&[], |(schema, _)| &schema.columns), columns)
-            }
+        let (table, chosen) = match &bound.target {
+            CopyTarget::Node { table, columns } => (*table, columns),
+            CopyTarget::Rel { rel, columns, .. } => (rel.table, columns),
         };
         let mut defaults = Vec::new();
-        for column in columns.iter().filter(|column| !chosen.contains(&column.id)) {
+        for column in catalog.columns_of(table).iter().filter(|column| !chosen.contains(&column.id)) {
             if let Some(default) = &column.default {
                 defaults.push((column.id, self.constant(default, column, view)?));
             }

@@ -9,7 +9,7 @@ use crate::executor::QueryContext;
 use crate::executor::write::execute_write;
 use crate::params::Params;
 use crate::parser::parse_statement;
-use crate::query_result::{ChangeCounts, QueryResult};
+use crate::query_result::QueryResult;
 use crate::transaction::WriteTransaction;
 
 impl Session {
@@ -43,14 +43,7 @@ fn write_in(
         false => QueryResult::empty(),
     };
     result.summary.wrote = true;
-    result.summary.changes = ChangeCounts {
-        nodes_created: counts.nodes_created,
-        nodes_deleted: counts.nodes_deleted,
-        rels_created: counts.rels_created,
-        rels_deleted: counts.rels_deleted,
-        properties_set: counts.properties_set,
-        labels_added: counts.labels_added,
-    };
+    result.summary.changes = counts;
     Ok(result)
 }
 

@@ -61,11 +61,8 @@ impl EntityReader {
 
     fn read(&mut self, table: TableId, ids: &[u64]) -> ExecutionResult<()> {
         let catalog = self.query.transaction.catalog().clone();
-        let (name, columns, is_rel): (&str, &[ColumnSchema], bool) = match catalog.table_by_id(table) {
-            Some(TableEntry::Node(schema)) => (&schema.name, &schema.columns, false),
-            Some(TableEntry::Rel(schema)) => (&schema.name, &schema.columns, true),
-            None => return Ok(()),
-        };
+        let Some(entry) = catalog.table_by_id(table) else { return Ok(()) };
+        let (name, columns, is_rel) = (entry.name(), entry.columns(), matches!(entry, TableEntry::Rel(_)));
         let rows = Rows::open(table, &self.query)?;
         let offsets: Vec<u64> = ids.iter().map(|id| GlobalId(*id).offset()).collect();
         let mut worker = self.query.transaction.worker()?;

@@ -178,13 +178,10 @@ impl Lowering<'_> {
         match column {
             SRC_COLUMN => Some("_src".into()),
             DST_COLUMN => Some("_dst".into()),
-            _ => catalog
-                .node_table_by_id(table)
-                .and_then(|schema| schema.column_by_id(column))
-                .or_else(|| {
-                    catalog.rel_table_by_id(table).and_then(|(rel_type, _)| rel_type.column_by_id(column))
-                })
-                .map(|column| column.name.clone()),
+            _ => {
+                let found = catalog.columns_of(table).iter().find(|known| known.id == column);
+                found.map(|column| column.name.clone())
+            }
         }
     }
 
@@ -199,14 +196,7 @@ impl Lowering<'_> {
         type Property = (String, DataType, Vec<(TableId, ColumnId)>);
         let mut found: Vec<Property> = Vec::new();
         for table in self.tables(variable) {
-            let columns = match catalog.node_table_by_id(table) {
-                Some(schema) => &schema.columns,
-                None => match catalog.rel_table_by_id(table) {
-                    Some((rel_type, _)) => &rel_type.columns,
-                    None => continue,
-                },
-            };
-            for column in columns {
+            for column in catalog.columns_of(table) {
                 match found.iter_mut().find(|(name, t, _)| *name == column.name && *t == column.data_type) {
                     Some((_, _, columns)) => columns.push((table, column.id)),
                     None => {
@@ -371,13 +361,7 @@ impl Lowering<'_> {
         let catalog = self.estimator.catalog;
         self.tables(variable)
             .into_iter()
-            .filter_map(|table| {
-                let name = match catalog.node_table_by_id(table) {
-                    Some(schema) => schema.name.clone(),
-                    None => catalog.rel_table_by_id(table)?.0.name.clone(),
-                };
-                Some((table, name))
-            })
+            .filter_map(|table| Some((table, catalog.table_by_id(table)?.name().to_owned())))
             .collect()
     }
 

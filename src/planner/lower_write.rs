@@ -283,14 +283,7 @@ impl Lowering<'_> {
         let catalog = self.estimator.catalog;
         let mut all = Columns::new();
         for table in self.tables(variable) {
-            let columns = match catalog.node_table_by_id(table) {
-                Some(schema) => &schema.columns,
-                None => match catalog.rel_table_by_id(table) {
-                    Some((rel_type, _)) => &rel_type.columns,
-                    None => continue,
-                },
-            };
-            all.extend(columns.iter().map(|column| (table, column.id)));
+            all.extend(catalog.columns_of(table).iter().map(|column| (table, column.id)));
         }
         all
     }

@@ -2,16 +2,7 @@
 
 use std::time::Duration;
 
-/// What a statement changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct ChangeCounts {
-    pub nodes_created: u64,
-    pub nodes_deleted: u64,
-    pub rels_created: u64,
-    pub rels_deleted: u64,
-    pub properties_set: u64,
-    pub labels_added: u64,
-}
+pub use crate::executor::write::ChangeCounts;
 
 /// Counts and times of one statement.
 #[derive(Debug, Clone, PartialEq, Default)]

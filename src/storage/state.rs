@@ -97,16 +97,7 @@ impl State {
                 decode_catalog(&bytes).map_err(|error| damaged(&root.catalog, "catalog", &error))?
             }
         };
-        Ok(State::over(Base {
-            catalog: Arc::new(catalog),
-            statistics: OnceLock::new(),
-            directory,
-            key_indexes: Mutex::default(),
-            shared: Mutex::default(),
-            corrected: Mutex::default(),
-            hold,
-            files,
-        }))
+        Ok(State::over(files, hold, Arc::new(catalog), OnceLock::new(), directory))
     }
 
     /// The state after a switch that the caller made from these values; nothing has changed since.
@@ -117,7 +108,18 @@ impl State {
         directory: Directory,
     ) -> State {
         let hold = files.page_file().hold();
-        State::over(Base {
+        State::over(files, hold, catalog, statistics, directory)
+    }
+
+    fn over(
+        files: Arc<Files>,
+        hold: GenerationHold,
+        catalog: Arc<Catalog>,
+        statistics: OnceLock<Arc<Statistics>>,
+        directory: Directory,
+    ) -> State {
+        let version = hold.root().commit_version;
+        let base = Base {
             catalog,
             statistics,
             directory,
@@ -126,11 +128,7 @@ impl State {
             corrected: Mutex::default(),
             hold,
             files,
-        })
-    }
-
-    fn over(base: Base) -> State {
-        let version = base.hold.root().commit_version;
+        };
         State { base: Arc::new(base), levels: Levels::default(), version, statistics: OnceLock::new() }
     }
 

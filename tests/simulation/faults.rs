@@ -4,10 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use quiredb::storage::StorageError;
-use quiredb::storage::StorageResult;
-use quiredb::storage::backend::{
-    LockGuard, LockKind, OpenMode, SimulatedBackend, StorageBackend, StorageFile,
-};
+use quiredb::storage::backend::{HookedBackend, SimulatedBackend};
 use quiredb::{Error, ErrorKind};
 
 use crate::support::random::Random;
@@ -127,82 +124,20 @@ fn a_failing_read_is_an_error_and_the_next_one_works() {
 }
 
 /// A backend one of whose syncs fails, counted from 1; 0 for none.
-#[derive(Clone)]
-struct FailingSync {
-    disk: SimulatedBackend,
-    countdown: Arc<AtomicU64>,
-}
-
-impl FailingSync {
-    fn is_due(&self) -> bool {
-        let last =
-            self.countdown.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
-        last == Ok(1)
-    }
-}
-
-struct SyncedFile(Arc<dyn StorageFile>, FailingSync);
-
-impl StorageFile for SyncedFile {
-    fn name(&self) -> &str {
-        self.0.name()
-    }
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> StorageResult<()> {
-        self.0.read_at(offset, buffer)
-    }
-    fn write_at(&self, offset: u64, bytes: &[u8]) -> StorageResult<()> {
-        self.0.write_at(offset, bytes)
-    }
-    fn sync(&self) -> StorageResult<()> {
-        if self.1.is_due() {
-            let (file, source) = (self.0.name().to_owned(), std::io::Error::other("the sync fails"));
-            return Err(StorageError::Io { operation: "sync", file, source });
+fn failing_sync(disk: SimulatedBackend) -> (HookedBackend, Arc<AtomicU64>) {
+    let countdown: Arc<AtomicU64> = Arc::default();
+    let left = Arc::clone(&countdown);
+    let backend = HookedBackend::new(Arc::new(disk), move |file| {
+        let last = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        match last {
+            Ok(1) => {
+                let (file, source) = (file.to_owned(), std::io::Error::other("the sync fails"));
+                Err(StorageError::Io { operation: "sync", file, source })
+            }
+            _ => Ok(()),
         }
-        self.0.sync()
-    }
-    fn preallocate(&self, offset: u64, length: u64) -> StorageResult<()> {
-        self.0.preallocate(offset, length)
-    }
-    fn truncate(&self, size: u64) -> StorageResult<()> {
-        self.0.truncate(size)
-    }
-    fn size(&self) -> StorageResult<u64> {
-        self.0.size()
-    }
-}
-
-impl StorageBackend for FailingSync {
-    fn shared(&self) -> Arc<dyn StorageBackend> {
-        Arc::new(self.clone())
-    }
-
-    fn location(&self) -> String {
-        self.disk.location()
-    }
-    fn open(&self, name: &str, mode: OpenMode) -> StorageResult<Arc<dyn StorageFile>> {
-        Ok(Arc::new(SyncedFile(self.disk.open(name, mode)?, self.clone())))
-    }
-    fn create_dir(&self, name: &str) -> StorageResult<()> {
-        self.disk.create_dir(name)
-    }
-    fn sync_dir(&self, name: &str) -> StorageResult<()> {
-        self.disk.sync_dir(name)
-    }
-    fn rename(&self, from: &str, to: &str) -> StorageResult<()> {
-        self.disk.rename(from, to)
-    }
-    fn remove(&self, name: &str) -> StorageResult<()> {
-        self.disk.remove(name)
-    }
-    fn list(&self, name: &str) -> StorageResult<Vec<String>> {
-        self.disk.list(name)
-    }
-    fn exists(&self, name: &str) -> StorageResult<bool> {
-        self.disk.exists(name)
-    }
-    fn lock(&self, name: &str, kind: LockKind) -> StorageResult<Box<dyn LockGuard>> {
-        self.disk.lock(name, kind)
-    }
+    });
+    (backend, countdown)
 }
 
 /// A sync that fails before the switch drops the load, whose pages are written anew the next time. After that nothing
@@ -214,14 +149,14 @@ fn a_failed_sync_drops_the_load_or_ends_writing() {
     let (mut dropped, mut ended) = (0, 0);
     for sync in 1..10 {
         let disk = base.snapshot();
-        let backend = FailingSync { disk: disk.clone(), countdown: Arc::default() };
+        let (backend, countdown) = failing_sync(disk.clone());
         let database = open(backend.clone()).unwrap();
         let connection = database.connect().unwrap();
         let before = contents(&connection);
         let statement = load(Target::A, &connection, folder.path(), &mut Random::new(1));
-        backend.countdown.store(sync, Ordering::Relaxed);
+        countdown.store(sync, Ordering::Relaxed);
         let Err(first) = connection.query(&statement) else {
-            backend.countdown.store(0, Ordering::Relaxed);
+            countdown.store(0, Ordering::Relaxed);
             // All syncs of the load have failed in turn.
             break;
         };

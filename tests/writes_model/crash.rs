@@ -161,9 +161,14 @@ fn statement(
         Ok(_) => operation.text(space(client)),
         Err(error) => format!("{}: {error}", operation.text(space(client))),
     });
+    outcome(answer, expected, &operation.text(space(client)))
+}
+
+/// What an answer means, if the model expects the statement to succeed or not.
+fn outcome<T>(answer: Result<T, Error>, expected: bool, text: &str) -> Outcome {
     match answer {
         Ok(_) => {
-            assert!(expected, "{operation:?} should fail");
+            assert!(expected, "{text} should fail");
             Outcome::Acknowledged
         }
         Err(_) if !expected => Outcome::Refused,
@@ -188,24 +193,12 @@ fn loads(
         texts.push(text.clone());
         // A crash may have left the table.
         let _ = connection.query(&format!("DROP TABLE IF EXISTS {name}"));
-        return match connection.query(&text) {
-            Ok(_) => Outcome::Acknowledged,
-            Err(error) if error.is_retryable() => Outcome::Refused,
-            Err(_) => Outcome::Lost,
-        };
+        return outcome(connection.query(&text), true, &text);
     }
     let folder = tempfile::tempdir().unwrap();
     let (text, expected) = load(graph, space(client), folder.path(), random);
     texts.push(text.clone());
-    match connection.query(&text) {
-        Ok(_) => {
-            assert!(expected, "{text} should fail");
-            Outcome::Acknowledged
-        }
-        Err(_) if !expected => Outcome::Refused,
-        Err(error) if error.is_retryable() => Outcome::Refused,
-        Err(_) => Outcome::Lost,
-    }
+    outcome(connection.query(&text), expected, &text)
 }
 
 fn transaction(

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::super::error::ExecutionResult;
 use super::{WriteFault, Writing};
-use crate::catalog::{ColumnSchema, TableEntry};
+use crate::catalog::ColumnSchema;
 use crate::functions::assign_value;
 use crate::types::{DataType, TableId, Value};
 use crate::vector::VectorBuffer;
@@ -79,19 +79,12 @@ impl Writing<'_> {
 
     /// The columns of a table.
     pub(super) fn columns(&self, table: TableId) -> &[ColumnSchema] {
-        match self.query.transaction.catalog().table_by_id(table) {
-            Some(TableEntry::Node(schema)) => &schema.columns,
-            Some(TableEntry::Rel(schema)) => &schema.columns,
-            None => &[],
-        }
+        self.query.transaction.catalog().columns_of(table)
     }
 
     /// The name of a table.
     pub(super) fn table_name(&self, table: TableId) -> String {
-        match self.query.transaction.catalog().table_by_id(table) {
-            Some(TableEntry::Node(schema)) => schema.name.clone(),
-            Some(TableEntry::Rel(schema)) => schema.name.clone(),
-            None => format!("{table}"),
-        }
+        let entry = self.query.transaction.catalog().table_by_id(table);
+        entry.map_or_else(|| table.to_string(), |entry| entry.name().to_owned())
     }
 }

@@ -29,7 +29,7 @@ use rows::{joined, no_rows};
 
 /// What a statement changed, counted as openCypher does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct WriteCounts {
+pub struct ChangeCounts {
     pub nodes_created: u64,
     pub nodes_deleted: u64,
     pub rels_created: u64,
@@ -43,7 +43,7 @@ pub fn execute_write(
     plan: &PhysicalPlan,
     query: &mut QueryContext,
     writer: &mut WriteTransaction,
-) -> ExecutionResult<(QueryRows, WriteCounts)> {
+) -> ExecutionResult<(QueryRows, ChangeCounts)> {
     let depth = depth_of(plan);
     query.depth.store(depth, Ordering::Relaxed);
     on_stack_for(depth, || {
@@ -52,7 +52,7 @@ pub fn execute_write(
         query.kept.resize_with(plan.stages.len() + 1, ChunkList::default);
         query.transaction = writer.view();
         let mut writing =
-            Writing { query, writer, counts: WriteCounts::default(), stale: false, row: 0, clause: "" };
+            Writing { query, writer, counts: ChangeCounts::default(), stale: false, row: 0, clause: "" };
         for (at, stage) in plan.stages.iter().enumerate() {
             let kept = writing.stage(stage)?;
             writing.query.kept[at + 1] = kept;
@@ -80,7 +80,7 @@ fn depth_of(plan: &PhysicalPlan) -> usize {
 struct Writing<'w> {
     query: &'w mut QueryContext,
     writer: &'w mut WriteTransaction,
-    counts: WriteCounts,
+    counts: ChangeCounts,
     /// Whether something was written since the context got its view.
     stale: bool,
     /// The number of the first row of the chunk at hand, for errors.

@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod conformance;
 mod faults;
+#[cfg(any(test, feature = "testing"))]
+mod hooked;
 mod lock_file;
 mod memory;
 #[cfg(unix)]
@@ -13,6 +15,8 @@ mod posix_sys;
 #[cfg(any(test, feature = "testing"))]
 mod simulated;
 
+#[cfg(any(test, feature = "testing"))]
+pub use hooked::HookedBackend;
 pub use memory::MemoryBackend;
 #[cfg(unix)]
 pub use posix::PosixBackend;

@@ -144,15 +144,11 @@ impl Engine {
 /// Numbers of rows that were made and are gone again before the checkpoint are not given a second time: SERIAL columns
 /// count on by at least as many as there are new offsets.
 fn keep_serials_in_step(base: &Snapshot, change: &mut TableChange) -> StorageResult<()> {
-    let catalog = base.catalog();
-    let columns = match (catalog.node_table_by_id(change.table), catalog.rel_table_by_id(change.table)) {
-        (Some(nodes), _) => &nodes.columns,
-        (None, Some((rels, _))) => &rels.columns,
-        (None, None) => return Ok(()),
-    };
     let record = base.table_record(change.table)?;
     let grown = change.row_bound.saturating_sub(record.row_bound);
-    for column in columns.iter().filter(|column| column.data_type == DataType::Serial) {
+    for column in
+        base.catalog().columns_of(change.table).iter().filter(|column| column.data_type == DataType::Serial)
+    {
         let counted = record.next_serial(column.id) + grown;
         match change.serials.iter_mut().find(|(id, _)| *id == column.id) {
             Some((_, next)) => *next = (*next).max(counted),

@@ -16,6 +16,23 @@ use crate::storage::delta::{AdjacencyDelta, Entry};
 /// Small runs touch few nodes if fewer than one in so many.
 const FEW_NODES: u64 = 8;
 
+/// An edge of a list that came (+1) or went (-1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct RunEntry {
+    /// Counted from the first of the group.
+    pub node: u32,
+    pub neighbour: u32,
+    pub id: u64,
+    pub sign: i32,
+}
+
+impl RunEntry {
+    /// Whether both speak of the same edge.
+    pub fn same_edge(&self, other: &RunEntry) -> bool {
+        (self.node, self.neighbour, self.id) == (other.node, other.neighbour, other.id)
+    }
+}
+
 impl CsrGroup {
     /// Whether there are runs over a large one that touch so few nodes that their lists are put together one by one.
     pub(super) fn has_few_changes(&self) -> bool {
@@ -34,14 +51,17 @@ impl CsrGroup {
             return Ok((large, small));
         }
         let mut small = AdjacencyDelta::default();
+        let mut stored = Vec::new();
         for run in self.runs.iter().skip(1) {
-            let entry = |(node, neighbour, id, sign): (u32, u32, u64, i32)| {
+            stored.clear();
+            self.read_run(run, &mut stored)?;
+            let entry = |entry: &RunEntry| {
                 let damaged = || self.error(Damage("a run lists a node that its group does not have"));
-                let node = u16::try_from(node).map_err(|_| damaged())?;
+                let node = u16::try_from(entry.node).map_err(|_| damaged())?;
+                let RunEntry { neighbour, id, sign, .. } = *entry;
                 StorageResult::Ok(Entry { node, neighbour, id, removed: sign < 0 })
             };
-            let entries: Vec<Entry> =
-                self.entries_of(run)?.into_iter().map(entry).collect::<StorageResult<_>>()?;
+            let entries: Vec<Entry> = stored.iter().map(entry).collect::<StorageResult<_>>()?;
             small.add(self.first_node(), &entries);
         }
         let large = CsrGroup {
@@ -59,21 +79,15 @@ impl CsrGroup {
         Ok((large, small))
     }
 
-    /// The entries of one of the group's runs: node counted from the first, neighbour, relationship, and whether the
-    /// edge came (+1) or went (-1).
-    pub(super) fn entries_of(&self, run: &CsrRun) -> StorageResult<Vec<(u32, u32, u64, i32)>> {
+    /// Appends the entries of one of the group's runs.
+    pub(super) fn read_run(&self, run: &CsrRun, out: &mut Vec<RunEntry>) -> StorageResult<()> {
         let lender = Lender { pool: self.pool.clone(), admission: Admission::Private };
-        let mut entries = Vec::with_capacity(run.entry_count as usize);
-        read_entries(run, &lender, &mut entries).map_err(|error| self.chunk_error(error))?;
-        Ok(entries)
+        read_entries(run, &lender, out).map_err(|error| self.chunk_error(error))
     }
 
     pub(super) fn merge(&self) -> ChunkResult<CsrRun> {
-        let lender = Lender { pool: self.pool.clone(), admission: Admission::Private };
-        let mut entries: Vec<(u32, u32, u64, i32)> = Vec::new();
-        for run in &self.runs {
-            read_entries(run, &lender, &mut entries)?;
-        }
+        let mut entries = Vec::new();
+        self.runs.iter().try_for_each(|run| self.read_run(run, &mut entries))?;
         // The runs are sorted each, which a stable sort makes use of.
         entries.sort();
         let first_node = self.first_node();
@@ -81,13 +95,13 @@ impl CsrGroup {
         let mut at = 0;
         let mut node = 0u32;
         merged.offsets.push(0);
-        for same in entries.chunk_by(|a, b| (a.0, a.1, a.2) == (b.0, b.1, b.2)) {
-            let (of, neighbour, id, _) = same[0];
+        for same in entries.chunk_by(RunEntry::same_edge) {
+            let RunEntry { node: of, neighbour, id, .. } = same[0];
             while node < of {
                 merged.offsets.push(at);
                 node += 1;
             }
-            if same.iter().map(|entry| entry.3).sum::<i32>() > 0 {
+            if same.iter().map(|entry| entry.sign).sum::<i32>() > 0 {
                 merged.neighbours.push(neighbour);
                 merged.ids.push(id);
                 merged.self_loops += u32::from(first_node + u64::from(of) == u64::from(neighbour));
@@ -141,7 +155,7 @@ impl MergedLists {
 }
 
 /// Appends (node, neighbour, id, sign) of all entries of a run.
-fn read_entries(run: &CsrRun, lender: &Lender, out: &mut Vec<(u32, u32, u64, i32)>) -> ChunkResult<()> {
+fn read_entries(run: &CsrRun, lender: &Lender, out: &mut Vec<RunEntry>) -> ChunkResult<()> {
     let whole = |segment: &SegmentRef| lender.lend(segment, 0..segment.len() as usize);
     let damaged = Damage("an adjacency run is not aligned");
     let (offsets, neighbours) = (whole(&run.offsets)?, whole(&run.neighbours)?);
@@ -179,7 +193,8 @@ fn read_entries(run: &CsrRun, lender: &Lender, out: &mut Vec<(u32, u32, u64, i32
                 .is_some_and(|signs| signs.get(entry / 8).is_some_and(|byte| byte >> (entry % 8) & 1 == 1));
             let far = *neighbours.get(entry).ok_or(Damage("a list lies behind the end of its run"))?;
             let id = distances.get(entry).ok_or(damaged)?;
-            out.push((node, far, base.wrapping_add(*id), if taken_away { -1 } else { 1 }));
+            let sign = if taken_away { -1 } else { 1 };
+            out.push(RunEntry { node, neighbour: far, id: base.wrapping_add(*id), sign });
         }
     }
     Ok(())

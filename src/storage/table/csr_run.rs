@@ -4,6 +4,7 @@
 use crate::storage::column::Encoding;
 use crate::storage::column::bytes::{ByteReader, ByteWriter, Damage, Damaged};
 use crate::storage::column::chunk::Location;
+use crate::storage::column::encoding::bit_packing;
 
 /// A run under construction, in memory as on disk: see `RunDescriptor` for the parts.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,6 +41,32 @@ pub enum RunIds<B> {
     /// Entry `i` is `base + distance i`: `Plain` means u32 distances, `BitPacked` ones of its width (the encoding's
     /// own base is the base).
     Stored { base: u64, encoding: Encoding, bytes: B },
+}
+
+/// Runs that touch fewer than one in so many of the group's nodes list those that they touch.
+const LISTED_NODES_DIVISOR: u32 = 16;
+/// Ids that need more bits than this, and fit u32, are stored as such.
+const PACKED_ID_BITS_MAX: u8 = 28;
+
+/// Whether a run that touches so many of the group's nodes lists them.
+pub(super) fn lists_its_nodes(touched: u32, all: u32) -> bool {
+    touched * LISTED_NODES_DIVISOR < all
+}
+
+/// Relationship ids as distances from the smallest.
+pub(super) fn stored_ids(ids: impl Iterator<Item = u64> + Clone) -> RunIds<Vec<u8>> {
+    let base = ids.clone().min().unwrap_or(0);
+    let width = bit_packing::width_of(ids.clone().max().unwrap_or(0) - base);
+    let mut bytes = Vec::new();
+    let encoding = if (PACKED_ID_BITS_MAX + 1..=32).contains(&width) {
+        ids.for_each(|id| bytes.extend_from_slice(&((id - base) as u32).to_le_bytes()));
+        Encoding::Plain
+    } else {
+        let distances: Vec<u64> = ids.map(|id| id - base).collect();
+        bit_packing::pack(&distances, width, &mut bytes);
+        Encoding::BitPacked { base: 0, width }
+    };
+    RunIds::Stored { base, encoding, bytes }
 }
 
 const FLAG_WIDE: u8 = 1;

@@ -57,6 +57,20 @@ pub struct GroupPage {
 }
 
 impl GroupPage {
+    /// The page of a group that has nothing yet.
+    pub fn empty(kind: GroupKind, table: TableId, group: u32) -> GroupPage {
+        GroupPage {
+            kind,
+            table,
+            group,
+            row_count: 0,
+            extents: Vec::new(),
+            deletions: None,
+            columns: Vec::new(),
+            runs: Vec::new(),
+        }
+    }
+
     /// The bytes of the page.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = ByteWriter::default();

@@ -8,11 +8,9 @@ use uuid::Uuid;
 
 use super::segment::{GROWTH_STEP, list_segments, segment_name};
 use super::*;
-use crate::storage::backend::{
-    LockGuard, LockKind, MemoryBackend, OpenMode, SimulatedBackend, StorageBackend, StorageFile,
-};
+use crate::storage::StorageError;
+use crate::storage::backend::{HookedBackend, MemoryBackend, OpenMode, SimulatedBackend, StorageBackend};
 use crate::storage::page::Lsn;
-use crate::storage::{StorageError, StorageResult};
 
 const UUID: Uuid = Uuid::from_u128(99);
 
@@ -30,73 +28,16 @@ fn read(backend: Arc<dyn StorageBackend>) -> Vec<WalRecord> {
 }
 
 /// Files in memory whose syncs take time, as those of a disk.
-#[derive(Clone)]
-struct SlowSync(MemoryBackend);
-
-struct SlowFile(Arc<dyn StorageFile>);
-
-impl StorageFile for SlowFile {
-    fn name(&self) -> &str {
-        self.0.name()
-    }
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> StorageResult<()> {
-        self.0.read_at(offset, buffer)
-    }
-    fn write_at(&self, offset: u64, bytes: &[u8]) -> StorageResult<()> {
-        self.0.write_at(offset, bytes)
-    }
-    fn sync(&self) -> StorageResult<()> {
+fn slow_sync() -> HookedBackend {
+    HookedBackend::new(Arc::new(MemoryBackend::new()), |_| {
         thread::sleep(Duration::from_millis(2));
-        self.0.sync()
-    }
-    fn preallocate(&self, offset: u64, length: u64) -> StorageResult<()> {
-        self.0.preallocate(offset, length)
-    }
-    fn truncate(&self, size: u64) -> StorageResult<()> {
-        self.0.truncate(size)
-    }
-    fn size(&self) -> StorageResult<u64> {
-        self.0.size()
-    }
-}
-
-impl StorageBackend for SlowSync {
-    fn shared(&self) -> Arc<dyn StorageBackend> {
-        Arc::new(self.clone())
-    }
-
-    fn location(&self) -> String {
-        self.0.location()
-    }
-    fn open(&self, name: &str, mode: OpenMode) -> StorageResult<Arc<dyn StorageFile>> {
-        Ok(Arc::new(SlowFile(self.0.open(name, mode)?)))
-    }
-    fn create_dir(&self, name: &str) -> StorageResult<()> {
-        self.0.create_dir(name)
-    }
-    fn sync_dir(&self, name: &str) -> StorageResult<()> {
-        self.0.sync_dir(name)
-    }
-    fn rename(&self, from: &str, to: &str) -> StorageResult<()> {
-        self.0.rename(from, to)
-    }
-    fn remove(&self, name: &str) -> StorageResult<()> {
-        self.0.remove(name)
-    }
-    fn list(&self, name: &str) -> StorageResult<Vec<String>> {
-        self.0.list(name)
-    }
-    fn exists(&self, name: &str) -> StorageResult<bool> {
-        self.0.exists(name)
-    }
-    fn lock(&self, name: &str, kind: LockKind) -> StorageResult<Box<dyn LockGuard>> {
-        self.0.lock(name, kind)
-    }
+        Ok(())
+    })
 }
 
 #[test]
 fn one_sync_serves_many_commits() {
-    let backend = Arc::new(SlowSync(MemoryBackend::new()));
+    let backend = Arc::new(slow_sync());
     let writer = start_with(backend.clone(), small());
     thread::scope(|scope| {
         for thread in 0..8u64 {

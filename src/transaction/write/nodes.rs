@@ -113,11 +113,8 @@ impl WriteTransaction {
     ) -> WriteResult<()> {
         self.start_writing()?;
         let catalog = std::sync::Arc::clone(self.catalog());
-        let (name, columns) = match (catalog.node_table_by_id(table), catalog.rel_table_by_id(table)) {
-            (Some(nodes), _) => (&nodes.name, &nodes.columns),
-            (None, Some((rels, _))) => (&rels.name, &rels.columns),
-            (None, None) => return Err(unknown_table(table)),
-        };
+        let entry = catalog.table_by_id(table).ok_or_else(|| unknown_table(table))?;
+        let (name, columns) = (entry.name(), entry.columns());
         let schema =
             columns.iter().find(|known| known.id == column).ok_or_else(|| unknown_column(name, column))?;
         if schema.not_null

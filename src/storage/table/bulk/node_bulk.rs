@@ -212,14 +212,10 @@ impl RowGroup {
         }
         placed.sort_unstable_by_key(|(column, _)| *column);
         let page = GroupPage {
-            kind: self.kind,
-            table: self.table,
-            group,
             row_count: self.rows as u32,
             extents: placer.finish()?,
-            deletions: None,
             columns: placed,
-            runs: Vec::new(),
+            ..GroupPage::empty(self.kind, self.table, group)
         };
         let page = sink.write_extent(&page.encode())?;
         let staged = StagedGroup {

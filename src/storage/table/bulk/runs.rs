@@ -7,10 +7,8 @@ use parking_lot::Mutex;
 use super::sort::{Dealt, PairSink, SLICE_NODES, SLICES_PER_GROUP, SortedSlice, count_slices, deal, shares};
 use crate::storage::StorageResult;
 use crate::storage::buffer_pool::as_bytes;
-use crate::storage::column::Encoding;
-use crate::storage::column::encoding::bit_packing;
 use crate::storage::page::ExtentRef;
-use crate::storage::table::csr_run::{RunDescriptor, RunIds};
+use crate::storage::table::csr_run::{RunDescriptor, RunIds, lists_its_nodes, stored_ids};
 use crate::storage::table::group_page::{ExtentSink, GroupKind, GroupPage, SegmentPlacer};
 use crate::types::{NODE_GROUP_ROWS, TableId};
 
@@ -30,11 +28,6 @@ pub struct StagedGroup {
     /// The page.
     pub page: ExtentRef,
 }
-
-/// Runs as wide as this part of the group's nodes or less list the nodes that they touch.
-const SMALL_RUN_DIVISOR: u32 = 16;
-/// Ids that need more bits than this are stored as u32.
-const PACKED_ID_BITS_MAX: u8 = 28;
 
 /// Sorts all edges by node. `forward_ordered` says that far ends and names already rise.
 pub(super) fn sort_edges(
@@ -146,16 +139,8 @@ fn write_group(
     run: RunDescriptor<Vec<u8>>,
     sink: &dyn ExtentSink,
 ) -> StorageResult<StagedGroup> {
-    let mut page = (plan.existing)(plan.kind, group)?.unwrap_or_else(|| GroupPage {
-        kind: plan.kind,
-        table: plan.table,
-        group,
-        row_count: 0,
-        extents: Vec::new(),
-        deletions: None,
-        columns: Vec::new(),
-        runs: Vec::new(),
-    });
+    let empty = || GroupPage::empty(plan.kind, plan.table, group);
+    let mut page = (plan.existing)(plan.kind, group)?.unwrap_or_else(empty);
     let (max_degree, touched_nodes) = (run.max_degree, run.touched_nodes);
     page.row_count = nodes_of_group(plan.node_rows, u64::from(group));
     let mut placer = SegmentPlacer::new(sink, std::mem::take(&mut page.extents));
@@ -210,7 +195,7 @@ fn build_run(
         touched += u32::from(length > 0);
         max_degree = max_degree.max(length);
     }
-    let small = touched * SMALL_RUN_DIVISOR < all_nodes as u32;
+    let small = lists_its_nodes(touched, all_nodes as u32);
     let mut nodes = small.then(Vec::new);
     let mut offsets = Vec::with_capacity(if small { touched as usize + 1 } else { all_nodes + 1 } * 4);
     offsets.extend_from_slice(&0u32.to_le_bytes());
@@ -230,7 +215,10 @@ fn build_run(
     // Pages hold little-endian numbers, and are lent as the machine's own.
     slices.iter().for_each(|slice| neighbours.extend_from_slice(as_bytes(&slice.far)));
     let ids = match plan.kind {
-        GroupKind::Backward => stored_ids(plan.first_id, slices),
+        GroupKind::Backward => {
+            let names = slices.iter().flat_map(|slice| &slice.names);
+            stored_ids(names.map(|name| plan.first_id + u64::from(*name)))
+        }
         _ => RunIds::Implied { first: plan.first_id + first_entry },
     };
     RunDescriptor {
@@ -246,24 +234,6 @@ fn build_run(
         ids,
         signs: None,
     }
-}
-
-/// Packs the ids of a group as distances from the smallest.
-fn stored_ids(first_id: u64, slices: &[SortedSlice]) -> RunIds<Vec<u8>> {
-    let names = || slices.iter().flat_map(|slice| &slice.names).copied();
-    let (low, high) = names().fold((u32::MAX, 0), |(low, high), name| (low.min(name), high.max(name)));
-    let low = low.min(high);
-    let width = bit_packing::width_of(u64::from(high - low));
-    let mut bytes = Vec::new();
-    let encoding = if width > PACKED_ID_BITS_MAX {
-        names().for_each(|name| bytes.extend_from_slice(&(name - low).to_le_bytes()));
-        Encoding::Plain
-    } else {
-        let distances: Vec<u64> = names().map(|name| u64::from(name - low)).collect();
-        bit_packing::pack(&distances, width, &mut bytes);
-        Encoding::BitPacked { base: 0, width }
-    };
-    RunIds::Stored { base: first_id + u64::from(low), encoding, bytes }
 }
 
 /// Hands over all edges as (far end, node) in the order of the slices: the input of the other direction.

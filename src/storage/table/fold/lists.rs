@@ -4,13 +4,12 @@
 use super::placed::write_page;
 use crate::storage::StorageResult;
 use crate::storage::buffer_pool::as_bytes;
-use crate::storage::column::Encoding;
-use crate::storage::column::encoding::bit_packing;
 use crate::storage::delta::EntryPart;
 use crate::storage::page::{ExtentRef, PageRun, extent_runs};
 use crate::storage::table::bulk::{nodes_of_group, place_run};
 use crate::storage::table::csr_group::CsrGroup;
-use crate::storage::table::csr_run::{RunDescriptor, RunIds};
+use crate::storage::table::csr_merge::RunEntry;
+use crate::storage::table::csr_run::{RunDescriptor, RunIds, lists_its_nodes, stored_ids};
 use crate::storage::table::group_page::{ExtentSink, GroupKind, GroupPage, SegmentPlacer};
 use crate::types::{NODE_GROUP_ROWS, TableId};
 
@@ -18,21 +17,6 @@ use crate::types::{NODE_GROUP_ROWS, TableId};
 const RUNS_MAX: usize = 4;
 /// All runs are merged when the small ones exceed this part of the large one.
 const SMALL_RUNS_DIVISOR: u64 = 4;
-/// Runs that touch this part of the group's nodes or less list them.
-const LISTED_NODES_DIVISOR: u32 = 16;
-/// Ids that need more bits than this and fit u32 are stored so.
-const PACKED_ID_BITS_MAX: u8 = 28;
-
-/// An edge of a list that came (+1) or went (-1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct RunEntry {
-    /// Counted from the first of the group.
-    node: u32,
-    neighbour: u32,
-    id: u64,
-    sign: i32,
-}
-
 /// One group of lists in one direction to be written.
 pub(super) struct ListFold {
     pub table: TableId,
@@ -65,20 +49,14 @@ impl ListFold {
         part: &EntryPart,
         sink: &dyn ExtentSink,
     ) -> StorageResult<FoldedLists> {
-        let mut page = old.unwrap_or_else(|| self.empty_page());
+        let mut page = old.unwrap_or_else(|| GroupPage::empty(self.kind, self.table, self.group));
         let old_extents = page.extents.clone();
         let kept = kept_runs(&page, part.len() as u64);
         let mut entries: Vec<RunEntry> = Vec::with_capacity(part.len());
         let mut broken = Vec::new();
         if let Some(base) = base {
             for run in base.runs().iter().skip(kept) {
-                let stored = base.entries_of(run)?.into_iter();
-                entries.extend(stored.map(|(node, neighbour, id, sign)| RunEntry {
-                    node,
-                    neighbour,
-                    id,
-                    sign,
-                }));
+                base.read_run(run, &mut entries)?;
             }
         }
         let merged = page.runs.split_off(kept.min(page.runs.len()));
@@ -112,23 +90,10 @@ impl ListFold {
         Ok(FoldedLists { page: Some(written.page), retired: written.retired, max_degree, merged, broken })
     }
 
-    fn empty_page(&self) -> GroupPage {
-        GroupPage {
-            kind: self.kind,
-            table: self.table,
-            group: self.group,
-            row_count: 0,
-            extents: Vec::new(),
-            deletions: None,
-            columns: Vec::new(),
-            runs: Vec::new(),
-        }
-    }
-
     fn build(&self, entries: &[RunEntry], all_nodes: u32) -> RunDescriptor<Vec<u8>> {
         let lists = || entries.chunk_by(|a, b| a.node == b.node);
         let touched = lists().count() as u32;
-        let listed = touched * LISTED_NODES_DIVISOR < all_nodes;
+        let listed = lists_its_nodes(touched, all_nodes);
         let (mut nodes, mut offsets, mut max_degree) = (Vec::<u16>::new(), vec![0u32], 0);
         let mut end = 0u32;
         for list in lists() {
@@ -162,7 +127,7 @@ impl ListFold {
             offsets: as_bytes(&offsets).to_vec(),
             neighbours: as_bytes(&neighbours).to_vec(),
             wide: false,
-            ids: stored_ids(entries),
+            ids: stored_ids(entries.iter().map(|entry| entry.id)),
             signs: signed.then(|| sign_words(entries)),
         }
     }
@@ -183,29 +148,13 @@ fn kept_runs(page: &GroupPage, new: u64) -> usize {
 fn cancel(entries: &mut Vec<RunEntry>) {
     entries.sort_unstable();
     let mut kept: Vec<RunEntry> = Vec::with_capacity(entries.len());
-    for same in entries.chunk_by(|a, b| (a.node, a.neighbour, a.id) == (b.node, b.neighbour, b.id)) {
+    for same in entries.chunk_by(RunEntry::same_edge) {
         match same.iter().map(|entry| entry.sign).sum::<i32>() {
             0 => {}
             sum => kept.push(RunEntry { sign: sum.signum(), ..same[0] }),
         }
     }
     *entries = kept;
-}
-
-/// Packs ids as distances from the smallest.
-fn stored_ids(entries: &[RunEntry]) -> RunIds<Vec<u8>> {
-    let ids = || entries.iter().map(|entry| entry.id);
-    let base = ids().min().unwrap_or(0);
-    let width = bit_packing::width_of(ids().max().unwrap_or(0) - base);
-    if (PACKED_ID_BITS_MAX + 1..=32).contains(&width) {
-        let distances: Vec<u32> = ids().map(|id| (id - base) as u32).collect();
-        let bytes = as_bytes(&distances).to_vec();
-        return RunIds::Stored { base, encoding: Encoding::Plain, bytes };
-    }
-    let distances: Vec<u64> = ids().map(|id| id - base).collect();
-    let mut bytes = Vec::new();
-    bit_packing::pack(&distances, width, &mut bytes);
-    RunIds::Stored { base, encoding: Encoding::BitPacked { base: 0, width }, bytes }
 }
 
 fn sign_words(entries: &[RunEntry]) -> Vec<u8> {

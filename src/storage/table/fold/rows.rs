@@ -13,7 +13,7 @@ use crate::storage::column::chunk_writer::{WriteOptions, write_chunk};
 use crate::storage::column::predicate::or_bits;
 use crate::storage::column::statistics::{Bound, ChunkStatistics};
 use crate::storage::page::{ExtentRef, PageRun, extent_runs};
-use crate::storage::table::group_levels::GroupLevels;
+use crate::storage::table::group_levels::{BirthRun, GroupLevels};
 use crate::storage::table::group_page::{ExtentSink, GroupKind, GroupPage, SegmentPlacer};
 use crate::storage::table::node_table::{NodeGroup, NodeTable};
 use crate::storage::table::rel_table::RelTable;
@@ -32,7 +32,19 @@ pub(super) struct RowFold<'f> {
     pub needs_ends: bool,
 }
 
+/// What is known of the group before its columns are read.
+struct Rows {
+    base: Arc<NodeGroup>,
+    levels: GroupLevels,
+    births: Vec<BirthRun>,
+    /// Those of the base and the births, deleted ones included.
+    count: usize,
+    /// One bit per row that exists.
+    alive: Vec<u64>,
+}
+
 /// What became of it.
+#[derive(Default)]
 pub(super) struct FoldedRows {
     /// None when no row is left.
     pub page: Option<ExtentRef>,
@@ -51,31 +63,27 @@ impl RowFold<'_> {
         sink: &dyn ExtentSink,
         worker: &mut PoolWorker,
     ) -> StorageResult<FoldedRows> {
-        let base = self.table.group(usize::try_from(self.group).unwrap_or(usize::MAX))?;
-        let levels = self.table.group_levels(self.group);
-        let rows = base.rows().max(levels.born_bound()) as usize;
-        let alive = self.alive(&base, &levels, rows)?;
+        let rows = self.rows()?;
         let old_extents = old.as_ref().map(|page| page.extents.clone()).unwrap_or_default();
-        if alive.iter().all(|word| *word == 0) {
+        if rows.alive.iter().all(|word| *word == 0) {
             let retired = old_extents.iter().flat_map(extent_runs).collect();
-            return Ok(FoldedRows { page: None, retired, statistics: Vec::new(), serials: Vec::new() });
+            return Ok(FoldedRows { retired, ..FoldedRows::default() });
         }
-        let all = levels.born_bound() > 0;
+        let all = !rows.births.is_empty();
         let mut page = match old {
             Some(page) if !all => page,
-            _ => self.empty_page(rows)?,
+            _ => GroupPage::empty(self.kind, self.table.id(), super::group_number(self.group)?),
         };
-        page.row_count = rows as u32;
+        page.row_count = rows.count as u32;
         let mut placer = SegmentPlacer::new(sink, std::mem::take(&mut page.extents));
-        page.deletions = match deleted_words(&alive, rows) {
+        page.deletions = match deleted_words(&rows.alive, rows.count) {
             Some(bytes) => Some(placer.place(bytes)?),
             None => None,
         };
-        let mut folded =
-            FoldedRows { page: None, retired: Vec::new(), statistics: Vec::new(), serials: Vec::new() };
-        for (column, data_type) in self.columns(&levels, all) {
-            let values = self.column(&base, &levels, (column, &data_type), rows, &alive, worker)?;
-            let chunk = write_chunk(&values.vector(), &data_type, rows, &WriteOptions::default())?;
+        let mut folded = FoldedRows::default();
+        for (column, data_type) in self.columns(&rows.levels, all) {
+            let values = self.column(&rows, (column, &data_type), worker)?;
+            let chunk = write_chunk(&values.vector(), &data_type, rows.count, &WriteOptions::default())?;
             if data_type == DataType::Serial
                 && let Some((_, Bound::Integer(last))) = &chunk.statistics.range
                 && let Ok(last) = u64::try_from(*last)
@@ -95,19 +103,6 @@ impl RowFold<'_> {
         Ok(folded)
     }
 
-    fn empty_page(&self, rows: usize) -> StorageResult<GroupPage> {
-        Ok(GroupPage {
-            kind: self.kind,
-            table: self.table.id(),
-            group: super::group_number(self.group)?,
-            row_count: rows as u32,
-            extents: Vec::new(),
-            deletions: None,
-            columns: Vec::new(),
-            runs: Vec::new(),
-        })
-    }
-
     /// The columns whose chunks are written: all, or those with new values.
     fn columns(&self, levels: &GroupLevels, all: bool) -> Vec<(ColumnId, DataType)> {
         let own = self.table.layout().columns.iter();
@@ -120,9 +115,12 @@ impl RowFold<'_> {
         columns
     }
 
-    /// One bit per row that exists.
-    fn alive(&self, base: &NodeGroup, levels: &GroupLevels, rows: usize) -> StorageResult<Vec<u64>> {
-        let mut alive: Vec<u64> = (0..rows.div_ceil(64))
+    fn rows(&self) -> StorageResult<Rows> {
+        let base = self.table.group(usize::try_from(self.group).unwrap_or(usize::MAX))?;
+        let levels = self.table.group_levels(self.group);
+        let count = base.rows().max(levels.born_bound()) as usize;
+        let births = levels.births(&(0..count as u32));
+        let mut alive: Vec<u64> = (0..count.div_ceil(64))
             .map(|word| ones_below((base.rows() as usize).saturating_sub(word * 64)))
             .collect();
         if let Some(deletions) = base.deletions() {
@@ -134,27 +132,24 @@ impl RowFold<'_> {
             or_bits(words, 0, base.rows() as usize, &mut deleted, 0);
             alive.iter_mut().zip(deleted).for_each(|(word, deleted)| *word &= !deleted);
         }
-        for run in levels.births(&(0..rows as u32)) {
+        for run in &births {
             for row in run.first_row as usize..run.first_row as usize + run.positions.len() {
                 alive[row / 64] |= 1 << (row % 64);
             }
         }
-        levels.without_deleted(&(0..rows), &mut alive);
-        Ok(alive)
+        levels.without_deleted(&(0..count), &mut alive);
+        Ok(Rows { base, levels, births, count, alive })
     }
 
     /// All values of a column: the base's, births over them, new values over both.
     fn column(
         &self,
-        base: &Arc<NodeGroup>,
-        levels: &GroupLevels,
+        rows: &Rows,
         (column, data_type): (ColumnId, &DataType),
-        rows: usize,
-        alive: &[u64],
         worker: &mut PoolWorker,
     ) -> StorageResult<VectorBuffer> {
-        let below = self.base_values(base, levels, (column, data_type), alive, worker)?;
-        let (below, base_rows) = (below.vector(), base.rows() as usize);
+        let below = self.base_values(rows, (column, data_type), worker)?;
+        let (below, base_rows, count) = (below.vector(), rows.base.rows() as usize, rows.count);
         let mut values = VectorBuffer::new(data_type.clone());
         let fill = |values: &mut VectorBuffer, from: usize, to: usize| {
             let stored = from.min(base_rows)..to.min(base_rows);
@@ -162,29 +157,27 @@ impl RowFold<'_> {
             push_missing(values, column, to - from - stored.len());
         };
         let mut at = 0;
-        for run in levels.births(&(0..rows as u32)) {
-            let (first, count) = (run.first_row as usize, run.positions.len());
+        for run in &rows.births {
+            let (first, born_rows) = (run.first_row as usize, run.positions.len());
             fill(&mut values, at, first);
             let born = run.vector(column, run.positions.start);
             match born.is_all_null() {
-                true => values.push_nulls(count),
-                false => values.append_range(&born, 0, count),
+                true => values.push_nulls(born_rows),
+                false => values.append_range(&born, 0, born_rows),
             }
-            at = first + count;
+            at = first + born_rows;
         }
-        fill(&mut values, at, rows);
-        let Some(patch) = levels.column_patch(column, &(0..rows as u32)) else { return Ok(values) };
+        fill(&mut values, at, count);
+        let Some(patch) = rows.levels.column_patch(column, &(0..count as u32)) else { return Ok(values) };
         let mut patched = VectorBuffer::new(data_type.clone());
-        patch.apply(&values.vector(), &(0..rows), &mut patched);
+        patch.apply(&values.vector(), &(0..count), &mut patched);
         Ok(patched)
     }
 
     fn base_values(
         &self,
-        base: &Arc<NodeGroup>,
-        levels: &GroupLevels,
+        Rows { base, levels, alive, .. }: &Rows,
         (column, data_type): (ColumnId, &DataType),
-        alive: &[u64],
         worker: &mut PoolWorker,
     ) -> StorageResult<VectorBuffer> {
         let rows = base.rows() as usize;
