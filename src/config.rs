@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::storage::backend::StorageBackend;
 use crate::storage::engine::{
     DEFAULT_CHECKPOINT_THRESHOLD, DEFAULT_LOCK_WAIT, EngineOptions, RecoveryProgress,
-    default_buffer_pool_bytes,
+    default_buffer_pool_bytes, default_memory_limit,
 };
 use crate::storage::wal::WalConfig;
 
@@ -33,7 +33,7 @@ pub enum FileAccess {
 #[derive(Clone)]
 pub(crate) struct Config {
     pub buffer_pool_bytes: u64,
-    pub memory_limit: Option<u64>,
+    pub memory_limit: u64,
     pub threads: usize,
     pub durability: DurabilityMode,
     pub checkpoint_threshold: u64,
@@ -53,7 +53,7 @@ impl Default for Config {
     fn default() -> Config {
         Config {
             buffer_pool_bytes: default_buffer_pool_bytes(),
-            memory_limit: None,
+            memory_limit: default_memory_limit(),
             threads: std::thread::available_parallelism().map_or(1, |count| count.get()),
             durability: DurabilityMode::default(),
             checkpoint_threshold: DEFAULT_CHECKPOINT_THRESHOLD,
@@ -76,6 +76,7 @@ impl Config {
     pub fn engine_options(&self) -> EngineOptions {
         EngineOptions {
             buffer_pool_bytes: self.buffer_pool_bytes,
+            memory_limit: self.memory_limit,
             threads: self.threads,
             read_only: self.read_only,
             create: !self.read_only,
@@ -128,9 +129,11 @@ impl DatabaseBuilder {
         self
     }
 
-    /// Most bytes that a COPY may use beside the buffer pool. Queries do not go by it yet.
+    /// Most bytes that queries, loads and changes that no checkpoint has written yet may hold together, beside the
+    /// buffer pool. Queries that need more write to `tmp/`; changes may take half of it. The default is half of what
+    /// the machine or the container has.
     pub fn memory_limit(mut self, bytes: u64) -> Self {
-        self.config.memory_limit = Some(bytes);
+        self.config.memory_limit = bytes;
         self
     }
 
@@ -146,7 +149,8 @@ impl DatabaseBuilder {
         self
     }
 
-    /// Bytes of log, or of changes in memory, after which a checkpoint starts by itself; 0 means never.
+    /// Bytes of log, or of changes in memory, after which a checkpoint starts by itself; 0 means never, unless changes
+    /// reach their share of the memory limit.
     pub fn checkpoint_threshold(mut self, bytes: u64) -> Self {
         self.config.checkpoint_threshold = bytes;
         self

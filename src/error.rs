@@ -252,11 +252,20 @@ impl From<StorageError> for Error {
             StorageError::Locked { .. } | StorageError::Poisoned { .. } | StorageError::ReadOnly => {
                 ErrorKind::Unavailable
             }
-            StorageError::PoolTooSmall { .. } | StorageError::OutOfMemory { .. } => ErrorKind::OutOfMemory,
+            StorageError::PoolTooSmall { .. }
+            | StorageError::OutOfMemory { .. }
+            | StorageError::ChangesTooLarge { .. } => ErrorKind::OutOfMemory,
             StorageError::Limit { .. } => ErrorKind::Runtime,
             _ => ErrorKind::Io,
         };
-        Error::wrap(kind, error)
+        let hint = match &error {
+            StorageError::OutOfMemory { .. } => {
+                "Raise the memory limit, run less at once, or let the statement keep fewer rows"
+            }
+            StorageError::ChangesTooLarge { .. } => "Commit more often, or raise the memory limit",
+            _ => return Error::wrap(kind, error),
+        };
+        Error::wrap(kind, error).with_hint(hint)
     }
 }
 

@@ -45,7 +45,6 @@ impl Session {
             defaults: &defaults,
             progress: Some(&progress),
             cancelled: Some(&self.interrupt),
-            memory_limit: self.shared.config.memory_limit,
             wait: view.settings.timeout,
             ..CopyOptions::default()
         };

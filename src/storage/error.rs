@@ -45,6 +45,11 @@ pub enum StorageError {
     /// The memory limit forbids the allocation.
     #[error("out of memory: {operator} needs {needed} bytes beyond the limit of {limit}")]
     OutOfMemory { operator: String, needed: u64, limit: u64 },
+    /// Changes that no page has yet have reached their share of the memory limit, and no checkpoint could help.
+    #[error(
+        "out of memory: the transaction's changes need {needed} bytes beyond the {limit} that all changes may take, half of the memory limit"
+    )]
+    ChangesTooLarge { needed: u64, limit: u64 },
     /// An earlier write failed in a way that leaves the files in doubt; reading goes on.
     #[error("the database accepts no writes until it is opened again: {reason}")]
     Poisoned { reason: String },

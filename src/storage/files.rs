@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 use super::backend::{LockGuard, LockKind, StorageBackend};
 use super::buffer_pool::BufferPool;
 use super::engine::EngineOptions;
+use super::memory::MemoryAccountant;
 use super::page::{Access, CreateOptions, FILE_NAME, HeaderFlags, PageFile, PageRun, PageSource};
 use super::{StorageError, StorageResult};
 use crate::catalog::{Catalog, Dialect, SchemaMode};
@@ -21,6 +22,7 @@ const SPILL_FOLDER: &str = "tmp";
 pub(super) struct Files {
     page_file: Arc<PageFile>,
     pool: BufferPool,
+    memory: MemoryAccountant,
     pages_read_at_open: u64,
     /// Field order is drop order: the files are closed before the lock is let go.
     _lock: Box<dyn LockGuard>,
@@ -41,7 +43,8 @@ impl Files {
         let source = Arc::clone(&page_file) as Arc<dyn PageSource>;
         let pool = BufferPool::new(options.buffer_pool_bytes, source);
         forget_reused_pages(&page_file, &pool);
-        Ok(Files { page_file, pool, pages_read_at_open: 0, _lock: lock })
+        let memory = MemoryAccountant::new(options.memory_limit);
+        Ok(Files { page_file, pool, memory, pages_read_at_open: 0, _lock: lock })
     }
 
     pub fn page_file(&self) -> &Arc<PageFile> {
@@ -50,6 +53,11 @@ impl Files {
 
     pub fn pool(&self) -> &BufferPool {
         &self.pool
+    }
+
+    /// What is held beside the pool.
+    pub fn memory(&self) -> &MemoryAccountant {
+        &self.memory
     }
 
     /// Pages that were read until the database could be used.

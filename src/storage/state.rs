@@ -14,6 +14,7 @@ use super::delta::{Delta, TableDelta};
 use super::directory::{Directory, TableKind, TableRecord};
 use super::files::Files;
 use super::index::{KeyIndex, KeyLayout};
+use super::memory::MemoryAccountant;
 use super::page::{FILE_NAME, GenerationHold, PageFile};
 use super::{StorageError, StorageResult};
 use crate::catalog::{Catalog, Statistics, decode_catalog, decode_statistics};
@@ -308,6 +309,11 @@ impl State {
     /// The frames through which pages are read.
     pub fn pool(&self) -> &BufferPool {
         self.base.files.pool()
+    }
+
+    /// The account of what is held beside the pool.
+    pub fn memory(&self) -> &MemoryAccountant {
+        self.base.files.memory()
     }
 
     pub(super) fn root(&self) -> &super::page::Root {

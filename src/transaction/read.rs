@@ -6,6 +6,7 @@ use crate::catalog::{Catalog, Statistics};
 use crate::storage::StorageResult;
 use crate::storage::buffer_pool::{BufferPool, PoolWorker};
 use crate::storage::engine::Engine;
+use crate::storage::memory::MemoryAccountant;
 use crate::storage::state::Snapshot;
 use crate::storage::table::{KeyReader, NodeTable, RelTable};
 use crate::types::TableId;
@@ -54,6 +55,11 @@ impl ReadTransaction {
     /// The frames through which pages are read.
     pub fn pool(&self) -> &BufferPool {
         self.snapshot.pool()
+    }
+
+    /// The account of what is held beside the pool.
+    pub fn memory(&self) -> &MemoryAccountant {
+        self.snapshot.memory()
     }
 
     /// A node table.

@@ -70,7 +70,7 @@ impl<'l> NodeLoad<'l> {
         }
         unique.extend(unique_columns(name, &schema.columns, &nodes)?);
         Ok(NodeLoad {
-            memory: Memory::new(load.snapshot.pool(), load.options.memory_limit),
+            memory: Memory::new(load.snapshot.memory()),
             layout: Arc::clone(nodes.layout()),
             load,
             schema,

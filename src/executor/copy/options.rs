@@ -19,8 +19,6 @@ pub struct CopyOptions<'o> {
     pub progress: Option<&'o dyn Fn(CopyProgress)>,
     /// Ends the load with an error once it is set.
     pub cancelled: Option<&'o AtomicBool>,
-    /// Bytes that the load may hold, beside the pool's own limit, against which they count too.
-    pub memory_limit: Option<u64>,
     /// How long to wait for another writer; for ever otherwise.
     pub wait: Option<Duration>,
     /// Bounds of the reader.
@@ -35,7 +33,6 @@ impl Default for CopyOptions<'_> {
             defaults: &[],
             progress: None,
             cancelled: None,
-            memory_limit: None,
             wait: None,
             limits: CsvLimits::default(),
         }

@@ -104,7 +104,7 @@ impl<'l> RelLoad<'l> {
         }
         Ok(RelLoad {
             unique: unique_columns(name, &schema.columns, table.rows())?,
-            memory: Memory::new(snapshot.pool(), load.options.memory_limit),
+            memory: Memory::new(snapshot.memory()),
             reader: load.reader(fields)?,
             load,
             rel,

@@ -122,22 +122,27 @@ impl Engine {
 
     /// Whether it is time for a checkpoint.
     pub(super) fn checkpoint_is_due(&self) -> bool {
-        self.checkpoint_threshold > 0
-            && self.since_checkpoint(&self.state.load()) >= self.checkpoint_threshold
+        self.lags_by(1) || self.levels_press()
     }
 
     /// Before a commit: helps, or waits for, a checkpoint that lags too far behind.
     pub(super) fn relieve(&self) -> StorageResult<()> {
-        let limit = self.checkpoint_threshold.saturating_mul(BACK_PRESSURE);
-        if limit == 0 || self.since_checkpoint(&self.state.load()) < limit {
+        let lags = || self.lags_by(BACK_PRESSURE) || self.levels_are_full();
+        if !lags() {
             return Ok(());
         }
         let _turn = self.turns.take(None, &self.location())?;
         // Somebody else may have done it meanwhile.
-        match self.since_checkpoint(&self.state.load()) < limit {
-            true => Ok(()),
-            false => self.checkpoint_in_turn(false),
+        match lags() {
+            true => self.checkpoint_in_turn(false),
+            false => Ok(()),
         }
+    }
+
+    /// Whether so many times the threshold has come together; never where there is none.
+    fn lags_by(&self, times: u64) -> bool {
+        let limit = self.checkpoint_threshold.saturating_mul(times);
+        limit > 0 && self.since_checkpoint(&self.state.load()) >= limit
     }
 }
 

@@ -12,6 +12,7 @@ use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use super::Engine;
 use super::options::DurabilityMode;
 use crate::storage::delta::Delta;
+use crate::storage::memory::MemoryClass;
 use crate::storage::page::Lsn;
 use crate::storage::state::Levels;
 use crate::storage::wal::{RecordKind, WalWriter, Writeset};
@@ -116,6 +117,8 @@ impl Engine {
 
     fn commit_logged(&self, delta: Delta, published: Published, mode: DurabilityMode) -> StorageResult<u64> {
         let (log, writeset) = (self.log.writer()?, Writeset::encode(&delta));
+        let mut queued = self.files.memory().reservation(MemoryClass::LogQueue);
+        queued.force(writeset.sizes().map(|bytes| bytes as u64).sum());
         let (version, end) = self.enqueue(log, writeset, delta, published)?;
         let outcome = match mode {
             DurabilityMode::Strict => log.sync(end),

@@ -5,6 +5,7 @@ mod checkpoint;
 mod commit;
 mod gate;
 mod intents;
+mod level_memory;
 mod log;
 mod maintenance;
 mod offsets;
@@ -27,6 +28,7 @@ use super::backend::{MemoryBackend, StorageBackend};
 use super::buffer_pool::BufferPool;
 use super::check::{CheckReport, check};
 use super::files::Files;
+use super::memory::{MemoryClass, Reservation};
 use super::page::PageFile;
 use super::state::{Snapshot, State};
 use crate::types::TableId;
@@ -37,7 +39,7 @@ pub use intents::{Conflict, Hold, Intent, Intents, Registered};
 pub use offsets::Offsets;
 pub use options::{
     DEFAULT_CHECKPOINT_THRESHOLD, DEFAULT_LOCK_WAIT, DurabilityMode, EngineOptions, RecoveryProgress,
-    default_buffer_pool_bytes,
+    default_buffer_pool_bytes, default_memory_limit,
 };
 pub use serials::Serials;
 pub use stats::StorageStats;
@@ -73,6 +75,8 @@ pub struct Engine {
     /// What had been logged when the last checkpoint began.
     logged_at_checkpoint: AtomicU64,
     checkpoints: AtomicU64,
+    /// What the levels of the newest state take.
+    level_memory: Mutex<Reservation>,
     lock_wait: Duration,
     files: Arc<Files>,
 }
@@ -90,6 +94,8 @@ impl Engine {
         }
         let version = replayed.version.max(state.version());
         let state = Arc::new(state);
+        let mut level_memory = files.memory().reservation(MemoryClass::Layers);
+        level_memory.force(state.levels().bytes());
         Ok(Arc::new_cyclic(|myself| Engine {
             myself: Weak::clone(myself),
             states: Mutex::new(vec![Arc::downgrade(&state)]),
@@ -107,6 +113,7 @@ impl Engine {
             checkpoint_threshold: options.checkpoint_threshold,
             logged_at_checkpoint: AtomicU64::new(0),
             checkpoints: AtomicU64::new(0),
+            level_memory: Mutex::new(level_memory),
             lock_wait: options.lock_wait,
             files,
         }))
@@ -231,6 +238,7 @@ impl Engine {
     }
 
     fn publish(&self, state: State) {
+        self.count_levels(&state);
         let state = Arc::new(state);
         let mut states = self.states.lock();
         states.retain(|state| state.strong_count() > 0);

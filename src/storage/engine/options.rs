@@ -9,6 +9,8 @@ use crate::storage::wal::WalConfig;
 
 /// What the pool gets of the memory that the machine or container allows: a quarter.
 const DEFAULT_SHARE: u64 = 4;
+/// What operators, loads and changes get of it: half.
+const DEFAULT_MEMORY_SHARE: u64 = 2;
 /// The least and the most that the default takes.
 const DEFAULT_MIN: u64 = 64 << 20;
 const DEFAULT_MAX: u64 = 64 << 30;
@@ -43,6 +45,8 @@ impl fmt::Debug for RecoveryProgress {
 pub struct EngineOptions {
     /// Bytes of frames and accounted buffers, never exceeded.
     pub buffer_pool_bytes: u64,
+    /// Bytes that operators, bulk loads, levels of changes and the log's queue may hold together, beside the pool.
+    pub memory_limit: u64,
     /// Threads that will read at once; a pool too small for them is refused.
     pub threads: usize,
     /// Nothing is written, not even to mend a header.
@@ -72,6 +76,7 @@ impl Default for EngineOptions {
     fn default() -> Self {
         EngineOptions {
             buffer_pool_bytes: default_buffer_pool_bytes(),
+            memory_limit: default_memory_limit(),
             threads: 1,
             read_only: false,
             create: true,
@@ -88,6 +93,15 @@ impl Default for EngineOptions {
 
 /// A quarter of the memory that the machine has or the container allows.
 pub fn default_buffer_pool_bytes() -> u64 {
+    share_of_machine(DEFAULT_SHARE)
+}
+
+/// Half of it.
+pub fn default_memory_limit() -> u64 {
+    share_of_machine(DEFAULT_MEMORY_SHARE)
+}
+
+fn share_of_machine(share: u64) -> u64 {
     let machine = read_text("/proc/meminfo").and_then(|text| total_of_meminfo(&text));
     let group = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"]
         .into_iter()
@@ -95,7 +109,7 @@ pub fn default_buffer_pool_bytes() -> u64 {
         .filter_map(|text| text.trim().parse::<u64>().ok())
         .min();
     let allowed = machine.into_iter().chain(group).min();
-    allowed.map_or(4 * DEFAULT_MIN, |bytes| (bytes / DEFAULT_SHARE).clamp(DEFAULT_MIN, DEFAULT_MAX))
+    allowed.map_or(4 * DEFAULT_MIN, |bytes| (bytes / share).clamp(DEFAULT_MIN, DEFAULT_MAX))
 }
 
 fn read_text(path: &str) -> Option<String> {
@@ -118,5 +132,6 @@ mod tests {
         assert_eq!(total_of_meminfo(text), Some(16 << 20));
         assert_eq!(total_of_meminfo("nothing"), None);
         assert!((DEFAULT_MIN..=DEFAULT_MAX).contains(&default_buffer_pool_bytes()));
+        assert!(default_memory_limit() >= default_buffer_pool_bytes());
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Engine;
 use crate::storage::StorageResult;
+use crate::storage::memory::MemoryStats;
 use crate::storage::page::PAGE_SIZE;
 
 /// See the fields; `db.storage_stats()` shows them.
@@ -58,6 +59,8 @@ pub struct StorageStats {
     pub open_transactions: u64,
     /// Checkpoints since the database was opened.
     pub checkpoints: u64,
+    /// What is held beside the buffer pool, by whom, and the most that it was.
+    pub memory: MemoryStats,
 }
 
 impl StorageStats {
@@ -116,6 +119,7 @@ impl StorageStats {
             conflicts: engine.intents.conflicts(),
             open_transactions: engine.intents.open_transactions() as u64,
             checkpoints: engine.checkpoints.load(std::sync::atomic::Ordering::Relaxed),
+            memory: engine.files.memory().stats(),
         })
     }
 }

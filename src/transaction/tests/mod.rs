@@ -4,6 +4,7 @@ mod changes;
 mod concurrency;
 mod crash;
 mod durability;
+mod memory;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -16,6 +16,7 @@ use super::ReadTransaction;
 use crate::catalog::{Catalog, ColumnSchema};
 use crate::storage::delta::{ColumnValues, Delta};
 use crate::storage::engine::{Engine, Hold, Intent, Pass, Registered};
+use crate::storage::memory::Reservation;
 use crate::storage::state::Snapshot;
 use crate::types::{ColumnId, TableId};
 use crate::vector::ValueVector;
@@ -57,6 +58,8 @@ pub struct WriteTransaction {
     /// Keeps bulk loads and definitions out.
     pass: Option<Pass>,
     own: Delta,
+    /// The account of the level.
+    held: Reservation,
     /// The view of the level as it is now.
     view: Mutex<Option<ReadTransaction>>,
     /// Offsets, and numbers of SERIAL columns, that were given to this transaction, in order.
@@ -135,6 +138,7 @@ impl WriteTransaction {
             options,
             pass: None,
             own: Delta::default(),
+            held: engine.change_memory(),
             view: Mutex::new(None),
             reserved: Vec::new(),
         }
@@ -185,7 +189,7 @@ impl WriteTransaction {
         self.own.bytes()
     }
 
-    /// Takes a shared side of the gate, if that has not happened yet.
+    /// Takes a shared side of the gate, if that has not happened yet, and counts what was changed so far.
     fn start_writing(&mut self) -> WriteResult<()> {
         if self.options.read_only {
             return Err(WriteError::ReadOnly);
@@ -200,7 +204,7 @@ impl WriteTransaction {
             self.announced.met = Some(None);
             return Err(WriteError::TooOld);
         }
-        Ok(())
+        Ok(self.engine.hold_changes(&mut self.held, self.own.bytes())?)
     }
 
     /// Whether a change was refused because of another transaction, so that this one has to be rolled back and may be
@@ -246,6 +250,7 @@ impl WriteTransaction {
     /// Undoes what was changed since the savepoint. What was announced stays announced.
     pub fn rollback_to(&mut self, savepoint: Savepoint) {
         *self.own_mut() = savepoint.own;
+        self.held.shrink_to(self.own.bytes());
         self.give_back_from(savepoint.reserved);
     }
 
@@ -258,7 +263,13 @@ impl WriteTransaction {
         let own = std::mem::take(self.own_mut());
         let registered = self.announced.registered.take();
         let announced = Announced { engine: Arc::clone(&self.engine), registered, met: None };
-        let version = self.engine.commit(own, Box::new(move |version| announced.commit(version)))?;
+        // From its publication on the level is counted with all that commits hold.
+        let held = std::mem::replace(&mut self.held, self.engine.change_memory());
+        let published = move |version| {
+            announced.commit(version);
+            drop(held);
+        };
+        let version = self.engine.commit(own, Box::new(published))?;
         // They are rows now.
         self.reserved.clear();
         Ok(version)
