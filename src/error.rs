@@ -314,6 +314,7 @@ impl From<CopyError> for Error {
             CopyError::Catalog(error) => error.into(),
             CopyError::RowsLost { .. } => Error::wrap(ErrorKind::Internal, error),
             CopyError::TableChanged => Error::wrap(ErrorKind::Catalog, error),
+            CopyError::Check { .. } => Error::wrap(ErrorKind::Runtime, error),
             error => Error::wrap(ErrorKind::Binder, error),
         }
     }
@@ -333,7 +334,7 @@ fn kind_of_refusal(error: &WriteError) -> ErrorKind {
 fn from_row(row: Option<WriteRow>, fault: WriteFault) -> Error {
     let kind = match &fault {
         WriteFault::Transaction(refusal) => kind_of_refusal(refusal),
-        WriteFault::Null { .. } => ErrorKind::Constraint,
+        WriteFault::Null { .. } | WriteFault::Check { .. } => ErrorKind::Constraint,
         _ => ErrorKind::Runtime,
     };
     match fault {

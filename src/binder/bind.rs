@@ -3,7 +3,7 @@
 use rustc_hash::FxHashMap;
 
 use super::aggregate::AggregateContext;
-use super::bound::{BoundStatement, Variable, VariableId, VariableKind};
+use super::bound::{BoundCheck, BoundStatement, Variable, VariableId, VariableKind};
 use super::error::{BindError, BindErrorKind, BindResult};
 use super::scope::Scope;
 use crate::catalog::{Catalog, Dialect, closest_name};
@@ -60,7 +60,7 @@ pub(super) struct Binder<'a> {
     pub text: &'a str,
     pub catalog: &'a Catalog,
     parameter_types: &'a ParameterTypes,
-    settings: &'a BinderSettings,
+    pub settings: BinderSettings,
     /// All variables of the statement, by their ids.
     pub variables: Vec<Variable>,
     /// For variables whose values hold nodes or relationships inside (lists of them): the tables these lie in.
@@ -75,6 +75,8 @@ pub(super) struct Binder<'a> {
     /// The row's variables since the last WITH, anonymous ones included: what expressions can be rewritten to.
     pub available: Vec<VariableId>,
     pub aggregates: AggregateContext,
+    /// The CHECKs of the tables that the statement writes.
+    pub checks: Vec<BoundCheck>,
 }
 
 impl<'a> Binder<'a> {
@@ -82,13 +84,13 @@ impl<'a> Binder<'a> {
         text: &'a str,
         catalog: &'a Catalog,
         parameter_types: &'a ParameterTypes,
-        settings: &'a BinderSettings,
+        settings: &BinderSettings,
     ) -> Binder<'a> {
         Binder {
             text,
             catalog,
             parameter_types,
-            settings,
+            settings: *settings,
             variables: Vec::new(),
             contents: FxHashMap::default(),
             used: Vec::new(),
@@ -97,6 +99,7 @@ impl<'a> Binder<'a> {
             scope: Scope::default(),
             available: Vec::new(),
             aggregates: AggregateContext::forbidden("here"),
+            checks: Vec::new(),
         }
     }
 

@@ -9,6 +9,7 @@ use crate::parser::ast::Span;
 use crate::types::{ColumnId, DataType, TableId, Value};
 
 pub use super::bound_write::*;
+pub use super::check::{BoundCheck, CheckedColumn};
 
 /// A variable of one statement; dense from 0, never reused within the statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -87,6 +88,9 @@ pub struct BoundCopy {
     pub files: Vec<String>,
     /// Name (lower case) and value in the text's order, with the span for errors.
     pub options: Vec<(String, Value, Span)>,
+    /// The CHECKs of the table, over these variables.
+    pub checks: Vec<BoundCheck>,
+    pub variables: Vec<Variable>,
     pub span: Span,
 }
 
@@ -118,6 +122,8 @@ pub struct BoundQuery {
     pub parameters: Vec<(String, DataType)>,
     /// Whether it ends with RETURN; without one it has no columns and gives no rows.
     pub returns: bool,
+    /// The CHECKs of the tables that it writes.
+    pub checks: Vec<BoundCheck>,
 }
 
 impl BoundQuery {

@@ -41,7 +41,13 @@ impl Binder<'_> {
             }
             None => return Err(self.unknown_table(&copy.table)),
         };
-        Ok(BoundStatement::CopyFrom(BoundCopy { target, files, options, span: copy.span }))
+        let table = match &target {
+            CopyTarget::Node { table, .. } => *table,
+            CopyTarget::Rel { rel, .. } => rel.table,
+        };
+        self.note_written(table, copy.table.span)?;
+        let (checks, variables) = (std::mem::take(&mut self.checks), std::mem::take(&mut self.variables));
+        Ok(BoundStatement::CopyFrom(BoundCopy { target, files, options, checks, variables, span: copy.span }))
     }
 
     fn bind_options(&mut self, copy: &CopyFrom) -> BindResult<Options> {

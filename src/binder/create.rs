@@ -116,6 +116,7 @@ impl Binder<'_> {
             return Ok(variable);
         }
         let table = self.label_of_new(node, clause)?;
+        self.note_written(table, node.span)?;
         let written = self.written_properties(node.properties.as_ref(), open.clause)?;
         let properties = self.assignments(table, written, node.span, open.clause)?;
         let kind = VariableKind::Node { tables: vec![table] };
@@ -159,6 +160,9 @@ impl Binder<'_> {
         if tables.is_empty() {
             let ends = (self.entity_tables(source), self.entity_tables(target));
             return Err(self.no_such_pair(name, &all, (&ends.0, &ends.1), rel.span));
+        }
+        for pair in &tables {
+            self.note_written(pair.table, rel.span)?;
         }
         let written = self.written_properties(rel.properties.as_ref(), open.clause)?;
         let properties = self.assignments(tables[0].table, written, rel.span, open.clause)?;

@@ -15,12 +15,11 @@ impl Binder<'_> {
     /// `CREATE NODE TABLE`.
     pub fn bind_create_node_table(&mut self, create: &CreateNodeTable) -> BindResult<BoundStatement> {
         refuse_query(create.query.as_ref())?;
-        refuse_checks(&create.checks)?;
         refuse_options(&create.options)?;
         let if_not_exists = create.on_conflict == OnConflict::Ignore;
         let schema = NewNodeTable {
             name: create.name.text.clone(),
-            columns: self.bind_columns(&create.columns)?,
+            columns: self.bind_columns(&create.columns, &create.checks)?,
             primary_key: create.primary_key.iter().map(|name| name.text.clone()).collect(),
             open: false,
         };
@@ -37,14 +36,13 @@ impl Binder<'_> {
     /// `CREATE REL TABLE`.
     pub fn bind_create_rel_table(&mut self, create: &CreateRelTable) -> BindResult<BoundStatement> {
         refuse_query(create.query.as_ref())?;
-        refuse_checks(&create.checks)?;
         refuse_options(&create.options)?;
         let if_not_exists = create.on_conflict == OnConflict::Ignore;
         let endpoints = create.endpoints.iter();
         let schema = NewRelType {
             name: create.name.text.clone(),
             pairs: endpoints.map(|pair| (pair.from.text.clone(), pair.to.text.clone())).collect(),
-            columns: self.bind_columns(&create.columns)?,
+            columns: self.bind_columns(&create.columns, &create.checks)?,
             multiplicity: common_multiplicity(create)?,
             open: false,
         };
@@ -59,7 +57,11 @@ impl Binder<'_> {
         Ok(BoundStatement::CreateRelTable { schema, if_not_exists })
     }
 
-    fn bind_columns(&mut self, columns: &[ColumnDefinition]) -> BindResult<Vec<NewColumn>> {
+    fn bind_columns(
+        &mut self,
+        columns: &[ColumnDefinition],
+        checks: &[ast::Expression],
+    ) -> BindResult<Vec<NewColumn>> {
         let mut bound: Vec<NewColumn> = Vec::with_capacity(columns.len());
         for column in columns {
             if bound.iter().any(|other| other.name == column.name.text) {
@@ -68,11 +70,13 @@ impl Binder<'_> {
             }
             bound.push(self.bind_column(column)?);
         }
+        let own = columns.iter().enumerate();
+        let own = own.flat_map(|(at, column)| column.checks.iter().map(move |check| (Some(at), check)));
+        self.bind_checks(&mut bound, own.chain(checks.iter().map(|check| (None, check))))?;
         Ok(bound)
     }
 
     fn bind_column(&mut self, column: &ColumnDefinition) -> BindResult<NewColumn> {
-        refuse_checks(&column.checks)?;
         let data_type = self.data_type(&column.type_name)?;
         let default = match &column.default {
             None => None,
@@ -129,10 +133,6 @@ impl Binder<'_> {
 
 fn refuse_query(query: Option<&ast::Query>) -> BindResult<()> {
     query.map_or(Ok(()), |query| Err(BindError::not_supported("CREATE TABLE AS", query.span)))
-}
-
-fn refuse_checks(checks: &[ast::Expression]) -> BindResult<()> {
-    checks.first().map_or(Ok(()), |check| Err(BindError::not_supported("CHECK", check.span)))
 }
 
 fn refuse_options(options: &[CopyOption]) -> BindResult<()> {

@@ -2,8 +2,8 @@
 //! the dialect is decided here and nowhere below. The output is `bound`; nothing after it looks up a string. Each part
 //! of the language has its file: `scope` knows which names are visible, `pattern` and its neighbours turn patterns into
 //! a graph of variables with their tables, `expression` and its neighbours type expressions, `projection` finds
-//! aggregates and grouping keys, `create`, `merge` and `update` bind what writes, `definition` and
-//! `copy` what is not a query. Every error points at the text.
+//! aggregates and grouping keys, `create`, `merge` and `update` bind what writes, `check` what
+//! rows have to fulfil, `definition` and `copy` what is not a query. Every error points at the text.
 
 mod aggregate;
 mod assign;
@@ -11,6 +11,7 @@ mod bind;
 pub mod bound;
 mod bound_write;
 mod case;
+mod check;
 mod comparison;
 mod comprehension;
 mod copy;

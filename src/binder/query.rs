@@ -42,7 +42,8 @@ impl Binder<'_> {
         self.note_references(&mut branches);
         let variables = std::mem::take(&mut self.variables);
         let parameters = std::mem::take(&mut self.parameters);
-        Ok(BoundQuery { variables, branches, union_all, columns, parameters, returns })
+        let checks = std::mem::take(&mut self.checks);
+        Ok(BoundQuery { variables, branches, union_all, columns, parameters, returns, checks })
     }
 
     /// The clauses of one branch, and its columns unless it ends with a writing clause. Each branch starts with an

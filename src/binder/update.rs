@@ -119,6 +119,7 @@ impl Binder<'_> {
 
     fn set_map(&mut self, name: &Name, map: &Expression, replace: bool, span: Span) -> BindResult<BoundSet> {
         let variable = self.entity_variable(name)?;
+        self.note_all_written(variable, span)?;
         let written = match &map.kind {
             ast::ExpressionKind::Map(entries) => self.written_entries(entries)?,
             _ => {
@@ -181,12 +182,17 @@ impl Binder<'_> {
         written: Vec<Written>,
         span: Span,
     ) -> BindResult<BoundSet> {
+        self.note_all_written(variable, span)?;
         let tables = self.entity_tables(variable);
         let mut values = Vec::with_capacity(written.len());
         for (key, value) in written {
             values.push(self.property_value(&tables, key, value)?);
         }
         Ok(BoundSet { variable, change: PropertyChange::Values(values), span })
+    }
+
+    fn note_all_written(&mut self, variable: VariableId, span: Span) -> BindResult<()> {
+        self.entity_tables(variable).into_iter().try_for_each(|table| self.note_written(table, span))
     }
 
     fn property_value(

@@ -16,6 +16,7 @@ use crate::executor::copy::{self, CopyError, CopyOptions, CopyProgress, CopySumm
 use crate::ingest::CsvError;
 use crate::params::Params;
 use crate::parser::parse;
+use crate::planner::lower_checks;
 use crate::query_result::QueryResult;
 use crate::types::{ColumnId, Value};
 
@@ -28,6 +29,7 @@ impl Session {
             return Err(error.with_hint("Open it with file_access(FileAccess::Read) to allow COPY FROM"));
         }
         let defaults = self.defaults(bound, view)?;
+        let checks = lower_checks(&bound.checks, &bound.variables, view.catalog(), view.statistics()?);
         self.interrupt.store(false, Ordering::Relaxed);
         let callback = self.progress.lock().clone();
         let deadline = view.deadline();
@@ -43,6 +45,7 @@ impl Session {
         let options = CopyOptions {
             threads: view.settings.threads,
             defaults: &defaults,
+            checks: &checks,
             progress: Some(&progress),
             cancelled: Some(&self.interrupt),
             wait: view.settings.timeout,

@@ -6,6 +6,7 @@
 
 mod aggregate;
 mod build;
+mod check;
 mod chunks;
 mod context;
 pub mod copy;

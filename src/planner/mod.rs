@@ -9,6 +9,7 @@ mod factorize;
 mod join_order;
 pub mod logical_plan;
 mod lower;
+mod lower_check;
 mod lower_expression;
 mod lower_write;
 pub mod physical_plan;
@@ -23,6 +24,7 @@ mod write;
 pub use cardinality::Estimator;
 pub use deep_stack::{on_stack_for, stack_for};
 pub use explain::explain;
+pub use lower_check::lower_checks;
 pub use physical_plan::PhysicalPlan;
 
 use crate::binder::bound::BoundQuery;
@@ -113,6 +115,7 @@ pub fn plan(query: &BoundQuery, catalog: &Catalog, statistics: &Statistics) -> P
         columns: query.columns.clone(),
         parameters: query.parameters.clone(),
         stages,
+        checks: lower_checks(&query.checks, &query.variables, catalog, statistics),
         returns: query.returns,
         logical,
     }

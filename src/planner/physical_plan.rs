@@ -21,6 +21,8 @@ pub struct PhysicalPlan {
     pub parameters: Vec<(String, DataType)>,
     /// Writing clauses, which run one after the other before `root`.
     pub stages: Vec<WriteStage>,
+    /// What the rows that they write have to fulfil.
+    pub checks: Vec<TableCheck>,
     /// Whether `root` is run and its rows are the result; a statement without RETURN ends with its last stage.
     pub returns: bool,
     /// Kept for EXPLAIN.

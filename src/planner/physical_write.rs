@@ -4,8 +4,19 @@
 //! Rows are kept in slots. Slot 0 holds the rows that a clause is working on; the clause's own plans (`values`, `found`)
 //! read them from there. Slot `n + 1` holds the rows of stage `n`.
 
-use super::physical_plan::{PlanNode, RelTable};
+use super::physical_plan::{Expression, PlanNode, RelTable};
 use crate::types::{ColumnId, DataType, TableId};
+
+/// A condition that the rows of a table fulfil unless it is false.
+#[derive(Debug, Clone)]
+pub struct TableCheck {
+    pub table: TableId,
+    /// As it was declared.
+    pub text: String,
+    /// What it reads, with names and types; `condition` takes them as its columns.
+    pub columns: Vec<(ColumnId, String, DataType)>,
+    pub condition: Expression,
+}
 
 /// One writing clause with the plan of its input.
 #[derive(Debug, Clone)]

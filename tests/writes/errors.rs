@@ -35,8 +35,13 @@ fn constraints_name_the_row() {
         constraint,
         &["U.name", "row 2"],
     );
-    check(&graph, "MATCH (u:U) SET u.name = NULL", constraint, &["U.name", "row 1 of SET"]);
-    check(&graph, "MATCH (a:P {id: 1}), (c:C) CREATE (a)-[:Owner]->(c)", constraint, &["Owner"]);
+    check(&graph, "MATCH (u:U) SET u.name = NULL", constraint, &["U.name", "primary key 1", "row 1 of SET"]);
+    check(
+        &graph,
+        "MATCH (a:P {id: 1}), (c:C) CREATE (a)-[:Owner]->(c)",
+        constraint,
+        &["Owner", "the P with the primary key 1", "row 2"],
+    );
     graph.check("MATCH (n) RETURN count(*)", "4");
     graph.check("MATCH ()-[r]->() RETURN count(*)", "0");
 }
@@ -47,7 +52,8 @@ fn deleting_names_the_row_too() {
     graph.run("UNWIND range(1, 3) AS i CREATE (:P {id: i})");
     graph.run("MATCH (a:P {id: 3}) CREATE (a)-[:K]->(a)");
     let text = "UNWIND [1, 2, 3] AS i MATCH (n:P {id: i}) DELETE n";
-    check(&graph, text, ErrorKind::Constraint, &["still has relationships of type K", "row 3 of DELETE"]);
+    let parts = ["the P with the primary key 3 still has relationships of type K", "row 3 of DELETE"];
+    check(&graph, text, ErrorKind::Constraint, &parts);
     graph.check("MATCH (n:P) RETURN count(*)", "3");
 }
 

@@ -27,6 +27,9 @@ pub enum CopyError {
     /// A DEFAULT that is no value of its column or that nobody evaluated.
     #[error("the default of property {column} of table {table} cannot be used: {reason}")]
     Default { table: String, column: String, reason: String },
+    /// A CHECK that fails to give an answer for a row.
+    #[error("a CHECK of the table cannot be evaluated: {reason}")]
+    Check { reason: String },
     /// A type whose values cannot be compared as keys are.
     #[error("property {column} of type {data_type} of table {table} cannot be kept unique")]
     NotUniqueType { table: String, column: String, data_type: DataType },

@@ -2,6 +2,7 @@
 //! one root switch at the end makes everything visible. Whatever fails before it leaves nothing behind: the batch of
 //! pages is dropped. Rows keep the order of the files; the first bad one is the error, unless bad rows are ignored.
 
+mod checks;
 mod columns;
 mod ends;
 mod error;

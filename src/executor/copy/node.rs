@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::checks::ChunkChecks;
 use super::columns::{ColumnPlan, Serials};
 use super::error::{CopyError, CopyResult};
 use super::memory::Memory;
@@ -46,6 +47,7 @@ struct NodeLoad<'l> {
     unique: Vec<UniqueValues>,
     /// Whether keys are compared row by row, not once they are all there.
     keys_one_by_one: bool,
+    checks: ChunkChecks<'l>,
     memory: Memory,
 }
 
@@ -69,7 +71,10 @@ impl<'l> NodeLoad<'l> {
             unique.push(UniqueValues::of_key(key_layout, key_columns.clone(), index.clone(), pool));
         }
         unique.extend(unique_columns(name, &schema.columns, &nodes)?);
+        let checks =
+            ChunkChecks::new(load.options.checks, (schema.id, name), &schema.columns, &load.snapshot)?;
         Ok(NodeLoad {
+            checks,
             memory: Memory::new(load.snapshot.memory()),
             layout: Arc::clone(nodes.layout()),
             load,
@@ -122,15 +127,16 @@ impl<'l> NodeLoad<'l> {
         let ticker = Ticker::new(load.options);
         let tick = |state| ticker.tick(state);
         let monitor = CsvMonitor { progress: Some(&tick), cancelled: load.options.cancelled };
-        let NodeLoad { plan, serials, key_columns, index, unique, memory, .. } = self;
+        let NodeLoad { plan, serials, key_columns, index, unique, checks, memory, .. } = self;
         let keys_in_map = !plan.count_up(key_columns);
         let (policy, kept_max) = (load.csv.errors, load.options.limits.rejects_kept_max);
         let key_fields: Vec<Option<usize>> =
             unique.iter().map(|set| plan.field_of(*set.columns.first().unwrap_or(&0))).collect();
-        let (plan, no_serials) = (&*plan, Serials::default());
+        let (plan, checks, no_serials) = (&*plan, &*checks, Serials::default());
         let map = |chunk: &mut CsvChunk| -> CopyResult<Mapped> {
             let mut faults = Vec::new();
             plan.find_nulls(chunk, &mut faults);
+            checks.find(plan, chunk, &mut faults)?;
             let remainder = settle(chunk, faults, policy, kept_max)?;
             let rows = remainder.keep.as_ref().map_or(chunk.rows(), Vec::len);
             if let Some(keep) = &remainder.keep {

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::ingest::{CsvLimits, RowError};
+use crate::planner::physical_plan::TableCheck;
 use crate::types::{ColumnId, Value};
 
 /// What a load is given beside the statement.
@@ -15,6 +16,8 @@ pub struct CopyOptions<'o> {
     pub base_dir: Option<PathBuf>,
     /// The DEFAULT of each column that has one, evaluated.
     pub defaults: &'o [(ColumnId, Value)],
+    /// What rows have to fulfil.
+    pub checks: &'o [TableCheck],
     /// Told about ten times a second how far the load is, and once at its end.
     pub progress: Option<&'o dyn Fn(CopyProgress)>,
     /// Ends the load with an error once it is set.
@@ -31,6 +34,7 @@ impl Default for CopyOptions<'_> {
             threads: 1,
             base_dir: None,
             defaults: &[],
+            checks: &[],
             progress: None,
             cancelled: None,
             wait: None,

@@ -32,6 +32,12 @@ pub(super) enum FaultKind {
         what: &'static str,
         first_row: Option<u64>,
     },
+    /// A condition of the table.
+    Check {
+        table: String,
+        check: String,
+        values: String,
+    },
     /// A further relationship where the multiplicity allows one.
     SecondEdge {
         table: String,
@@ -56,6 +62,9 @@ impl FaultKind {
             }
             FaultKind::Duplicate { what, first_row: None } => {
                 format!("the {what} is that of a row of the table already")
+            }
+            FaultKind::Check { table, check, values } => {
+                format!("the row breaks CHECK ({check}) of {table}: {values}")
             }
             FaultKind::SecondEdge { table, outgoing, fields } => {
                 let (verb, key) = (if *outgoing { "starts at" } else { "points to" }, text(fields));

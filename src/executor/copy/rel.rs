@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::checks::ChunkChecks;
 use super::columns::{ColumnPlan, Serials};
 use super::ends::{EndTable, vectors};
 use super::error::{CopyError, CopyResult};
@@ -63,6 +64,7 @@ struct RelLoad<'l> {
     /// Nodes with their one relationship, for each end that the multiplicity limits.
     taken: Vec<TakenNodes>,
     unique: Vec<UniqueValues>,
+    checks: ChunkChecks<'l>,
     memory: Memory,
 }
 
@@ -102,7 +104,9 @@ impl<'l> RelLoad<'l> {
             let backward = table.adjacency(Direction::Backward);
             taken.push(TakenNodes::of(backward, target.row_bound, &mut worker)?);
         }
+        let checks = ChunkChecks::new(load.options.checks, (rel.table, name), &schema.columns, snapshot)?;
         Ok(RelLoad {
+            checks,
             unique: unique_columns(name, &schema.columns, table.rows())?,
             memory: Memory::new(snapshot.memory()),
             reader: load.reader(fields)?,
@@ -155,8 +159,8 @@ impl<'l> RelLoad<'l> {
         let tick = |state| ticker.tick(state);
         let monitor = CsvMonitor { progress: Some(&tick), cancelled: load.options.cancelled };
         let RelLoad { reader, source, target, source_fields, target_fields, .. } = self;
-        let RelLoad { plan, serials, taken, unique, memory, .. } = self;
-        let finder = EndFinder { source, target, source_fields, target_fields, plan };
+        let RelLoad { plan, serials, taken, unique, checks, memory, .. } = self;
+        let finder = EndFinder { source, target, source_fields, target_fields, plan, checks };
         let (policy, kept_max) = (load.csv.errors, load.options.limits.rejects_kept_max);
         let ends_bytes = finder.source.bytes() + finder.target.bytes();
         let taken_bytes: u64 = taken.iter().map(TakenNodes::bytes).sum();
@@ -220,18 +224,19 @@ fn keep_ends(ends: &mut Vec<u32>, keep: &[u32]) {
 }
 
 /// What all threads share to check rows.
-struct EndFinder<'f> {
+struct EndFinder<'f, 'c> {
     source: &'f EndTable,
     target: &'f EndTable,
     source_fields: &'f Range<usize>,
     target_fields: &'f Range<usize>,
     plan: &'f ColumnPlan,
+    checks: &'f ChunkChecks<'c>,
 }
 
 /// Bad rows, sources, targets.
 type Ends = (Vec<Fault>, Vec<u32>, Vec<u32>);
 
-impl EndFinder<'_> {
+impl EndFinder<'_, '_> {
     /// The nodes of a chunk's rows; those of bad rows mean nothing.
     fn find(&self, chunk: &CsvChunk) -> CopyResult<Ends> {
         let mut faults = Vec::new();
@@ -248,6 +253,7 @@ impl EndFinder<'_> {
         let sources = find(self.source, self.source_fields)?;
         let targets = find(self.target, self.target_fields)?;
         self.plan.find_nulls(chunk, &mut faults);
+        self.checks.find(self.plan, chunk, &mut faults)?;
         Ok((faults, sources, targets))
     }
 

@@ -49,12 +49,13 @@ impl Writing<'_> {
         })
     }
 
-    /// Refuses a null where none may be.
+    /// Refuses a null where none may be. `offsets` are the rows that are changed, if they are there already.
     pub(super) fn check_nulls(
         &self,
         values: &VectorBuffer,
         (table, name): (TableId, &str),
         rows: &dyn Fn(usize) -> usize,
+        offsets: &[u64],
     ) -> ExecutionResult<()> {
         if values.null_count() == 0 || !self.must_not_be_null(table, name) {
             return Ok(());
@@ -62,7 +63,8 @@ impl Writing<'_> {
         let vector = values.vector();
         match (0..values.len()).find(|at| vector.is_null(*at)) {
             Some(at) => {
-                let fault = WriteFault::Null { table: self.table_name(table), column: name.to_owned() };
+                let of = offsets.get(at).map(|offset| self.writer.row_text(table, *offset));
+                let fault = WriteFault::Null { table: self.table_name(table), column: name.to_owned(), of };
                 Err(self.fault(rows(at), fault))
             }
             None => Ok(()),

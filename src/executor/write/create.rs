@@ -69,6 +69,7 @@ impl Writing<'_> {
         let vectors = vectors(&node.columns, &columns);
         let first = self.writer.insert_nodes(node.table, &vectors, picked.len());
         let first = first.map_err(|error| self.refused(error, picked))?;
+        self.touch(node.table, first, picked);
         self.counts.nodes_created += picked.len() as u64;
         self.counts.labels_added += picked.len() as u64;
         self.count_set(&columns);
@@ -104,6 +105,7 @@ impl Writing<'_> {
             let vectors = vectors(&rel.columns, &columns);
             let first = self.writer.insert_rels(table, &from, &to, &vectors, here.len());
             let first = first.map_err(|error| self.refused(error, &chosen))?;
+            self.touch(table, first, &chosen);
             for (offset, at) in (first..).zip(&here) {
                 ids[*at] = GlobalId::new(table, offset).0;
             }
@@ -184,7 +186,7 @@ impl Writing<'_> {
                 Cow::Owned(cast) => Cow::Owned(cast),
                 Cow::Borrowed(_) => chosen,
             };
-            self.check_nulls(&cast, (table, &column.name), &row)?;
+            self.check_nulls(&cast, (table, &column.name), &row, &[])?;
             made.push(cast);
         }
         Ok(made)
@@ -193,6 +195,12 @@ impl Writing<'_> {
     fn stored_type(&self, table: TableId, column: &NewValue) -> DataType {
         let stored = self.columns(table).iter().find(|stored| stored.id == column.column);
         stored.map_or_else(|| column.data_type.clone(), |stored| stored.data_type.clone())
+    }
+
+    /// New rows have to pass the CHECKs of their table.
+    fn touch(&mut self, table: TableId, first: u64, picked: &[u32]) {
+        let numbers = picked.iter().map(|row| self.row + u64::from(*row));
+        self.checks.touch(table, None, (first..).zip(numbers));
     }
 
     /// Every property that a new row has counts.

@@ -29,9 +29,12 @@ pub enum WriteFault {
     /// A value that the column cannot hold.
     #[error("{table}.{column} cannot be {value}: {reason}")]
     Value { table: String, column: String, value: String, reason: String },
-    /// NOT NULL and key columns.
-    #[error("{table}.{column} must not be null")]
-    Null { table: String, column: String },
+    /// NOT NULL and key columns; `of` is the row, where it exists already.
+    #[error("{table}.{column} must not be null{}", .of.as_ref().map(|row| format!(" ({row})")).unwrap_or_default())]
+    Null { table: String, column: String, of: Option<String> },
+    /// A condition of the table.
+    #[error("{what} breaks CHECK ({check}): {values}")]
+    Check { check: String, values: String, what: String },
     /// A table of a strict database has the columns that were declared.
     #[error("table {table} has no property {name}")]
     NoProperty { table: String, name: String },

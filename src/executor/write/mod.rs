@@ -3,6 +3,7 @@
 //! for many rows at once wherever no row sees what another one writes; `set` and `merge` say when that is so.
 
 mod cast;
+mod check;
 mod create;
 mod delete;
 mod fault;
@@ -25,6 +26,7 @@ use super::{ExecutionError, QueryRows};
 use crate::planner::physical_plan::{PhysicalWrite, PlanNode, WriteStage};
 use crate::planner::{PhysicalPlan, on_stack_for};
 use crate::transaction::{WriteError, WriteTransaction};
+use check::Checks;
 use rows::{joined, no_rows};
 
 /// What a statement changed, counted as openCypher does.
@@ -51,8 +53,15 @@ pub fn execute_write(
         query.deleted = None;
         query.kept.resize_with(plan.stages.len() + 1, ChunkList::default);
         query.transaction = writer.view();
-        let mut writing =
-            Writing { query, writer, counts: ChangeCounts::default(), stale: false, row: 0, clause: "" };
+        let mut writing = Writing {
+            query,
+            writer,
+            counts: ChangeCounts::default(),
+            stale: false,
+            row: 0,
+            clause: "",
+            checks: Checks::new(&plan.checks),
+        };
         for (at, stage) in plan.stages.iter().enumerate() {
             let kept = writing.stage(stage)?;
             writing.query.kept[at + 1] = kept;
@@ -86,6 +95,7 @@ struct Writing<'w> {
     /// The number of the first row of the chunk at hand, for errors.
     row: u64,
     clause: &'static str,
+    checks: Checks<'w>,
 }
 
 impl Writing<'_> {
@@ -115,6 +125,7 @@ impl Writing<'_> {
             out.chunks.push(emitted(written, &stage.emit));
             self.row += rows;
         }
+        self.check_touched()?;
         Ok(out)
     }
 
@@ -135,7 +146,12 @@ impl Writing<'_> {
 
     /// An error about a row of the chunk at hand.
     fn fault(&self, row: usize, fault: WriteFault) -> ExecutionError {
-        let row = WriteRow { clause: self.clause, number: self.row + row as u64 + 1 };
+        self.fault_at(self.row + row as u64, fault)
+    }
+
+    /// An error about a row of the clause's input, counted from 0.
+    fn fault_at(&self, number: u64, fault: WriteFault) -> ExecutionError {
+        let row = WriteRow { clause: self.clause, number: number + 1 };
         ExecutionError::Write { row: Some(row), fault: Box::new(fault) }
     }
 

@@ -161,7 +161,7 @@ impl Writing<'_> {
         let wanted = wanted.data_type.clone();
         let place = |at: usize| places.get(at).map_or(at, |place| *place as usize);
         values = self.cast(&values, (table, name, &wanted), &place)?.into_owned();
-        self.check_nulls(&values, (table, name), &place)?;
+        self.check_nulls(&values, (table, name), &place, &offsets)?;
         self.counts.properties_set += (values.len() - values.null_count()) as u64;
         let mut kept_places = places.to_vec();
         let last: FxHashMap<u64, u32> = offsets.iter().zip(0..).map(|(offset, at)| (*offset, at)).collect();
@@ -177,6 +177,8 @@ impl Writing<'_> {
         }
         let written = self.writer.update(table, column, &offsets, &values.vector());
         written.map_err(|error| self.refused(error, &kept_places))?;
+        let numbers = kept_places.iter().map(|place| self.row + u64::from(*place));
+        self.checks.touch(table, Some(column), offsets.iter().copied().zip(numbers));
         self.stale = true;
         Ok(())
     }

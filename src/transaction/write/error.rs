@@ -39,11 +39,11 @@ pub enum WriteError {
     #[error("another row has the value {value} of the UNIQUE column {table}.{column}")]
     Unique { table: String, column: String, value: String, row: usize },
     /// The node has a relationship of this type already, and may have one only.
-    #[error("a node may have one {direction} relationship of type {table} only")]
-    Multiplicity { table: String, direction: &'static str, node: u64, row: usize },
+    #[error("{node} may have one {direction} relationship of type {table} only")]
+    Multiplicity { table: String, direction: &'static str, node: String, row: usize },
     /// A node that has relationships is to be deleted without them.
-    #[error("a node of table {table} still has relationships of type {rel}")]
-    StillConnected { table: String, rel: String, node: u64, row: usize },
+    #[error("{node} still has relationships of type {rel}")]
+    StillConnected { rel: String, node: String, row: usize },
 }
 
 impl WriteError {

@@ -121,6 +121,38 @@ impl WriteTransaction {
             .collect()
     }
 
+    /// A row of the own view as people know it: a node by its key, a relationship by its ends.
+    pub fn row_text(&self, table: TableId, row: u64) -> String {
+        if let Some(schema) = self.catalog().node_table_by_id(table) {
+            let types: Vec<DataType> = schema.key_columns().map(|column| column.data_type.clone()).collect();
+            return match self.gather_key(schema, &[row]) {
+                Ok(key) if !key.is_empty() => {
+                    let vectors: Vec<ValueVector<'_>> = key.iter().map(VectorBuffer::vector).collect();
+                    format!("the {} with the primary key {}", schema.name, key_text(&types, &vectors, 0))
+                }
+                // The error that asks for it is more important than one of reading.
+                _ => format!("a {}", schema.name),
+            };
+        }
+        let Some((schema, pair)) = self.catalog().rel_table_by_id(table) else { return "a row".to_owned() };
+        match self.ends_of(table, row) {
+            Ok(Some((source, target))) => {
+                let (source, target) =
+                    (self.row_text(pair.source, source), self.row_text(pair.target, target));
+                format!("the {} from {source} to {target}", schema.name)
+            }
+            _ => format!("a {}", schema.name),
+        }
+    }
+
+    fn ends_of(&self, table: TableId, row: u64) -> WriteResult<Option<(u64, u64)>> {
+        let view = self.view();
+        let (mut sources, mut targets) = (Vec::new(), Vec::new());
+        let mut worker = view.worker()?;
+        view.rel_table(table)?.endpoints(&[row], &mut worker, Some(&mut sources), Some(&mut targets))?;
+        Ok(sources.first().copied().zip(targets.first().copied()))
+    }
+
     /// Announces the values of UNIQUE columns and looks for others that have them. The column is scanned: without an
     /// index there is no faster way.
     pub(super) fn check_unique(

@@ -210,8 +210,8 @@ impl WriteTransaction {
             let attached = self.attached(pair.id, (pair.source == table, pair.target == table), &rows)?;
             if let (Some((at, _)), false) = (attached.first(), detach) {
                 let (at, node) = rows[*at];
-                let (table, rel) = (schema.name.clone(), rel.name.clone());
-                return Err(WriteError::StillConnected { table, rel, node, row: at });
+                let (node, rel) = (self.row_text(table, node), rel.name.clone());
+                return Err(WriteError::StillConnected { rel, node, row: at });
             }
             let ids: Vec<u64> = attached.into_iter().map(|(_, id)| id).collect();
             rels += self.delete_rels(pair.id, &ids)?;

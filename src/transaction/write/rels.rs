@@ -79,16 +79,17 @@ impl WriteTransaction {
         for (_, direction, nodes) in limits.into_iter().filter(|(limited, ..)| *limited) {
             let outgoing = direction == Direction::Forward;
             let name = if outgoing { "outgoing" } else { "incoming" };
-            let taken = |row: usize| WriteError::Multiplicity {
+            let end = if outgoing { pair.source } else { pair.target };
+            let taken = |writer: &WriteTransaction, row: usize| WriteError::Multiplicity {
                 table: schema.name.clone(),
                 direction: name,
-                node: nodes[row],
+                node: writer.row_text(end, nodes[row]),
                 row,
             };
             let mut seen = FxHashSet::default();
             for (row, node) in nodes.iter().enumerate() {
                 if !seen.insert(*node) {
-                    return Err(taken(row));
+                    return Err(taken(self, row));
                 }
                 let intent = match outgoing {
                     true => Intent::Leaving(pair.id, *node),
@@ -101,7 +102,7 @@ impl WriteTransaction {
             let mut cursor = worker.cursor();
             for (row, node) in nodes.iter().enumerate() {
                 if rels.adjacency(direction).list(*node, &mut cursor)?.1 > 0 {
-                    return Err(taken(row));
+                    return Err(taken(self, row));
                 }
             }
         }
