@@ -121,7 +121,8 @@ fn load(engine: &Arc<Engine>, table: &str, file: PathBuf, options: &CopyOptions<
     let span = Span { start: 0, end: 0 };
     let files = vec![file.display().to_string()];
     let options_of_statement = vec![("header".to_owned(), Value::Bool(true), span)];
-    let statement = BoundCopy { target, files, options: options_of_statement, span };
+    let (checks, variables) = (Vec::new(), Vec::new());
+    let statement = BoundCopy { target, files, options: options_of_statement, checks, variables, span };
     copy::run(&statement, engine, options).expect("a load").rows
 }
 
