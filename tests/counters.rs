@@ -44,6 +44,10 @@ const WORKS: &[(&str, &str)] = &[
     ("nodes_expanded", "MATCH (a:Person {id: 7})-[:Knows*1..2]->(b:Person) RETURN b.id"),
     ("rows_cut_by_top_k", "MATCH (p:Person) RETURN p.id ORDER BY p.id LIMIT 3"),
     ("rows_built", "MATCH (a:Person), (b:Person) WHERE a.noise = b.noise RETURN count(*), collect(a.id)[0]"),
+    (
+        "rows_numbered",
+        "MATCH (a:Person {id: 7})-[:Knows]->(b:Person) OPTIONAL MATCH (b)-[:Likes]->(c) RETURN b.id, c.id",
+    ),
     ("morsels_stolen", "MATCH (p:Person) RETURN max(p.noise), min(p.kind)"),
 ];
 

@@ -40,9 +40,6 @@ const PATTERN_EDGES_MAX: usize = 500;
 impl Binder<'_> {
     /// Binds `MATCH patterns WHERE predicate`.
     pub fn bind_match(&mut self, clause: &ast::MatchClause) -> BindResult<BoundMatch> {
-        if clause.optional {
-            return Err(BindError::not_supported("OPTIONAL MATCH", clause.span));
-        }
         let outer = std::mem::replace(&mut self.aggregates, AggregateContext::forbidden("in MATCH"));
         let mut open = OpenPattern {
             first_new: VariableId(self.variables.len() as u32),

@@ -23,6 +23,7 @@ use super::project::Project;
 use super::recursive::{ExpandRecursive, RecursiveSpec};
 use super::scan_nodes::ScanRows;
 use super::scan_weighted::{ScanWeighted, Weight, WeightTable};
+use super::settle::{Number, Settle};
 use super::sort::Sorting;
 use super::unfold::Unfold;
 use super::unwind::Unwind;
@@ -150,6 +151,12 @@ pub fn run<'x>(node: &'x PlanNode, query: &'x QueryContext, sink: &'x Factory<'x
             run(input, query, &|| {
                 Ok(Box::new(Unfold::new(Box::new(Limit::new(&budget, sink()?)))) as Next<'_>)
             })
+        }
+        P::Number { input, name, multiplied } => {
+            run(input, query, &|| Ok(Box::new(Number::new(*name, *multiplied, sink()?)) as Next<'_>))
+        }
+        P::Settle { input, name, row, kind } => {
+            run(input, query, &|| Ok(Box::new(Settle::new(*name, *row, kind, sink()?)) as Next<'_>))
         }
         P::Union { inputs } => {
             let types = &node.outputs;

@@ -72,6 +72,8 @@ counters! {
     nodes_expanded,
     /// Rows that a top-k heap turned away.
     rows_cut_by_top_k,
+    /// Rows that a sub-plan was asked about.
+    rows_numbered,
     /// Rows of hash join build sides.
     rows_built,
     /// Morsels run by threads other than the calling one.

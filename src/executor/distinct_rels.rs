@@ -61,6 +61,15 @@ impl Operator for DistinctRels<'_> {
         next.push(context, Batch { selection: selection.view(), ..batch })
     }
 
+    fn settle<'b>(
+        &mut self,
+        context: &mut Context<'_>,
+        name: u32,
+        batch: Batch<'b>,
+    ) -> ExecutionResult<Flow> {
+        self.next.settle(context, name, batch)
+    }
+
     fn finish(&mut self, context: &mut Context<'_>) -> ExecutionResult<()> {
         self.next.finish(context)
     }

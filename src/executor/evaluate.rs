@@ -168,6 +168,8 @@ impl Node {
                     let name = Value::String(name.clone());
                     texts.push_value(&if *as_list { Value::List(vec![name]) } else { name })?;
                 }
+                // What is in none of the tables, as NULL is, has no name.
+                texts.push_null();
                 let tables = names.iter().map(|(table, _)| *table).collect();
                 Node::TableName { operand: boxed(operand)?, tables, names: texts, codes: Vec::new() }
             }
@@ -231,11 +233,9 @@ impl Node {
             Node::TableName { operand, tables, names, codes } => {
                 let ids = operand.evaluate(kernels, batch, selection)?;
                 codes.clear();
-                codes.extend((0..length).map(|row| table_position(&ids, row, tables).unwrap_or(0) as u32));
-                if names.is_empty() {
-                    return Ok(ValueVector::null());
-                }
-                Ok(ValueVector::dictionary(codes, &*names).with_validity(ids.validity))
+                let position = |row| table_position(&ids, row, tables).unwrap_or(tables.len());
+                codes.extend((0..length).map(|row| position(row) as u32));
+                Ok(ValueVector::dictionary(codes, &*names))
             }
             Node::HasTable { operand, tables, out } => {
                 let ids = operand.evaluate(kernels, batch, selection)?;

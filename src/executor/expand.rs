@@ -130,6 +130,15 @@ impl Operator for Expand<'_> {
         Ok(flow)
     }
 
+    fn settle<'b>(
+        &mut self,
+        context: &mut Context<'_>,
+        name: u32,
+        batch: Batch<'b>,
+    ) -> ExecutionResult<Flow> {
+        self.out.next.settle(context, name, batch)
+    }
+
     fn finish(&mut self, context: &mut Context<'_>) -> ExecutionResult<()> {
         self.out.next.finish(context)
     }
@@ -249,6 +258,15 @@ impl Operator for ExpandInto<'_> {
             return self.out.flush(context, &batch, false, true, true);
         }
         self.push_counted(context, &batch)
+    }
+
+    fn settle<'b>(
+        &mut self,
+        context: &mut Context<'_>,
+        name: u32,
+        batch: Batch<'b>,
+    ) -> ExecutionResult<Flow> {
+        self.out.next.settle(context, name, batch)
     }
 
     fn finish(&mut self, context: &mut Context<'_>) -> ExecutionResult<()> {

@@ -32,6 +32,8 @@ pub struct GroupIndex {
     heads: Vec<u64>,
     /// Groups found by arrays alone: then `keys` is not used.
     dense_groups: u32,
+    /// The group of rows that have no node.
+    null_group: u32,
 }
 
 /// Group numbers by node offset; pages are made at first touch.
@@ -57,6 +59,7 @@ impl GroupIndex {
             by_code: Vec::new(),
             heads: Vec::new(),
             dense_groups: 0,
+            null_group: NONE,
         }
     }
 
@@ -103,9 +106,22 @@ impl GroupIndex {
         by_row: &mut [u32],
         new_rows: &mut Vec<u32>,
     ) {
-        let GroupIndex { dense, dense_groups, .. } = self;
-        let Some(reader) = key.native_reader::<u64>() else { return };
+        let GroupIndex { dense, dense_groups, null_group, .. } = self;
+        let reader = key.native_reader::<u64>();
+        let nullable = !key.has_no_nulls();
         selection.for_each(length, |row| {
+            let reader = match &reader {
+                Some(reader) if !(nullable && key.is_null(row)) => reader,
+                _ => {
+                    if *null_group == NONE {
+                        *null_group = *dense_groups;
+                        *dense_groups += 1;
+                        new_rows.push(row as u32);
+                    }
+                    by_row[row] = *null_group;
+                    return;
+                }
+            };
             let id = GlobalId(reader.get(row));
             let place = |table: &DenseTable| table.table.0 & 0xFFFF == id.table().0;
             // The planner lists every table that the variable can lie in.
@@ -238,7 +254,12 @@ mod tests {
         let (mut by_row, mut new_rows) = (Vec::new(), Vec::new());
         let vector = ValueVector::flat(Values::U64(&ids));
         let how = index.groups(&[vector], 4, Selection::All, &mut by_row, &mut new_rows);
-        assert_eq!((how, by_row, new_rows, index.len()), (How::Dense, vec![0, 1, 0, 2], vec![0, 1, 3], 3));
+        assert_eq!(
+            (how, &by_row, &new_rows, index.len()),
+            (How::Dense, &vec![0, 1, 0, 2], &vec![0, 1, 3], 3)
+        );
+        let how = index.groups(&[ValueVector::null()], 2, Selection::All, &mut by_row, &mut new_rows);
+        assert_eq!((how, by_row, new_rows, index.len()), (How::Dense, vec![3, 3], vec![0], 4));
     }
 
     #[test]

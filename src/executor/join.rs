@@ -236,6 +236,15 @@ impl Operator for HashProbe<'_> {
         pairs.flush(context, &batch)
     }
 
+    fn settle<'b>(
+        &mut self,
+        context: &mut Context<'_>,
+        name: u32,
+        batch: Batch<'b>,
+    ) -> ExecutionResult<Flow> {
+        self.pairs.next.settle(context, name, batch)
+    }
+
     fn finish(&mut self, context: &mut Context<'_>) -> ExecutionResult<()> {
         self.pairs.next.finish(context)
     }
@@ -269,6 +278,15 @@ impl Operator for CrossProduct<'_> {
             }
         }
         self.pairs.flush(context, &batch)
+    }
+
+    fn settle<'b>(
+        &mut self,
+        context: &mut Context<'_>,
+        name: u32,
+        batch: Batch<'b>,
+    ) -> ExecutionResult<Flow> {
+        self.pairs.next.settle(context, name, batch)
     }
 
     fn finish(&mut self, context: &mut Context<'_>) -> ExecutionResult<()> {

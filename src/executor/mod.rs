@@ -39,6 +39,7 @@ mod rows;
 mod scan_nodes;
 mod scan_weighted;
 mod scatter;
+mod settle;
 mod sort;
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 //! further up, so an operator that keeps rows copies them.
 
 use super::context::Context;
-use super::error::ExecutionResult;
+use super::error::{ExecutionError, ExecutionResult};
 use crate::vector::Batch;
 
 /// Whether a source should go on.
@@ -18,6 +18,11 @@ pub enum Flow {
 pub trait Operator: Send {
     /// Takes one batch.
     fn push<'b>(&mut self, context: &mut Context<'_>, batch: Batch<'b>) -> ExecutionResult<Flow>;
+    /// All that the rows of `batch` lead to inside the sub-plan `name` has been pushed: handed on to its end, which
+    /// settles them. Operators that take part in sub-plans hand it on.
+    fn settle<'b>(&mut self, _: &mut Context<'_>, _: u32, _: Batch<'b>) -> ExecutionResult<Flow> {
+        Err(ExecutionError::Internal { operator: "sub-plan", detail: "it has no end".into() })
+    }
     /// No batch comes any more: hands on what is left and finishes the next operator.
     fn finish(&mut self, context: &mut Context<'_>) -> ExecutionResult<()>;
 }

@@ -217,7 +217,11 @@ impl Operator for Weight<'_> {
         counts.clear();
         counts.resize(batch.length, 0);
         let mut represented = 0u64;
+        let nullable = !batch.columns[self.column].has_no_nulls();
         batch.selection.for_each(batch.length, |row| {
+            if nullable && batch.columns[self.column].is_null(row) {
+                return;
+            }
             let weight = table.get(nodes.get(row)).saturating_mul(batch.multiplicity.get(row));
             counts[row] = weight;
             represented = represented.saturating_add(weight);
@@ -229,6 +233,15 @@ impl Operator for Weight<'_> {
         count(&context.query.counters.rows_represented, represented);
         let (selection, multiplicity) = (Selection::Mask(mask), Multiplicity::PerRow(counts));
         next.push(context, Batch { selection, multiplicity, ..batch })
+    }
+
+    fn settle<'b>(
+        &mut self,
+        context: &mut Context<'_>,
+        name: u32,
+        batch: Batch<'b>,
+    ) -> ExecutionResult<Flow> {
+        self.next.settle(context, name, batch)
     }
 
     fn finish(&mut self, context: &mut Context<'_>) -> ExecutionResult<()> {

@@ -32,6 +32,8 @@ pub struct Builder<'a> {
     /// Variables that WITH renamed, and what they stand for.
     renames: BTreeMap<VariableId, VariableId>,
     lengths: PathLengths,
+    /// Nodes and relationships that may be NULL.
+    pub(super) nullable: BTreeSet<VariableId>,
 }
 
 /// A query before lowering.
@@ -52,6 +54,7 @@ pub fn build(query: &BoundQuery, estimator: Estimator<'_>) -> Built {
         stages: Vec::new(),
         renames: BTreeMap::new(),
         lengths: PathLengths::default(),
+        nullable: BTreeSet::new(),
     };
     let writes = query.first_write().is_some();
     let mut branches: Vec<(LogicalPlan, Vec<VariableId>)> = Vec::with_capacity(query.branches.len());
@@ -94,10 +97,16 @@ impl Builder<'_> {
                 self.lengths.add(&matched.pattern);
             }
             match self.renamed(clause) {
+                BoundClause::Match(matched) if matched.optional => {
+                    let needed = self.needed_later(&clauses[at..]);
+                    current = self.flush(current, graph.take(), needed.clone(), false);
+                    current = self.optional(current, matched, needed);
+                }
                 BoundClause::Match(matched) => {
-                    graph.get_or_insert_default().add_match(&matched, &self.variables);
+                    self.add_match(graph.get_or_insert_default(), &matched);
                 }
                 BoundClause::Unwind { list, variable } => {
+                    self.nullable.insert(variable);
                     let needed = self.needed_later(&clauses[at..]);
                     current = self.flush(current, graph.take(), needed, false);
                     let input = Box::new(current.plan);
@@ -203,6 +212,7 @@ impl Builder<'_> {
         graph: Option<QueryGraph>,
         projection: BoundProjection,
     ) -> Partial {
+        self.note_nullable(&projection);
         let estimator = self.estimator;
         let shape = Shape::of(projection, &estimator, self);
         let needed = shape.needed();
@@ -315,7 +325,7 @@ fn each_expression(clause: &mut BoundClause, visit: &mut dyn FnMut(&mut BoundExp
 }
 
 /// A needed path needs all its parts.
-fn extend_by_paths(graph: &QueryGraph, needed: &mut BTreeSet<VariableId>) {
+pub(super) fn extend_by_paths(graph: &QueryGraph, needed: &mut BTreeSet<VariableId>) {
     for path in &graph.paths {
         let filtered = graph.filters.iter().any(|filter| variables_of(filter).contains(&path.variable));
         if needed.contains(&path.variable) || filtered {

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::physical_plan::{
-    PhysicalMessage, PhysicalOperator, PhysicalPlan, PhysicalWrite, PlanNode, WriteStage,
+    PhysicalMessage, PhysicalOperator, PhysicalPlan, PhysicalSettle, PhysicalWrite, PlanNode, WriteStage,
 };
 
 /// The tree of operators with what they put out and how many rows are expected. A writing clause stands where its rows
@@ -141,6 +141,17 @@ fn describe(operator: &PhysicalOperator) -> (&'static str, String) {
         P::Limit { .. } => ("Limit", none),
         P::Unwind { .. } => ("Unwind", none),
         P::Union { inputs } => ("Union", format!(" ({} branches)", inputs.len())),
+        P::Number { .. } => ("Number", none),
+        P::Settle { kind, .. } => {
+            let how = match kind {
+                PhysicalSettle::Optional { .. } => " (left join)",
+                PhysicalSettle::Semi { absent: false, .. } => " (semi join)",
+                PhysicalSettle::Semi { absent: true, .. } => " (anti join)",
+                PhysicalSettle::Mark { .. } => " (mark join)",
+                PhysicalSettle::Count { .. } => " (count)",
+            };
+            ("Settle", how.into())
+        }
     }
 }
 
@@ -166,7 +177,9 @@ pub fn inputs(operator: &PhysicalOperator) -> Vec<&PlanNode> {
         | P::Sort { input, .. }
         | P::TopK { input, .. }
         | P::Limit { input, .. }
-        | P::Unwind { input, .. } => vec![input],
+        | P::Unwind { input, .. }
+        | P::Number { input, .. }
+        | P::Settle { input, .. } => vec![input],
         P::HashJoin { probe, build, .. } => vec![probe, build],
         P::CrossProduct { left, right } => vec![left, right],
         P::Union { inputs } => inputs.iter().collect(),

@@ -588,7 +588,7 @@ impl JoinOrder<'_> {
         } else {
             let rows = left.rows.max(right.rows);
             // The smaller side is built.
-            let plan = if left.rows < right.rows {
+            let plan = if left.rows < right.rows && !super::subquery::is_numbered(&left.plan) {
                 let keys = keys.into_iter().map(|(a, b)| (b, a)).collect();
                 LogicalPlan::HashJoin { probe: Box::new(right.plan), build: Box::new(left.plan), keys }
             } else {

@@ -242,6 +242,35 @@ pub enum LogicalPlan {
         input: Box<LogicalPlan>,
         path: PathParts,
     },
+    /// The rows of `input` with numbers that hold until the `Settle` of the same row variable: here a sub-plan starts.
+    Number {
+        input: Box<LogicalPlan>,
+        row: VariableId,
+        /// Whether each row of the sub-plan stands for as many as the row it comes from.
+        multiplied: bool,
+    },
+    /// Where a sub-plan ends: what it found for each of the numbered rows, which bind the variables `outer`.
+    Settle {
+        input: Box<LogicalPlan>,
+        row: VariableId,
+        outer: BTreeSet<VariableId>,
+        kind: SettleKind,
+    },
+}
+
+/// What becomes of the rows that a sub-plan was asked about.
+#[derive(Debug, Clone)]
+pub enum SettleKind {
+    /// The sub-plan's rows, and those that it found nothing for with NULLs (left join).
+    Optional,
+    /// The rows that it found something for (semi join).
+    Exists,
+    /// The rows that it found nothing for (anti join).
+    Absent,
+    /// All rows, with whether it found something (mark join).
+    Mark(VariableId),
+    /// All rows, with how many rows it found.
+    Count(VariableId),
 }
 
 /// A writing clause with its input; everything behind it sees what it has done.

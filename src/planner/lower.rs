@@ -25,7 +25,12 @@ pub(super) type Keys = BTreeSet<ColumnKey>;
 
 /// Lowers a query: what is run last first, so that each stage knows what is wanted of it.
 pub fn lower(built: &Built, estimator: Estimator<'_>) -> (PlanNode, Vec<WriteStage>) {
-    let lowering = Lowering { variables: &built.variables, estimator, kept: Default::default() };
+    let lowering = Lowering {
+        variables: &built.variables,
+        estimator,
+        kept: Default::default(),
+        numbered: Default::default(),
+    };
     let root = lowering.outputs(&built.plan, &built.outputs);
     let stages = built.stages.iter().enumerate().rev();
     let mut stages: Vec<WriteStage> = stages.map(|(at, stage)| lowering.stage(stage, at + 1)).collect();
@@ -190,6 +195,10 @@ impl Lowering<'_> {
                 (self.node(PhysicalOperator::Unwind { input: Box::new(node), keep, list }, &kept, rows), kept)
             }
             LogicalPlan::Union { inputs, all } => self.union(inputs, *all),
+            LogicalPlan::Number { input, row, multiplied } => self.number(input, *row, *multiplied, required),
+            LogicalPlan::Settle { input, row, outer, kind } => {
+                self.settle(input, *row, outer, kind, required)
+            }
             LogicalPlan::BuildPath { input, path } => {
                 let mut below = required.clone();
                 below.remove(&ColumnKey::Variable(path.variable));
@@ -264,7 +273,7 @@ impl Lowering<'_> {
     }
 
     /// The columns of an input that are required further up.
-    fn keep(&self, schema: &[ColumnKey], required: &Keys) -> (Vec<usize>, Vec<ColumnKey>) {
+    pub(super) fn keep(&self, schema: &[ColumnKey], required: &Keys) -> (Vec<usize>, Vec<ColumnKey>) {
         let wanted = |key: &ColumnKey| {
             required.contains(key)
                 || matches!(key, ColumnKey::Variable(v) if required.iter().any(|other| {

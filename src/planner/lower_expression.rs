@@ -81,6 +81,8 @@ pub struct Lowering<'a> {
     pub estimator: Estimator<'a>,
     /// What is asked of the rows that writing clauses keep, by slot.
     pub kept: RefCell<BTreeMap<usize, Vec<ColumnKey>>>,
+    /// By row variable: what is asked of numbered rows behind their sub-plan, and then the columns that they have.
+    pub numbered: RefCell<BTreeMap<VariableId, Vec<ColumnKey>>>,
 }
 
 /// The keys an expression reads.

@@ -11,6 +11,7 @@ pub mod logical_plan;
 mod lower;
 mod lower_check;
 mod lower_expression;
+mod lower_subquery;
 mod lower_write;
 pub mod physical_plan;
 mod physical_write;
@@ -18,6 +19,7 @@ mod projection;
 mod query_graph;
 mod rewrite;
 mod simplify;
+mod subquery;
 mod unroll;
 mod write;
 
@@ -33,7 +35,7 @@ use crate::catalog::{Catalog, Statistics};
 use std::collections::BTreeSet;
 
 use crate::binder::bound::VariableId;
-use logical_plan::LogicalPlan;
+use logical_plan::{LogicalPlan, SettleKind};
 
 /// The plans below a node.
 fn inputs_of(plan: &LogicalPlan) -> Vec<&LogicalPlan> {
@@ -57,7 +59,9 @@ fn inputs_of(plan: &LogicalPlan) -> Vec<&LogicalPlan> {
         | L::TopK { input, .. }
         | L::Limit { input, .. }
         | L::Unwind { input, .. }
-        | L::BuildPath { input, .. } => vec![input],
+        | L::BuildPath { input, .. }
+        | L::Number { input, .. }
+        | L::Settle { input, .. } => vec![input],
         L::HashJoin { probe, build, .. } => vec![probe, build],
         L::CrossProduct { left, right } => vec![left, right],
         L::Union { inputs, .. } => inputs.iter().map(|(plan, _)| plan).collect(),
@@ -77,6 +81,17 @@ fn bound_by(plan: &LogicalPlan) -> BTreeSet<VariableId> {
         L::Distinct { variables, .. } => bound.extend(variables),
         L::Kept { variables, .. } => bound.extend(variables),
         L::Union { inputs, .. } => bound.extend(inputs.iter().take(1).flat_map(|(_, outputs)| outputs)),
+        L::Settle { input, row, outer, kind } => match kind {
+            SettleKind::Optional => {
+                bound.extend(bound_by(input));
+                bound.remove(row);
+            }
+            SettleKind::Exists | SettleKind::Absent => bound.extend(outer),
+            SettleKind::Mark(variable) | SettleKind::Count(variable) => {
+                bound.extend(outer);
+                bound.insert(*variable);
+            }
+        },
         _ => {
             inputs_of(plan).into_iter().for_each(|input| bound.extend(bound_by(input)));
             match plan {
@@ -94,6 +109,7 @@ fn bound_by(plan: &LogicalPlan) -> BTreeSet<VariableId> {
                     edges.iter().for_each(|edge| bound.extend([edge.variable, edge.to]));
                 }
                 L::BuildPath { path, .. } => bound.extend([path.variable]),
+                L::Number { row, .. } => bound.extend([*row]),
                 _ => {}
             }
         }

@@ -271,6 +271,34 @@ pub enum PhysicalOperator {
     Union {
         inputs: Vec<PlanNode>,
     },
+    /// Appends the row's number within its batch: what follows up to the `Settle` of the same name is a sub-plan.
+    Number {
+        input: Box<PlanNode>,
+        name: u32,
+        /// Whether each row of the sub-plan stands for as many as the row it comes from.
+        multiplied: bool,
+    },
+    /// The end of a sub-plan; column `row` of its rows has the number of the row they were found for.
+    Settle {
+        input: Box<PlanNode>,
+        name: u32,
+        row: usize,
+        kind: PhysicalSettle,
+    },
+}
+
+/// What a `Settle` puts out. "Numbered columns" are those of the input of `Number`.
+#[derive(Debug, Clone)]
+pub enum PhysicalSettle {
+    /// For each row of the sub-plan the columns `found`; for each numbered row without one the numbered columns
+    /// `left`, NULL where there is none.
+    Optional { found: Vec<usize>, left: Vec<Option<usize>> },
+    /// The numbered columns of the rows for which something was found, or nothing if `absent`.
+    Semi { columns: Vec<usize>, absent: bool },
+    /// The numbered columns, and whether something was found.
+    Mark { columns: Vec<usize> },
+    /// The numbered columns, and how many rows were found.
+    Count { columns: Vec<usize> },
 }
 
 /// How grouping keys are found.

@@ -191,7 +191,11 @@ fn simplify_call(call: &mut AggregateCall, estimator: &Estimator<'_>, builder: &
         return;
     }
     let never_null = match &argument.kind {
-        // Nothing optional is matched, so a pattern's node or relationship is there.
+        ExpressionKind::Variable(variable) | ExpressionKind::Property { variable, .. }
+            if builder.nullable.contains(variable) =>
+        {
+            false
+        }
         ExpressionKind::Variable(variable) => matches!(
             builder.variables.get(variable.0 as usize).map(|v| &v.kind),
             Some(VariableKind::Node { .. } | VariableKind::Rel { .. })

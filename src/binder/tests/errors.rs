@@ -124,7 +124,6 @@ fn what_is_not_executed_yet_says_its_name() {
         let error = check_error(text, NotSupported, at);
         assert_eq!(error.message, format!("{name} is not supported yet"), "{text}");
     };
-    check("MATCH (n) OPTIONAL MATCH (n)-->(m) RETURN m", "OPTIONAL MATCH (n)-->(m)", "OPTIONAL MATCH");
     check("MATCH (n) WHERE EXISTS { (n)-->() } RETURN n", "EXISTS { (n)-->() }", "EXISTS { … }");
     check("MATCH (n) WHERE (n)-->() RETURN n", "(n)-->()", "a pattern in an expression");
     check("CALL { RETURN 1 AS x } RETURN x", "CALL { RETURN 1 AS x }", "CALL { … }");

@@ -183,6 +183,15 @@ impl Operator for ExpandRecursive<'_> {
         ends.flush(spec, context, &batch)
     }
 
+    fn settle<'b>(
+        &mut self,
+        context: &mut Context<'_>,
+        name: u32,
+        batch: Batch<'b>,
+    ) -> ExecutionResult<Flow> {
+        self.ends.next.settle(context, name, batch)
+    }
+
     fn finish(&mut self, context: &mut Context<'_>) -> ExecutionResult<()> {
         self.ends.next.finish(context)
     }

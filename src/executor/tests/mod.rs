@@ -3,3 +3,4 @@
 mod brute_force;
 mod graph;
 mod queries;
+mod subqueries;
