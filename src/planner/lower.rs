@@ -25,12 +25,7 @@ pub(super) type Keys = BTreeSet<ColumnKey>;
 
 /// Lowers a query: what is run last first, so that each stage knows what is wanted of it.
 pub fn lower(built: &Built, estimator: Estimator<'_>) -> (PlanNode, Vec<WriteStage>) {
-    let lowering = Lowering {
-        variables: &built.variables,
-        estimator,
-        kept: Default::default(),
-        numbered: Default::default(),
-    };
+    let lowering = Lowering::new(&built.variables, estimator);
     let root = lowering.outputs(&built.plan, &built.outputs);
     let stages = built.stages.iter().enumerate().rev();
     let mut stages: Vec<WriteStage> = stages.map(|(at, stage)| lowering.stage(stage, at + 1)).collect();

@@ -14,7 +14,7 @@ pub fn lower_checks(
     statistics: &Statistics,
 ) -> Vec<TableCheck> {
     let estimator = Estimator { catalog, statistics };
-    let lowering = Lowering { variables, estimator, kept: Default::default() };
+    let lowering = Lowering::new(variables, estimator);
     let lower = |check: &BoundCheck| {
         let schema: Vec<ColumnKey> =
             check.columns.iter().map(|column| ColumnKey::Variable(column.variable)).collect();

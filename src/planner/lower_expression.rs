@@ -115,6 +115,13 @@ pub fn keys_of(expression: &BoundExpression, lowering: &Lowering<'_>, keys: &mut
     keys.extend(used.into_iter().filter(|key| !own.contains(&key.variable())));
 }
 
+impl<'a> Lowering<'a> {
+    /// Nothing is lowered yet.
+    pub fn new(variables: &'a [Variable], estimator: Estimator<'a>) -> Lowering<'a> {
+        Lowering { variables, estimator, kept: RefCell::default(), numbered: RefCell::default() }
+    }
+}
+
 impl Lowering<'_> {
     fn kind(&self, variable: VariableId) -> Option<&VariableKind> {
         self.variables.get(variable.0 as usize).map(|variable| &variable.kind)
