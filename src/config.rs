@@ -9,7 +9,7 @@ use crate::database::Database;
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::backend::StorageBackend;
 use crate::storage::engine::{
-    DEFAULT_CHECKPOINT_THRESHOLD, DEFAULT_LOCK_WAIT, EngineOptions, RecoveryProgress,
+    DEFAULT_CHECKPOINT_THRESHOLD, DEFAULT_INTENT_SHARE, DEFAULT_LOCK_WAIT, EngineOptions, RecoveryProgress,
     default_buffer_pool_bytes, default_memory_limit,
 };
 use crate::storage::wal::WalConfig;
@@ -39,6 +39,7 @@ pub(crate) struct Config {
     pub checkpoint_threshold: u64,
     pub wal: WalConfig,
     pub lock_wait: Duration,
+    pub intent_share: usize,
     pub recovery_progress: RecoveryProgress,
     pub read_only: bool,
     pub schema_mode: SchemaMode,
@@ -59,6 +60,7 @@ impl Default for Config {
             checkpoint_threshold: DEFAULT_CHECKPOINT_THRESHOLD,
             wal: WalConfig::default(),
             lock_wait: DEFAULT_LOCK_WAIT,
+            intent_share: DEFAULT_INTENT_SHARE,
             recovery_progress: RecoveryProgress::default(),
             read_only: false,
             schema_mode: SchemaMode::default(),
@@ -86,6 +88,7 @@ impl Config {
             wal: self.wal.clone(),
             checkpoint_threshold: self.checkpoint_threshold,
             lock_wait: self.lock_wait,
+            intent_share: self.intent_share,
             recovery_progress: self.recovery_progress.clone(),
         }
     }
@@ -166,6 +169,13 @@ impl DatabaseBuilder {
     /// default is 30 seconds.
     pub fn lock_timeout(mut self, limit: Duration) -> Self {
         self.config.lock_wait = limit;
+        self
+    }
+
+    /// How many rows, keys and ends of relationships a transaction announces to others one by one. One that changes more
+    /// takes whole tables for itself. The default is 1,048,576.
+    pub fn intent_limit(mut self, count: usize) -> Self {
+        self.config.intent_share = count;
         self
     }
 

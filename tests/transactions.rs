@@ -1,5 +1,7 @@
 //! Transactions through the public API: what others see when, conflicts, waiting, and what is left after the process.
 
+#[path = "transactions/areas.rs"]
+mod areas;
 #[path = "transactions/kill.rs"]
 mod kill;
 

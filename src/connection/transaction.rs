@@ -8,7 +8,7 @@ use super::session::{Session, View};
 use crate::error::{Error, ErrorKind, Result};
 use crate::params::Params;
 use crate::query_result::QueryResult;
-use crate::transaction::{ReadTransaction, WriteOptions, WriteTransaction};
+use crate::transaction::{Met, ReadTransaction, WriteOptions, WriteTransaction};
 
 /// What a session keeps from BEGIN to COMMIT.
 pub(crate) struct OpenTransaction {
@@ -97,9 +97,10 @@ impl Session {
         let limit = view.settings.timeout.unwrap_or(view.engine.lock_wait());
         let deadline = view.started.checked_add(limit);
         let left = || deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let mut areas = Vec::new();
         loop {
             let options = WriteOptions { wait: left(), ..WriteOptions::default() };
-            let mut writer = WriteTransaction::begin(&view.engine, options)?;
+            let mut writer = WriteTransaction::begin_in(&view.engine, options, &areas)?;
             writer.share_tables(&view.transaction);
             let error = match body(&mut writer) {
                 Ok(value) => {
@@ -108,16 +109,18 @@ impl Session {
                 }
                 Err(error) => error,
             };
-            let Some(holder) = writer.met() else { return Err(error) };
+            let Some(met) = writer.met() else { return Err(error) };
             writer.rollback();
             let interrupted = self.interrupt.load(Ordering::Relaxed);
             if interrupted || left().is_some_and(|left| left.is_zero()) {
                 return Err(error);
             }
-            if let Some(holder) = holder
-                && !WriteTransaction::wait_for(&view.engine, holder, left())
-            {
-                return Err(error);
+            match met {
+                Met::Committed => {}
+                Met::Open(holder) if WriteTransaction::wait_for(&view.engine, holder, left()) => {}
+                Met::Open(_) => return Err(error),
+                // The next one waits for it before it has a snapshot.
+                Met::Area(area, passage) => areas.push((area, passage)),
             }
         }
     }

@@ -12,4 +12,7 @@ mod write;
 pub use crate::storage::table::KeyReader;
 pub use read::ReadTransaction;
 pub use reader::Reader;
-pub use write::{Deleted, Savepoint, WriteError, WriteOptions, WriteResult, WriteTransaction};
+pub use write::{
+    Deleted, Met, Savepoint, WriteError, WriteOptions, WriteResult, WriteTransaction, areas_of_definition,
+    areas_of_load,
+};

@@ -1,41 +1,87 @@
-//! The gate before the tables: writing transactions pass it together and hold it for their life; a bulk load, a
-//! definition and a check pass it alone. Whoever comes is let in by turns, so neither kind can starve the other.
+//! The gate before the tables. Transactions that write pass into the areas that they change together, and hold them to
+//! their end; a bulk load, a definition, a check and a statement that changes very much pass into theirs alone. Whoever
+//! waits is let in by turns, area by area, so neither kind can starve the other.
+//!
+//! Nobody waits who holds anything that others wait for, but for areas in their order, so no two can wait for each other:
+//! what is wanted in the middle of a transaction (`Passes::enter`) is had at once or not at all.
+
+mod passes;
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
+use rustc_hash::FxHashMap;
 
 use crate::storage::{StorageError, StorageResult};
+use crate::types::TableId;
+
+pub use passes::{Busy, Passes};
 
 /// How somebody passes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Passage {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Passage {
     /// Beside others that share.
     Shared,
     /// Alone.
     Exclusive,
 }
 
+/// A part of the database. Several are waited for in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Area {
+    /// All of it: shared by whoever writes.
+    Everything,
+    /// The schemas: alone for definitions.
+    Catalog,
+    /// A table: shared by writes to it and to relationships that end there; alone for a bulk load into it, for its
+    /// end, and for a statement that changes too much of it to announce each thing.
+    Table(TableId),
+    /// The deletions in a node table: shared by them; alone for a bulk load of relationships that end there, and for a
+    /// statement that makes too many of these.
+    Deletions(TableId),
+}
+
+impl fmt::Display for Area {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Area::Everything => formatter.write_str("the database"),
+            Area::Catalog => formatter.write_str("the catalog"),
+            Area::Table(table) => write!(formatter, "table {table}"),
+            Area::Deletions(table) => write!(formatter, "the deletions in table {table}"),
+        }
+    }
+}
+
 /// See the module.
 #[derive(Default)]
-pub(super) struct Gate {
+pub struct Gate {
     state: Mutex<GateState>,
     moved: Condvar,
 }
 
 #[derive(Default)]
 struct GateState {
-    sharing: usize,
-    alone: bool,
     closed: bool,
-    /// Who waits, first come first; numbers are never used again.
-    waiting: VecDeque<u64>,
+    /// Of every area that somebody has ever passed into.
+    areas: FxHashMap<Area, AreaState>,
     next_number: u64,
 }
 
-impl GateState {
+#[derive(Default)]
+struct AreaState {
+    sharing: usize,
+    alone: bool,
+    /// Who waits, first come first; numbers are never used again.
+    waiting: VecDeque<(u64, Passage)>,
+    /// The newest versions that somebody made who held it shared, and alone.
+    shared_until: u64,
+    alone_until: u64,
+}
+
+impl AreaState {
     fn has_room(&self, passage: Passage) -> bool {
         match passage {
             Passage::Shared => !self.alone,
@@ -50,10 +96,10 @@ impl GateState {
         }
     }
 
-    fn check_open(&self) -> StorageResult<()> {
-        match self.closed {
-            true => Err(StorageError::Poisoned { reason: "it was closed".to_owned() }),
-            false => Ok(()),
+    fn leave(&mut self, passage: Passage) {
+        match passage {
+            Passage::Shared => self.sharing -= 1,
+            Passage::Exclusive => self.alone = false,
         }
     }
 
@@ -66,60 +112,107 @@ impl GateState {
     }
 }
 
-/// The right to be behind the gate; given back when it is dropped.
+impl GateState {
+    fn area(&mut self, area: Area) -> &mut AreaState {
+        self.areas.entry(area).or_default()
+    }
+
+    fn check_open(&self) -> StorageResult<()> {
+        match self.closed {
+            true => Err(StorageError::Poisoned { reason: "it was closed".to_owned() }),
+            false => Ok(()),
+        }
+    }
+}
+
+/// The right to be in all of the database; given back when it is dropped.
 pub struct Pass {
     gate: Arc<Gate>,
     passage: Passage,
 }
 
 impl Gate {
-    /// Passes when it is this caller's turn, within `wait` if that is given. A late caller gets `Locked` with what
-    /// it waited for; `path` is what the message calls the database.
+    /// Passes into all of the database when it is this caller's turn, within `wait` if that is given. A late caller gets
+    /// `Locked` with what it waited for; `path` is what the message calls the database.
     pub fn pass(
         self: &Arc<Self>,
         passage: Passage,
         wait: Option<Duration>,
         path: &str,
     ) -> StorageResult<Pass> {
+        let deadline = wait.and_then(|wait| Instant::now().checked_add(wait));
+        self.enter_by_turns(Area::Everything, passage, deadline, path)?;
+        Ok(Pass { gate: Arc::clone(self), passage })
+    }
+
+    fn enter_by_turns(
+        &self,
+        area: Area,
+        passage: Passage,
+        deadline: Option<Instant>,
+        path: &str,
+    ) -> StorageResult<()> {
         let mut state = self.state.lock();
         state.check_open()?;
-        if !state.waiting.is_empty() || !state.has_room(passage) {
-            let deadline = wait.and_then(|wait| Instant::now().checked_add(wait));
-            self.wait_for_turn(&mut state, passage, deadline, path)?;
+        let wanted = state.area(area);
+        if !wanted.waiting.is_empty() || !wanted.has_room(passage) {
+            self.wait_for_turn(&mut state, area, passage, deadline, path)?;
         }
-        state.enter(passage);
-        Ok(Pass { gate: Arc::clone(self), passage })
+        state.area(area).enter(passage);
+        Ok(())
     }
 
     fn wait_for_turn(
         &self,
         state: &mut MutexGuard<'_, GateState>,
+        area: Area,
         passage: Passage,
         deadline: Option<Instant>,
         path: &str,
     ) -> StorageResult<()> {
         let number = state.next_number;
         state.next_number += 1;
-        state.waiting.push_back(number);
+        state.area(area).waiting.push_back((number, passage));
         let outcome = loop {
             if let Err(error) = state.check_open() {
                 break Err(error);
             }
-            if state.waiting.front() == Some(&number) && state.has_room(passage) {
+            let wanted = state.area(area);
+            if wanted.waiting.front().is_some_and(|(first, _)| *first == number) && wanted.has_room(passage) {
                 break Ok(());
             }
             match deadline {
                 None => self.moved.wait(state),
-                Some(deadline) if Instant::now() >= deadline => break Err(state.locked(path)),
+                Some(deadline) if Instant::now() >= deadline => break Err(wanted.locked(path)),
                 Some(deadline) => {
                     self.moved.wait_until(state, deadline);
                 }
             }
         };
-        state.waiting.retain(|waiting| *waiting != number);
+        state.area(area).waiting.retain(|(waiting, _)| *waiting != number);
         // The next one in the queue may share, or its way is free because this caller gave up.
         self.moved.notify_all();
         outcome
+    }
+
+    /// Leaves areas, with the version that was made there, if any.
+    fn leave(&self, held: &[(Area, Passage)], version: Option<u64>) {
+        let mut state = self.state.lock();
+        let mut is_awaited = false;
+        for (area, passage) in held {
+            let left = state.area(*area);
+            left.leave(*passage);
+            let until = match passage {
+                Passage::Shared => &mut left.shared_until,
+                Passage::Exclusive => &mut left.alone_until,
+            };
+            *until = (*until).max(version.unwrap_or(0));
+            is_awaited |= !left.waiting.is_empty();
+        }
+        drop(state);
+        if is_awaited {
+            self.moved.notify_all();
+        }
     }
 
     /// Nobody passes any more.
@@ -127,118 +220,19 @@ impl Gate {
         self.state.lock().closed = true;
         self.moved.notify_all();
     }
+
+    /// How many wait for an area.
+    #[cfg(test)]
+    fn waiting(&self, area: Area) -> usize {
+        self.state.lock().area(area).waiting.len()
+    }
 }
 
 impl Drop for Pass {
     fn drop(&mut self) {
-        let mut state = self.gate.state.lock();
-        match self.passage {
-            Passage::Shared => state.sharing -= 1,
-            Passage::Exclusive => state.alone = false,
-        }
-        if !state.waiting.is_empty() {
-            self.gate.moved.notify_all();
-        }
+        self.gate.leave(&[(Area::Everything, self.passage)], None);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-
-    use super::*;
-
-    fn try_pass(gate: &Arc<Gate>, passage: Passage) -> StorageResult<Pass> {
-        gate.pass(passage, Some(Duration::ZERO), "data")
-    }
-
-    #[test]
-    fn some_share_and_some_are_alone() {
-        let gate = Arc::new(Gate::default());
-        let check = |passage: Passage, expected: bool| {
-            assert_eq!(try_pass(&gate, passage).is_ok(), expected, "{passage:?}");
-        };
-        let shared = try_pass(&gate, Passage::Shared).unwrap();
-        check(Passage::Shared, true);
-        check(Passage::Exclusive, false);
-        drop(shared);
-        let alone = try_pass(&gate, Passage::Exclusive).unwrap();
-        check(Passage::Shared, false);
-        check(Passage::Exclusive, false);
-        drop(alone);
-        check(Passage::Exclusive, true);
-        gate.close();
-        check(Passage::Shared, false);
-    }
-
-    #[test]
-    fn errors_name_the_holder() {
-        let gate = Arc::new(Gate::default());
-        let check = |passage: Passage, expected: &str| {
-            let error = try_pass(&gate, passage).err().unwrap().to_string();
-            assert!(error.contains(expected), "{error}");
-        };
-        let shared = try_pass(&gate, Passage::Shared).unwrap();
-        check(Passage::Exclusive, "open writing transactions");
-        drop(shared);
-        let _alone = try_pass(&gate, Passage::Exclusive).unwrap();
-        check(Passage::Shared, "bulk load");
-    }
-
-    #[test]
-    fn late_sharers_queue_behind_one_that_wants_to_be_alone() {
-        let gate = Arc::new(Gate::default());
-        let shared = try_pass(&gate, Passage::Shared).unwrap();
-        std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| gate.pass(Passage::Exclusive, None, "data").map(drop));
-            while gate.state.lock().waiting.is_empty() {
-                std::thread::yield_now();
-            }
-            assert!(try_pass(&gate, Passage::Shared).is_err());
-            drop(shared);
-            waiting.join().unwrap().unwrap();
-        });
-        try_pass(&gate, Passage::Shared).unwrap();
-    }
-
-    #[test]
-    fn one_that_gives_up_lets_the_others_go_on() {
-        let gate = Arc::new(Gate::default());
-        let _shared = try_pass(&gate, Passage::Shared).unwrap();
-        let wait = Some(Duration::from_millis(50));
-        std::thread::scope(|scope| {
-            let alone = scope.spawn(|| gate.pass(Passage::Exclusive, wait, "data").map(drop));
-            while gate.state.lock().waiting.is_empty() {
-                std::thread::yield_now();
-            }
-            // Stands behind the one above, and passes once that one has given up.
-            gate.pass(Passage::Shared, Some(Duration::from_secs(60)), "data").unwrap();
-            assert!(alone.join().unwrap().is_err());
-        });
-    }
-
-    #[test]
-    fn nobody_shares_with_one_who_is_alone() {
-        let gate = Arc::new(Gate::default());
-        let (inside, passed) = (AtomicI64::new(0), AtomicU64::new(0));
-        std::thread::scope(|scope| {
-            for thread in 0..6 {
-                let (gate, inside, passed) = (&gate, &inside, &passed);
-                scope.spawn(move || {
-                    for round in 0..200 {
-                        let alone = (round + thread) % 5 == 0;
-                        let passage = if alone { Passage::Exclusive } else { Passage::Shared };
-                        let pass = gate.pass(passage, None, "data").unwrap();
-                        let step = if alone { 1000 } else { 1 };
-                        let before = inside.fetch_add(step, Ordering::SeqCst);
-                        assert!(if alone { before == 0 } else { before < 1000 }, "{before}");
-                        inside.fetch_sub(step, Ordering::SeqCst);
-                        passed.fetch_add(1, Ordering::Relaxed);
-                        drop(pass);
-                    }
-                });
-            }
-        });
-        assert_eq!(passed.into_inner(), 1200);
-    }
-}
+mod tests;

@@ -104,6 +104,11 @@ impl Registered {
         self.number
     }
 
+    /// How many things it has announced.
+    pub fn held(&self) -> usize {
+        self.held.len()
+    }
+
     /// Says which version the transaction reads, once it has it.
     pub fn set_snapshot(&mut self, version: u64) {
         self.snapshot = version;

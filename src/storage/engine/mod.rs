@@ -18,7 +18,7 @@ mod write_turn;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -34,12 +34,12 @@ use super::state::{Snapshot, State};
 use crate::types::TableId;
 
 pub use commit::Published;
-pub use gate::Pass;
+pub use gate::{Area, Busy, Pass, Passage, Passes};
 pub use intents::{Conflict, Hold, Intent, Intents, Registered};
 pub use offsets::Offsets;
 pub use options::{
-    DEFAULT_CHECKPOINT_THRESHOLD, DEFAULT_LOCK_WAIT, DurabilityMode, EngineOptions, RecoveryProgress,
-    default_buffer_pool_bytes, default_memory_limit,
+    DEFAULT_CHECKPOINT_THRESHOLD, DEFAULT_INTENT_SHARE, DEFAULT_LOCK_WAIT, DurabilityMode, EngineOptions,
+    RecoveryProgress, default_buffer_pool_bytes, default_memory_limit,
 };
 pub use serials::Serials;
 pub use stats::StorageStats;
@@ -47,7 +47,7 @@ pub use write_turn::{CommitChanges, WriteTurn};
 
 use checkpoint::Cut;
 use commit::Commits;
-use gate::{Gate, Passage};
+use gate::Gate;
 use log::Log;
 use maintenance::Maintenance;
 use write_turn::Turns;
@@ -78,6 +78,7 @@ pub struct Engine {
     /// What the levels of the newest state take.
     level_memory: Mutex<Reservation>,
     lock_wait: Duration,
+    intent_share: usize,
     files: Arc<Files>,
 }
 
@@ -115,6 +116,7 @@ impl Engine {
             checkpoints: AtomicU64::new(0),
             level_memory: Mutex::new(level_memory),
             lock_wait: options.lock_wait,
+            intent_share: options.intent_share,
             files,
         }))
     }
@@ -182,6 +184,26 @@ impl Engine {
     pub fn pass_writing(&self, wait: Option<Duration>) -> StorageResult<Pass> {
         self.page_file().check_writable()?;
         self.gate.pass(Passage::Shared, Some(wait.unwrap_or(self.lock_wait)), &self.location())
+    }
+
+    /// What a writing transaction holds of the tables before it has any.
+    pub fn no_passes(&self) -> Passes {
+        Passes::of(&self.gate)
+    }
+
+    /// Waits for areas, by turns; done before there is a snapshot, so nothing can have come between.
+    pub fn wait_for_areas(
+        &self,
+        wanted: &[(Area, Passage)],
+        wait: Option<Duration>,
+    ) -> StorageResult<Passes> {
+        let deadline = Instant::now().checked_add(wait.unwrap_or(self.lock_wait));
+        Passes::wait_for(&self.gate, wanted, deadline, &self.location())
+    }
+
+    /// How many things a transaction announces one by one; beyond that it wants whole tables.
+    pub fn intent_share(&self) -> usize {
+        self.intent_share
     }
 
     /// Whether a bulk load or a definition has come after the snapshot, so that no transaction over it may write.

@@ -64,6 +64,8 @@ pub struct EngineOptions {
     /// How long somebody waits for a transaction, a bulk load or a definition that is in the way, unless the statement
     /// has a limit of its own.
     pub lock_wait: Duration,
+    /// How many things a transaction announces one by one; beyond that it wants whole tables for itself.
+    pub intent_share: usize,
     pub recovery_progress: RecoveryProgress,
 }
 
@@ -71,6 +73,8 @@ pub struct EngineOptions {
 pub const DEFAULT_CHECKPOINT_THRESHOLD: u64 = 64 << 20;
 /// See `EngineOptions::lock_wait`.
 pub const DEFAULT_LOCK_WAIT: Duration = Duration::from_secs(30);
+/// See `EngineOptions::intent_share`.
+pub const DEFAULT_INTENT_SHARE: usize = 1 << 20;
 
 impl Default for EngineOptions {
     fn default() -> Self {
@@ -86,6 +90,7 @@ impl Default for EngineOptions {
             wal: WalConfig::default(),
             checkpoint_threshold: DEFAULT_CHECKPOINT_THRESHOLD,
             lock_wait: DEFAULT_LOCK_WAIT,
+            intent_share: DEFAULT_INTENT_SHARE,
             recovery_progress: RecoveryProgress::default(),
         }
     }

@@ -1,5 +1,6 @@
 //! Writing transactions: what one changes, what several do to each other, and what is left of them after a crash.
 
+mod areas;
 mod changes;
 mod concurrency;
 mod crash;

@@ -1,7 +1,7 @@
 //! Why a change is refused.
 
 use crate::storage::StorageError;
-use crate::storage::engine::Conflict;
+use crate::storage::engine::{Busy, Conflict};
 
 /// A result of a writing transaction.
 pub type WriteResult<T> = Result<T, WriteError>;
@@ -16,6 +16,10 @@ pub enum WriteError {
     /// Another transaction was first; this one has to be rolled back and may be run again.
     #[error(transparent)]
     Conflict(#[from] Conflict),
+    /// Others are where the transaction wants to change something, or have been since it began; it has to be rolled back
+    /// and may be run again.
+    #[error(transparent)]
+    Busy(#[from] Busy),
     /// Tables were loaded or defined since the transaction began, or it is older than what can be told apart. It has
     /// to be rolled back and may be run again.
     #[error("the transaction began too long ago to change anything: the database has moved on since")]
@@ -49,7 +53,7 @@ pub enum WriteError {
 impl WriteError {
     /// Whether the same statements may succeed in a new transaction.
     pub fn is_retryable(&self) -> bool {
-        matches!(self, WriteError::Conflict(_) | WriteError::TooOld)
+        matches!(self, WriteError::Conflict(_) | WriteError::Busy(_) | WriteError::TooOld)
     }
 
     /// The open transaction that is in the way; `WriteTransaction::wait_for` waits for its end.

@@ -2,6 +2,7 @@
 //! them after the commit. Each change first announces what it touches (see `storage::engine::Intents`), checks the
 //! constraints in the own view, and only then goes into the level; so a refused change leaves the level as it was.
 
+mod announced;
 mod error;
 mod keys;
 mod nodes;
@@ -15,12 +16,14 @@ use parking_lot::Mutex;
 use super::ReadTransaction;
 use crate::catalog::{Catalog, ColumnSchema};
 use crate::storage::delta::{ColumnValues, Delta};
-use crate::storage::engine::{Engine, Hold, Intent, Pass, Registered};
+use crate::storage::engine::{Area, Engine, Hold, Intent, Pass, Passage};
 use crate::storage::memory::Reservation;
 use crate::storage::state::Snapshot;
 use crate::types::{ColumnId, TableId};
 use crate::vector::ValueVector;
 
+use announced::Announced;
+pub use announced::{Met, areas_of_definition, areas_of_load};
 pub use error::{WriteError, WriteResult};
 
 /// How a writing transaction begins.
@@ -30,8 +33,8 @@ pub struct WriteOptions {
     pub wait: Option<Duration>,
     /// Every change is refused.
     pub read_only: bool,
-    /// Whether bulk loads and definitions are kept out from the first change on only. Then one that came before makes
-    /// that first change an error.
+    /// Whether it counts as a writer from the first change on only. Then what came before and changed all of the
+    /// database makes that first change an error.
     pub lazy: bool,
 }
 
@@ -55,7 +58,7 @@ pub struct WriteTransaction {
     base: ReadTransaction,
     announced: Announced,
     options: WriteOptions,
-    /// Keeps bulk loads and definitions out.
+    /// Keeps those out that want all of the database for themselves.
     pass: Option<Pass>,
     own: Delta,
     /// The account of the level.
@@ -74,52 +77,29 @@ struct Reserved {
     count: u64,
 }
 
-/// The transaction's entry among the intents; released when it is dropped.
-struct Announced {
-    engine: Arc<Engine>,
-    registered: Option<Registered>,
-    /// Whether a change met another transaction, and which one if it is open.
-    met: Option<Option<u64>>,
-}
-
-impl Announced {
-    fn announce(&mut self, intent: Intent, hold: Hold) -> WriteResult<()> {
-        match &mut self.registered {
-            Some(registered) => {
-                let outcome = self.engine.intents().announce(registered, intent, hold);
-                Ok(outcome.inspect_err(|conflict| self.met = Some(conflict.holder))?)
-            }
-            // Only a commit takes it out, and takes the transaction with it.
-            None => Err(WriteError::ReadOnly),
-        }
-    }
-
-    /// The changes are visible to everybody.
-    fn commit(mut self, version: u64) {
-        if let Some(registered) = self.registered.take() {
-            self.engine.intents().commit(registered, version);
-        }
-    }
-}
-
-impl Drop for Announced {
-    fn drop(&mut self) {
-        if let Some(registered) = self.registered.take() {
-            self.engine.intents().roll_back(registered);
-        }
-    }
-}
-
 impl WriteTransaction {
     /// Begins a transaction over the newest version.
     pub fn begin(engine: &Arc<Engine>, options: WriteOptions) -> WriteResult<WriteTransaction> {
-        // The snapshot is taken behind the gate, so no bulk load and no definition can have come between.
+        WriteTransaction::begin_in(engine, options, &[])
+    }
+
+    /// The same, and waits for areas first, which it then holds to its end.
+    pub fn begin_in(
+        engine: &Arc<Engine>,
+        options: WriteOptions,
+        areas: &[(Area, Passage)],
+    ) -> WriteResult<WriteTransaction> {
+        // The snapshot is taken behind the gate, so that nothing can have come between.
         let pass = match options.lazy || options.read_only {
             true => None,
             false => Some(engine.pass_writing(options.wait)?),
         };
+        let passes = match areas {
+            [] => engine.no_passes(),
+            areas => engine.wait_for_areas(areas, options.wait)?,
+        };
         let (registered, snapshot) = engine.register();
-        let announced = Announced { engine: Arc::clone(engine), registered: Some(registered), met: None };
+        let announced = Announced::new(engine, registered, &snapshot, passes);
         let mut transaction = WriteTransaction::over(engine, snapshot, announced, options);
         transaction.pass = pass;
         Ok(transaction)
@@ -189,34 +169,58 @@ impl WriteTransaction {
         self.own.bytes()
     }
 
-    /// Takes a shared side of the gate, if that has not happened yet, and counts what was changed so far.
-    fn start_writing(&mut self) -> WriteResult<()> {
+    /// Before a change of a table: counts what was changed so far, and passes into the table and into those where its
+    /// relationships end.
+    fn start_writing(&mut self, table: TableId) -> WriteResult<()> {
+        self.enter(&[])?;
+        self.engine.hold_changes(&mut self.held, self.own.bytes())?;
+        if self.announced.passes.holds(Area::Table(table), Passage::Shared) {
+            return Ok(());
+        }
+        let ends = self.catalog().rel_table_by_id(table).map(|(_, pair)| [pair.source, pair.target]);
+        for table in std::iter::once(table).chain(ends.into_iter().flatten()) {
+            self.announced.enter(Area::Table(table), Passage::Shared)?;
+        }
+        Ok(())
+    }
+
+    /// Passes into areas for the rest of the transaction: at once, or it has to be rolled back (see `met`).
+    pub fn enter(&mut self, areas: &[(Area, Passage)]) -> WriteResult<()> {
         if self.options.read_only {
             return Err(WriteError::ReadOnly);
         }
         if self.pass.is_none() {
+            // The first change: nobody can wait for this transaction yet, so it may wait.
             let pass = self.engine.pass_writing(self.options.wait)?;
             self.pass = (!self.engine.is_outdated(self.base.snapshot())).then_some(pass);
         }
-        let engine = &self.engine;
-        let remembers = |registered| engine.intents().remembers(registered);
-        if self.pass.is_none() || !self.announced.registered.as_ref().is_some_and(remembers) {
-            self.announced.met = Some(None);
-            return Err(WriteError::TooOld);
+        if self.pass.is_none() || !self.announced.is_remembered() {
+            return Err(self.announced.too_old());
         }
-        Ok(self.engine.hold_changes(&mut self.held, self.own.bytes())?)
+        areas.iter().try_for_each(|(area, passage)| self.announced.enter(*area, *passage))
+    }
+
+    /// Passes into what a bulk load of the table needs for itself.
+    pub fn enter_for_load(&mut self, table: TableId) -> WriteResult<()> {
+        let areas = areas_of_load(self.catalog(), table);
+        self.enter(&areas)
+    }
+
+    /// Passes into what a definition needs for itself that changes or drops these tables.
+    pub fn enter_for_definition(&mut self, changed: &[TableId]) -> WriteResult<()> {
+        self.enter(&areas_of_definition(changed))
     }
 
     /// Whether a change was refused because of another transaction, so that this one has to be rolled back and may be
-    /// run again; and the number of that other one, if it was open.
-    pub fn met(&self) -> Option<Option<u64>> {
+    /// run again; and what to wait for.
+    pub fn met(&self) -> Option<Met> {
         self.announced.met
     }
 
     /// Announces that what stands behind these bytes (the values of a pattern that MERGE looks for, say) is looked for
     /// and then made by this transaction: of two that do so at once, one has to run again.
     pub fn claim(&mut self, table: TableId, pattern: &[u8]) -> WriteResult<()> {
-        self.start_writing()?;
+        self.start_writing(table)?;
         let intent = Intent::Pattern(table, keys::digest(0, crate::storage::index::KeyRef::Bytes(pattern)));
         self.announced.announce(intent, Hold::Exclusive)
     }
@@ -261,8 +265,7 @@ impl WriteTransaction {
             return Ok(self.version());
         }
         let own = std::mem::take(self.own_mut());
-        let registered = self.announced.registered.take();
-        let announced = Announced { engine: Arc::clone(&self.engine), registered, met: None };
+        let announced = self.announced.take();
         // From its publication on the level is counted with all that commits hold.
         let held = std::mem::replace(&mut self.held, self.engine.change_memory());
         let published = move |version| {

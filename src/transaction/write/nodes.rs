@@ -7,7 +7,7 @@ use super::{
 };
 use crate::catalog::{ColumnSchema, NodeTableSchema};
 use crate::storage::delta::ColumnValues;
-use crate::storage::engine::{Hold, Intent};
+use crate::storage::engine::{Area, Hold, Intent, Passage};
 use crate::storage::index::{IndexKey, KeyRef};
 use crate::storage::table::Direction;
 use crate::types::{ColumnId, DataType, TableId};
@@ -22,7 +22,7 @@ impl WriteTransaction {
         columns: &[(ColumnId, ValueVector<'_>)],
         count: usize,
     ) -> WriteResult<u64> {
-        self.start_writing()?;
+        self.start_writing(table)?;
         let catalog = std::sync::Arc::clone(self.catalog());
         let schema = catalog.node_table_by_id(table).ok_or_else(|| unknown_table(table))?;
         let kept = self.reserved.len();
@@ -111,7 +111,7 @@ impl WriteTransaction {
         rows: &[u64],
         values: &ValueVector<'_>,
     ) -> WriteResult<()> {
-        self.start_writing()?;
+        self.start_writing(table)?;
         let catalog = std::sync::Arc::clone(self.catalog());
         let entry = catalog.table_by_id(table).ok_or_else(|| unknown_table(table))?;
         let (name, columns) = (entry.name(), entry.columns());
@@ -190,7 +190,8 @@ impl WriteTransaction {
     /// Deletes nodes, each once whatever stands in `rows`. With `detach` their relationships go with them; without,
     /// a node that has one is an error.
     pub fn delete_nodes(&mut self, table: TableId, rows: &[u64], detach: bool) -> WriteResult<Deleted> {
-        self.start_writing()?;
+        self.start_writing(table)?;
+        self.enter(&[(Area::Deletions(table), Passage::Shared)])?;
         let catalog = std::sync::Arc::clone(self.catalog());
         let schema = catalog.node_table_by_id(table).ok_or_else(|| unknown_table(table))?;
         let rows = self.visible_rows(table, rows)?;
@@ -214,7 +215,9 @@ impl WriteTransaction {
                 return Err(WriteError::StillConnected { rel, node, row: at });
             }
             let ids: Vec<u64> = attached.into_iter().map(|(_, id)| id).collect();
-            rels += self.delete_rels(pair.id, &ids)?;
+            if !ids.is_empty() {
+                rels += self.delete_rels(pair.id, &ids)?;
+            }
         }
         self.own_mut().table_mut(table).delete_rows(&offsets);
         Ok(Deleted { nodes: offsets.len() as u64, rels })

@@ -22,7 +22,7 @@ impl WriteTransaction {
         columns: &[(ColumnId, ValueVector<'_>)],
         count: usize,
     ) -> WriteResult<u64> {
-        self.start_writing()?;
+        self.start_writing(table)?;
         let (sources, targets) = (&sources[..count], &targets[..count]);
         let catalog = std::sync::Arc::clone(self.catalog());
         let (schema, pair) = catalog.rel_table_by_id(table).ok_or_else(|| unknown_table(table))?;
@@ -111,7 +111,7 @@ impl WriteTransaction {
 
     /// Deletes relationships, each once whatever stands in `rows`; gives how many there were.
     pub fn delete_rels(&mut self, table: TableId, rows: &[u64]) -> WriteResult<u64> {
-        self.start_writing()?;
+        self.start_writing(table)?;
         if rows.is_empty() {
             return Ok(0);
         }

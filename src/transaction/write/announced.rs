@@ -1,0 +1,155 @@
+//! What a transaction has announced to others: single things, areas of the database, and what was in its way.
+
+use std::sync::Arc;
+
+use super::{WriteError, WriteResult};
+use crate::catalog::Catalog;
+use crate::storage::engine::{Area, Engine, Hold, Intent, Passage, Passes, Registered};
+use crate::storage::state::Snapshot;
+use crate::types::TableId;
+
+/// What a refused change has met. The transaction has to be rolled back; run again after the wait it may succeed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Met {
+    /// Something that has been committed: there is nothing to wait for.
+    Committed,
+    /// An open transaction, by its number; `WriteTransaction::wait_for` waits for its end.
+    Open(u64),
+    /// Others in an area; `WriteTransaction::begin_in` waits for it.
+    Area(Area, Passage),
+}
+
+/// The transaction's entries among the intents and behind the gate; given up when this is dropped.
+pub(super) struct Announced {
+    engine: Arc<Engine>,
+    registered: Option<Registered>,
+    snapshot: u64,
+    pub passes: Passes,
+    pub met: Option<Met>,
+}
+
+impl Announced {
+    pub fn new(
+        engine: &Arc<Engine>,
+        registered: Registered,
+        snapshot: &Snapshot,
+        passes: Passes,
+    ) -> Announced {
+        let (engine, snapshot) = (Arc::clone(engine), snapshot.version());
+        Announced { engine, registered: Some(registered), snapshot, passes, met: None }
+    }
+
+    /// All of it, for the commit; nothing can be announced here any more.
+    pub fn take(&mut self) -> Announced {
+        Announced {
+            engine: Arc::clone(&self.engine),
+            registered: self.registered.take(),
+            snapshot: self.snapshot,
+            passes: std::mem::replace(&mut self.passes, self.engine.no_passes()),
+            met: None,
+        }
+    }
+
+    /// Whether conflicts with all that came after the snapshot can still be found.
+    pub fn is_remembered(&self) -> bool {
+        self.registered.as_ref().is_some_and(|registered| self.engine.intents().remembers(registered))
+    }
+
+    pub fn too_old(&mut self) -> WriteError {
+        self.met = Some(Met::Committed);
+        WriteError::TooOld
+    }
+
+    pub fn enter(&mut self, area: Area, passage: Passage) -> WriteResult<()> {
+        self.passes.enter(area, passage, self.snapshot).map_err(|busy| {
+            self.met = Some(match busy.is_held {
+                true => Met::Area(area, passage),
+                false => Met::Committed,
+            });
+            WriteError::Busy(busy)
+        })
+    }
+
+    /// Announces one thing, unless the transaction is alone where it is. Beyond its share of announcements it wants to
+    /// be alone there.
+    pub fn announce(&mut self, intent: Intent, hold: Hold) -> WriteResult<()> {
+        if self.passes.is_alone() && self.is_covered(intent, hold) {
+            return Ok(());
+        }
+        let Some(registered) = &mut self.registered else {
+            // Only a commit takes it out, and takes the transaction with it.
+            return Err(WriteError::ReadOnly);
+        };
+        if registered.held() >= self.engine.intent_share() {
+            return self.enter_alone(area_of(intent, hold));
+        }
+        let outcome = self.engine.intents().announce(registered, intent, hold);
+        Ok(outcome
+            .inspect_err(|conflict| self.met = Some(conflict.holder.map_or(Met::Committed, Met::Open)))?)
+    }
+
+    fn is_covered(&self, intent: Intent, hold: Hold) -> bool {
+        self.passes.holds(area_of(intent, hold), Passage::Exclusive)
+            || self.passes.holds(Area::Table(table_of(intent)), Passage::Exclusive)
+    }
+
+    /// Where others have changed the area since, or are at it, the statement has to begin again behind them.
+    fn enter_alone(&mut self, area: Area) -> WriteResult<()> {
+        self.enter(area, Passage::Exclusive)
+            .inspect_err(|_| self.met = Some(Met::Area(area, Passage::Exclusive)))
+    }
+
+    /// The changes are visible to everybody.
+    pub fn commit(mut self, version: u64) {
+        if let Some(registered) = self.registered.take() {
+            self.engine.intents().commit(registered, version);
+        }
+        self.passes.commit(version);
+    }
+}
+
+impl Drop for Announced {
+    fn drop(&mut self) {
+        if let Some(registered) = self.registered.take() {
+            self.engine.intents().roll_back(registered);
+        }
+    }
+}
+
+fn table_of(intent: Intent) -> TableId {
+    match intent {
+        Intent::Node(table, _)
+        | Intent::Row(table, _)
+        | Intent::Key(table, _)
+        | Intent::Leaving(table, _)
+        | Intent::Arriving(table, _)
+        | Intent::Pattern(table, _) => table,
+    }
+}
+
+/// Whoever is alone there need not announce the thing: all that could meet it pass into the area.
+fn area_of(intent: Intent, hold: Hold) -> Area {
+    match (intent, hold) {
+        // A new relationship meets nothing but the deletion of its end.
+        (Intent::Node(table, _), Hold::Shared) => Area::Deletions(table),
+        _ => Area::Table(table_of(intent)),
+    }
+}
+
+/// What a bulk load of a table wants: the table for itself, and where its relationships end no deletions.
+pub fn areas_of_load(catalog: &Catalog, table: TableId) -> Vec<(Area, Passage)> {
+    let mut areas = vec![(Area::Table(table), Passage::Exclusive)];
+    if let Some((_, pair)) = catalog.rel_table_by_id(table) {
+        for end in [pair.source, pair.target] {
+            areas.push((Area::Table(end), Passage::Shared));
+            areas.push((Area::Deletions(end), Passage::Exclusive));
+        }
+    }
+    areas
+}
+
+/// What a definition wants: the schemas, and the tables that it changes or drops, for itself.
+pub fn areas_of_definition(changed: &[TableId]) -> Vec<(Area, Passage)> {
+    let tables = changed.iter().map(|table| (Area::Table(*table), Passage::Exclusive));
+    std::iter::once((Area::Catalog, Passage::Exclusive)).chain(tables).collect()
+}
