@@ -174,9 +174,6 @@ impl WriteTransaction {
     fn start_writing(&mut self, table: TableId) -> WriteResult<()> {
         self.enter(&[])?;
         self.engine.hold_changes(&mut self.held, self.own.bytes())?;
-        if self.announced.passes.holds(Area::Table(table), Passage::Shared) {
-            return Ok(());
-        }
         let ends = self.catalog().rel_table_by_id(table).map(|(_, pair)| [pair.source, pair.target]);
         for table in std::iter::once(table).chain(ends.into_iter().flatten()) {
             self.announced.enter(Area::Table(table), Passage::Shared)?;
