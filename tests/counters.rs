@@ -41,6 +41,10 @@ const WORKS: &[(&str, &str)] = &[
     ("key_lookups", "MATCH (p:Person {id: 7}) RETURN p.noise"),
     ("levels_bottom_up", "MATCH (a:Topic {id: 7})-[:Spread*1..9]->(b:Topic) RETURN count(DISTINCT b)"),
     ("nodes_visited", "MATCH (a:Person {id: 7})-[:Knows*1..3]->(b:Person) RETURN count(DISTINCT b)"),
+    (
+        "bidirectional_meets",
+        "MATCH (a:Topic {id: 7})-[e:Roads* WSHORTEST(miles) 1..30]->(b:Topic {id: 199}) RETURN cost(e)",
+    ),
     ("nodes_expanded", "MATCH (a:Person {id: 7})-[:Knows*1..2]->(b:Person) RETURN b.id"),
     ("rows_cut_by_top_k", "MATCH (p:Person) RETURN p.id ORDER BY p.id LIMIT 3"),
     ("rows_built", "MATCH (a:Person), (b:Person) WHERE a.noise = b.noise RETURN count(*), collect(a.id)[0]"),
@@ -78,6 +82,7 @@ fn load(connection: &Connection, folder: &std::path::Path) {
     run(connection, "CREATE NODE TABLE Topic(id INT64, weight INT64, PRIMARY KEY (id))");
     run(connection, "CREATE REL TABLE Near(FROM Topic TO Topic)");
     run(connection, "CREATE REL TABLE Spread(FROM Topic TO Topic)");
+    run(connection, "CREATE REL TABLE Roads(FROM Topic TO Topic, miles INT64)");
     run(connection, "CREATE REL TABLE Likes(FROM Person TO Person)");
     let copy = |table: &str, line: &dyn Fn(u64) -> String, rows: std::ops::Range<u64>| {
         let path = folder.join(format!("{table}.csv"));
@@ -99,6 +104,11 @@ fn load(connection: &Connection, folder: &std::path::Path) {
     copy("Near", &edge, 0..6000);
     // Every node is soon reached from every other.
     copy("Spread", &|row| format!("{},{}", row % 300, (row * 31 + row / 300 * 17) % 300), 0..3000);
+    copy(
+        "Roads",
+        &|row| format!("{},{},{}", row % 300, (row * 31 + row / 300 * 17) % 300, row % 11),
+        0..3000,
+    );
     copy("Likes", &edge, 0..6000);
     copy("Likes", &edge, 6000..6500);
     // Some rows and values that no page has yet.

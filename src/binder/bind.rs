@@ -69,6 +69,8 @@ pub(super) struct Binder<'a> {
     used: Vec<bool>,
     /// The ends of directed relationship variables, by which startNode and endNode become variables.
     pub ends: FxHashMap<VariableId, (VariableId, VariableId)>,
+    /// Variable-length relationships that have a cost.
+    pub weighted: Vec<VariableId>,
     /// Parameters in the order of their first mention.
     pub parameters: Vec<(String, DataType)>,
     pub scope: Scope,
@@ -95,6 +97,7 @@ impl<'a> Binder<'a> {
             contents: FxHashMap::default(),
             used: Vec::new(),
             ends: FxHashMap::default(),
+            weighted: Vec::new(),
             parameters: Vec::new(),
             scope: Scope::default(),
             available: Vec::new(),

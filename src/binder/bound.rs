@@ -199,6 +199,14 @@ pub struct VariableLength {
     /// Conjuncts that every relationship on the way must fulfil, over `PatternEdge::variable` seen as one
     /// relationship (inline property maps become these).
     pub edge_predicates: Vec<BoundExpression>,
+    /// The variable that stands for each node between the ends, where something is asked of it.
+    pub inner: Option<VariableId>,
+    /// Conjuncts that every node between the ends must fulfil, over `inner`.
+    pub inner_predicates: Vec<BoundExpression>,
+    /// What a relationship costs, a DOUBLE over `PatternEdge::variable` seen as one relationship (weighted modes).
+    pub cost: Option<BoundExpression>,
+    /// Whether the text's order runs against the arrow: `(a)<-[*]-(b)`.
+    pub against_arrow: bool,
 }
 
 /// Which paths a variable-length edge finds.
@@ -214,6 +222,22 @@ pub enum PathMode {
     Shortest,
     /// All shortest paths per pair of ends.
     AllShortest,
+    /// One path of the least cost per pair of ends.
+    WeightedShortest,
+    /// All paths of the least cost per pair of ends.
+    AllWeightedShortest,
+}
+
+impl PathMode {
+    /// Whether only the best paths between two nodes count.
+    pub fn is_shortest(self) -> bool {
+        matches!(self, PathMode::Shortest | PathMode::AllShortest) || self.is_weighted()
+    }
+
+    /// Whether paths are compared by what their relationships cost.
+    pub fn is_weighted(self) -> bool {
+        matches!(self, PathMode::WeightedShortest | PathMode::AllWeightedShortest)
+    }
 }
 
 /// `p = (a)-[r]->(b)…`: alternating nodes and edges.
@@ -348,6 +372,8 @@ pub enum ExpressionKind {
     PathLength(VariableId),
     PathNodes(VariableId),
     PathRels(VariableId),
+    /// `cost(e)` of a relationship of WSHORTEST.
+    PathCost(VariableId),
 }
 
 /// Quantifiers over lists.

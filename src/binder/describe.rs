@@ -224,7 +224,16 @@ impl Printer<'_> {
             } else {
                 format!(" each {}", self.all(&length.edge_predicates, " & "))
             };
-            format!("*{}..{max} {:?}{predicates}", length.min, length.mode)
+            let inner = if length.inner_predicates.is_empty() {
+                String::new()
+            } else {
+                format!(" between {}", self.all(&length.inner_predicates, " & "))
+            };
+            let cost = length
+                .cost
+                .as_ref()
+                .map_or_else(String::new, |cost| format!(" cost {}", self.expression(cost)));
+            format!("*{}..{max} {:?}{predicates}{inner}{cost}", length.min, length.mode)
         });
         let referenced = if edge.referenced { "!" } else { "" };
         let head = if edge.undirected { "-" } else { "->" };
@@ -351,6 +360,7 @@ impl Printer<'_> {
             PathLength(variable) => one("length", *variable),
             PathNodes(variable) => one("nodes", *variable),
             PathRels(variable) => one("rels", *variable),
+            PathCost(variable) => one("cost", *variable),
         }
     }
 

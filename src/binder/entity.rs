@@ -26,6 +26,7 @@ pub(super) const ENTITY_FUNCTIONS: &[&str] = &[
     "rels",
     "relationships",
     "length",
+    "cost",
     "size",
     "exists",
 ];
@@ -73,6 +74,8 @@ impl Binder<'_> {
             ("nodes", Path | RelList) => ExpressionKind::PathNodes,
             ("rels" | "relationships", Path | RelList) => ExpressionKind::PathRels,
             ("length", Path | RelList) | ("size", RelList) => ExpressionKind::PathLength,
+            ("cost", RelList) => ExpressionKind::PathCost,
+            ("cost", _) => return Err(wrong("a relationship of WSHORTEST")),
             ("id" | "label" | "properties" | "keys", _) => return Err(wrong("a node or relationship")),
             ("labels", _) => return Err(wrong("a node")),
             ("type" | "startnode" | "start_node" | "endnode" | "end_node", _) => {
@@ -108,6 +111,10 @@ impl Binder<'_> {
             }
             ExpressionKind::PathRels(_) => DataType::list(DataType::Rel),
             ExpressionKind::PathLength(_) => DataType::Int64,
+            ExpressionKind::PathCost(_) => {
+                self.check_weighted(variable, span)?;
+                DataType::Double
+            }
             ExpressionKind::StartNode(_) | ExpressionKind::EndNode(_) => {
                 return Ok(self.end_of(kind, variable, span));
             }

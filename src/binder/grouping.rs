@@ -59,7 +59,7 @@ pub(super) fn variable_of(kind: &ExpressionKind) -> Option<VariableId> {
     match kind {
         Variable(variable) | InternalId(variable) | LabelName(variable) | Labels(variable)
         | Properties(variable) | StartNode(variable) | EndNode(variable) | PathLength(variable)
-        | PathNodes(variable) | PathRels(variable) => Some(*variable),
+        | PathNodes(variable) | PathRels(variable) | PathCost(variable) => Some(*variable),
         Property { variable, .. } | HasLabel { variable, .. } => Some(*variable),
         _ => None,
     }
@@ -71,7 +71,7 @@ pub(super) fn set_variable(kind: &mut ExpressionKind, to: VariableId) {
     match kind {
         Variable(variable) | InternalId(variable) | LabelName(variable) | Labels(variable)
         | Properties(variable) | StartNode(variable) | EndNode(variable) | PathLength(variable)
-        | PathNodes(variable) | PathRels(variable) => *variable = to,
+        | PathNodes(variable) | PathRels(variable) | PathCost(variable) => *variable = to,
         Property { variable, .. } | HasLabel { variable, .. } => *variable = to,
         _ => {}
     }

@@ -24,8 +24,7 @@ impl Binder<'_> {
             ShortestPaths::All => PathMode::AllShortest,
         });
         let Some(length) = relationship.length.as_deref() else {
-            let single = |mode| VariableLength { min: 1, max: Some(1), mode, edge_predicates: Vec::new() };
-            return Ok(shortest.map(single));
+            return Ok(shortest.map(|mode| Self::plain_length(relationship, 1, Some(1), mode)));
         };
         let mode = match (self.path_mode(length)?, shortest) {
             (mode, None) => mode.unwrap_or(if self.is_kuzu() { PathMode::Walk } else { PathMode::Trail }),
@@ -36,7 +35,31 @@ impl Binder<'_> {
             }
         };
         let (min, max) = self.bounds(length)?;
-        Ok(Some(VariableLength { min, max, mode, edge_predicates: Vec::new() }))
+        if mode.is_shortest() && min > 1 {
+            let message = format!(
+                "the shortest paths between two nodes cannot have a lower bound of {min}, only 0 or 1"
+            );
+            return Err(BindError::new(BindErrorKind::InvalidPattern, length.span, message));
+        }
+        Ok(Some(Self::plain_length(relationship, min, max, mode)))
+    }
+
+    fn plain_length(
+        relationship: &ast::RelationshipPattern,
+        min: u32,
+        max: Option<u32>,
+        mode: PathMode,
+    ) -> VariableLength {
+        VariableLength {
+            min,
+            max,
+            mode,
+            edge_predicates: Vec::new(),
+            inner: None,
+            inner_predicates: Vec::new(),
+            cost: None,
+            against_arrow: relationship.direction == ast::Direction::Left,
+        }
     }
 
     fn path_mode(&self, length: &ast::VariableLength) -> BindResult<Option<PathMode>> {
@@ -47,12 +70,8 @@ impl Binder<'_> {
             ast::PathMode::Acyclic => PathMode::Acyclic,
             ast::PathMode::Shortest => PathMode::Shortest,
             ast::PathMode::AllShortest => PathMode::AllShortest,
-            ast::PathMode::WeightedShortest(name) => {
-                return Err(BindError::not_supported("WSHORTEST", name.span));
-            }
-            ast::PathMode::AllWeightedShortest(name) => {
-                return Err(BindError::not_supported("ALL WSHORTEST", name.span));
-            }
+            ast::PathMode::WeightedShortest(_) => PathMode::WeightedShortest,
+            ast::PathMode::AllWeightedShortest(_) => PathMode::AllWeightedShortest,
         }))
     }
 

@@ -30,6 +30,7 @@ mod pattern;
 mod projection;
 mod property;
 mod query;
+mod recursion;
 mod scope;
 mod subscript;
 mod tables;

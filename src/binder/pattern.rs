@@ -32,6 +32,8 @@ enum Pending<'e> {
     EdgePredicate(usize, &'e Expression),
     /// Edge, name of a relationship and of a node on the way, predicate.
     Recursion(usize, &'e Name, &'e Name, &'e Expression),
+    /// The property that a weighted path adds up.
+    Cost(usize, &'e Name),
 }
 
 /// Planning takes time that grows with the square of a pattern and more.
@@ -177,6 +179,12 @@ impl Binder<'_> {
         {
             open.pending.push(Pending::Recursion(edge, rel, node, predicate));
         }
+        if let Some(ast::PathMode::WeightedShortest(cost) | ast::PathMode::AllWeightedShortest(cost)) =
+            relationship.length.as_deref().map(|length| &length.mode)
+        {
+            self.weighted.push(variable);
+            open.pending.push(Pending::Cost(edge, cost));
+        }
         open.pattern.edges.push(PatternEdge {
             variable,
             source,
@@ -320,12 +328,43 @@ impl Binder<'_> {
                 self.bind_on_edge(edge, open, |binder, _| binder.bind_predicate(predicate))?;
             }
             Pending::Recursion(edge, rel, node, predicate) => {
+                let of = &open.pattern.edges[edge];
+                let ends = of.tables.iter().flat_map(|table| [table.source, table.target]);
+                let kind = VariableKind::Node { tables: table_set(ends) };
+                let inner = self.new_variable(node.as_str(), kind);
+                if let Some(length) = &mut open.pattern.edges[edge].length {
+                    length.inner = Some(inner);
+                }
                 self.bind_on_edge(edge, open, |binder, variable| {
-                    binder.bind_recursion(variable, rel, node, predicate)
+                    binder.bind_recursion(variable, rel, (node, inner), predicate)
                 })?;
+            }
+            Pending::Cost(edge, name) => {
+                let variable = open.pattern.edges[edge].variable;
+                let cost =
+                    self.as_one(&open.pattern.edges[edge], |binder| binder.path_cost(variable, name))?;
+                if let Some(length) = &mut open.pattern.edges[edge].length {
+                    length.cost = Some(cost);
+                }
             }
         }
         Ok(())
+    }
+
+    /// Binds something for which the variable of a variable-length relationship is one relationship on the way.
+    fn as_one<T>(
+        &mut self,
+        edge: &PatternEdge,
+        bind: impl FnOnce(&mut Self) -> BindResult<T>,
+    ) -> BindResult<T> {
+        let at = edge.variable.0 as usize;
+        let used = self.is_used(edge.variable);
+        let single = VariableKind::Rel { tables: edge.tables.clone() };
+        let list = std::mem::replace(&mut self.variables[at].kind, single);
+        let bound = bind(self);
+        self.variables[at].kind = list;
+        self.set_used(edge.variable, used);
+        bound
     }
 
     /// Binds predicates on a relationship. Inside a variable-length one its variable is each relationship on the way.
@@ -336,42 +375,34 @@ impl Binder<'_> {
         bind: impl FnOnce(&mut Self, VariableId) -> BindResult<Vec<BoundExpression>>,
     ) -> BindResult<()> {
         let edge = &mut open.pattern.edges[edge];
-        let Some(length) = &mut edge.length else {
+        let Some((mode, inner)) = edge.length.as_ref().map(|length| (length.mode, length.inner)) else {
             open.predicates.extend(bind(self, edge.variable)?);
             return Ok(());
         };
-        let at = edge.variable.0 as usize;
-        let used = self.is_used(edge.variable);
-        let single = VariableKind::Rel { tables: edge.tables.clone() };
-        let list = std::mem::replace(&mut self.variables[at].kind, single);
-        let bound = bind(self, edge.variable);
-        self.variables[at].kind = list;
-        self.set_used(edge.variable, used);
-        length.edge_predicates.extend(bound?);
+        let variable = edge.variable;
+        let bound = self.as_one(edge, |binder| bind(binder, variable))?;
+        let sorted = self.sort_on_the_way(edge, mode, inner, bound)?;
+        if let Some(length) = &mut edge.length {
+            length.edge_predicates.extend(sorted.rels);
+            length.inner_predicates.extend(sorted.nodes);
+        }
+        open.predicates.extend(sorted.filters);
         Ok(())
     }
 
-    /// `(r, n | WHERE predicate)`: conditions on each relationship; conditions on nodes are not executed yet.
+    /// `(r, n | WHERE predicate)`: conditions on each relationship, and on each node between the ends.
     fn bind_recursion(
         &mut self,
         variable: VariableId,
         rel: &Name,
-        node: &Name,
+        (node, inner): (&Name, VariableId),
         predicate: &Expression,
     ) -> BindResult<Vec<BoundExpression>> {
-        let on_the_way = VariableKind::Node { tables: super::tables::all_node_tables(self.catalog) };
-        let inner = self.new_variable(node.as_str(), on_the_way);
         self.scope.add(rel.as_str(), variable);
         self.scope.add(node.as_str(), inner);
         let bound = self.bind_predicate(predicate);
         self.scope.remove_last();
         self.scope.remove_last();
-        if self.is_used(inner) {
-            return Err(BindError::not_supported(
-                "a condition on the nodes inside a variable-length pattern",
-                predicate.span,
-            ));
-        }
         bound
     }
 

@@ -20,7 +20,7 @@ use super::node_bits::node_bits;
 use super::operator::{Factory, Next};
 use super::pipeline::drive;
 use super::project::Project;
-use super::recursive::{ExpandRecursive, RecursiveSpec};
+use super::recursive::run_recursion;
 use super::scan_nodes::ScanRows;
 use super::scan_weighted::{ScanWeighted, Weight, WeightTable};
 use super::settle::{Number, Settle};
@@ -76,7 +76,7 @@ pub fn run<'x>(node: &'x PlanNode, query: &'x QueryContext, sink: &'x Factory<'x
         P::Intersect { input, keep, from, edges, exclusions } => run(input, query, &|| {
             Ok(Box::new(Intersect::new(from, edges, exclusions, keep, query, sink()?)?) as Next<'_>)
         }),
-        P::ExpandRecursive { .. } => recursive(node, query, sink),
+        P::ExpandRecursive { input, recursion } => run_recursion(input, recursion, query, sink),
         P::Weight { input, column, terms } => {
             let table = WeightTable::new(terms, query)?;
             run(input, query, &|| Ok(Box::new(Weight::new(*column, &table, sink()?)) as Next<'_>))
@@ -195,41 +195,6 @@ fn distinct<'x>(
     let grouping = Grouping::new(&keys, &[], key_kind);
     run(input, query, &|| Ok(Box::new(grouping.sink(query)?) as Next<'_>))?;
     grouping.emit(query, sink)
-}
-
-fn recursive<'x>(node: &'x PlanNode, query: &'x QueryContext, sink: &'x Factory<'x>) -> ExecutionResult<()> {
-    let PhysicalOperator::ExpandRecursive {
-        input,
-        keep,
-        from,
-        to,
-        edge,
-        min,
-        max,
-        mode,
-        distinct_ends,
-        emit_length,
-        emit_path,
-        end_tables,
-    } = &node.operator
-    else {
-        return Err(ExecutionError::Internal { operator: "recursion", detail: "another node".into() });
-    };
-    run(input, query, &|| {
-        let spec = RecursiveSpec {
-            keep,
-            from: *from,
-            to: *to,
-            min: *min,
-            max: *max,
-            mode: *mode,
-            distinct_ends: *distinct_ends,
-            emit_length: *emit_length,
-            emit_path: *emit_path,
-            end_tables,
-        };
-        Ok(Box::new(ExpandRecursive::new(spec, edge, query, sink()?)?) as Next<'_>)
-    })
 }
 
 /// The value of SKIP or LIMIT.

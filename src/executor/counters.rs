@@ -68,6 +68,8 @@ counters! {
     nodes_visited,
     /// Levels of a breadth-first search that were searched from the nodes not reached yet.
     levels_bottom_up,
+    /// Searches from both ends that met.
+    bidirectional_meets,
     /// Nodes that the enumeration of paths went on from, once per path.
     nodes_expanded,
     /// Rows that a top-k heap turned away.

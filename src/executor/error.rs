@@ -25,6 +25,9 @@ pub enum ExecutionError {
     /// SKIP or LIMIT got something else than a non-negative integer.
     #[error("{clause} takes a non-negative integer, got {value}")]
     BadCount { clause: &'static str, value: String },
+    /// A weighted path met a relationship that it cannot add up.
+    #[error("a relationship on a weighted path costs {cost}; costs must not be negative or NaN")]
+    BadCost { cost: f64 },
     /// A writing clause cannot do what a row asks for.
     #[error("{fault}{}", .row.map(|row| format!(" ({row})")).unwrap_or_default())]
     Write { row: Option<WriteRow>, fault: Box<WriteFault> },

@@ -311,7 +311,11 @@ fn each_expression(clause: &mut BoundClause, visit: &mut dyn FnMut(&mut BoundExp
         BoundClause::Match(matched) => {
             matched.predicates.iter_mut().for_each(&mut *visit);
             let lengths = matched.pattern.edges.iter_mut().filter_map(|edge| edge.length.as_mut());
-            lengths.flat_map(|length| &mut length.edge_predicates).for_each(visit);
+            for length in lengths {
+                length.edge_predicates.iter_mut().for_each(&mut *visit);
+                length.inner_predicates.iter_mut().for_each(&mut *visit);
+                length.cost.iter_mut().for_each(&mut *visit);
+            }
         }
         BoundClause::Unwind { list, .. } => visit(list),
         BoundClause::Project(projection) => {

@@ -115,11 +115,7 @@ fn describe(operator: &PhysicalOperator) -> (&'static str, String) {
         }
         P::ExpandInto { .. } => ("ExpandInto", none),
         P::Intersect { edges, .. } => ("Intersect", format!(" ({} lists)", edges.len())),
-        P::ExpandRecursive { min, max, mode, distinct_ends, .. } => {
-            let max = max.map_or(String::new(), |max| max.to_string());
-            let ends = if *distinct_ends { ", distinct ends" } else { "" };
-            ("ExpandRecursive", format!(" ({mode:?} {min}..{max}{ends})"))
-        }
+        P::ExpandRecursive { recursion, .. } => ("ExpandRecursive", format!(" ({})", recursion.describe())),
         P::Weight { .. } => ("Weight", " (message passing)".into()),
         P::Filter { .. } => ("Filter", none),
         P::DistinctRels { .. } => ("DistinctRels", " (trail)".into()),

@@ -380,16 +380,8 @@ impl JoinOrder<'_> {
         let input = Box::new(partial.plan);
         let plan = match &self.graph.edges[at].pattern.length {
             Some(length) => {
-                let distinct_ends = self.duplicates_irrelevant && length.min <= 1 && !edge.needs_id;
-                let edge = ExpandEdge { predicates: length.edge_predicates.clone(), ..edge };
-                let recursive = RecursiveEdge {
-                    needs_path: edge.needs_id,
-                    edge,
-                    min: length.min,
-                    max: length.max,
-                    mode: length.mode,
-                    distinct_ends,
-                };
+                let pattern = &self.graph.edges[at].pattern;
+                let recursive = RecursiveEdge::new(pattern, length, edge, self.duplicates_irrelevant);
                 LogicalPlan::ExpandRecursive { input, edge: recursive, into }
             }
             None if into => LogicalPlan::ExpandInto { input, edge },

@@ -73,8 +73,12 @@ pub struct RecursiveEdge {
     pub mode: PathMode,
     /// Only the ends matter: each reached node once per start (BFS with a visited set).
     pub distinct_ends: bool,
-    /// The variable that receives the number of relationships, when something asks for it.
-    pub needs_path: bool,
+    /// Whether paths are found against the order of the text, so that they have to be turned round.
+    pub turned: bool,
+    /// What a relationship costs, in weighted modes: over `edge.variable` as one relationship.
+    pub cost: Option<BoundExpression>,
+    /// A node between the ends, and what it must fulfil.
+    pub inner: Option<(VariableId, Vec<BoundExpression>)>,
 }
 
 /// How many matches hang below one value of a variable: a tree of steps, each one dense array of partial counts.

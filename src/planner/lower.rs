@@ -7,7 +7,7 @@ use super::build::Built;
 use super::cardinality::Estimator;
 use super::explain::inputs;
 use super::logical_plan::{
-    ExpandEdge, LogicalPlan, MessageEdge, MessageNode, OtherRel, RecursiveEdge, TrailExclusion, WeightTerms,
+    ExpandEdge, LogicalPlan, MessageEdge, MessageNode, OtherRel, TrailExclusion, WeightTerms,
 };
 use super::lower_expression::{ColumnKey, Lowering, keys_of};
 use super::physical_plan::{
@@ -69,7 +69,7 @@ impl Lowering<'_> {
     }
 
     /// Lowers `plan` so that every required key, or for a property at least its variable, is among the columns.
-    pub(super) fn lower(&self, plan: &LogicalPlan, required: &Keys) -> Lowered {
+    pub(super) fn lower_node(&self, plan: &LogicalPlan, required: &Keys) -> Lowered {
         match plan {
             LogicalPlan::Unit => (self.node(PhysicalOperator::Unit, &[], 1.0), Vec::new()),
             LogicalPlan::Kept { slot, variables } => {
@@ -146,9 +146,13 @@ impl Lowering<'_> {
                 (self.node(operator, &schema, rows), schema)
             }
             LogicalPlan::Project { input, items } => self.project(input, items, required),
-            LogicalPlan::Aggregate { input, keys, aggregates } => self.aggregate(input, keys, aggregates),
+            LogicalPlan::Aggregate { input, keys, aggregates } => {
+                self.aggregate(input, keys, aggregates, required)
+            }
             LogicalPlan::Distinct { input, variables } => {
-                let below: Keys = variables.iter().map(|variable| ColumnKey::Variable(*variable)).collect();
+                let mut below: Keys =
+                    variables.iter().map(|variable| ColumnKey::Variable(*variable)).collect();
+                below.extend(required.iter().filter(|key| self.goes_with_list(key)).cloned());
                 let (node, schema) = self.lower(input, &below);
                 let wanted: Vec<ColumnKey> = below.into_iter().collect();
                 let node = if schema == wanted { node } else { self.select(node, &schema, &wanted) };
@@ -215,7 +219,7 @@ impl Lowering<'_> {
     }
 
     /// What an operator needs from below: what is required above it without what it binds, and what it uses.
-    fn below<'e>(
+    pub(super) fn below<'e>(
         &self,
         required: &Keys,
         used: impl Iterator<Item = &'e BoundExpression>,
@@ -380,7 +384,7 @@ impl Lowering<'_> {
         (self.node(operator, &schema, rows), schema)
     }
 
-    fn edge(&self, edge: &ExpandEdge) -> PhysicalEdge {
+    pub(super) fn edge(&self, edge: &ExpandEdge) -> PhysicalEdge {
         let (fetch, schema) = self.fetched_for(edge.variable, &edge.predicates);
         let predicate = self.conjunction(&edge.predicates, &schema);
         PhysicalEdge { legs: edge.legs.clone(), fetch, predicate }
@@ -462,49 +466,6 @@ impl Lowering<'_> {
         (self.node(operator, &kept, rows), kept)
     }
 
-    fn recursive(&self, input: &LogicalPlan, edge: &RecursiveEdge, into: bool, required: &Keys) -> Lowered {
-        let RecursiveEdge { edge: step, min, max, mode, distinct_ends, .. } = edge;
-        let mut below = self.below(required, [].into_iter(), &[step.variable]);
-        if !into {
-            below.retain(|key| key.variable() != step.to);
-        } else {
-            below.insert(ColumnKey::Variable(step.to));
-        }
-        below.insert(ColumnKey::Variable(step.from));
-        let (node, schema) = self.lower(input, &below);
-        let from = self.position(&schema, &ColumnKey::Variable(step.from));
-        let to = into.then(|| self.position(&schema, &ColumnKey::Variable(step.to)));
-        let (keep, mut kept) = self.keep(&schema, required);
-        if !into {
-            kept.push(ColumnKey::Variable(step.to));
-        }
-        let emit_length = required.contains(&ColumnKey::Length(step.variable));
-        let emit_path = required.contains(&ColumnKey::Variable(step.variable))
-            || required.contains(&ColumnKey::InnerNodes(step.variable));
-        if emit_length {
-            kept.push(ColumnKey::Length(step.variable));
-        }
-        if emit_path {
-            kept.extend([ColumnKey::Variable(step.variable), ColumnKey::InnerNodes(step.variable)]);
-        }
-        let rows = node.estimated_rows * 100.0;
-        let operator = PhysicalOperator::ExpandRecursive {
-            input: Box::new(node),
-            keep,
-            from,
-            to,
-            edge: self.edge(step),
-            min: *min,
-            max: *max,
-            mode: *mode,
-            distinct_ends: *distinct_ends && !emit_length && !emit_path,
-            emit_length,
-            emit_path,
-            end_tables: self.node_tables(step.to),
-        };
-        (self.node(operator, &kept, rows), kept)
-    }
-
     fn filter(&self, input: &LogicalPlan, predicates: &[BoundExpression], required: &Keys) -> Lowered {
         let below = self.below(required, predicates.iter(), &[]);
         let (node, schema) = self.input(input, &below, predicates.iter());
@@ -556,14 +517,23 @@ impl Lowering<'_> {
         required: &Keys,
     ) -> Lowered {
         // An output that nothing reads is not computed. A node that passes keeps the wish for its properties.
+        let beside = self.beside_lists(items, required);
+        let read = |output: VariableId, key: &ColumnKey| {
+            key.variable() == output && !beside.iter().any(|(known, _)| known == key)
+        };
         let used: Vec<&(VariableId, BoundExpression)> =
-            items.iter().filter(|(output, _)| required.iter().any(|key| key.variable() == *output)).collect();
-        let mut below = Keys::new();
+            items.iter().filter(|(output, _)| required.iter().any(|key| read(*output, key))).collect();
+        let mut below: Keys = beside.iter().map(|(_, key)| key.clone()).collect();
         used.iter().for_each(|(_, item)| keys_of(item, self, &mut below));
         let (node, schema) = self.input(input, &below, used.iter().map(|(_, item)| item));
-        let expressions: Vec<Expression> =
+        let mut expressions: Vec<Expression> =
             used.iter().map(|(_, item)| self.expression(item, &schema)).collect();
-        let outputs: Vec<ColumnKey> = used.iter().map(|(output, _)| ColumnKey::Variable(*output)).collect();
+        let mut outputs: Vec<ColumnKey> =
+            used.iter().map(|(output, _)| ColumnKey::Variable(*output)).collect();
+        for (output, key) in beside {
+            expressions.push(self.column(&schema, &key));
+            outputs.push(output);
+        }
         let rows = node.estimated_rows;
         if schema == outputs && expressions.iter().enumerate().all(|(at, e)| is_column(e, at)) {
             return (node, outputs);
@@ -586,17 +556,22 @@ impl Lowering<'_> {
         input: &LogicalPlan,
         keys: &[(VariableId, BoundExpression)],
         aggregates: &[(VariableId, AggregateCall)],
+        required: &Keys,
     ) -> Lowered {
+        let beside: Vec<(ColumnKey, ColumnKey)> = self.beside_lists(keys, required);
         let arguments = || aggregates.iter().flat_map(|(_, call)| &call.arguments);
         let used = || keys.iter().map(|(_, key)| key).chain(arguments());
-        let below = self.below(&Keys::new(), used(), &[]);
+        let mut below = self.below(&Keys::new(), used(), &[]);
+        below.extend(beside.iter().map(|(_, key)| key.clone()));
         let (node, schema) = self.input(input, &below, used());
         let mut outputs: Vec<ColumnKey> =
             keys.iter().map(|(variable, _)| ColumnKey::Variable(*variable)).collect();
+        outputs.extend(beside.iter().map(|(output, _)| output.clone()));
         let key_kind = self.key_kind(&outputs);
         outputs.extend(aggregates.iter().map(|(variable, _)| ColumnKey::Variable(*variable)));
         let rows = if keys.is_empty() { 1.0 } else { node.estimated_rows.sqrt().max(1.0) };
-        let keys = keys.iter().map(|(_, key)| self.expression(key, &schema)).collect();
+        let mut keys: Vec<Expression> = keys.iter().map(|(_, key)| self.expression(key, &schema)).collect();
+        keys.extend(beside.iter().map(|(_, key)| self.column(&schema, key)));
         let aggregates = aggregates
             .iter()
             .map(|(_, call)| PhysicalAggregate {
@@ -647,7 +622,11 @@ impl Lowering<'_> {
         weights.terms.iter().map(|(sign, tree)| (*sign, self.message(tree))).collect()
     }
 
-    fn target_filter(&self, variable: VariableId, predicates: &[BoundExpression]) -> Option<TargetFilter> {
+    pub(super) fn target_filter(
+        &self,
+        variable: VariableId,
+        predicates: &[BoundExpression],
+    ) -> Option<TargetFilter> {
         if predicates.is_empty() {
             return None;
         }
@@ -682,7 +661,7 @@ impl Lowering<'_> {
     }
 
     /// The properties that predicates on one variable read, and the columns [variable, properties…].
-    fn fetched_for(
+    pub(super) fn fetched_for(
         &self,
         variable: VariableId,
         predicates: &[BoundExpression],

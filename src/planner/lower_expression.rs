@@ -22,6 +22,8 @@ pub enum ColumnKey {
     Length(VariableId),
     /// The nodes between the relationships of a variable-length edge.
     InnerNodes(VariableId),
+    /// What a weighted path costs.
+    Cost(VariableId),
 }
 
 /// A type that takes no part in comparing keys: columns have one type each.
@@ -52,7 +54,8 @@ impl ColumnKey {
             ColumnKey::Variable(v)
             | ColumnKey::Property(v, ..)
             | ColumnKey::Length(v)
-            | ColumnKey::InnerNodes(v) => *v,
+            | ColumnKey::InnerNodes(v)
+            | ColumnKey::Cost(v) => *v,
         }
     }
 
@@ -107,6 +110,12 @@ pub fn keys_of(expression: &BoundExpression, lowering: &Lowering<'_>, keys: &mut
         K::PathLength(variable) if lowering.is_list(*variable) => {
             used.insert(ColumnKey::Length(*variable));
         }
+        K::PathNodes(variable) if lowering.is_list(*variable) => {
+            used.insert(ColumnKey::InnerNodes(*variable));
+        }
+        K::PathCost(variable) => {
+            used.insert(ColumnKey::Cost(*variable));
+        }
         K::ListComprehension { variable, .. } | K::Quantifier { variable, .. } => {
             own.insert(*variable);
         }
@@ -154,6 +163,7 @@ impl Lowering<'_> {
         match key {
             ColumnKey::Property(_, _, data_type) => data_type.0.clone(),
             ColumnKey::Length(_) => DataType::Int64,
+            ColumnKey::Cost(_) => DataType::Double,
             ColumnKey::InnerNodes(_) => DataType::List(Box::new(DataType::Node)),
             ColumnKey::Variable(variable) => match self.kind(*variable) {
                 Some(VariableKind::Node { .. }) => DataType::Node,
@@ -179,6 +189,7 @@ impl Lowering<'_> {
             }
             ColumnKey::Length(variable) => format!("length({})", name(variable)),
             ColumnKey::InnerNodes(variable) => format!("nodes({})", name(variable)),
+            ColumnKey::Cost(variable) => format!("cost({})", name(variable)),
         }
     }
 
@@ -359,6 +370,8 @@ impl Lowering<'_> {
             }
             K::PathLength(v) if self.is_list(*v) => self.column(schema, &ColumnKey::Length(*v)).kind,
             K::PathLength(v) => ExpressionKind::PathLength(Box::new(variable(*v, elements))),
+            K::PathNodes(v) if self.is_list(*v) => self.column(schema, &ColumnKey::InnerNodes(*v)).kind,
+            K::PathCost(v) => self.column(schema, &ColumnKey::Cost(*v)).kind,
             K::PathNodes(v) => ExpressionKind::PathNodes(Box::new(variable(*v, elements))),
             K::PathRels(v) if self.is_list(*v) => variable(*v, elements).kind,
             K::PathRels(v) => ExpressionKind::PathRels(Box::new(variable(*v, elements))),

@@ -9,6 +9,7 @@ pub use crate::binder::bound::{BoundCopy, CopyTarget, PathMode, QuantifierKind, 
 use crate::functions::{BoundAggregate, BoundScalar};
 use crate::types::{ColumnId, DataType, PredicateOp, TableId, Value};
 
+pub use super::physical_recursion::*;
 pub use super::physical_write::*;
 
 /// A query that can be executed any number of times.
@@ -189,21 +190,10 @@ pub enum PhysicalOperator {
         edges: Vec<PhysicalEdge>,
         exclusions: Vec<PhysicalExclusion>,
     },
-    /// Appends the end node's id unless `to` is bound, then the length if `emit_length`, then the LIST of relationship
-    /// ids and the LIST of the nodes between them if `emit_path`.
+    /// Appends what a variable-length edge finds, see `PhysicalRecursion`.
     ExpandRecursive {
         input: Box<PlanNode>,
-        keep: Vec<usize>,
-        from: usize,
-        to: Option<usize>,
-        edge: PhysicalEdge,
-        min: u32,
-        max: Option<u32>,
-        mode: PathMode,
-        distinct_ends: bool,
-        emit_length: bool,
-        emit_path: bool,
-        end_tables: Vec<TableId>,
+        recursion: Box<PhysicalRecursion>,
     },
     Weight {
         input: Box<PlanNode>,

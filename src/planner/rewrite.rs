@@ -17,6 +17,7 @@ fn variable_mut(kind: &mut ExpressionKind) -> Option<&mut VariableId> {
         | ExpressionKind::PathLength(v)
         | ExpressionKind::PathNodes(v)
         | ExpressionKind::PathRels(v)
+        | ExpressionKind::PathCost(v)
         | ExpressionKind::Property { variable: v, .. }
         | ExpressionKind::HasLabel { variable: v, .. } => Some(v),
         _ => None,
@@ -36,6 +37,7 @@ pub fn named_variable(kind: &ExpressionKind) -> Option<VariableId> {
         | ExpressionKind::PathLength(v)
         | ExpressionKind::PathNodes(v)
         | ExpressionKind::PathRels(v)
+        | ExpressionKind::PathCost(v)
         | ExpressionKind::Property { variable: v, .. }
         | ExpressionKind::HasLabel { variable: v, .. } => Some(*v),
         _ => None,

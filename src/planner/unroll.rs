@@ -32,6 +32,7 @@ fn chain_of(
     let plain = matches!(length.mode, PathMode::Trail | PathMode::Walk)
         && length.min >= 1
         && length.edge_predicates.is_empty()
+        && length.inner_predicates.is_empty()
         && !edge.undirected
         && !needed(edge.variable);
     if !plain {

@@ -133,7 +133,19 @@ fn what_is_not_executed_yet_says_its_name() {
         "labels of a value whose type is known only when the query runs",
     );
     check("EXPORT DATABASE 'x'", "EXPORT DATABASE 'x'", "EXPORT DATABASE");
-    check("MATCH (a)-[e:Knows* WSHORTEST(since)]->(b) RETURN e", "since", "WSHORTEST");
+    check(
+        "MATCH (a:Person)-[e:Knows* SHORTEST 1..3 (r, n | WHERE r.since > a.age)]->(b) RETURN e",
+        "r.since > a.age",
+        "a condition inside a shortest path that mentions other variables",
+    );
+}
+
+#[test]
+fn shortest_paths_have_bounds_and_costs_that_make_sense() {
+    check_error("MATCH (a)-[e:Knows* SHORTEST 2..3]->(b) RETURN e", InvalidPattern, "* SHORTEST 2..3");
+    check_error("MATCH (a)-[e:Knows*1..3]->(b) RETURN cost(e)", TypeMismatch, "cost(e)");
+    check_error("MATCH (a)-[e:Knows]->(b) RETURN cost(e)", TypeMismatch, "e");
+    check_error("MATCH (a)-[e:Knows* WSHORTEST(nothing)]->(b) RETURN e", UnknownProperty, "nothing");
 }
 
 #[test]

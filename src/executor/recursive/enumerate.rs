@@ -5,12 +5,14 @@ use super::super::counters::count;
 use super::super::error::ExecutionResult;
 use super::super::lists::{EdgeReader, Matches};
 use super::super::operator::Flow;
-use super::{Ends, RecursiveSpec};
-use crate::planner::physical_plan::{PathMode, PhysicalEdge};
+use super::ends::{End, Ends};
+use super::{Rules, Start};
+use crate::planner::physical_plan::PathMode;
 use crate::vector::Batch;
 
 /// A depth-first enumeration.
 pub struct Enumeration<'x> {
+    rules: Rules<'x>,
     edge: EdgeReader<'x>,
     /// One list of matches per depth, with the next one to take.
     levels: Vec<(Matches, usize)>,
@@ -20,30 +22,28 @@ pub struct Enumeration<'x> {
 
 impl<'x> Enumeration<'x> {
     /// Prepares to walk an edge.
-    pub fn new(edge: &PhysicalEdge, query: &QueryContext) -> ExecutionResult<Enumeration<'x>> {
-        let edge = EdgeReader::new(edge, true, query)?;
-        Ok(Enumeration { edge, levels: Vec::new(), rels: Vec::new(), nodes: Vec::new() })
+    pub(super) fn new(rules: Rules<'x>, query: &QueryContext) -> ExecutionResult<Enumeration<'x>> {
+        let edge = EdgeReader::new(&rules.spec.edge, true, query)?;
+        Ok(Enumeration { rules, edge, levels: Vec::new(), rels: Vec::new(), nodes: Vec::new() })
     }
 
     /// Adds all paths of one start.
-    #[expect(clippy::too_many_arguments, reason = "one row of a batch and where its results go")]
-    pub fn run(
+    pub(super) fn run(
         &mut self,
-        spec: &RecursiveSpec<'_>,
-        row: u32,
-        start: u64,
-        target: Option<u64>,
+        start: Start,
         ends: &mut Ends<'_>,
         context: &mut Context<'_>,
         batch: &Batch<'_>,
     ) -> ExecutionResult<Flow> {
-        let wanted = |node: u64| spec.ends_in(node) && target.is_none_or(|target| target == node);
+        let rules = self.rules;
+        let (spec, most) = (rules.spec, rules.max_hops());
+        let Start { row, node: start, target } = start;
         self.rels.clear();
         self.nodes.clear();
-        if spec.min == 0 && wanted(start) {
-            ends.add(row, start, 0, 1, spec.emit_path.then_some((&[], &[])));
+        if spec.min == 0 && rules.wants(start, target) {
+            ends.add(End { row, node: start, length: 0, cost: 0.0, times: 1, path: None });
         }
-        if spec.max_hops() == 0 {
+        if most == 0 {
             return Ok(Flow::Continue);
         }
         self.open(0, start, context)?;
@@ -73,15 +73,15 @@ impl<'x> Enumeration<'x> {
             }
             self.rels.push(rel);
             let length = depth as u32 + 1;
-            if length >= spec.min && wanted(node) {
+            if length >= spec.min && rules.wants(node, target) {
                 let path = spec.emit_path.then_some((&self.rels[..], &self.nodes[..]));
-                ends.add(row, node, length, 1, path);
-                if ends.is_full(context) && ends.flush(spec, context, batch)? == Flow::Stop {
+                let end = End { row, node, length, cost: 0.0, times: 1, path };
+                if ends.push(end, context, batch)? == Flow::Stop {
                     return Ok(Flow::Stop);
                 }
             }
             self.nodes.push(node);
-            if length < spec.max_hops() {
+            if length < most && rules.passes(node) {
                 depth += 1;
                 self.open(depth, node, context)?;
             }

@@ -10,9 +10,10 @@ use super::super::counters::count;
 use super::super::error::{ExecutionError, ExecutionResult};
 use super::super::lists::{EdgeReader, Matches};
 use super::super::operator::Flow;
-use super::{Ends, RecursiveSpec};
+use super::ends::{End, Ends};
+use super::{Rules, Start};
 use crate::planner::logical_plan::Leg;
-use crate::planner::physical_plan::{PathMode, PhysicalEdge};
+use crate::planner::physical_plan::PathMode;
 use crate::storage::table::Adjacency;
 use crate::types::GlobalId;
 use crate::vector::Batch;
@@ -119,6 +120,7 @@ type Parents = FxHashMap<u64, Vec<(u64, u64)>>;
 
 /// A search, used for one start after the other.
 pub struct Search<'x> {
+    rules: Rules<'x>,
     edge: EdgeReader<'x>,
     visited: Visited,
     reached: Vec<u64>,
@@ -138,10 +140,12 @@ pub struct Search<'x> {
 
 impl<'x> Search<'x> {
     /// Prepares to search along an edge.
-    pub fn new(edge: &PhysicalEdge, query: &QueryContext) -> ExecutionResult<Search<'x>> {
+    pub(super) fn new(rules: Rules<'x>, query: &QueryContext) -> ExecutionResult<Search<'x>> {
+        let edge = &rules.spec.edge;
         let reversed = |a: &Leg, b: &Leg| a.rel.table == b.rel.table && a.direction != b.direction;
         let both_ways = edge.legs.iter().any(|a| edge.legs.iter().any(|b| reversed(a, b)));
         Ok(Search {
+            rules,
             edge: EdgeReader::new(edge, true, query)?,
             visited: Visited::default(),
             reached: Vec::new(),
@@ -157,18 +161,17 @@ impl<'x> Search<'x> {
     }
 
     /// Adds the ends of one start.
-    #[expect(clippy::too_many_arguments, reason = "one row of a batch and where its results go")]
-    pub fn run(
+    pub(super) fn run(
         &mut self,
-        spec: &RecursiveSpec<'_>,
-        row: u32,
-        start: u64,
-        target: Option<u64>,
+        start: Start,
         ends: &mut Ends<'_>,
         context: &mut Context<'_>,
         batch: &Batch<'_>,
     ) -> ExecutionResult<Flow> {
-        let wanted = |node: u64| spec.ends_in(node) && target.is_none_or(|target| target == node);
+        let rules = self.rules;
+        let spec = rules.spec;
+        let Start { row, node: start, target } = start;
+        let wanted = |node: u64| rules.wants(node, target);
         let shortest = matches!(spec.mode, PathMode::Shortest | PathMode::AllShortest);
         let all = spec.mode == PathMode::AllShortest;
         let keeps_parents = spec.emit_path || all;
@@ -183,17 +186,17 @@ impl<'x> Search<'x> {
         }
         self.paths.insert(start, 1);
         if spec.min == 0 && wanted(start) {
-            ends.add(row, start, 0, 1, spec.emit_path.then_some((&[], &[])));
+            ends.add(End { row, node: start, length: 0, cost: 0.0, times: 1, path: None });
         } else if trail_both_ways
             && !shortest
             && wanted(start)
-            && let Some(length) = self.cycle_through(start, spec.max_hops(), context)?
+            && let Some(length) = self.cycle_through(start, rules.max_hops(), context)?
         {
-            ends.add(row, start, length, 1, None);
+            ends.add(End { row, node: start, length, cost: 0.0, times: 1, path: None });
         }
         let mut depth = 0;
         let mut flow = Flow::Continue;
-        while !self.frontier.is_empty() && depth < spec.max_hops() && flow == Flow::Continue {
+        while !self.frontier.is_empty() && depth < rules.max_hops() && flow == Flow::Continue {
             depth += 1;
             self.next.clear();
             if keeps_parents {
@@ -209,9 +212,8 @@ impl<'x> Search<'x> {
                     continue;
                 }
                 hit = true;
-                self.emit(spec, row, node, start, depth, ends)?;
-                if ends.is_full(context) && ends.flush(spec, context, batch)? == Flow::Stop {
-                    flow = Flow::Stop;
+                flow = self.emit(row, node, start, depth, ends, context, batch)?;
+                if flow == Flow::Stop {
                     break;
                 }
             }
@@ -219,6 +221,9 @@ impl<'x> Search<'x> {
                 break;
             }
             std::mem::swap(&mut self.frontier, &mut self.next);
+            if rules.inner.is_some() {
+                self.frontier.retain(|node| rules.passes(*node));
+            }
         }
         self.visited.clear(&self.reached);
         self.reached.clear();
@@ -343,23 +348,23 @@ impl<'x> Search<'x> {
         Ok(())
     }
 
+    #[expect(clippy::too_many_arguments, reason = "an end and where it goes")]
     fn emit(
         &mut self,
-        spec: &RecursiveSpec<'_>,
         row: u32,
         node: u64,
         start: u64,
         depth: u32,
         ends: &mut Ends<'_>,
-    ) -> ExecutionResult<()> {
+        context: &mut Context<'_>,
+        batch: &Batch<'_>,
+    ) -> ExecutionResult<Flow> {
+        let spec = self.rules.spec;
+        let end = End { row, node, length: depth, cost: 0.0, times: 1, path: None };
         if !spec.emit_path {
-            let times = if spec.mode == PathMode::AllShortest {
-                self.paths.get(&node).copied().unwrap_or(1)
-            } else {
-                1
-            };
-            ends.add(row, node, depth, times, None);
-            return Ok(());
+            let all = spec.mode == PathMode::AllShortest;
+            let times = if all { self.paths.get(&node).copied().unwrap_or(1) } else { 1 };
+            return ends.push(End { times, ..end }, context, batch);
         }
         // Walk back along the parents; with several, every combination is a path.
         let mut choices: Vec<usize> = vec![0; depth as usize];
@@ -378,11 +383,14 @@ impl<'x> Search<'x> {
             }
             rels.reverse();
             inner.reverse();
-            ends.add(row, node, depth, 1, Some((&rels, &inner)));
+            let end = End { path: Some((&rels, &inner)), ..end };
+            if ends.push(end, context, batch)? == Flow::Stop {
+                return Ok(Flow::Stop);
+            }
             // The next combination: the place nearest the start counts fastest.
             let Some(place) = (0..widths.len()).rev().find(|place| choices[*place] + 1 < widths[*place])
             else {
-                return Ok(());
+                return Ok(Flow::Continue);
             };
             choices[place] += 1;
             choices[place + 1..].fill(0);

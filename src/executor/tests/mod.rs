@@ -2,5 +2,6 @@
 
 mod brute_force;
 mod graph;
+mod paths;
 mod queries;
 mod subqueries;

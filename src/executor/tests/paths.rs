@@ -1,0 +1,313 @@
+//! Paths against brute force on random graphs: weighted ones, conditions on the way, and the order of what they hold.
+
+use proptest::prelude::*;
+
+use super::graph::{Edge, Graph, How, PLAIN, Person};
+use crate::catalog::Dialect;
+
+const NODES: usize = 6;
+
+/// A path by the numbers of its edges and the nodes it meets, both ends included.
+#[derive(Clone, Debug)]
+struct Walk {
+    edges: Vec<usize>,
+    nodes: Vec<usize>,
+}
+
+impl Walk {
+    fn cost(&self, edges: &[Edge]) -> i64 {
+        self.edges.iter().map(|at| edges[*at].2).sum()
+    }
+
+    fn end(&self) -> usize {
+        self.nodes[self.nodes.len() - 1]
+    }
+}
+
+/// All trails of 1 to `most` edges from a node whose edges and inner nodes are allowed.
+fn trails(
+    edges: &[Edge],
+    both_ways: bool,
+    from: usize,
+    most: usize,
+    edge_allowed: &dyn Fn(usize) -> bool,
+    inner_allowed: &dyn Fn(usize) -> bool,
+) -> Vec<Walk> {
+    let mut found = Vec::new();
+    let mut open = vec![Walk { edges: Vec::new(), nodes: vec![from] }];
+    while let Some(walk) = open.pop() {
+        if !walk.edges.is_empty() {
+            found.push(walk.clone());
+        }
+        if walk.edges.len() == most || (!walk.edges.is_empty() && !inner_allowed(walk.end())) {
+            continue;
+        }
+        for (number, (source, target, _)) in edges.iter().enumerate() {
+            if walk.edges.contains(&number) || !edge_allowed(number) {
+                continue;
+            }
+            let ahead = (*source == walk.end()).then_some(*target);
+            let back = (both_ways && *target == walk.end() && source != target).then_some(*source);
+            for next in [ahead, back].into_iter().flatten() {
+                let mut longer = walk.clone();
+                longer.edges.push(number);
+                longer.nodes.push(next);
+                open.push(longer);
+            }
+        }
+    }
+    found
+}
+
+fn persons() -> Vec<Person> {
+    (0..NODES as i64).map(|at| (at, Some(at * 10), "x")).collect()
+}
+
+fn sorted(mut rows: Vec<String>) -> Vec<String> {
+    rows.sort();
+    rows
+}
+
+fn edges() -> impl Strategy<Value = Vec<Edge>> {
+    prop::collection::vec((0..NODES, 0..NODES, 0..5i64), 1..10)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+
+    #[test]
+    fn weighted_paths_cost_the_least(
+        edges in edges(),
+        both_ways in any::<bool>(),
+        most in prop::sample::select(vec![1usize, 2, 3, 8]),
+        free in any::<bool>(),
+        bounds in (prop::option::of(0..5i64), prop::option::of(0..60i64)),
+        small in any::<bool>(),
+        backwards in any::<bool>(),
+    ) {
+        let edges: Vec<Edge> = edges.into_iter().map(|(a, b, cost)| (a, b, cost + i64::from(!free))).collect();
+        let graph = Graph::new(&persons(), &[]);
+        graph.load_edges("Follows", &edges);
+        let how = How { vector_size: if small { 3 } else { 2048 }, dialect: Dialect::Kuzu, ..PLAIN };
+        let mut conditions = Vec::new();
+        conditions.extend(bounds.0.map(|least| format!("r.weight >= {least}")));
+        conditions.extend(bounds.1.map(|least| format!("n.age >= {least}")));
+        let filter = if conditions.is_empty() {
+            String::new()
+        } else {
+            format!(" (r, n | WHERE {})", conditions.join(" AND "))
+        };
+        let edge_allowed = |at: usize| bounds.0.is_none_or(|least| edges[at].2 >= least);
+        let inner_allowed = |node: usize| bounds.1.is_none_or(|least| node as i64 * 10 >= least);
+        // Against the arrow the search starts at the end of the text.
+        let (left, right) = match (both_ways, backwards) {
+            (true, _) => ("-", "-"),
+            (false, false) => ("-", "->"),
+            (false, true) => ("<-", "-"),
+        };
+        let walked: Vec<Edge> = match backwards && !both_ways {
+            true => edges.iter().map(|(a, b, cost)| (*b, *a, *cost)).collect(),
+            false => edges.clone(),
+        };
+        for from in 0..NODES {
+            let all = trails(&walked, both_ways, from, most, &edge_allowed, &inner_allowed);
+            let paths: Vec<&Walk> = all.iter().filter(|walk| {
+                let mut nodes = walk.nodes.clone();
+                nodes.sort_unstable();
+                nodes.dedup();
+                nodes.len() == walk.nodes.len()
+            }).collect();
+            let best = |to: usize| paths.iter().filter(|walk| walk.end() == to).map(|walk| walk.cost(&edges)).min();
+            let least: Vec<String> =
+                (0..NODES).filter_map(|to| Some(format!("{to}|{}.0", best(to)?))).collect();
+            let pattern = |mode: &str, end: &str| format!(
+                "MATCH p = (a:Person {{id: {from}}}){left}[e:Follows* {mode}(weight) 1..{most}{filter}]{right}(b:Person{end})"
+            );
+            let text = format!("{} RETURN b.id, cost(e)", pattern("WSHORTEST", ""));
+            prop_assert_eq!(graph.rows(&text, how), sorted(least.clone()), "{}", text);
+            let mut pairs = Vec::new();
+            for to in 0..NODES {
+                let text = format!("{} RETURN b.id, cost(e)", pattern("WSHORTEST", &format!(" {{id: {to}}}")));
+                pairs.extend(graph.rows(&text, how));
+            }
+            prop_assert_eq!(sorted(pairs), sorted(least), "pairs of {}", text);
+            let shown = |walk: &Walk| {
+                let ids: Vec<String> = walk.nodes.iter().map(usize::to_string).collect();
+                let weights: Vec<String> = walk.edges.iter().map(|at| edges[*at].2.to_string()).collect();
+                format!("[{}]|[{}]", ids.join(","), weights.join(","))
+            };
+            let ties: Vec<&&Walk> =
+                paths.iter().filter(|walk| best(walk.end()) == Some(walk.cost(&edges))).collect();
+            let text = format!(
+                "{} RETURN [x IN nodes(p) | x.id], [x IN rels(p) | x.weight]", pattern("ALL WSHORTEST", "")
+            );
+            let expected = sorted(ties.iter().map(|walk| shown(walk)).collect());
+            prop_assert_eq!(graph.rows(&text, how), expected.clone(), "{}", text);
+            let one = format!("{} RETURN [x IN nodes(p) | x.id], [x IN rels(p) | x.weight]", pattern("WSHORTEST", ""));
+            for row in graph.rows(&one, how) {
+                prop_assert!(expected.contains(&row), "{} gives {}", one, row);
+            }
+            let text = format!("{} RETURN b.id, length(p), count(*)", pattern("ALL WSHORTEST", ""));
+            let mut counts = Vec::new();
+            for to in 0..NODES {
+                for hops in 1..=most {
+                    let same = ties.iter().filter(|walk| walk.end() == to && walk.edges.len() == hops).count();
+                    counts.extend((same > 0).then(|| format!("{to}|{hops}|{same}")));
+                }
+            }
+            prop_assert_eq!(graph.rows(&text, how), sorted(counts), "{}", text);
+        }
+    }
+
+    #[test]
+    fn conditions_hold_on_the_way(
+        edges in edges(),
+        both_ways in any::<bool>(),
+        most in 1..5usize,
+        least in 0..5i64,
+        youngest in 0..50i64,
+        small in any::<bool>(),
+    ) {
+        let graph = Graph::new(&persons(), &[]);
+        graph.load_edges("Follows", &edges);
+        let how = How { vector_size: if small { 3 } else { 2048 }, ..PLAIN };
+        let end = if both_ways { "-" } else { "->" };
+        let filter = format!("(r, n | WHERE r.weight >= {least} AND n.age >= {youngest})");
+        for from in 0..NODES {
+            let found = trails(
+                &edges, both_ways, from, most, &|at| edges[at].2 >= least, &|node| node as i64 * 10 >= youngest,
+            );
+            let pattern = |mode: &str, end_at: &str| format!(
+                "MATCH p = (a:Person {{id: {from}}})-[e:Follows*{mode} 1..{most} {filter}]{end}(b:Person{end_at})"
+            );
+            let shown = |walk: &Walk| {
+                let ids = |nodes: &[usize]| nodes.iter().map(usize::to_string).collect::<Vec<_>>().join(",");
+                format!("[{}]|[{}]", ids(&walk.nodes), ids(&walk.nodes[1..walk.nodes.len() - 1]))
+            };
+            let result = "RETURN [x IN nodes(p) | x.id], [x IN nodes(e) | x.id]";
+            let text = format!("{} {result}", pattern("", ""));
+            let expected = sorted(found.iter().map(shown).collect());
+            prop_assert_eq!(graph.rows(&text, how), expected, "{}", text);
+            let mut ends: Vec<String> = found.iter().map(|walk| walk.end().to_string()).collect();
+            ends.sort();
+            ends.dedup();
+            let text = format!("{} RETURN DISTINCT b.id", pattern("", ""));
+            prop_assert_eq!(graph.rows(&text, how), ends, "{}", text);
+            let shortest = |walk: &&Walk| {
+                let same = found.iter().filter(|other| other.end() == walk.end());
+                walk.end() != from && same.map(|other| other.edges.len()).min() == Some(walk.edges.len())
+            };
+            let expected = sorted(found.iter().filter(shortest).map(shown).collect());
+            let text = format!("{} WHERE a.id <> b.id {result}", pattern(" ALL SHORTEST", ""));
+            prop_assert_eq!(graph.rows(&text, how), expected.clone(), "{}", text);
+            let mut pairs = Vec::new();
+            for to in (0..NODES).filter(|to| *to != from) {
+                let text = format!("{} {result}", pattern(" ALL SHORTEST", &format!(" {{id: {to}}}")));
+                pairs.extend(graph.rows(&text, how));
+            }
+            prop_assert_eq!(sorted(pairs), expected.clone(), "pairs of {}", text);
+            let text = format!("{} WHERE a.id <> b.id {result}", pattern(" SHORTEST", ""));
+            for row in graph.rows(&text, how) {
+                prop_assert!(expected.contains(&row), "{} gives {}", text, row);
+            }
+        }
+    }
+}
+
+/// 0 -5-> 1 -5-> 2 -1-> 3, and 0 -20-> 2.
+fn line() -> Graph {
+    let graph = Graph::new(&persons(), &["Ulm"]);
+    graph.load_edges("Follows", &[(0, 1, 5), (1, 2, 5), (2, 3, 1), (0, 2, 20)]);
+    graph.load_edges("LivesIn", &[(0, 0, 1), (1, 0, 1)]);
+    graph
+}
+
+#[track_caller]
+fn check(text: &str, expected: &[&str]) {
+    for vector_size in [2048, 3] {
+        let how = How { vector_size, dialect: Dialect::Kuzu, ..PLAIN };
+        assert_eq!(line().rows(text, how), expected, "{text}");
+    }
+}
+
+#[test]
+fn paths_run_in_the_order_of_the_text_wherever_the_search_starts() {
+    // The key is looked up first, so the search starts at the end of the text.
+    let nodes = "RETURN [n IN nodes(p) | n.id], [r IN rels(p) | r.weight]";
+    check(
+        &format!("MATCH p = (a:Person)-[:Follows*2]->(b:Person {{id: 3}}) {nodes}"),
+        &["[0,2,3]|[20,1]", "[1,2,3]|[5,1]"],
+    );
+    check(
+        &format!("MATCH p = (b:Person {{id: 3}})<-[:Follows*2]-(a:Person) {nodes}"),
+        &["[3,2,0]|[1,20]", "[3,2,1]|[1,5]"],
+    );
+    check(
+        &format!("MATCH p = (a:Person {{id: 3}})<-[:Follows* SHORTEST]-(b:Person {{id: 0}}) {nodes}"),
+        &["[3,2,0]|[1,20]"],
+    );
+    check(
+        "MATCH (a:Person)-[e:Follows*3]->(b:Person {id: 3}) RETURN [n IN nodes(e) | n.id], a.id",
+        &["[1,2]|0"],
+    );
+}
+
+#[test]
+fn bounds_and_costs_of_weighted_paths() {
+    let pattern = |bounds: &str| {
+        format!("MATCH (a:Person {{id: 0}})-[e:Follows* WSHORTEST(weight){bounds}]->(b:Person {{id: 3}})")
+    };
+    check(&format!("{} RETURN cost(e), length(e)", pattern("")), &["11.0|3"]);
+    // A bound cuts the cheapest path off; the best of what is left is found.
+    check(&format!("{} RETURN cost(e), length(e)", pattern(" 1..2")), &["21.0|2"]);
+    check(&format!("{} RETURN cost(e), length(e)", pattern(" 1..1")), &[]);
+    check(
+        "MATCH (a:Person {id: 0})-[e:Follows* WSHORTEST(weight) 1..2]->(b:Person) RETURN b.id, cost(e)",
+        &["1|5.0", "2|10.0", "3|21.0"],
+    );
+    check(
+        "MATCH (a:Person {id: 0})-[e:Follows* WSHORTEST(weight) 0..2]->(b:Person) RETURN sum(cost(e))",
+        &["36.0"],
+    );
+    check(
+        "MATCH (a:Person {id: 0})-[e:Follows* WSHORTEST(weight)]->(b:Person) WITH e, b WHERE cost(e) > 5 RETURN b.id, cost(e) ORDER BY cost(e) DESC",
+        &["3|11.0", "2|10.0"],
+    );
+    check(
+        "MATCH (a:Person {id: 0})-[e:Follows* WSHORTEST(weight)]->(b:Person) WITH b, e ORDER BY cost(e) LIMIT 2 RETURN b.id, cost(e), length(e)",
+        &["1|5.0|1", "2|10.0|2"],
+    );
+}
+
+#[test]
+fn lists_of_relationships_have_a_length_behind_every_boundary() {
+    check("MATCH (a:Person)-[r:Follows]->(b:Person) WITH collect(r) AS all RETURN size(all)", &["4"]);
+    check(
+        "MATCH (a:Person {id: 0})-[e:Follows*1..2]->(b:Person) WITH DISTINCT e RETURN length(e)",
+        &["1", "1", "2", "2"],
+    );
+    check(
+        "MATCH (a:Person {id: 0})-[e:Follows*1..2]->(b:Person) WITH e, count(*) AS n RETURN length(e), size(rels(e)), n",
+        &["1|1|1", "1|1|1", "2|2|1", "2|2|1"],
+    );
+    check(
+        "MATCH p = (a:Person {id: 0})-[:Follows*1..2]->(b:Person {id: 3}) WITH p LIMIT 1 RETURN length(p)",
+        &["2"],
+    );
+}
+
+#[test]
+fn costs_that_cannot_be_added_are_errors() {
+    use crate::executor::{QueryContext, execute};
+    use crate::transaction::ReadTransaction;
+    let graph = Graph::new(&persons(), &[]);
+    graph.load_edges("Follows", &[(0, 1, -5)]);
+    let plan = graph
+        .plan("MATCH (a:Person {id: 0})-[e:Follows* WSHORTEST(weight)]->(b:Person) RETURN cost(e)", PLAIN);
+    let query = QueryContext::new(ReadTransaction::over(graph.engine.snapshot()));
+    let error = execute(&plan, &query).err().map(|error| error.to_string());
+    assert_eq!(
+        error.as_deref(),
+        Some("a relationship on a weighted path costs -5; costs must not be negative or NaN")
+    );
+}
