@@ -165,9 +165,9 @@ fn flights() {
             ),
         ],
     );
-    for text in [
-        "MATCH (a:Airport) WHERE NOT EXISTS { MATCH (a)-[:Flight]->() } RETURN a.state AS s, count(*) AS n",
-    ] {
+    for text in
+        ["MATCH (a:Airport) WHERE NOT EXISTS { MATCH (a)-[:Flight]->() } RETURN a.state AS s, count(*) AS n"]
+    {
         let error = bind_text(text, &catalog, Dialect::OpenCypher).unwrap_err();
         assert_eq!(error.kind, BindErrorKind::NotSupported, "{text}: {error}");
     }
