@@ -30,7 +30,7 @@ pub struct Ends<'x> {
     counts: Vec<u64>,
     rels: VectorBuffer,
     inner: VectorBuffer,
-    next: Next<'x>,
+    pub next: Next<'x>,
 }
 
 impl<'x> Ends<'x> {
