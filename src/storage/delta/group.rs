@@ -167,6 +167,11 @@ impl BirthPart {
         BirthPart { rows: PartRows::Range(rows), columns }
     }
 
+    /// A part of these rows, which rise.
+    pub(super) fn of(rows: Vec<u16>, columns: Vec<(ColumnId, VectorBuffer)>) -> BirthPart {
+        BirthPart { rows: PartRows::of(rows), columns }
+    }
+
     /// The row numbers.
     pub fn rows(&self) -> &PartRows {
         &self.rows

@@ -38,8 +38,16 @@ impl RowSet {
 
     /// Adds consecutive rows.
     pub fn insert_range(&mut self, rows: Range<u32>) {
-        for row in rows.start..rows.end.min(1 << 16) {
-            self.insert(row as u16);
+        let end = rows.end.min(1 << 16);
+        let mut row = rows.start;
+        while row < end {
+            let (block, word, _) = place(row as u16);
+            let words = Arc::make_mut(self.blocks[block].get_or_insert_with(|| Arc::new([0; BLOCK_WORDS])));
+            let bits = (64 - row % 64).min(end - row);
+            let added = (u64::MAX >> (64 - bits)) << (row % 64);
+            self.count += (added & !words[word]).count_ones();
+            words[word] |= added;
+            row += bits;
         }
     }
 

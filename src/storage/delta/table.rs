@@ -124,21 +124,14 @@ impl TableDelta {
         self.live_rows += count as i64;
     }
 
-    /// The same for values that are given away, which all lie in one group.
-    pub fn add_row_buffers(
-        &mut self,
-        first_offset: u64,
-        mut columns: Vec<(ColumnId, VectorBuffer)>,
-        count: usize,
-    ) {
+    /// Adds rows of one group, by rising numbers, with values that are given away.
+    pub fn add_births(&mut self, group: u64, rows: Vec<u16>, mut columns: Vec<(ColumnId, VectorBuffer)>) {
+        let Some(last) = rows.last() else { return };
         columns.retain(|(_, values)| !values.vector().is_all_null());
-        columns.sort_by_key(|(column, _)| *column);
+        self.row_bound = self.row_bound.max(group * NODE_GROUP_ROWS + u64::from(*last) + 1);
+        self.live_rows += rows.len() as i64;
         self.bytes += columns.iter().map(|(_, values)| content_bytes(values)).sum::<u64>() + PART_BYTES;
-        let row = (first_offset % NODE_GROUP_ROWS) as u32;
-        let part = BirthPart::new(row..row + count as u32, columns);
-        self.groups.get_mut(first_offset / NODE_GROUP_ROWS).add_births(part);
-        self.row_bound = self.row_bound.max(first_offset + count as u64);
-        self.live_rows += count as i64;
+        self.groups.get_mut(group).add_births(BirthPart::of(rows, columns));
     }
 
     /// Adds relationships with consecutive ids: their rows, with the ends as columns, and their entries in both

@@ -3,17 +3,19 @@
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
+use std::sync::mpsc::sync_channel;
 
 use parking_lot::Mutex;
 
 use super::options::{DurabilityMode, EngineOptions};
-use crate::storage::StorageResult;
 use crate::storage::backend::StorageBackend;
 use crate::storage::delta::Delta;
 use crate::storage::page::{Lsn, PageFile};
 use crate::storage::wal::{
-    CommittedLevel, RecordKind, WalConfig, WalReader, WalRecord, WalStats, WalWriter, log_damage,
+    BatchedRecord, LevelBuilder, RecordBatch, RecordKind, WAL_FOLDER, WalConfig, WalReader, WalStats,
+    WalWriter, log_damage,
 };
+use crate::storage::{StorageError, StorageResult};
 
 /// The log of an open database.
 pub(super) struct Log {
@@ -58,14 +60,19 @@ impl Log {
         let total = reader.bytes_ahead()?;
         let mut replay = Replay::default();
         let mut read = 0;
-        while let Some(record) = reader.next_record()? {
-            read += record.payload.len() as u64;
+        let take = |batch: RecordBatch| {
+            read += batch.payloads.len() as u64;
+            replay.take(batch)?;
             if let Some(progress) = &options.recovery_progress.0 {
                 progress(read.min(total), total);
             }
-            replay.take(record)?;
+            Ok(())
+        };
+        match total > BATCH_BYTES as u64 {
+            true => read_ahead(&mut reader, take)?,
+            false => read_in_turn(&mut reader, take)?,
         }
-        let mut replayed = replay.replayed;
+        let mut replayed = replay.finish()?;
         replayed.end = reader.tail().map_or(page_file.header().checkpoint, |tail| tail.end);
         if !options.read_only {
             let fresh = reader.is_fresh();
@@ -111,29 +118,83 @@ impl Log {
     }
 }
 
+/// Payloads of log that are read and checked at once.
+const BATCH_BYTES: usize = 1 << 20;
+/// Batches that are read before the first of them is linked.
+const BATCHES_AHEAD: usize = 4;
+
+fn read_in_turn(
+    reader: &mut WalReader,
+    mut take: impl FnMut(RecordBatch) -> StorageResult<()>,
+) -> StorageResult<()> {
+    while let Some(batch) = reader.next_batch(BATCH_BYTES)? {
+        take(batch)?;
+    }
+    Ok(())
+}
+
+/// The same with another thread that reads the file and checks the records, while this one links them.
+fn read_ahead(
+    reader: &mut WalReader,
+    mut take: impl FnMut(RecordBatch) -> StorageResult<()>,
+) -> StorageResult<()> {
+    let (sender, batches) = sync_channel(BATCHES_AHEAD);
+    std::thread::scope(|scope| {
+        let read = move || {
+            loop {
+                let batch = reader.next_batch(BATCH_BYTES).transpose();
+                let ended = !matches!(batch, Some(Ok(_)));
+                // Whoever listens no longer has met an error.
+                if batch.is_none_or(|batch| sender.send(batch).is_err()) || ended {
+                    return;
+                }
+            }
+        };
+        let thread = std::thread::Builder::new().name("quire-recovery".to_owned()).spawn_scoped(scope, read);
+        thread.map_err(|source| StorageError::Io {
+            operation: "start a thread to read",
+            file: WAL_FOLDER.to_owned(),
+            source,
+        })?;
+        batches.into_iter().try_for_each(|batch| take(batch?))
+    })
+}
+
 /// Puts writesets together and links them.
 #[derive(Default)]
 struct Replay {
     /// Parts of writesets whose commit has not been read, by transaction.
     open: BTreeMap<u64, Vec<u8>>,
+    level: LevelBuilder,
+    /// The newest commit.
+    last: Lsn,
     replayed: Replayed,
 }
 
 impl Replay {
-    fn take(&mut self, record: WalRecord) -> StorageResult<()> {
+    fn take(&mut self, batch: RecordBatch) -> StorageResult<()> {
+        let mut begin = 0;
+        for record in &batch.records {
+            let payload = batch.payloads.get(begin..record.end).unwrap_or(&[]);
+            begin = record.end;
+            self.take_record(record, payload)?;
+        }
+        Ok(())
+    }
+
+    fn take_record(&mut self, record: &BatchedRecord, payload: &[u8]) -> StorageResult<()> {
         self.replayed.records += 1;
         self.replayed.last_transaction = self.replayed.last_transaction.max(record.transaction);
-        let bytes = match self.open.remove(&record.transaction) {
-            Some(mut bytes) => {
-                bytes.extend_from_slice(&record.payload);
-                bytes
-            }
-            None => record.payload,
-        };
         match record.kind {
-            RecordKind::LastPartAndCommit => self.link(&bytes, record.start),
+            RecordKind::LastPartAndCommit => match self.open.remove(&record.transaction) {
+                Some(mut bytes) => {
+                    bytes.extend_from_slice(payload);
+                    self.link(&bytes, record.start)
+                }
+                None => self.link(payload, record.start),
+            },
             RecordKind::Part => {
-                self.open.insert(record.transaction, bytes);
+                self.open.entry(record.transaction).or_default().extend_from_slice(payload);
                 Ok(())
             }
             _ => Err(log_damage(record.start, "the record is of a kind that no commit has")),
@@ -141,12 +202,17 @@ impl Replay {
     }
 
     fn link(&mut self, bytes: &[u8], place: Lsn) -> StorageResult<()> {
-        let version = CommittedLevel::decode_over(&mut self.replayed.delta, bytes);
-        let version = version.map_err(|damage| log_damage(place, damage.0))?;
+        let version = self.level.take(bytes).map_err(|damage| log_damage(place, damage.0))?;
         if version <= self.replayed.version {
             return Err(log_damage(place, "the commit is older than the one before it"));
         }
         self.replayed.version = version;
+        self.last = place;
         Ok(())
+    }
+
+    fn finish(self) -> StorageResult<Replayed> {
+        let delta = self.level.finish().map_err(|damage| log_damage(self.last, damage.0))?;
+        Ok(Replayed { delta, ..self.replayed })
     }
 }

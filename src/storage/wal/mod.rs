@@ -6,6 +6,7 @@
 mod config;
 #[cfg(test)]
 mod crash_tests;
+mod level_builder;
 mod reader;
 mod record;
 mod segment;
@@ -17,7 +18,8 @@ mod writer_tests;
 mod writeset;
 
 pub use config::{WalConfig, WalConfigBuilder};
-pub use reader::{WalReader, WalTail};
+pub use level_builder::LevelBuilder;
+pub use reader::{BatchedRecord, RecordBatch, WalReader, WalTail};
 pub use record::{
     LogPosition, PAYLOAD_BYTES_MAX, RECORD_FORMAT_VERSION, RECORD_HEADER_SIZE, RecordKind, WalRecord,
     decode_record, encode_record,

@@ -3,6 +3,7 @@
 //! A place without a valid record is the end of the log only if nothing says that the log was durable beyond it.
 //! Otherwise it is damage, and nothing behind it is given.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -35,6 +36,35 @@ pub struct WalTail {
     pub bytes_cut: u64,
     /// Whether the segment was ended, so that the log goes on in the next one.
     pub ended: bool,
+}
+
+/// A record in the bytes of the segment at hand.
+struct RecordPlace {
+    start: Lsn,
+    end: Lsn,
+    synced: Lsn,
+    transaction: u64,
+    kind: RecordKind,
+    payload: Range<usize>,
+}
+
+/// Records that follow each other.
+#[derive(Debug, Default)]
+pub struct RecordBatch {
+    pub records: Vec<BatchedRecord>,
+    /// All payloads, one behind the other.
+    pub payloads: Vec<u8>,
+}
+
+/// A record whose payload stands in a batch.
+#[derive(Debug)]
+pub struct BatchedRecord {
+    /// Where it begins in the log.
+    pub start: Lsn,
+    pub transaction: u64,
+    pub kind: RecordKind,
+    /// Where its payload ends in the batch; it begins where the one before ends.
+    pub end: usize,
 }
 
 /// Gives the records of a log in order. It changes nothing before `finish`.
@@ -97,6 +127,32 @@ impl WalReader {
 
     /// The next record, or `None` at the end of the log. Markers and ends are not given.
     pub fn next_record(&mut self) -> StorageResult<Option<WalRecord>> {
+        let Some(place) = self.next_place()? else { return Ok(None) };
+        let payload = self.payload(&place).to_vec();
+        let RecordPlace { start, end, synced, transaction, kind, .. } = place;
+        Ok(Some(WalRecord { start, end, synced, transaction, kind, payload }))
+    }
+
+    /// The next records, with at least as many bytes of payloads unless the log ends before; `None` at its end.
+    pub fn next_batch(&mut self, bytes: usize) -> StorageResult<Option<RecordBatch>> {
+        let mut batch = RecordBatch::default();
+        while batch.payloads.len() < bytes
+            && let Some(place) = self.next_place()?
+        {
+            batch.payloads.extend_from_slice(self.payload(&place));
+            let end = batch.payloads.len();
+            let RecordPlace { start, transaction, kind, .. } = place;
+            batch.records.push(BatchedRecord { start, transaction, kind, end });
+        }
+        Ok((!batch.records.is_empty()).then_some(batch))
+    }
+
+    /// The payload of the record that was found last.
+    fn payload(&self, place: &RecordPlace) -> &[u8] {
+        self.bytes.get(place.payload.clone()).unwrap_or(&[])
+    }
+
+    fn next_place(&mut self) -> StorageResult<Option<RecordPlace>> {
         while self.tail.is_none() {
             let start = self.position;
             match self.view(start.offset) {
@@ -109,11 +165,19 @@ impl WalReader {
                     }
                 }
                 Ok(view) => {
-                    let record = view.to_record(start);
-                    self.position = record.end;
-                    self.synced = self.synced.max(record.synced);
+                    let end = start.offset + view.size() as u64;
+                    let place = RecordPlace {
+                        start,
+                        end: Lsn { offset: end, ..start },
+                        synced: view.synced,
+                        transaction: view.transaction,
+                        kind: view.kind,
+                        payload: end as usize - view.payload.len()..end as usize,
+                    };
+                    self.position = place.end;
+                    self.synced = self.synced.max(place.synced);
                     self.records += 1;
-                    return Ok(Some(record));
+                    return Ok(Some(place));
                 }
                 Err(why) => match self.marker_behind_gap() {
                     Some(offset) => self.position.offset = offset,
@@ -137,7 +201,7 @@ impl WalReader {
     /// Cuts what is torn and goes on behind the last record, in a new segment unless the last one is empty. Records
     /// that were not asked for are passed over. Afterwards all that was read is durable.
     pub fn finish(mut self, config: WalConfig) -> StorageResult<WalWriter> {
-        while self.next_record()?.is_some() {}
+        while self.next_place()?.is_some() {}
         let tail = self.tail.unwrap_or(WalTail { end: self.position, bytes_cut: 0, ended: false });
         let backend = Arc::clone(&self.backend);
         backend.create_dir(WAL_FOLDER)?;

@@ -3,8 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::types::Value;
-use crate::vector::{ValueVector, Values};
+use crate::storage::delta::ColumnValues;
+use crate::types::{ColumnId, DataType, Value};
+use crate::vector::{ValueVector, Values, VectorBuffer};
 
 const NODES: TableId = TableId(1);
 const RELS: TableId = TableId(2);
@@ -78,13 +79,20 @@ fn apply(delta: &mut Delta, step: &Step) {
 }
 
 fn level(steps: &[Step]) -> Delta {
+    level_from(0, steps)
+}
+
+fn level_from(start: u64, steps: &[Step]) -> Delta {
     let mut delta = Delta::default();
     for (at, step) in (0..).zip(steps) {
         // No offset is given twice.
-        let place = |first: &u64| at * 10_000 + first % 9000;
+        let place = |first: &u64| start + at * 10_000 + first % 9000;
         let step = match step.clone() {
             Step::Born { first, count } => Step::Born { first: place(&first), count },
             Step::Linked { first, ends } => Step::Linked { first: place(&first), ends },
+            // No row is deleted twice, if the starts are far enough from each other.
+            Step::Deleted { rows } => Step::Deleted { rows: rows.iter().map(|row| start + row).collect() },
+            Step::Unlinked { id, source, target } => Step::Unlinked { id: start + id, source, target },
             step => step,
         };
         apply(&mut delta, &step);
@@ -153,6 +161,21 @@ proptest! {
     }
 
     #[test]
+    fn many_writesets_make_one_level(commits in prop::collection::vec(steps(), 0..6)) {
+        let (mut builder, mut linked) = (LevelBuilder::default(), Delta::default());
+        for (version, steps) in (1u64..).zip(&commits) {
+            // No offset is given twice, in no commit.
+            let delta = level_from((version - 1) * 300_000, steps);
+            let bytes = Writeset::encode(&delta).with_version(version).concat();
+            assert_eq!(builder.take(&bytes).unwrap(), version);
+            linked.merge(&delta);
+        }
+        let (built, linked) = (told(&builder.finish().unwrap()), told(&linked));
+        let differs = built.iter().zip(&linked).position(|(one, other)| one != other);
+        assert!(differs.is_none() && built.len() == linked.len(), "line {differs:?}");
+    }
+
+    #[test]
     fn damaged_bytes_are_no_panics(steps in steps(), at: u64, flip: u8, cut: bool) {
         let mut bytes = Writeset::encode(&level(&steps)).with_version(1).concat();
         let place = at as usize % bytes.len();
@@ -163,6 +186,30 @@ proptest! {
         let read = CommittedLevel::decode(&bytes);
         assert!(!cut || read.is_err(), "nothing may be missing");
     }
+}
+
+/// Rows of writers that took turns arrive in another order than that of their offsets, and some leave columns out.
+#[test]
+fn rows_of_several_writers_are_sorted() {
+    let (mut builder, mut linked) = (LevelBuilder::default(), Delta::default());
+    let number = |row: u64| row as i64 * 7;
+    for (version, row) in (1u64..).zip([5u64, 9, 6, 8, 7, 4, 70_000]) {
+        let mut delta = Delta::default();
+        let (names, numbers) = (names(1, row), [number(row)]);
+        let mut columns =
+            vec![ColumnValues { column: NAME, data_type: &DataType::String, values: names.vector() }];
+        if row % 3 != 0 {
+            let values = ValueVector::flat(Values::I64(&numbers));
+            columns.push(ColumnValues { column: ColumnId(9), data_type: &DataType::Int64, values });
+        }
+        delta.table_mut(NODES).add_rows(row, &columns, 1);
+        builder.take(&Writeset::encode(&delta).with_version(version).concat()).unwrap();
+        linked.merge(&delta);
+    }
+    let built = builder.finish().unwrap();
+    assert_eq!(told(&built), told(&linked));
+    let group = built.table(NODES).and_then(|table| table.group(0)).unwrap();
+    assert_eq!(group.births().iter().count(), 1, "one part for all rows of a group");
 }
 
 #[test]
