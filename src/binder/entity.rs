@@ -7,6 +7,7 @@ use super::error::{BindError, BindErrorKind, BindResult};
 use super::expression::{literal, needs_variable};
 use super::property::value_type;
 use super::tables::{all_node_tables, table_set};
+use crate::functions::{PRESENT_KEYS, PRESENT_PROPERTIES};
 use crate::parser::ast::{FunctionCall, Name, Span};
 use crate::types::{DataType, Field, TableId, Value};
 
@@ -100,6 +101,15 @@ impl Binder<'_> {
         variable: VariableId,
         span: Span,
     ) -> BindResult<BoundExpression> {
+        if matches!(kind, ExpressionKind::Properties(_)) {
+            // Properties that are null are not there; a struct of the only table's columns has them all the same.
+            let several = self.properties_type(variable) == DataType::Any;
+            match name {
+                "keys" => return self.present(PRESENT_KEYS, variable, span),
+                _ if several => return self.present(PRESENT_PROPERTIES, variable, span),
+                _ => {}
+            }
+        }
         let data_type = match &kind {
             ExpressionKind::InternalId(_) => DataType::Id,
             ExpressionKind::LabelName(_) => DataType::String,
@@ -120,8 +130,17 @@ impl Binder<'_> {
             }
             _ => DataType::Any,
         };
-        let bound = BoundExpression { kind, data_type, span };
-        if name == "keys" { self.call("keys", vec![bound], span) } else { Ok(bound) }
+        Ok(BoundExpression { kind, data_type, span })
+    }
+
+    /// A function over what a variable has of its properties.
+    fn present(&mut self, function: &str, variable: VariableId, span: Span) -> BindResult<BoundExpression> {
+        let kind = ExpressionKind::InternalId(variable);
+        let mut arguments = vec![BoundExpression { kind, data_type: DataType::Id, span }];
+        for (name, value) in self.all_properties(variable, span)? {
+            arguments.extend([literal(Value::String(name), span), value]);
+        }
+        self.call(function, arguments, span)
     }
 
     /// startNode or endNode: the pattern's own variable where the row still has it.

@@ -160,7 +160,10 @@ impl Binder<'_> {
         for table in self.entity_tables(variable) {
             let keys = self.catalog.node_table_by_id(table).map_or(&[][..], |schema| &schema.primary_key);
             for column in self.columns(table) {
-                if written.iter().any(|(name, _)| name.text == column.name) {
+                // What counts up by itself stays what it is.
+                if column.data_type == DataType::Serial
+                    || written.iter().any(|(name, _)| name.text == column.name)
+                {
                     continue;
                 }
                 if column.not_null || keys.contains(&column.id) {

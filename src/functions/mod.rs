@@ -28,7 +28,7 @@ pub use promote::common_type;
 pub use registry::{
     aggregate_exists, function_names, resolve_aggregate, resolve_scalar, scalar_exists, similar_names,
 };
-pub use scalar::{bind_struct_extract, bind_struct_pack};
+pub use scalar::{PRESENT_KEYS, PRESENT_PROPERTIES, bind_struct_extract, bind_struct_pack};
 
 #[cfg(test)]
 mod tests;

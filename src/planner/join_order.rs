@@ -153,7 +153,9 @@ impl JoinOrder<'_> {
             return self.complete(partial, component);
         }
         let keyed = component.iter().find_map(|variable| self.lookup(&input, *variable));
-        let alone = input.bound.is_empty();
+        // A lookup stands on the rows of the input; without names these are still rows.
+        let on_input = keyed.is_some();
+        let alone = input.bound.is_empty() && matches!(input.plan, LogicalPlan::Unit);
         let mut starts: Vec<Partial> = match keyed {
             Some(partial) => vec![partial],
             None => self.scans(component),
@@ -168,7 +170,7 @@ impl JoinOrder<'_> {
         });
         let best = finished.min_by(|a, b| a.cost.total_cmp(&b.cost));
         let Some(best) = best else { return input };
-        if alone || best.bound.is_superset(&input.bound) {
+        if alone || on_input {
             return Partial { cost: best.cost + input.cost, ..best };
         }
         self.join(input, best)

@@ -35,8 +35,8 @@ impl Names {
     pub fn read(&mut self, text: &str) {
         let chars: Vec<char> = text.chars().collect();
         let mut open: Vec<Bracket> = Vec::new();
-        // The last name, the character before it, and the last character that was no space.
-        let (mut name, mut before, mut last) = (String::new(), ' ', ' ');
+        // The last name, and the last character that was no space.
+        let (mut name, mut last) = (String::new(), ' ');
         let mut at = 0;
         while at < chars.len() {
             let c = chars[at];
@@ -70,7 +70,8 @@ impl Names {
                     self.property(&name.clone());
                 }
                 _ if c.is_alphabetic() || c == '_' || c == '`' => {
-                    (before, name) = (last, String::new());
+                    let before = last;
+                    name.clear();
                     if c == '`' {
                         while at < chars.len() && chars[at] != '`' {
                             name.push(chars[at]);
@@ -116,6 +117,7 @@ impl Names {
     pub fn definitions(&self) -> Vec<String> {
         let labels = self.labels.iter().filter(|label| !self.types.contains(*label)).map(String::as_str);
         let tables: Vec<&str> = labels.chain(self.plain.then_some(PLAIN)).collect();
+        let tables = if tables.is_empty() && !self.types.is_empty() { vec![PLAIN] } else { tables };
         let columns: String = self.properties.values().map(|column| format!(", {column}")).collect();
         let mut all: Vec<String> = tables
             .iter()
@@ -125,10 +127,9 @@ impl Names {
             .iter()
             .flat_map(|from| tables.iter().map(move |to| format!("FROM `{from}` TO `{to}`")))
             .collect();
-        if !tables.is_empty() {
-            let rel = |name: &String| format!("CREATE REL TABLE `{name}`({}{columns})", pairs.join(", "));
-            all.extend(self.types.iter().map(rel));
-        }
+        let pairs = pairs.join(", ");
+        let rel = |name: &String| format!("CREATE REL TABLE `{name}`({pairs}, {KEY} INT64{columns})");
+        all.extend(self.types.iter().map(rel));
         all
     }
 }
@@ -158,10 +159,10 @@ pub fn labelled(text: &str) -> (String, bool, bool) {
                     }
                     Clause::Unwind(unwind) => drop(known.insert(unwind.variable.text.clone())),
                     Clause::With(with) => {
-                        let items = &with.projection.items;
-                        known.extend(
-                            items.iter().filter_map(|item| item.alias.as_ref()).map(|n| n.text.clone()),
-                        );
+                        if with.projection.star.is_none() {
+                            known.clear();
+                        }
+                        known.extend(with.projection.items.iter().map(|item| item.name.clone()));
                     }
                     _ => {}
                 }

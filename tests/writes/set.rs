@@ -93,3 +93,28 @@ fn tables_without_the_column_refuse_values() {
     graph.run("MATCH (n) REMOVE n.age");
     graph.check("MATCH (n:P) RETURN count(n.age)", "0");
 }
+
+#[test]
+fn only_properties_that_are_there_are_told() {
+    let graph = Graph::new();
+    graph.run("CREATE (:P {id: 1, age: 3}), (:C {id: 2, name: 'x'})");
+    graph.check("MATCH (n:P) RETURN keys(n)", "[id,age]");
+    graph.check(
+        "MATCH (n) RETURN keys(n), properties(n) ORDER BY n.id",
+        "[id,age]|{id: 1, age: 3} [id,name]|{id: 2, name: x}",
+    );
+    graph.check("MATCH (n:P) REMOVE n.age RETURN size(keys(n))", "1");
+    graph.check("MATCH (n) WITH collect(n) AS all UNWIND all AS n RETURN sum(size(keys(n)))", "3");
+}
+
+#[test]
+fn rows_without_names_are_rows_all_the_same() {
+    let graph = Graph::new();
+    graph.run("CREATE (:P {id: 1}), (:P {id: 2})");
+    graph.run("CREATE NODE TABLE S(id SERIAL PRIMARY KEY)");
+    graph.check("MATCH (:P) CREATE (:S) WITH * MATCH (:S) RETURN count(*)", "4");
+    graph.check(
+        "MATCH (:P) CREATE (:S) WITH * MATCH (:P {id: 1}) CREATE (:S) WITH * MATCH (:S) RETURN count(*)",
+        "12",
+    );
+}

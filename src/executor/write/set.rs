@@ -234,7 +234,7 @@ impl Writing<'_> {
                     Some((_, value)) => {
                         self.assigned(value, (table, &column.name, &column.data_type), place as usize)?
                     }
-                    None if replace => Value::Null,
+                    None if replace && column.data_type != DataType::Serial => Value::Null,
                     None => continue,
                 };
                 let key = (table, column.id);

@@ -264,6 +264,13 @@ fn concat(types: &[DataType]) -> Option<Overload> {
             let list = DataType::list(common_type(left_element, right_element));
             Some(Overload::new([list.clone(), list.clone()], list, concat_kernel))
         }
+        // A value that is known only when the row is there is a list of its own or an element.
+        (Some(_), None) if *right == DataType::Any => {
+            Some(concat_any([DataType::list(DataType::Any), DataType::Any]))
+        }
+        (None, Some(_)) if *left == DataType::Any => {
+            Some(concat_any([DataType::Any, DataType::list(DataType::Any)]))
+        }
         (Some(_), None) if *right != DataType::Null => append(types),
         (None, Some(_)) if *left != DataType::Null => {
             prepend(&[right.clone(), left.clone()]).map(|overload| Overload {
@@ -278,6 +285,22 @@ fn concat(types: &[DataType]) -> Option<Overload> {
         }
         (None, None) => None,
     }
+}
+
+fn concat_any(types: [DataType; 2]) -> Overload {
+    let kernel: Kernel = |_, call, out| {
+        push_rows(call, out, |row, out| {
+            let mut all = Vec::new();
+            for (argument, data_type) in call.arguments.iter().zip(&call.function.arguments) {
+                match argument.value(row, data_type) {
+                    Value::List(elements) => all.extend(elements),
+                    element => all.push(element),
+                }
+            }
+            Ok(out.push_value(&Value::List(all))?)
+        })
+    };
+    Overload::new(types, DataType::list(DataType::Any), kernel)
 }
 
 fn concat_kernel(

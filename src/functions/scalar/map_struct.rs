@@ -9,8 +9,15 @@ use super::{aliased, entry};
 use crate::types::{DataType, Field, Value};
 use crate::vector::{Shape, Validity, Values};
 
+/// The names of the properties that an entity has; no text can name it. See `present`.
+pub const PRESENT_KEYS: &str = " keys";
+/// A map of the properties that an entity has; no text can name it. See `present`.
+pub const PRESENT_PROPERTIES: &str = " properties";
+
 pub const TABLE: &[ScalarFunction] = &[
     entry("keys", keys),
+    entry(PRESENT_KEYS, |types| present(types, DataType::list(DataType::String))),
+    entry(PRESENT_PROPERTIES, |types| present(types, DataType::Any)),
     aliased("map", &[], map),
     aliased("map_extract", &["element_at"], map_extract),
     entry("map_keys", |types| map_part(types, 0)),
@@ -102,6 +109,32 @@ fn keys(types: &[DataType]) -> Option<Overload> {
         _ => return None,
     };
     Some(Overload::new([only.clone()], DataType::list(DataType::String), kernel))
+}
+
+/// What an entity has of its properties: the arguments are its id, then names and values by turns.
+fn present(types: &[DataType], result: DataType) -> Option<Overload> {
+    let kernel: Kernel = |_, call, out| {
+        push_rows(call, out, |row, out| {
+            if call.arguments.first().is_none_or(|id| id.is_null(row)) {
+                out.push_null();
+                return Ok(());
+            }
+            let arguments = call.arguments.iter().zip(&call.function.arguments).skip(1);
+            let mut values = arguments.map(|(argument, data_type)| argument.value(row, data_type));
+            let mut found: Vec<(String, Value)> = Vec::new();
+            while let (Some(Value::String(name)), Some(value)) = (values.next(), values.next()) {
+                if !value.is_null() {
+                    found.push((name, value));
+                }
+            }
+            let value = match out.data_type() {
+                DataType::Any => Value::Struct(found),
+                _ => Value::List(found.into_iter().map(|(name, _)| Value::String(name)).collect()),
+            };
+            Ok(out.push_value(&value)?)
+        })
+    };
+    Some(Overload::new(types, result, kernel).seeing_nulls())
 }
 
 /// A map from a list of keys and a list of values.

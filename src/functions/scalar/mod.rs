@@ -14,7 +14,7 @@ mod temporal_arithmetic;
 mod temporal_compose;
 mod temporal_part;
 
-pub use map_struct::{bind_struct_extract, bind_struct_pack};
+pub use map_struct::{PRESENT_KEYS, PRESENT_PROPERTIES, bind_struct_extract, bind_struct_pack};
 
 use super::{Availability, Overload, ScalarFunction};
 use crate::types::DataType;
