@@ -42,13 +42,17 @@ impl PosixBackend {
         retry(|| options.open(&path))
     }
 
-    /// A database on read-only media has a LOCK file that can be locked for reading, but not opened for writing.
-    fn open_lock(&self, name: &str, kind: LockKind) -> io::Result<File> {
+    /// A database on read-only media has a LOCK file that can be locked for reading, but not opened for writing; or none,
+    /// where it was copied without: then there is no writer either, who would have made one.
+    fn open_lock(&self, name: &str, kind: LockKind) -> io::Result<Option<File>> {
         match self.open_file(name, OpenMode::CreateOrOpen) {
             Err(error) if kind == LockKind::Shared && is_read_only(&error) => {
-                self.open_file(name, OpenMode::Read)
+                match self.open_file(name, OpenMode::Read) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+                    other => other.map(Some),
+                }
             }
-            other => other,
+            other => other.map(Some),
         }
     }
 }
@@ -141,6 +145,7 @@ impl StorageBackend for PosixBackend {
 
     fn lock(&self, name: &str, kind: LockKind) -> StorageResult<Box<dyn LockGuard>> {
         let file = self.open_lock(name, kind).map_err(|error| io_error("open", name, error))?;
+        let Some(file) = file else { return Ok(Box::new(NothingToLock)) };
         let taken = match kind {
             LockKind::Shared => file.try_lock_shared(),
             LockKind::Exclusive => file.try_lock(),
@@ -166,12 +171,16 @@ impl StorageBackend for PosixBackend {
 fn holder(file: &File, wanted: LockKind) -> String {
     if wanted == LockKind::Exclusive && file.try_lock_shared().is_ok() {
         // Closing the file lets go of this lock again.
-        return "another process that reads it".to_owned();
+        return "somebody who reads it".to_owned();
     }
     let mut bytes = [0; lock_file::HOLDER_SIZE];
     let count = retry(|| file.read_at(&mut bytes, 0)).unwrap_or(0);
     lock_file::describe_holder(&bytes[..count])
 }
+
+struct NothingToLock;
+
+impl LockGuard for NothingToLock {}
 
 /// The lock belongs to the open file; closing it lets go.
 struct PosixLock {

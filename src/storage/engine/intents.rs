@@ -9,13 +9,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::hash::{BuildHasher, Hash};
 use std::time::Instant;
 
-use parking_lot::{Condvar, Mutex};
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
+use super::sync::{Condvar, Mutex};
 use crate::types::TableId;
 
 /// Locks that the table of intents is spread over.
-const SHARDS: usize = 64;
+const SHARDS: usize = if cfg!(loom) { 2 } else { 64 };
 /// Intents of committed transactions that are remembered for readers of old snapshots.
 const REMEMBERED_MAX: usize = 1 << 20;
 
@@ -321,11 +321,11 @@ impl Intents {
         self.registry.lock().open.len()
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, not(loom)))]
     fn entries(&self) -> usize {
         self.shards.iter().map(|shard| shard.lock().len()).sum()
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests;

@@ -12,6 +12,7 @@ mod offsets;
 mod options;
 mod serials;
 mod stats;
+mod sync;
 #[cfg(test)]
 mod tests;
 mod write_turn;

@@ -12,9 +12,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex, MutexGuard};
 use rustc_hash::FxHashMap;
 
+use super::sync::{Condvar, Mutex, MutexGuard};
 use crate::storage::{StorageError, StorageResult};
 use crate::types::TableId;
 
@@ -222,7 +222,7 @@ impl Gate {
     }
 
     /// How many wait for an area.
-    #[cfg(test)]
+    #[cfg(all(test, not(loom)))]
     fn waiting(&self, area: Area) -> usize {
         self.state.lock().area(area).waiting.len()
     }
@@ -234,5 +234,5 @@ impl Drop for Pass {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests;
