@@ -1,6 +1,8 @@
 //! From a plan to running pipelines. Streaming nodes wrap the factory of what follows them; a node that must see all
 //! its input runs the pipeline below it first and becomes the source of the next one.
 
+use std::sync::atomic::Ordering;
+
 use parking_lot::Mutex;
 
 use super::aggregate::Grouping;
@@ -33,6 +35,7 @@ use crate::types::{ColumnId, DST_COLUMN, SRC_COLUMN, Value};
 /// Runs a node and pushes its rows into instances of `sink`.
 pub fn run<'x>(node: &'x PlanNode, query: &'x QueryContext, sink: &'x Factory<'x>) -> ExecutionResult<()> {
     use PhysicalOperator as P;
+    expect_rows(node, query);
     match &node.operator {
         P::Unit => {
             let one = ChunkList {
@@ -174,11 +177,31 @@ pub fn run<'x>(node: &'x PlanNode, query: &'x QueryContext, sink: &'x Factory<'x
 /// All rows of a node; `unfold` writes out rows that stand for several.
 pub fn collect(node: &PlanNode, query: &QueryContext, unfold: bool) -> ExecutionResult<ChunkList> {
     let gathered = Mutex::new(ChunkList::default());
-    run(node, query, &|| {
+    let around = query.pipeline_rows.swap(0, Ordering::Relaxed);
+    let outcome = run(node, query, &|| {
         let sink: Next<'_> = Box::new(Collect::new(&node.outputs, &gathered));
         Ok(if unfold { Box::new(Unfold::new(sink)) } else { sink })
-    })?;
+    });
+    query.pipeline_rows.store(around, Ordering::Relaxed);
+    outcome?;
     Ok(gathered.into_inner())
+}
+
+/// Notes how much work the pipeline of a node is estimated to be, for the source that it ends at.
+fn expect_rows(node: &PlanNode, query: &QueryContext) {
+    use PhysicalOperator as P;
+    match node.operator {
+        // What follows these is another pipeline, or takes only some of the rows.
+        P::Aggregate { .. }
+        | P::Distinct { .. }
+        | P::Sort { .. }
+        | P::TopK { .. }
+        | P::Limit { .. }
+        | P::Union { .. } => query.pipeline_rows.store(0, Ordering::Relaxed),
+        _ => {
+            query.pipeline_rows.fetch_max(node.estimated_rows as u64, Ordering::Relaxed);
+        }
+    }
 }
 
 fn distinct<'x>(

@@ -35,6 +35,8 @@ pub struct QueryContext {
     pub(super) seeds: AtomicU64,
     /// Depth of the plan in execution, from which follows how much stack its threads need.
     pub(super) depth: AtomicUsize,
+    /// The most rows that an operator of the pipeline which is being put together is estimated to see.
+    pub(super) pipeline_rows: AtomicU64,
 }
 
 impl QueryContext {
@@ -54,6 +56,7 @@ impl QueryContext {
             deleted: None,
             seeds: AtomicU64::new(since.as_nanos() as u64),
             depth: AtomicUsize::new(0),
+            pipeline_rows: AtomicU64::new(0),
         }
     }
 

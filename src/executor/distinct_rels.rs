@@ -3,20 +3,22 @@
 use super::context::Context;
 use super::error::ExecutionResult;
 use super::operator::{Flow, Next, Operator};
-use crate::vector::{Batch, SelectionBuffer, Shape, ValueVector, Values};
+use crate::vector::{Batch, NativeReader, SelectionBuffer, Shape, ValueVector, Values};
 
 /// Drops rows in which two columns of a set share a relationship. A column holds one id or a list of ids.
 pub struct DistinctRels<'x> {
     sets: &'x [Vec<usize>],
     selection: SelectionBuffer,
     seen: Vec<u64>,
+    /// The ids of single relationships, a vector per column of a set.
+    ids: Vec<Vec<u64>>,
     next: Next<'x>,
 }
 
 impl<'x> DistinctRels<'x> {
     /// Checks before `next`.
     pub fn new(sets: &'x [Vec<usize>], next: Next<'x>) -> DistinctRels<'x> {
-        DistinctRels { sets, selection: SelectionBuffer::default(), seen: Vec::new(), next }
+        DistinctRels { sets, selection: SelectionBuffer::default(), seen: Vec::new(), ids: Vec::new(), next }
     }
 }
 
@@ -34,17 +36,61 @@ fn relationships(column: &ValueVector<'_>, row: usize, out: &mut Vec<u64>) {
     }
 }
 
+/// Narrows the selection for columns of single ids without nulls, pair by pair; false for other columns.
+fn narrow_by_pairs(
+    columns: &[ValueVector<'_>],
+    set: &[usize],
+    length: usize,
+    ids: &mut Vec<Vec<u64>>,
+    out: &mut SelectionBuffer,
+) -> bool {
+    let is_single = |column: &usize| {
+        let column = &columns[*column];
+        column.has_no_nulls() && column.native_reader::<u64>().is_some()
+    };
+    if !set.iter().all(is_single) {
+        return false;
+    }
+    ids.resize_with(ids.len().max(set.len()), Vec::new);
+    for (column, flat) in set.iter().zip(ids.iter_mut()) {
+        flat.clear();
+        match columns[*column].native_reader::<u64>() {
+            Some(NativeReader::Flat(values)) => flat.extend_from_slice(&values[..length]),
+            Some(reader) => flat.extend((0..length).map(|row| reader.get(row))),
+            None => return false,
+        }
+    }
+    let ids = &ids[..set.len()];
+    for (position, left) in ids.iter().enumerate() {
+        for right in &ids[position + 1..] {
+            let pairs = left.chunks(64).zip(right.chunks(64));
+            for (word, (left, right)) in out.words_mut().iter_mut().zip(pairs) {
+                let differ = left.iter().zip(right).enumerate();
+                *word &= differ.fold(0, |bits, (bit, (left, right))| bits | u64::from(left != right) << bit);
+            }
+        }
+    }
+    true
+}
+
 impl Operator for DistinctRels<'_> {
     fn push<'b>(&mut self, context: &mut Context<'_>, batch: Batch<'b>) -> ExecutionResult<Flow> {
-        let DistinctRels { sets, selection, seen, next } = self;
+        let DistinctRels { sets, selection, seen, ids, next } = self;
         selection.reset(batch.selection, batch.length);
-        for index in 0..selection.words_mut().len() {
+        let mut lists: Vec<&Vec<usize>> = Vec::new();
+        for set in *sets {
+            if !narrow_by_pairs(batch.columns, set, batch.length, ids, selection) {
+                lists.push(set);
+            }
+        }
+        let words = if lists.is_empty() { 0 } else { selection.words_mut().len() };
+        for index in 0..words {
             let mut left = selection.words_mut()[index];
             while left != 0 {
                 let bit = left.trailing_zeros();
                 left &= left - 1;
                 let row = index * 64 + bit as usize;
-                let repeats = sets.iter().any(|set| {
+                let repeats = lists.iter().any(|set| {
                     seen.clear();
                     set.iter().for_each(|column| relationships(&batch.columns[*column], row, seen));
                     seen.sort_unstable();

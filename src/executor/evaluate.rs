@@ -309,6 +309,18 @@ impl Node {
                 *out = narrowed;
                 Ok(())
             }
+            Node::IsNull { operand, negated, .. } => {
+                let selection = out.clone();
+                let value = operand.evaluate(kernels, batch, selection.view())?;
+                for (index, word) in out.words_mut().iter_mut().enumerate() {
+                    let valid = match value.has_no_nulls() {
+                        true => u64::MAX,
+                        false => valid_rows(&value, index * 64, *word),
+                    };
+                    *word &= if *negated { valid } else { !valid };
+                }
+                Ok(())
+            }
             node => {
                 let selection = out.clone();
                 let truths = node.evaluate(kernels, batch, selection.view())?;
@@ -317,6 +329,17 @@ impl Node {
             }
         }
     }
+}
+
+/// Which of the rows from `first` on, of those in `asked`, have a value.
+fn valid_rows(value: &ValueVector<'_>, first: usize, asked: u64) -> u64 {
+    let (mut left, mut valid) = (asked, 0);
+    while left != 0 {
+        let bit = left.trailing_zeros();
+        valid |= u64::from(!value.is_null(first + bit as usize)) << bit;
+        left &= left - 1;
+    }
+    valid
 }
 
 fn constant(value: &Value, data_type: &DataType) -> ExecutionResult<Node> {

@@ -19,8 +19,23 @@ pub struct KeyTable {
 enum Layout {
     /// All columns packed into 128 bits, a null bit per column on top.
     Packed { table: HashTable<(u128, u32)>, widths: Vec<u32> },
-    /// Encoded bytes, `ends[g]..ends[g + 1]` of the arena.
-    Bytes { table: HashTable<u32>, arena: Vec<u8>, ends: Vec<usize> },
+    /// Encoded bytes, `ends[g]..ends[g + 1]` of the arena. Entries carry their hash, so that neither a growing table
+    /// nor a lookup that meets another key goes to the arena.
+    Bytes { table: HashTable<Entry>, arena: Vec<u8>, ends: Vec<usize> },
+}
+
+/// An entry of a table over bytes.
+#[derive(Clone, Copy)]
+struct Entry {
+    hash: u32,
+    group: u32,
+}
+
+impl Entry {
+    /// What the table sorts it by.
+    fn spread(hash: u32) -> u64 {
+        u64::from(hash).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+    }
 }
 
 /// Scratch of one worker.
@@ -39,10 +54,10 @@ fn hash_packed(key: u128) -> u64 {
     (wide >> 64) as u64 ^ wide as u64
 }
 
-fn hash_bytes(bytes: &[u8]) -> u64 {
+fn hash_bytes(bytes: &[u8]) -> u32 {
     let mut hasher = FxBuildHasher.build_hasher();
     hasher.write(bytes);
-    hash_packed(u128::from(hasher.finish()))
+    (hash_packed(u128::from(hasher.finish())) >> 32) as u32
 }
 
 impl KeyTable {
@@ -98,16 +113,21 @@ impl KeyTable {
             Layout::Bytes { table, arena, ends } => {
                 for (at, row) in scratch.rows.iter().enumerate() {
                     let key = &scratch.bytes[scratch.starts[at]..scratch.starts[at + 1]];
-                    let of = |group: &u32, ends: &[usize]| ends[*group as usize]..ends[*group as usize + 1];
-                    let found = table.find(hash_bytes(key), |group| &arena[of(group, ends)] == key);
+                    let hash = hash_bytes(key);
+                    let found = table.find(Entry::spread(hash), |entry| {
+                        let group = entry.group as usize;
+                        entry.hash == hash && &arena[ends[group]..ends[group + 1]] == key
+                    });
                     let group = match found {
-                        Some(group) => *group,
+                        Some(entry) => entry.group,
                         None => {
                             let group = *next;
                             *next += 1;
                             arena.extend_from_slice(key);
                             ends.push(arena.len());
-                            table.insert_unique(hash_bytes(key), group, |g| hash_bytes(&arena[of(g, ends)]));
+                            table.insert_unique(Entry::spread(hash), Entry { hash, group }, |entry| {
+                                Entry::spread(entry.hash)
+                            });
                             new_rows.push(*row);
                             group
                         }
@@ -135,10 +155,12 @@ impl KeyTable {
             })),
             Layout::Bytes { table, arena, ends } => groups.extend((0..scratch.rows.len()).map(|at| {
                 let key = &scratch.bytes[scratch.starts[at]..scratch.starts[at + 1]];
-                table
-                    .find(hash_bytes(key), |g| &arena[ends[*g as usize]..ends[*g as usize + 1]] == key)
-                    .copied()
-                    .unwrap_or(u32::MAX)
+                let hash = hash_bytes(key);
+                let found = table.find(Entry::spread(hash), |entry| {
+                    let group = entry.group as usize;
+                    entry.hash == hash && &arena[ends[group]..ends[group + 1]] == key
+                });
+                found.map_or(u32::MAX, |entry| entry.group)
             })),
         }
     }

@@ -18,6 +18,8 @@ use crate::vector::{Batch, SelectionBuffer, ValueVector, Values, VectorBuffer};
 
 /// Rows of a morsel: small enough that two workers end together, large enough to be worth a hand-over.
 const MORSEL_ROWS: u64 = 32 * 1024;
+/// Where the rows of a pipeline become many more on their way, a morsel has fewer, but not less than this.
+const MORSEL_ROWS_MIN: u64 = 1024;
 /// From so many groups per worker on a morsel is a group: workers that read a chunk from disk do so alone.
 const WHOLE_GROUPS: u64 = 16;
 /// Below this many rows the calling thread works alone.
@@ -43,7 +45,8 @@ pub struct ScanRows<'x> {
     parts: Vec<Part>,
     filter: Option<&'x Expression>,
     next: AtomicU64,
-    rows: u64,
+    /// The most rows that an operator of the pipeline is expected to see.
+    work: u64,
     morsel_rows: u64,
     /// Scanners of workers between morsels.
     idle: Mutex<Vec<WorkerScan<'x>>>,
@@ -71,12 +74,14 @@ impl<'x> ScanRows<'x> {
         query: &'x QueryContext,
     ) -> ExecutionResult<ScanRows<'x>> {
         let mut parts = Vec::with_capacity(tables.len());
-        let (mut morsels, mut rows) = (0, 0);
+        let mut morsels = 0;
         let opened = tables.iter().map(|scan| Rows::open(scan.table, query));
         let opened = opened.collect::<ExecutionResult<Vec<Rows>>>()?;
         let groups: u64 = opened.iter().map(|table| table.table().group_count() as u64).sum();
         let whole_groups = groups >= WHOLE_GROUPS * query.threads as u64;
-        let morsel_rows = if whole_groups { NODE_GROUP_ROWS } else { MORSEL_ROWS };
+        let all_rows: u64 = opened.iter().map(|table| table.table().row_bound()).sum();
+        let work = all_rows.max(query.pipeline_rows.load(Ordering::Relaxed));
+        let morsel_rows = if whole_groups { NODE_GROUP_ROWS } else { morsel_rows(all_rows, work) };
         for (scan, table) in tables.iter().zip(opened) {
             let mut read: Vec<ColumnId> = Vec::new();
             let wanted = first.iter().map(|column| Some(*column)).chain(scan.columns.iter().copied());
@@ -95,7 +100,6 @@ impl<'x> ScanRows<'x> {
                 let value = constant_value(&pushed.value, query)?;
                 predicates.push(ColumnPredicate::new(pushed.column, pushed.op, value));
             }
-            rows += table.table().row_bound();
             morsels += table.table().group_count() as u64 * (NODE_GROUP_ROWS / morsel_rows);
             parts.push(Part {
                 rows: table,
@@ -108,7 +112,7 @@ impl<'x> ScanRows<'x> {
         }
         find_mixed(&mut parts);
         let idle = Mutex::new(Vec::new());
-        Ok(ScanRows { parts, filter, next: AtomicU64::new(0), rows, morsel_rows, idle, query })
+        Ok(ScanRows { parts, filter, next: AtomicU64::new(0), work, morsel_rows, idle, query })
     }
 
     fn worker_scan(&self, part: usize) -> ExecutionResult<WorkerScan<'x>> {
@@ -202,6 +206,12 @@ impl<'x> ScanRows<'x> {
     }
 }
 
+/// Rows of a morsel where `rows` rows make `work` rows on their way: a power of two.
+fn morsel_rows(rows: u64, work: u64) -> u64 {
+    let grown = (work / rows.max(1)).max(1);
+    (MORSEL_ROWS / grown.min(MORSEL_ROWS).next_power_of_two()).max(MORSEL_ROWS_MIN)
+}
+
 /// Marks the columns that are of several types among the tables; ends of relationships are ids everywhere.
 fn find_mixed(parts: &mut [Part]) {
     let own = |part: &Part, place: usize| match part.rows.table().data_type(*part.read.get(place)?) {
@@ -232,6 +242,6 @@ impl Source for ScanRows<'_> {
     }
 
     fn parallelism(&self) -> usize {
-        (self.rows / ROWS_PER_WORKER) as usize + 1
+        (self.work / ROWS_PER_WORKER) as usize + 1
     }
 }

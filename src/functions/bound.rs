@@ -134,7 +134,19 @@ impl BoundScalar {
         selection: Selection<'_>,
         out: &mut VectorBuffer,
     ) -> FunctionResult<()> {
-        // Only entries that a selected row uses are evaluated, so that no other can raise an error.
+        let replaced: Vec<ValueVector<'_>> = arguments
+            .iter()
+            .enumerate()
+            .map(|(other, argument)| if other == position { values.get() } else { *argument })
+            .collect();
+        // All entries cost less than to look for those that are used, unless few rows are selected.
+        if selection.is_all() || selection.count(length) >= entries {
+            if self.run(context, &replaced, entries, Selection::All, out).is_ok() {
+                return Ok(());
+            }
+            // Perhaps the fault is in an entry that no selected row uses.
+            out.reset(&self.result);
+        }
         let mut used = context.take_mask(entries);
         let validity = arguments[position].validity;
         selection.for_each(length, |row| {
@@ -143,11 +155,6 @@ impl BoundScalar {
                 used[code / 64] |= 1 << (code % 64);
             }
         });
-        let replaced: Vec<ValueVector<'_>> = arguments
-            .iter()
-            .enumerate()
-            .map(|(other, argument)| if other == position { values.get() } else { *argument })
-            .collect();
         let outcome = self.run(context, &replaced, entries, Selection::Mask(&used), out);
         context.give_mask(used);
         outcome
@@ -275,6 +282,11 @@ impl BoundScalar {
     }
 }
 
+/// Whether a dictionary's values are fewer than the rows that use it.
+fn has_fewer_than(rows: usize) -> impl Fn(crate::vector::Values<'_>) -> bool {
+    move |values| values.len_hint().is_some_and(|entries| entries < rows)
+}
+
 /// Narrows a selection to the rows of a BOOL vector that are true.
 pub fn select_true(truths: &ValueVector<'_>, length: usize, out: &mut SelectionBuffer) {
     match truths.shape {
@@ -289,6 +301,20 @@ pub fn select_true(truths: &ValueVector<'_>, length: usize, out: &mut SelectionB
         Shape::Constant(_) if truths.validity.is_all_valid() => {
             if truths.bool_at(0) != Some(true) {
                 out.words_mut().fill(0);
+            }
+        }
+        Shape::Dictionary { codes, values } if values.get().values().is_some_and(has_fewer_than(length)) => {
+            let entries = values.get();
+            let count = entries.values().and_then(|values| values.len_hint()).unwrap_or(0);
+            let truths_of: Vec<u8> =
+                (0..count).map(|entry| u8::from(entries.bool_at(entry) == Some(true))).collect();
+            // The code of a row that is null may be any.
+            let truth = |code: &u32| truths_of.get(*code as usize).copied().unwrap_or(0);
+            let bytes: Vec<u8> = codes[..length].iter().map(truth).collect();
+            let mut packed = vec![0; length.div_ceil(64)];
+            simd::pack_truths(&bytes, &mut packed);
+            for (index, (word, truth)) in out.words_mut().iter_mut().zip(packed).enumerate() {
+                *word &= truth & truths.validity.word(index);
             }
         }
         _ => {

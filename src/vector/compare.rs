@@ -104,11 +104,46 @@ pub fn sort_keys(vector: &ValueVector<'_>, data_type: &DataType, length: usize, 
             | crate::types::PhysicalType::Str
     ) && data_type.physical().width() <= 8
         && data_type.physical().width() > 0;
-    keys.extend((0..length).map(|row| {
-        let (vector, row) = resolve(vector, row);
-        if vector.is_null(row) { u64::MAX } else { sort_key(&vector, row) }
-    }));
+    match vector.shape {
+        Shape::Flat(_) => flat_keys(vector, length, keys),
+        Shape::Dictionary { codes, values }
+            if vector.validity.is_all_valid()
+                && values.get().values().and_then(|values| values.len_hint()).is_some_and(|n| n < length) =>
+        {
+            let mut of_entries = Vec::new();
+            let entries = values.get().values().and_then(|values| values.len_hint()).unwrap_or(0);
+            flat_keys(&values.get(), entries, &mut of_entries);
+            keys.extend(codes[..length].iter().map(|code| of_entries[*code as usize]));
+        }
+        _ => keys.extend((0..length).map(|row| {
+            let (vector, row) = resolve(vector, row);
+            if vector.is_null(row) { u64::MAX } else { sort_key(&vector, row) }
+        })),
+    }
     is_exact
+}
+
+/// The keys of a vector that is no dictionary; its type is looked at once.
+fn flat_keys(vector: &ValueVector<'_>, length: usize, keys: &mut Vec<u64>) {
+    match (vector.shape, vector.values()) {
+        (Shape::Flat(_), Some(Values::I32(values))) => {
+            keys.extend(values[..length].iter().map(|value| signed_key(i64::from(*value))));
+        }
+        (Shape::Flat(_), Some(Values::I64(values))) => {
+            keys.extend(values[..length].iter().map(|value| signed_key(*value)));
+        }
+        (Shape::Flat(_), Some(Values::U64(values))) => keys.extend_from_slice(&values[..length]),
+        (Shape::Flat(_), Some(Values::F64(values))) => {
+            keys.extend(values[..length].iter().map(|value| float_key(*value)));
+        }
+        _ => keys.extend((0..length).map(|row| sort_key(vector, row))),
+    }
+    if !vector.has_no_nulls() {
+        for (row, key) in keys.iter_mut().enumerate().filter(|(row, _)| vector.is_null(*row)) {
+            debug_assert!(row < length);
+            *key = u64::MAX;
+        }
+    }
 }
 
 /// Flips the sign so that unsigned order is signed order.
