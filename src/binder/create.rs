@@ -40,15 +40,17 @@ pub(super) struct OpenCreation {
 }
 
 impl Binder<'_> {
-    /// `CREATE patterns`.
-    pub fn bind_create(&mut self, clause: &CreateClause) -> BindResult<BoundWrite> {
+    /// `CREATE patterns`: one after the other, as the values of one may mention what those before it make.
+    pub fn bind_create(&mut self, clause: &CreateClause) -> BindResult<Vec<BoundWrite>> {
         self.aggregates = AggregateContext::forbidden("in CREATE");
-        let mut open = OpenCreation::new(Creating::Create);
+        let mut creates = Vec::with_capacity(clause.patterns.len());
         for path in &clause.patterns {
+            let mut open = OpenCreation::new(Creating::Create);
             self.create_path(path, &mut open)?;
+            self.finish_creation(&mut open);
+            creates.push(BoundWrite::Create(open.pattern));
         }
-        self.finish_creation(&mut open);
-        Ok(BoundWrite::Create(open.pattern))
+        Ok(creates)
     }
 
     /// One path of the pattern.

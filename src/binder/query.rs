@@ -70,7 +70,9 @@ impl Binder<'_> {
                     clauses.push(BoundClause::Project(projection));
                     columns = Some(names);
                 }
-                Clause::Create(clause) => clauses.push(BoundClause::Write(self.bind_create(clause)?)),
+                Clause::Create(clause) => {
+                    clauses.extend(self.bind_create(clause)?.into_iter().map(BoundClause::Write));
+                }
                 Clause::Merge(clause) => clauses.push(BoundClause::Write(self.bind_merge(clause)?)),
                 Clause::Set(clause) => clauses.push(BoundClause::Write(self.bind_set(clause)?)),
                 Clause::Remove(clause) => clauses.push(BoundClause::Write(self.bind_remove(clause)?)),

@@ -7,7 +7,7 @@ use super::build::Builder;
 use super::cardinality::Estimator;
 use super::join_order::Partial;
 use super::logical_plan::LogicalPlan;
-use super::rewrite::{conjuncts, replace, same_expression, variables_of};
+use super::rewrite::{conjuncts, rename_expression, replace, same_expression, variables_of};
 use crate::binder::bound::{
     AggregateCall, BoundExpression, BoundProjection, ExpressionKind, SortKey, Variable, VariableId,
     VariableKind,
@@ -27,6 +27,8 @@ pub struct Shape {
     skip: Option<BoundExpression>,
     limit: Option<BoundExpression>,
     predicates: Vec<BoundExpression>,
+    /// `order_by` is over the outputs all the same.
+    order_after: bool,
 }
 
 impl Shape {
@@ -42,26 +44,48 @@ impl Shape {
             skip: projection.skip,
             limit: projection.limit,
             predicates: conjuncts(projection.predicates),
+            order_after: false,
         };
         if projection.grouped {
             shape.group(projection.aggregates, estimator, builder);
         }
         if !shape.distinct {
-            let items = shape.items.clone();
-            for key in &mut shape.order_by {
-                key.expression = replace(&key.expression, &|e| match e.kind {
-                    ExpressionKind::Variable(v) => items
-                        .iter()
-                        .find(|(output, _)| *output == v)
-                        .map(|(_, expression)| expression.clone()),
-                    _ => None,
-                });
-            }
+            shape.order_before();
         }
-        if shape.grouped {
+        if shape.grouped && !shape.order_after {
             shape.rewrite_sort_keys_after_grouping();
         }
         shape
+    }
+
+    /// Sort keys over the outputs become keys over the input, so that rows are sorted before they are projected; unless
+    /// a key asks something of an entity that only the projection finds.
+    fn order_before(&mut self) {
+        let stands_for = |variable: VariableId| {
+            let item = self.items.iter().find(|(output, _)| *output == variable);
+            item.map(|(_, expression)| expression)
+        };
+        let name = |variable: VariableId| match stands_for(variable).map(|expression| &expression.kind) {
+            Some(ExpressionKind::Variable(input)) => *input,
+            _ => variable,
+        };
+        let mut keys = self.order_by.clone();
+        for key in &mut keys {
+            key.expression = replace(&key.expression, &|e| match e.kind {
+                ExpressionKind::Variable(v) => stands_for(v).cloned(),
+                _ => None,
+            });
+            rename_expression(&mut key.expression, &name);
+        }
+        let new = |variable: &VariableId| {
+            stands_for(*variable)
+                .is_some_and(|e| !matches!(e.kind, ExpressionKind::Variable(v) if v == *variable))
+        };
+        let mut left = keys.iter().flat_map(|key| variables_of(&key.expression));
+        self.order_after = left.any(|variable| new(&variable));
+        if !self.order_after {
+            self.order_by = keys;
+        }
     }
 
     /// Splits the items into keys and aggregates. Keys that are determined by a node whose primary key (or which
@@ -217,7 +241,8 @@ fn simplify_call(call: &mut AggregateCall, estimator: &Estimator<'_>, builder: &
 
 /// Puts the projection on top of a plan.
 pub fn plan_projection(input: Partial, shape: Shape) -> Partial {
-    let Shape { grouped, distinct, keys, aggregates, items, order_by, skip, limit, predicates } = shape;
+    let Shape { grouped, distinct, keys, aggregates, items, order_by, .. } = shape;
+    let Shape { skip, limit, predicates, order_after, .. } = shape;
     let mut rows = input.rows;
     let mut plan = input.plan;
     if grouped {
@@ -230,6 +255,8 @@ pub fn plan_projection(input: Partial, shape: Shape) -> Partial {
     plan = if distinct {
         let plan = LogicalPlan::Distinct { input: Box::new(project(plan)), variables: outputs };
         order(plan, order_by, skip, limit)
+    } else if order_after {
+        order(project(plan), order_by, skip, limit)
     } else {
         project(order(plan, order_by, skip, limit))
     };

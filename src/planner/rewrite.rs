@@ -176,11 +176,22 @@ pub fn same_expression(a: &BoundExpression, b: &BoundExpression) -> bool {
             (K::Property { variable: x, columns: m, .. }, K::Property { variable: y, columns: n, .. }) => {
                 x == y && m == n
             }
+            (K::HasLabel { variable: x, tables: m }, K::HasLabel { variable: y, tables: n }) => {
+                x == y && m == n
+            }
+            // The element's variable is the same where one is a copy of the other.
+            (
+                K::ListComprehension { variable: v, list: l, filter: f, map: m },
+                K::ListComprehension { variable: w, list: k, filter: g, map: n },
+            ) => v == w && same_expression(l, k) && maybe(f, g) && maybe(m, n),
+            (
+                K::Quantifier { kind: q, variable: v, list: l, predicate: p },
+                K::Quantifier { kind: r, variable: w, list: k, predicate: o },
+            ) => q == r && v == w && same_expression(l, k) && same_expression(p, o),
             (x, y) => {
                 std::mem::discriminant(x) == std::mem::discriminant(y)
                     && named_variable(x).is_some()
                     && named_variable(x) == named_variable(y)
-                    && !matches!(x, K::HasLabel { .. })
             }
         }
 }

@@ -50,6 +50,8 @@ impl<'b> ValueVector<'b> {
             Shape::Flat(Values::Bool(values)) => Some(values[row] != 0),
             Shape::Constant(Values::Bool(values)) => values.first().map(|value| *value != 0),
             Shape::Dictionary { codes, values } => values.get().bool_at(codes[row] as usize),
+            Shape::Flat(Values::Any(any)) => bool_of(any_value(any, row)),
+            Shape::Constant(Values::Any(any)) if !any.tags.is_empty() => bool_of(any_value(any, 0)),
             _ => None,
         }
     }
@@ -57,6 +59,13 @@ impl<'b> ValueVector<'b> {
     /// The id or offset in a row of a U64 vector; none for a null or another type.
     pub fn u64_at(&self, row: usize) -> Option<u64> {
         if self.is_null(row) { None } else { self.native_reader::<u64>().map(|reader| reader.get(row)) }
+    }
+}
+
+fn bool_of(value: Value) -> Option<bool> {
+    match value {
+        Value::Bool(truth) => Some(truth),
+        _ => None,
     }
 }
 

@@ -118,3 +118,29 @@ fn several_clauses_build_on_each_other() {
     );
     assert_eq!(ints(&graph, "MATCH (a:P)-[:K]->(b) RETURN count(*)"), 2);
 }
+
+#[test]
+fn paths_of_one_create_follow_each_other() {
+    let graph = Graph::new();
+    graph.counts(
+        "CREATE (a:P {id: 1, age: 7}), (b:P {id: 2, age: a.age + 1})-[:K {since: a.id}]->(a), (c:C {id: b.age})",
+        [3, 0, 1, 0, 6, 3],
+    );
+    graph.check("MATCH (b:P)-[r:K]->(a:P), (c:C) RETURN b.age, r.since, a.age, c.id", "8|1|7|8");
+}
+
+#[test]
+fn sorting_by_what_an_alias_stands_for() {
+    let graph = Graph::new();
+    graph.run("CREATE (a:P {id: 1})-[:K {since: 3}]->(b:P {id: 2})-[:K {since: 2}]->(:P {id: 3}), (b)-[:K {since: 1}]->(a)");
+    graph.check("MATCH (a)-[r:K]->(b) WITH r AS rel ORDER BY rel.since RETURN rel.since", "1 2 3");
+    graph.check("MATCH (a)-[r:K]->(b) WITH b AS end ORDER BY end.id DESC LIMIT 2 RETURN end.id", "3 2");
+    graph.check(
+        "MATCH (a)-[r:K]->(b) WITH a AS from, count(*) AS n ORDER BY from.id DESC RETURN from.id, n",
+        "2|2 1|1",
+    );
+    graph.check("MATCH ()-[r:K]->() WITH endNode(r) AS end ORDER BY end.id RETURN end.id", "1 2 3");
+    graph.check("UNWIND [[1, 2], [3], [4, 6]] AS l RETURN any(x IN l WHERE x % 2 = 1) AS odd, count(*) AS n ORDER BY odd", "false|1 true|2");
+    graph.check("MATCH (n) RETURN n:P AS person, count(*)", "true|3");
+    graph.check("UNWIND [true, false, 1, NULL] AS x WITH x WHERE NOT (x AND x) RETURN x", "false");
+}
