@@ -42,6 +42,10 @@ const WORKS: &[(&str, &str)] = &[
     ("levels_bottom_up", "MATCH (a:Topic {id: 7})-[:Spread*1..9]->(b:Topic) RETURN count(DISTINCT b)"),
     ("nodes_visited", "MATCH (a:Person {id: 7})-[:Knows*1..3]->(b:Person) RETURN count(DISTINCT b)"),
     (
+        "multi_source_searches",
+        "MATCH (a:Topic)-[:Spread* SHORTEST 1..2]->(b:Topic) WHERE a.id < 50 RETURN count(*)",
+    ),
+    (
         "bidirectional_meets",
         "MATCH (a:Topic {id: 7})-[e:Roads* WSHORTEST(miles) 1..30]->(b:Topic {id: 199}) RETURN cost(e)",
     ),

@@ -207,6 +207,8 @@ pub struct VariableLength {
     pub cost: Option<BoundExpression>,
     /// Whether the text's order runs against the arrow: `(a)<-[*]-(b)`.
     pub against_arrow: bool,
+    /// Written as `shortestPath(…)`: conditions on all that a path holds are part of the search.
+    pub is_function: bool,
 }
 
 /// Which paths a variable-length edge finds.

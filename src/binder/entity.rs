@@ -28,6 +28,8 @@ pub(super) const ENTITY_FUNCTIONS: &[&str] = &[
     "relationships",
     "length",
     "cost",
+    "is_trail",
+    "is_acyclic",
     "size",
     "exists",
 ];
@@ -75,6 +77,9 @@ impl Binder<'_> {
             ("nodes", Path | RelList) => ExpressionKind::PathNodes,
             ("rels" | "relationships", Path | RelList) => ExpressionKind::PathRels,
             ("length", Path | RelList) | ("size", RelList) => ExpressionKind::PathLength,
+            ("is_trail", Path | RelList) => ExpressionKind::PathRels,
+            ("is_acyclic", Path) => ExpressionKind::PathNodes,
+            ("is_trail" | "is_acyclic", _) => return Err(wrong("a path")),
             ("cost", RelList) => ExpressionKind::PathCost,
             ("cost", _) => return Err(wrong("a relationship of WSHORTEST")),
             ("id" | "label" | "properties" | "keys", _) => return Err(wrong("a node or relationship")),
@@ -91,7 +96,11 @@ impl Binder<'_> {
             }
             return Err(needs_variable(name, argument.span));
         };
-        self.on_variable(name, make(variable), variable, span).map(Ok)
+        let bound = self.on_variable(name, make(variable), variable, span)?;
+        if matches!(name, "is_trail" | "is_acyclic") {
+            return self.has_no_repetition(bound).map(Ok);
+        }
+        Ok(Ok(bound))
     }
 
     fn on_variable(

@@ -61,6 +61,9 @@ impl Binder<'_> {
         mut arguments: Vec<BoundExpression>,
         call: &FunctionCall,
     ) -> BindResult<BoundExpression> {
+        if name == "properties" && arguments.len() == 2 {
+            return self.properties_of_elements(arguments, call.span);
+        }
         if arguments.len() == 1 && ENTITY_FUNCTIONS.contains(&name) {
             let argument = arguments.remove(0);
             match self.bind_entity_function(name, argument, call)? {

@@ -24,7 +24,11 @@ impl Binder<'_> {
             ShortestPaths::All => PathMode::AllShortest,
         });
         let Some(length) = relationship.length.as_deref() else {
-            return Ok(shortest.map(|mode| Self::plain_length(relationship, 1, Some(1), mode)));
+            let single = |mode| VariableLength {
+                is_function: true,
+                ..Self::plain_length(relationship, 1, Some(1), mode)
+            };
+            return Ok(shortest.map(single));
         };
         let mode = match (self.path_mode(length)?, shortest) {
             (mode, None) => mode.unwrap_or(if self.is_kuzu() { PathMode::Walk } else { PathMode::Trail }),
@@ -41,7 +45,8 @@ impl Binder<'_> {
             );
             return Err(BindError::new(BindErrorKind::InvalidPattern, length.span, message));
         }
-        Ok(Some(Self::plain_length(relationship, min, max, mode)))
+        let plain = Self::plain_length(relationship, min, max, mode);
+        Ok(Some(VariableLength { is_function: shortest.is_some(), ..plain }))
     }
 
     fn plain_length(
@@ -59,6 +64,7 @@ impl Binder<'_> {
             inner_predicates: Vec::new(),
             cost: None,
             against_arrow: relationship.direction == ast::Direction::Left,
+            is_function: false,
         }
     }
 

@@ -65,6 +65,7 @@ impl Binder<'_> {
             self.aggregates = AggregateContext::forbidden("in WHERE");
             open.predicates.extend(self.bind_predicate(predicate)?);
         }
+        open.predicates = self.push_universal(&mut open.pattern, std::mem::take(&mut open.predicates));
         self.aggregates = outer;
         open.pattern.distinct_edges = self.distinct_edges(&open.pattern.edges);
         Ok(BoundMatch { optional: clause.optional, pattern: open.pattern, predicates: open.predicates })

@@ -7,8 +7,9 @@ use super::bind::Binder;
 use super::bound::*;
 use super::error::{BindError, BindErrorKind, BindResult};
 use super::grouping::{set_variable, variable_of};
+use super::tables::table_set;
 use crate::parser::ast::{Name, Span};
-use crate::types::DataType;
+use crate::types::{DataType, Value};
 
 /// Conditions of one edge by what they speak of.
 #[derive(Default)]
@@ -97,6 +98,131 @@ impl Binder<'_> {
             return Err(BindError::new(BindErrorKind::TypeMismatch, name.span, message));
         }
         self.explicit_cast(property, &DataType::Double, name.span)
+    }
+
+    /// Moves conditions on every relationship or node of a path, `all(r IN relationships(p) WHERE …)`, into the only
+    /// edge of the path: what fails them is never walked. The best path of `SHORTEST` is found before WHERE, so there
+    /// they stay; `shortestPath(…)` takes them as part of what it looks for.
+    pub(super) fn push_universal(
+        &mut self,
+        pattern: &mut BoundPattern,
+        conditions: Vec<BoundExpression>,
+    ) -> Vec<BoundExpression> {
+        let mut kept = Vec::with_capacity(conditions.len());
+        for condition in conditions {
+            match self.universal(pattern, &condition) {
+                Some((edge, of_nodes, element, inside)) => {
+                    kept.extend(self.push_into(pattern, edge, of_nodes, element, inside));
+                }
+                None => kept.push(condition),
+            }
+        }
+        kept
+    }
+
+    /// The edge that a condition on all of a path's relationships or nodes is about, which of the two, the variable of
+    /// the elements, and what must be true of each.
+    fn universal(
+        &self,
+        pattern: &BoundPattern,
+        condition: &BoundExpression,
+    ) -> Option<(usize, bool, VariableId, BoundExpression)> {
+        let ExpressionKind::Quantifier { kind, variable, list, predicate } = &condition.kind else {
+            return None;
+        };
+        let (of_nodes, holder) = match list.kind {
+            ExpressionKind::PathRels(holder) | ExpressionKind::Variable(holder) => (false, holder),
+            ExpressionKind::PathNodes(holder) => (true, holder),
+            _ => return None,
+        };
+        let path = pattern.paths.iter().find(|path| path.variable == holder);
+        let edge = match path {
+            Some(path) => match path.edges[..] {
+                [only] => only,
+                _ => return None,
+            },
+            None if of_nodes => return None,
+            None => pattern.edges.iter().position(|edge| edge.variable == holder)?,
+        };
+        let length = pattern.edges.get(edge)?.length.as_ref()?;
+        let fits = !length.mode.is_shortest() || length.is_function;
+        if !fits || free_variables(predicate).iter().any(|used| used != variable) {
+            return None;
+        }
+        let inside = match kind {
+            QuantifierKind::All => (**predicate).clone(),
+            QuantifierKind::None => {
+                BoundExpression { kind: ExpressionKind::Not(predicate.clone()), ..(**predicate).clone() }
+            }
+            _ => return None,
+        };
+        Some((edge, of_nodes, *variable, inside))
+    }
+
+    /// Puts a condition on each relationship, or each node, into an edge. What is left are conditions on its ends.
+    fn push_into(
+        &mut self,
+        pattern: &mut BoundPattern,
+        edge: usize,
+        of_nodes: bool,
+        element: VariableId,
+        mut inside: BoundExpression,
+    ) -> Vec<BoundExpression> {
+        let (variable, ends) =
+            (pattern.edges[edge].variable, [pattern.edges[edge].source, pattern.edges[edge].target]);
+        let tables = pattern.edges[edge].tables.iter().flat_map(|table| [table.source, table.target]);
+        let tables = table_set(tables);
+        let Some(length) = &mut pattern.edges[edge].length else { return vec![inside] };
+        if !of_nodes {
+            rename(&mut inside, element, variable);
+            length.edge_predicates.push(inside);
+            return Vec::new();
+        }
+        let inner = *length.inner.get_or_insert_with(|| self.new_anonymous(VariableKind::Node { tables }));
+        let mut on_ends = Vec::new();
+        for end in ends {
+            let mut condition = inside.clone();
+            rename(&mut condition, element, end);
+            self.mark_used(end);
+            on_ends.push(condition);
+        }
+        rename(&mut inside, element, inner);
+        length.inner_predicates.push(inside);
+        on_ends
+    }
+
+    /// `properties(nodes(p), 'key')`: a property of every element.
+    pub(super) fn properties_of_elements(
+        &mut self,
+        arguments: Vec<BoundExpression>,
+        span: Span,
+    ) -> BindResult<BoundExpression> {
+        let wrong = |message: &str| Err(BindError::new(BindErrorKind::TypeMismatch, span, message));
+        let [list, key] = &arguments[..] else { return wrong("properties takes a list and a name") };
+        let element = match &list.data_type {
+            DataType::List(element) if matches!(**element, DataType::Node | DataType::Rel) => {
+                (**element).clone()
+            }
+            _ => return wrong("properties with a name needs a list of nodes or relationships"),
+        };
+        let ExpressionKind::Literal(Value::String(text)) = &key.kind else {
+            return wrong("properties needs the name of a property as a text");
+        };
+        let kind = self.kind_of_type(element, &self.tables_inside(list));
+        let variable = self.new_anonymous(kind);
+        let map = self.entity_property(variable, &Name::new(text.clone(), key.span), span)?;
+        let data_type = DataType::list(map.data_type.clone());
+        let (list, map) = (Box::new(list.clone()), Some(Box::new(map)));
+        let kind = ExpressionKind::ListComprehension { variable, list, filter: None, map };
+        Ok(BoundExpression { kind, data_type, span })
+    }
+
+    /// Whether a list holds nothing twice.
+    pub(super) fn has_no_repetition(&mut self, list: BoundExpression) -> BindResult<BoundExpression> {
+        let span = list.span;
+        let distinct = self.call("list_distinct", vec![list.clone()], span)?;
+        let sizes = [self.call("size", vec![distinct], span)?, self.call("size", vec![list], span)?];
+        self.call("=", sizes.into(), span)
     }
 
     /// An error for `cost` of what has none.

@@ -68,6 +68,8 @@ counters! {
     nodes_visited,
     /// Levels of a breadth-first search that were searched from the nodes not reached yet.
     levels_bottom_up,
+    /// Breadth-first searches from up to 64 starts at once.
+    multi_source_searches,
     /// Searches from both ends that met.
     bidirectional_meets,
     /// Nodes that the enumeration of paths went on from, once per path.

@@ -344,11 +344,10 @@ impl JoinOrder<'_> {
         };
         let mut fanout = self.estimator.fanout(&legs(self.graph, pattern, from), &start.tables)
             * self.estimator.selectivity_of_all(&edge.predicates);
-        if let Some(length) = &pattern.length {
-            let hops = length.max.unwrap_or(u32::MAX).clamp(1, 4);
-            fanout = (1..=hops).map(|hop| fanout.powi(hop as i32)).sum::<f64>();
-        }
         let total: f64 = end.tables.iter().map(|table| self.estimator.rows(*table)).sum();
+        if let Some(length) = &pattern.length {
+            fanout = length.expected_ends(fanout, total, self.duplicates_irrelevant);
+        }
         if partial.bound.contains(&to) {
             partial.rows * fanout / total.max(1.0)
         } else {

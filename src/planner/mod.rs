@@ -27,7 +27,7 @@ mod write;
 
 pub use cardinality::Estimator;
 pub use deep_stack::{on_stack_for, stack_for};
-pub use explain::explain;
+pub use explain::{explain, inputs};
 pub use lower_check::lower_checks;
 pub use physical_plan::PhysicalPlan;
 

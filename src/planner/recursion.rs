@@ -41,6 +41,19 @@ impl RecursiveEdge {
     }
 }
 
+/// Longer paths are not told apart when ends are counted.
+const HOPS_COUNTED: u32 = 4;
+
+impl VariableLength {
+    /// How many ends to expect of one start, if each node has `fanout` neighbours and there are `nodes` to end at.
+    pub(super) fn expected_ends(&self, fanout: f64, nodes: f64, distinct: bool) -> f64 {
+        let hops = self.max.unwrap_or(u32::MAX).clamp(1, HOPS_COUNTED);
+        let walks: f64 = (1..=hops).map(|hop| fanout.powi(hop as i32)).sum();
+        let once = matches!(self.mode, PathMode::Shortest | PathMode::WeightedShortest);
+        if once || (distinct && self.min <= 1) { walks.min(nodes) } else { walks }
+    }
+}
+
 impl Lowering<'_> {
     /// Lowers `plan` so that every required key, or for a property at least its variable, is among the columns. The
     /// length of a list that no expansion gives follows from the list.

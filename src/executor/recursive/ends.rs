@@ -54,9 +54,17 @@ impl<'x> Ends<'x> {
     pub fn add(&mut self, end: End<'_>) {
         self.codes.push(end.row);
         self.nodes.push(end.node);
-        self.lengths.push(i64::from(end.length));
-        self.costs.push(end.cost);
-        self.counts.push(end.times);
+        if self.spec.emit_length {
+            self.lengths.push(i64::from(end.length));
+        }
+        if self.spec.emit_cost {
+            self.costs.push(end.cost);
+        }
+        if end.times != 1 || !self.counts.is_empty() {
+            // The first one that stands for several: those before it stand for themselves.
+            self.counts.resize(self.codes.len() - 1, 1);
+            self.counts.push(end.times);
+        }
         if self.spec.emit_path {
             let (rels, inner) = end.path.unwrap_or_default();
             push_list(&mut self.rels, rels, self.spec.turned);
@@ -102,12 +110,15 @@ impl<'x> Ends<'x> {
             if spec.emit_path {
                 columns.extend([self.rels.vector().slice_from(start), self.inner.vector().slice_from(start)]);
             }
-            for (times, row) in self.counts[start..end].iter_mut().zip(codes) {
-                *times = times.saturating_mul(batch.multiplicity.get(*row as usize));
-            }
             let mut out = Batch::new(&columns, codes.len());
-            if self.counts[start..end].iter().any(|times| *times != 1) {
-                out.multiplicity = Multiplicity::PerRow(&self.counts[start..end]);
+            if self.counts.is_empty() && !matches!(batch.multiplicity, Multiplicity::One) {
+                self.counts.resize(self.codes.len(), 1);
+            }
+            if let Some(counts) = self.counts.get_mut(start..end) {
+                for (times, row) in counts.iter_mut().zip(codes) {
+                    *times = times.saturating_mul(batch.multiplicity.get(*row as usize));
+                }
+                out.multiplicity = Multiplicity::PerRow(counts);
             }
             flow = self.next.push(context, out)?;
             start = end;

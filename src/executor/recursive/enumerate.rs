@@ -1,4 +1,5 @@
-//! All paths, depth first. Memory is bounded by the longest path and the lists along it.
+//! All paths, depth first. Memory is bounded by the longest path and the lists along it. Where the end is known, the
+//! distances around it say which ways cannot come there in time.
 
 use super::super::context::{Context, QueryContext};
 use super::super::counters::count;
@@ -6,6 +7,7 @@ use super::super::error::ExecutionResult;
 use super::super::lists::{EdgeReader, Matches};
 use super::super::operator::Flow;
 use super::ends::{End, Ends};
+use super::levels::Levels;
 use super::{Rules, Start};
 use crate::planner::physical_plan::PathMode;
 use crate::vector::Batch;
@@ -18,13 +20,23 @@ pub struct Enumeration<'x> {
     levels: Vec<(Matches, usize)>,
     rels: Vec<u64>,
     nodes: Vec<u64>,
+    /// The levels around the end, if ends are known.
+    back: Option<Levels<'x>>,
 }
+
+/// Shorter paths are found sooner than distances.
+const HOPS_UNGUIDED: u32 = 2;
+/// Levels around the end that are wider than this are not followed any further.
+const LEVEL_MAX: usize = 4096;
 
 impl<'x> Enumeration<'x> {
     /// Prepares to walk an edge.
     pub(super) fn new(rules: Rules<'x>, query: &QueryContext) -> ExecutionResult<Enumeration<'x>> {
-        let edge = EdgeReader::new(&rules.spec.edge, true, query)?;
-        Ok(Enumeration { rules, edge, levels: Vec::new(), rels: Vec::new(), nodes: Vec::new() })
+        let spec = rules.spec;
+        let edge = EdgeReader::new(&spec.edge, true, query)?;
+        let guided = spec.to.is_some() && rules.max_hops() > HOPS_UNGUIDED;
+        let back = guided.then(|| Levels::new(rules, &spec.edge.reversed(), query)).transpose()?;
+        Ok(Enumeration { rules, edge, back, levels: Vec::new(), rels: Vec::new(), nodes: Vec::new() })
     }
 
     /// Adds all paths of one start.
@@ -45,6 +57,15 @@ impl<'x> Enumeration<'x> {
         }
         if most == 0 {
             return Ok(Flow::Continue);
+        }
+        if let (Some(back), Some(target)) = (&mut self.back, target) {
+            back.begin(target);
+            while back.depth() < most - 1 && (1..=LEVEL_MAX).contains(&back.level().len()) {
+                back.advance(false, context, &mut |_| false)?;
+            }
+            if back.least_distance(start).is_none_or(|left| left > most) {
+                return Ok(Flow::Continue);
+            }
         }
         self.open(0, start, context)?;
         let mut depth = 0usize;
@@ -81,7 +102,13 @@ impl<'x> Enumeration<'x> {
                 }
             }
             self.nodes.push(node);
-            if length < most && rules.passes(node) {
+            // The end itself may lie on a longer way to it.
+            let back = self.back.as_ref().filter(|_| Some(node) != target);
+            let in_time = back.is_none_or(|back| {
+                back.least_distance(node)
+                    .is_some_and(|left| u64::from(length) + u64::from(left) <= u64::from(most))
+            });
+            if length < most && in_time && rules.passes(node) {
                 depth += 1;
                 self.open(depth, node, context)?;
             }

@@ -1,12 +1,16 @@
-//! Variable-length edges. Where only the ends or the shortest paths are asked for, a breadth-first search visits each
-//! node once; weighted paths are found by Dijkstra's algorithm; all other modes enumerate paths depth first, streaming.
+//! Variable-length edges. Where only the ends are asked for, a breadth-first search visits each node once (`search`);
+//! shortest paths follow from the levels around one end or both (`shortest`); weighted paths are found by Dijkstra's algorithm; all other modes enumerate paths depth first, streaming.
 
 mod all_weighted;
 mod costs;
 mod ends;
 mod enumerate;
+mod levels;
+mod many;
 mod node_numbers;
 mod search;
+mod shortest;
+mod starts;
 mod weighted;
 
 use super::build::run;
@@ -22,8 +26,13 @@ use crate::vector::Batch;
 use all_weighted::AllWeighted;
 use ends::Ends;
 use enumerate::Enumeration;
+use many::Many;
 use search::Search;
+use shortest::Shortest;
 use weighted::Weighted;
+
+/// So many starts of one batch are searched from at once.
+const MANY_STARTS: usize = 4;
 
 /// Runs a variable-length edge over the rows of `input`.
 pub(super) fn run_recursion<'x>(
@@ -34,9 +43,12 @@ pub(super) fn run_recursion<'x>(
 ) -> ExecutionResult<()> {
     let inner = spec.inner.as_ref().map(|inner| node_bits(&inner.tables, inner.filter.as_ref(), query));
     let inner = inner.transpose()?;
-    run(input, query, &|| {
-        Ok(Box::new(ExpandRecursive::new(spec, inner.as_ref(), query, sink()?)?) as Next<'_>)
-    })
+    let expand = || Ok(Box::new(ExpandRecursive::new(spec, inner.as_ref(), query, sink()?)?) as Next<'_>);
+    if starts::are_shared(input, query) {
+        starts::share(input, query, &expand)
+    } else {
+        run(input, query, &expand)
+    }
 }
 
 /// What all kinds of recursion know of the edge.
@@ -92,7 +104,11 @@ struct ExpandRecursive<'x> {
 }
 
 enum Way<'x> {
-    Search(Box<Search<'x>>),
+    /// From one start by the first, from many at once by the second.
+    Search(Box<Search<'x>>, Option<Box<Many<'x>>>),
+    Shortest(Box<Shortest<'x>>),
+    /// Between two nodes by the second, from a node back to itself by the first.
+    Pairs(Box<Search<'x>>, Box<Shortest<'x>>),
     Weighted(Box<Weighted<'x>>),
     AllWeighted(Box<AllWeighted<'x>>),
     Enumerate(Box<Enumeration<'x>>),
@@ -109,8 +125,20 @@ impl<'x> ExpandRecursive<'x> {
         let way = match spec.mode {
             PathMode::WeightedShortest => Way::Weighted(Box::new(Weighted::new(rules, query)?)),
             PathMode::AllWeightedShortest => Way::AllWeighted(Box::new(AllWeighted::new(rules, query)?)),
+            PathMode::AllShortest if !spec.distinct_ends => {
+                Way::Shortest(Box::new(Shortest::new(rules, query)?))
+            }
+            PathMode::Shortest if spec.emit_path => Way::Shortest(Box::new(Shortest::new(rules, query)?)),
             mode if mode.is_shortest() || spec.distinct_ends => {
-                Way::Search(Box::new(Search::new(rules, query)?))
+                let search = Box::new(Search::new(rules, query)?);
+                match spec.to {
+                    Some(_) => Way::Pairs(search, Box::new(Shortest::new(rules, query)?)),
+                    None => {
+                        let many =
+                            Many::fits(rules).then(|| Many::new(rules, query).map(Box::new)).transpose()?;
+                        Way::Search(search, many)
+                    }
+                }
             }
             _ => Way::Enumerate(Box::new(Enumeration::new(rules, query)?)),
         };
@@ -123,6 +151,19 @@ impl Operator for ExpandRecursive<'_> {
         let ExpandRecursive { spec, way, ends, rows } = self;
         rows.clear();
         batch.selection.indices(batch.length, rows);
+        if let Way::Search(_, Some(many)) = way
+            && rows.len() >= MANY_STARTS
+        {
+            let from = &batch.columns[spec.from];
+            let starts = rows.iter().filter_map(|row| Some((*row, from.u64_at(*row as usize)?)));
+            let starts: Vec<(u32, u64)> = starts.collect();
+            for starts in starts.chunks(many::STARTS) {
+                if many.run(starts, ends, context, &batch)? == Flow::Stop {
+                    return Ok(Flow::Stop);
+                }
+            }
+            return ends.flush(context, &batch);
+        }
         for row in rows.iter() {
             let Some(node) = batch.columns[spec.from].u64_at(*row as usize) else { continue };
             let target = match spec.to {
@@ -134,7 +175,12 @@ impl Operator for ExpandRecursive<'_> {
             };
             let start = Start { row: *row, node, target };
             let flow = match way {
-                Way::Search(search) => search.run(start, ends, context, &batch)?,
+                Way::Search(search, _) => search.run(start, ends, context, &batch)?,
+                Way::Shortest(search) => search.run(start, ends, context, &batch)?,
+                Way::Pairs(search, _) if start.target == Some(start.node) => {
+                    search.run(start, ends, context, &batch)?
+                }
+                Way::Pairs(_, shortest) => shortest.run(start, ends, context, &batch)?,
                 Way::Weighted(search) => search.run(start, ends, context, &batch)?,
                 Way::AllWeighted(search) => search.run(start, ends, context, &batch)?,
                 Way::Enumerate(enumeration) => enumeration.run(start, ends, context, &batch)?,

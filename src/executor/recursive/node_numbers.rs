@@ -56,6 +56,11 @@ impl NodeNumbers {
         self.nodes[number as usize]
     }
 
+    /// The nodes that have this number or a higher one, in their order.
+    pub fn from(&self, number: u32) -> &[u64] {
+        self.nodes.get(number as usize..).unwrap_or_default()
+    }
+
     /// Forgets all nodes.
     pub fn clear(&mut self) {
         for node in self.nodes.drain(..) {
@@ -86,7 +91,7 @@ mod tests {
             assert_eq!(numbers.get(node(1, 900_000)), Some(2));
             assert_eq!(numbers.get(node(1, 900_001)), None);
             assert_eq!(numbers.get(node(3, 5)), None);
-            assert_eq!(numbers.node(1), node(2, 5));
+            assert_eq!((numbers.node(1), numbers.from(2)), (node(2, 5), &[node(1, 900_000)][..]));
             numbers.clear();
             assert_eq!(numbers.get(node(2, 5)), None);
         }

@@ -1,5 +1,4 @@
-//! Breadth-first search: every node once, level by level. For shortest paths the search remembers how each node was
-//! reached: one parent, or all parents of the level before.
+//! Breadth-first search for ends: every node once, level by level, one bit per node and nothing else.
 
 use std::sync::Arc;
 
@@ -7,7 +6,7 @@ use rustc_hash::FxHashMap;
 
 use super::super::context::{Context, QueryContext};
 use super::super::counters::count;
-use super::super::error::{ExecutionError, ExecutionResult};
+use super::super::error::ExecutionResult;
 use super::super::lists::{EdgeReader, Matches};
 use super::super::operator::Flow;
 use super::ends::{End, Ends};
@@ -115,9 +114,6 @@ fn bottom_up(
     Ok(())
 }
 
-/// How a node was reached: the relationships and nodes before it.
-type Parents = FxHashMap<u64, Vec<(u64, u64)>>;
-
 /// A search, used for one start after the other.
 pub struct Search<'x> {
     rules: Rules<'x>,
@@ -126,11 +122,6 @@ pub struct Search<'x> {
     reached: Vec<u64>,
     frontier: Vec<u64>,
     next: Vec<u64>,
-    parents: Parents,
-    /// Number of shortest paths to each node of the level under construction.
-    paths: FxHashMap<u64, u64>,
-    /// The same for the level before.
-    paths_before: FxHashMap<u64, u64>,
     found: Matches,
     /// The frontier's nodes of one table as bits, for a level searched bottom-up.
     frontier_bits: Vec<u64>,
@@ -146,14 +137,11 @@ impl<'x> Search<'x> {
         let both_ways = edge.legs.iter().any(|a| edge.legs.iter().any(|b| reversed(a, b)));
         Ok(Search {
             rules,
-            edge: EdgeReader::new(edge, true, query)?,
+            edge: EdgeReader::new(edge, both_ways, query)?,
             visited: Visited::default(),
             reached: Vec::new(),
             frontier: Vec::new(),
             next: Vec::new(),
-            parents: Parents::default(),
-            paths: FxHashMap::default(),
-            paths_before: FxHashMap::default(),
             found: Matches::default(),
             frontier_bits: Vec::new(),
             both_ways,
@@ -172,9 +160,7 @@ impl<'x> Search<'x> {
         let spec = rules.spec;
         let Start { row, node: start, target } = start;
         let wanted = |node: u64| rules.wants(node, target);
-        let shortest = matches!(spec.mode, PathMode::Shortest | PathMode::AllShortest);
-        let all = spec.mode == PathMode::AllShortest;
-        let keeps_parents = spec.emit_path || all;
+        let shortest = spec.mode.is_shortest();
         self.frontier.clear();
         self.frontier.push(start);
         // A shortest or acyclic path never comes back to its start; a trail may, and then ends there. Where it could
@@ -184,7 +170,6 @@ impl<'x> Search<'x> {
             self.visited.insert(start);
             self.reached.push(start);
         }
-        self.paths.insert(start, 1);
         if spec.min == 0 && wanted(start) {
             ends.add(End { row, node: start, length: 0, cost: 0.0, times: 1, path: None });
         } else if trail_both_ways
@@ -199,11 +184,7 @@ impl<'x> Search<'x> {
         while !self.frontier.is_empty() && depth < rules.max_hops() && flow == Flow::Continue {
             depth += 1;
             self.next.clear();
-            if keeps_parents {
-                self.level_with_parents(all, context)?
-            } else {
-                self.level(context)?
-            }
+            self.level(context)?;
             self.reached.extend_from_slice(&self.next);
             let mut hit = false;
             for at in 0..self.next.len() {
@@ -212,7 +193,8 @@ impl<'x> Search<'x> {
                     continue;
                 }
                 hit = true;
-                flow = self.emit(row, node, start, depth, ends, context, batch)?;
+                let end = End { row, node, length: depth, cost: 0.0, times: 1, path: None };
+                flow = ends.push(end, context, batch)?;
                 if flow == Flow::Stop {
                     break;
                 }
@@ -227,8 +209,6 @@ impl<'x> Search<'x> {
         }
         self.visited.clear(&self.reached);
         self.reached.clear();
-        self.parents.clear();
-        self.paths.clear();
         Ok(flow)
     }
 
@@ -317,87 +297,4 @@ impl<'x> Search<'x> {
         }
         Ok(())
     }
-
-    /// One level that remembers parents: the first one, or all.
-    fn level_with_parents(&mut self, all: bool, context: &mut Context<'_>) -> ExecutionResult<()> {
-        let Search { edge, visited, frontier, next, found, parents, paths, paths_before, .. } = self;
-        std::mem::swap(paths, paths_before);
-        paths.clear();
-        count(&context.query.counters.nodes_visited, frontier.len() as u64);
-        for node in frontier.iter() {
-            context.query.check()?;
-            found.nodes.clear();
-            found.rels.clear();
-            edge.append(*node, context, found)?;
-            let through = paths_before.get(node).copied().unwrap_or(1);
-            for (other, rel) in found.nodes.iter().zip(&found.rels) {
-                if visited.insert(*other) {
-                    next.push(*other);
-                    parents.insert(*other, vec![(*rel, *node)]);
-                    paths.insert(*other, through);
-                } else if all
-                    && let Some(count) = paths.get_mut(other)
-                    && let Some(ways) = parents.get_mut(other)
-                {
-                    // Reached on this level already: another shortest path.
-                    ways.push((*rel, *node));
-                    *count = count.checked_add(through).ok_or_else(too_many)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "an end and where it goes")]
-    fn emit(
-        &mut self,
-        row: u32,
-        node: u64,
-        start: u64,
-        depth: u32,
-        ends: &mut Ends<'_>,
-        context: &mut Context<'_>,
-        batch: &Batch<'_>,
-    ) -> ExecutionResult<Flow> {
-        let spec = self.rules.spec;
-        let end = End { row, node, length: depth, cost: 0.0, times: 1, path: None };
-        if !spec.emit_path {
-            let all = spec.mode == PathMode::AllShortest;
-            let times = if all { self.paths.get(&node).copied().unwrap_or(1) } else { 1 };
-            return ends.push(End { times, ..end }, context, batch);
-        }
-        // Walk back along the parents; with several, every combination is a path.
-        let mut choices: Vec<usize> = vec![0; depth as usize];
-        loop {
-            let (mut rels, mut inner, mut at) = (Vec::new(), Vec::new(), node);
-            let mut widths = Vec::new();
-            for choice in &choices {
-                let Some(ways) = self.parents.get(&at) else { break };
-                widths.push(ways.len());
-                let (rel, before) = ways[*choice.min(&(ways.len() - 1))];
-                rels.push(rel);
-                at = before;
-                if at != start || rels.len() < depth as usize {
-                    inner.push(at);
-                }
-            }
-            rels.reverse();
-            inner.reverse();
-            let end = End { path: Some((&rels, &inner)), ..end };
-            if ends.push(end, context, batch)? == Flow::Stop {
-                return Ok(Flow::Stop);
-            }
-            // The next combination: the place nearest the start counts fastest.
-            let Some(place) = (0..widths.len()).rev().find(|place| choices[*place] + 1 < widths[*place])
-            else {
-                return Ok(Flow::Continue);
-            };
-            choices[place] += 1;
-            choices[place + 1..].fill(0);
-        }
-    }
-}
-
-fn too_many() -> ExecutionError {
-    ExecutionError::Overflow { what: "the number of shortest paths".into(), data_type: "UINT64".into() }
 }

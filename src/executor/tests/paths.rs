@@ -214,6 +214,93 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
+
+    #[test]
+    fn many_starts_and_pairs_find_what_one_start_finds(
+        edges in prop::collection::vec((0..NODES, 0..NODES, 0..5i64), 1..12),
+        both_ways in any::<bool>(),
+        bounded in any::<bool>(),
+        threads in 1..3usize,
+        youngest in prop::option::of(0..50i64),
+    ) {
+        let graph = Graph::new(&persons(), &[]);
+        graph.load_edges("Follows", &edges);
+        let how = How { threads, ..PLAIN };
+        let most = if bounded { 3 } else { edges.len() };
+        let bound = if bounded { "1..3" } else { "1.." };
+        let end = if both_ways { "-" } else { "->" };
+        let filter = youngest.map_or(String::new(), |age| format!(" (r, n | WHERE n.age >= {age})"));
+        let inner_allowed = |node: usize| youngest.is_none_or(|age| node as i64 * 10 >= age);
+        let found: Vec<Walk> = (0..NODES)
+            .flat_map(|from| trails(&edges, both_ways, from, most, &|_| true, &inner_allowed))
+            .collect();
+        let ends = |walk: &Walk| format!("{}|{}", walk.nodes[0], walk.end());
+        let text = |mode: &str, rest: &str| {
+            format!("MATCH p = (a:Person)-[:Follows*{mode} {bound}{filter}]{end}(b:Person) {rest}")
+        };
+        let ask = |text: String| {
+            let rows = graph.rows(&text, how);
+            (text, rows)
+        };
+        let mut pairs: Vec<String> = found.iter().map(ends).collect();
+        pairs.sort();
+        let (query, rows) = ask(text("", "RETURN a.id, b.id"));
+        prop_assert_eq!(rows, pairs.clone(), "{}", query);
+        pairs.dedup();
+        let (query, rows) = ask(text("", "RETURN DISTINCT a.id, b.id"));
+        prop_assert_eq!(rows, pairs, "{}", query);
+        let apart: Vec<&Walk> = found.iter().filter(|walk| walk.nodes[0] != walk.end()).collect();
+        let least = |walk: &Walk| {
+            let same = apart.iter().filter(|other| ends(other) == ends(walk));
+            same.map(|other| other.edges.len()).min().unwrap_or_default()
+        };
+        let mut shortest: Vec<String> =
+            apart.iter().map(|walk| format!("{}|{}", ends(walk), least(walk))).collect();
+        shortest.sort();
+        shortest.dedup();
+        let (query, rows) = ask(text(" SHORTEST", "WHERE a.id <> b.id RETURN a.id, b.id, length(p)"));
+        prop_assert_eq!(rows, shortest.clone(), "{}", query);
+        let both = "MATCH (a:Person), (b:Person) WHERE id(a) <> id(b) ";
+        let pair = |mode: &str, rest: &str| {
+            format!("{both} MATCH p = (a)-[:Follows*{mode} {bound}{filter}]{end}(b) {rest}")
+        };
+        let (query, rows) = ask(pair(" SHORTEST", "RETURN a.id, b.id, length(p)"));
+        prop_assert_eq!(rows, shortest, "{}", query);
+        let (query, rows) = ask(pair("", "RETURN a.id, b.id, length(p)"));
+        let every = sorted(apart.iter().map(|walk| format!("{}|{}", ends(walk), walk.edges.len())).collect());
+        prop_assert_eq!(rows, every, "{}", query);
+        let (query, rows) = ask(pair("", "RETURN DISTINCT a.id, b.id"));
+        let mut reached: Vec<String> = apart.iter().map(|walk| ends(walk)).collect();
+        reached.sort();
+        reached.dedup();
+        prop_assert_eq!(rows, reached, "{}", query);
+        let all: Vec<String> = apart
+            .iter()
+            .filter(|walk| walk.edges.len() == least(walk))
+            .map(|walk| format!("{:?}|{}", walk.nodes, walk.edges.len()).replace(' ', ""))
+            .collect();
+        for query in [
+            text(" ALL SHORTEST", "WHERE a.id <> b.id RETURN [n IN nodes(p) | n.id], length(p)"),
+            pair(" ALL SHORTEST", "RETURN [n IN nodes(p) | n.id], length(p)"),
+        ] {
+            prop_assert_eq!(graph.rows(&query, how), sorted(all.clone()), "{}", query);
+        }
+        let (query, rows) = ask(pair(" ALL SHORTEST", "RETURN a.id, b.id, count(*)"));
+        let mut counts: Vec<String> = apart
+            .iter()
+            .map(|walk| {
+                let same = apart.iter().filter(|o| ends(o) == ends(walk) && o.edges.len() == least(walk));
+                format!("{}|{}", ends(walk), same.count())
+            })
+            .collect();
+        counts.sort();
+        counts.dedup();
+        prop_assert_eq!(rows, counts, "{}", query);
+    }
+}
+
 /// 0 -5-> 1 -5-> 2 -1-> 3, and 0 -20-> 2.
 fn line() -> Graph {
     let graph = Graph::new(&persons(), &["Ulm"]);
@@ -310,4 +397,58 @@ fn costs_that_cannot_be_added_are_errors() {
         error.as_deref(),
         Some("a relationship on a weighted path costs -5; costs must not be negative or NaN")
     );
+}
+
+#[test]
+fn conditions_on_all_of_a_path_are_part_of_the_search() {
+    let how = |dialect| How { dialect, ..PLAIN };
+    let rows = |text: &str, dialect| line().rows(text, how(dialect));
+    let ends = "(a:Person {id: 0})-[:Follows*]->(b:Person {id: 3})";
+    let nodes = "RETURN [n IN nodes(p) | n.id]";
+    let dear = "all(r IN relationships(p) WHERE r.weight < 10)";
+    // The shortest path is dear; the next one is not.
+    let function = format!("MATCH p = shortestPath({ends}) WHERE {dear} {nodes}");
+    assert_eq!(rows(&function, Dialect::OpenCypher), ["[0,1,2,3]"]);
+    let keyword = format!(
+        "MATCH p = (a:Person {{id: 0}})-[:Follows* SHORTEST 1..9]->(b:Person {{id: 3}}) WHERE {dear} {nodes}"
+    );
+    assert_eq!(rows(&keyword, Dialect::Kuzu), Vec::<String>::new());
+    let through = |condition: &str| format!("MATCH p = allShortestPaths({ends}) WHERE {condition} {nodes}");
+    assert_eq!(rows(&through("none(n IN nodes(p) WHERE n.id = 1)"), Dialect::OpenCypher), ["[0,2,3]"]);
+    assert_eq!(
+        rows(&through("all(n IN nodes(p) WHERE n.id <> 2)"), Dialect::OpenCypher),
+        Vec::<String>::new()
+    );
+    assert_eq!(
+        rows(&through("none(n IN nodes(p) WHERE n.age = 30)"), Dialect::OpenCypher),
+        Vec::<String>::new()
+    );
+    let all = format!("MATCH p = {ends} WHERE {dear} {nodes}");
+    assert_eq!(rows(&all, Dialect::OpenCypher), ["[0,1,2,3]"]);
+    let other = format!("MATCH p = {ends} WHERE all(r IN relationships(p) WHERE r.weight > a.age) {nodes}");
+    assert_eq!(rows(&other, Dialect::OpenCypher), ["[0,1,2,3]", "[0,2,3]"]);
+    let inside =
+        "MATCH p = (a:Person {id: 0})-[:Follows* 1..3 (r, n | WHERE n.age > a.age + 10)]->(b:Person {id: 3})";
+    assert_eq!(rows(&format!("{inside} {nodes}"), Dialect::Kuzu), ["[0,2,3]"]);
+}
+
+#[test]
+fn functions_of_paths() {
+    let path = "MATCH p = (a:Person {id: 0})-[e:Follows* 2..3]->(b:Person {id: 3})";
+    check(
+        &format!("{path} RETURN properties(nodes(p), 'id'), properties(rels(p), 'weight')"),
+        &["[0,1,2,3]|[5,5,1]", "[0,2,3]|[20,1]"],
+    );
+    check(
+        &format!("{path} RETURN is_trail(p), is_acyclic(p), is_trail(e)"),
+        &["true|true|true", "true|true|true"],
+    );
+    let graph = Graph::new(&persons(), &[]);
+    graph.load_edges("Follows", &[(0, 1, 1), (1, 0, 1)]);
+    let how = How { dialect: Dialect::Kuzu, ..PLAIN };
+    let walk = "MATCH p = (a:Person {id: 0})-[e:Follows*3..3]->(b:Person) RETURN is_trail(p), is_acyclic(p)";
+    assert_eq!(graph.rows(walk, how), ["false|false"]);
+    let trail =
+        "MATCH p = (a:Person {id: 0})-[e:Follows* TRAIL 2..3]->(b:Person) RETURN is_trail(p), is_acyclic(p)";
+    assert_eq!(graph.rows(trail, how), ["true|false"]);
 }
