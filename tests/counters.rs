@@ -56,6 +56,11 @@ const WORKS: &[(&str, &str)] = &[
         "rows_numbered",
         "MATCH (a:Person {id: 7})-[:Knows]->(b:Person) OPTIONAL MATCH (b)-[:Likes]->(c) RETURN b.id, c.id",
     ),
+    (
+        "edges_looked_up",
+        "MATCH (a:Person {id: 7})-[:Knows]->(b:Person) WHERE NOT (a)-[:Likes]->(b) RETURN b.id",
+    ),
+    ("rows_weighed", "MATCH (a:Person) WHERE EXISTS { (a)-[:Likes]->() } RETURN count(*), max(a.noise)"),
     ("morsels_stolen", "MATCH (p:Person) RETURN max(p.noise), min(p.kind)"),
 ];
 

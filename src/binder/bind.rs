@@ -74,6 +74,8 @@ pub(super) struct Binder<'a> {
     /// Parameters in the order of their first mention.
     pub parameters: Vec<(String, DataType)>,
     pub scope: Scope,
+    /// Names of the queries around the one being bound, which a WITH does not take away.
+    pub around: Scope,
     /// The row's variables since the last WITH, anonymous ones included: what expressions can be rewritten to.
     pub available: Vec<VariableId>,
     pub aggregates: AggregateContext,
@@ -100,6 +102,7 @@ impl<'a> Binder<'a> {
             weighted: Vec::new(),
             parameters: Vec::new(),
             scope: Scope::default(),
+            around: Scope::default(),
             available: Vec::new(),
             aggregates: AggregateContext::forbidden("here"),
             checks: Vec::new(),
@@ -129,6 +132,11 @@ impl<'a> Binder<'a> {
             StatementMode::Profile => true,
         };
         Ok(BoundStatement::Explain { analyze, query: Box::new(bound) })
+    }
+
+    /// Whether a variable belongs to a query around the one being bound: it is the same for all of its rows.
+    pub fn is_around(&self, variable: VariableId) -> bool {
+        self.around.names().iter().any(|(_, known)| *known == variable)
     }
 
     /// Whether the text is read as Kuzu reads it.

@@ -8,6 +8,7 @@ use crate::functions::{BoundAggregate, BoundScalar};
 use crate::parser::ast::Span;
 use crate::types::{ColumnId, DataType, TableId, Value};
 
+pub use super::bound_subquery::*;
 pub use super::bound_write::*;
 pub use super::check::{BoundCheck, CheckedColumn};
 
@@ -129,11 +130,16 @@ pub struct BoundQuery {
 impl BoundQuery {
     /// The first writing clause, if there is one.
     pub fn first_write(&self) -> Option<&BoundWrite> {
-        self.branches.iter().flat_map(|branch| &branch.clauses).find_map(|clause| match clause {
-            BoundClause::Write(write) => Some(write),
-            _ => None,
-        })
+        first_write(&self.branches)
     }
+}
+
+pub(super) fn first_write(branches: &[BoundSingleQuery]) -> Option<&BoundWrite> {
+    branches.iter().flat_map(|branch| &branch.clauses).find_map(|clause| match clause {
+        BoundClause::Write(write) => Some(write),
+        BoundClause::Call(call) => first_write(&call.branches),
+        _ => None,
+    })
 }
 
 /// Clauses in order; the last is the RETURN (a `Project` with `is_return`), or writes.
@@ -150,6 +156,7 @@ pub enum BoundClause {
     Unwind { list: BoundExpression, variable: VariableId },
     Project(BoundProjection),
     Write(BoundWrite),
+    Call(BoundCall),
 }
 
 /// `[OPTIONAL] MATCH pattern WHERE predicate`.
@@ -376,6 +383,8 @@ pub enum ExpressionKind {
     PathRels(VariableId),
     /// `cost(e)` of a relationship of WSHORTEST.
     PathCost(VariableId),
+    /// `EXISTS { … }`, `COUNT { … }`, `COLLECT { … }`, a pattern as a predicate, a pattern comprehension.
+    Subquery(Box<BoundSubquery>),
 }
 
 /// Quantifiers over lists.
@@ -412,6 +421,7 @@ impl BoundExpression {
                 list.walk(visit);
                 predicate.walk(visit);
             }
+            ExpressionKind::Subquery(query) => query.imports.iter().for_each(|(_, value)| value.walk(visit)),
             _ => {}
         }
     }

@@ -39,6 +39,9 @@ impl Binder<'_> {
         span: Span,
     ) -> BindResult<BoundExpression> {
         let (variable, list) = self.close_element(opened);
+        for part in filter.iter().chain(&map) {
+            check_no_subquery(part, variable)?;
+        }
         let filter = filter.map(|filter| self.expect_boolean(*filter, "WHERE").map(Box::new)).transpose()?;
         let data_type = match &map {
             Some(map) => DataType::list(map.data_type.clone()),
@@ -79,6 +82,7 @@ impl Binder<'_> {
             Some(predicate) => *predicate,
             None => self.variable_expression(variable, span),
         };
+        check_no_subquery(&predicate, variable)?;
         let predicate = Box::new(self.expect_boolean(predicate, name)?);
         let kind = ExpressionKind::Quantifier { kind, variable, list, predicate };
         Ok(BoundExpression { kind, data_type: DataType::Bool, span })
@@ -136,6 +140,23 @@ impl Binder<'_> {
             "list_filter" => self.comprehension(opened, body, None, span),
             _ => Err(BindError::not_supported(&format!("{name} with a lambda"), span)),
         }
+    }
+}
+
+/// Queries are asked about rows, not about the elements of a list.
+fn check_no_subquery(body: &BoundExpression, element: VariableId) -> BindResult<()> {
+    let mut found = None;
+    body.walk(&mut |part| {
+        if let ExpressionKind::Subquery(query) = &part.kind
+            && query.imports.iter().any(|(import, _)| *import == element)
+        {
+            found = Some(part.span);
+        }
+    });
+    match found {
+        Some(span) => Err(BindError::not_supported("a query about the elements of a list", span)
+            .with_hint("UNWIND the list first")),
+        None => Ok(()),
     }
 }
 

@@ -189,6 +189,13 @@ impl Printer<'_> {
             }
             BoundClause::Project(projection) => self.projection(projection),
             BoundClause::Write(write) => self.write(write),
+            BoundClause::Call(call) => {
+                let branch = |branch: &BoundSingleQuery| {
+                    branch.clauses.iter().map(|clause| self.clause(clause)).collect::<Vec<_>>().join("; ")
+                };
+                let branches: Vec<String> = call.branches.iter().map(branch).collect();
+                format!("CALL{{{}}}", branches.join(" UNION "))
+            }
         }
     }
 
@@ -361,6 +368,17 @@ impl Printer<'_> {
             PathNodes(variable) => one("nodes", *variable),
             PathRels(variable) => one("rels", *variable),
             PathCost(variable) => one("cost", *variable),
+            Subquery(query) => {
+                let branch = |branch: &BoundSingleQuery| {
+                    branch.clauses.iter().map(|clause| self.clause(clause)).collect::<Vec<_>>().join("; ")
+                };
+                let branches: Vec<String> = query.branches.iter().map(branch).collect();
+                let value = query
+                    .value
+                    .as_ref()
+                    .map_or_else(String::new, |value| format!(" | {}", self.expression(value)));
+                format!("{:?}{{{}{value}}}", query.kind, branches.join(" UNION "))
+            }
         }
     }
 

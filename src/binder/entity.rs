@@ -265,6 +265,10 @@ impl Binder<'_> {
                 let arguments = calls.get(*position as usize)?.arguments.iter();
                 Some(arguments.flat_map(|argument| self.tables_inside(argument)).collect())
             }
+            Subquery(query) => {
+                let values = query.value.iter();
+                Some(values.flat_map(|value| self.tables_inside(value)).collect())
+            }
             _ => None,
         }
     }

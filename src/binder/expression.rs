@@ -37,6 +37,9 @@ impl Binder<'_> {
             Case(case) => self.bind_case(case, span),
             ListComprehension(comprehension) => self.bind_list_comprehension(comprehension, span),
             Quantifier(quantifier) => self.bind_quantifier(quantifier, span),
+            Subquery(subquery) => self.bind_subquery(subquery, span),
+            Pattern(pattern) if pattern.shortest.is_none() => self.bind_pattern_predicate(pattern, span),
+            PatternComprehension(comprehension) => self.bind_pattern_comprehension(comprehension, span),
             other => Err(not_executed(other, span)),
         }
     }
@@ -222,13 +225,8 @@ pub(super) fn needs_variable(what: &str, span: Span) -> BindError {
 fn not_executed(kind: &ast::ExpressionKind, span: Span) -> BindError {
     use ast::ExpressionKind::*;
     let what = match kind {
-        PatternComprehension(_) => "a pattern comprehension",
         Reduce(_) => "reduce",
-        Pattern(pattern) if pattern.shortest.is_some() => "shortestPath in an expression",
-        Pattern(_) => "a pattern in an expression",
-        Subquery(subquery) => {
-            return BindError::not_supported(&format!("{} {{ … }}", subquery.kind.name()), span);
-        }
+        Pattern(_) => "shortestPath in an expression",
         Lambda(_) => "a lambda",
         AllProperties(_) => ".* here",
         _ => "this expression",

@@ -106,6 +106,7 @@ pub(super) fn for_each_part(expression: &mut BoundExpression, visit: &mut dyn Fn
             visit(list);
             visit(predicate);
         }
+        Subquery(query) => query.imports.iter_mut().for_each(|(_, value)| visit(value)),
         _ => {}
     }
 }
@@ -193,6 +194,7 @@ fn find_hidden<'e>(
             find(list).or_else(|| filter.as_deref().and_then(find)).or_else(|| map.as_deref().and_then(find))
         }
         Quantifier { list, predicate, .. } => find(list).or_else(|| find(predicate)),
+        Subquery(query) => query.imports.iter().find_map(|(_, value)| find(value)),
         _ => None,
     }
 }

@@ -67,6 +67,10 @@ impl Binder<'_> {
         }
         open.predicates = self.push_universal(&mut open.pattern, std::mem::take(&mut open.predicates));
         self.aggregates = outer;
+        if let Some(asking) = open.predicates.iter().find(|e| clause.optional && !asks_row_by_row(e)) {
+            let what = "a query that groups, sorts or joins branches inside an OPTIONAL MATCH";
+            return Err(BindError::not_supported(what, asking.span));
+        }
         open.pattern.distinct_edges = self.distinct_edges(&open.pattern.edges);
         Ok(BoundMatch { optional: clause.optional, pattern: open.pattern, predicates: open.predicates })
     }
@@ -382,6 +386,10 @@ impl Binder<'_> {
         };
         let variable = edge.variable;
         let bound = self.as_one(edge, |binder| bind(binder, variable))?;
+        if let Some(predicate) = bound.iter().find(|predicate| has_subquery(predicate)) {
+            let what = "a query inside a variable-length relationship";
+            return Err(BindError::not_supported(what, predicate.span));
+        }
         let sorted = self.sort_on_the_way(edge, mode, inner, bound)?;
         if let Some(length) = &mut edge.length {
             length.edge_predicates.extend(sorted.rels);
@@ -470,6 +478,12 @@ impl Binder<'_> {
         sets.sort_unstable();
         sets
     }
+}
+
+fn has_subquery(expression: &BoundExpression) -> bool {
+    let mut found = false;
+    expression.walk(&mut |part| found |= matches!(part.kind, ExpressionKind::Subquery(_)));
+    found
 }
 
 fn share_table(left: &PatternEdge, right: &PatternEdge) -> bool {

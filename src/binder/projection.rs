@@ -52,6 +52,7 @@ impl Binder<'_> {
         condition.walk(&mut |part| {
             if let Some(variable) = super::grouping::variable_of(&part.kind)
                 && self.available.contains(&variable)
+                && !self.is_around(variable)
                 && !bound.items.iter().any(|item| item.variable == variable)
                 && !missing.contains(&variable)
             {
@@ -100,7 +101,10 @@ impl Binder<'_> {
 
     /// Makes the outputs of a projection the visible variables.
     fn enter(&mut self, output: Scope, items: &[ProjectionItem]) {
-        self.scope = output;
+        self.scope = self.around.clone();
+        for (name, variable) in output.names() {
+            self.scope.add(name, *variable);
+        }
         self.available = items.iter().map(|item| item.variable).collect();
     }
 
@@ -186,6 +190,13 @@ impl Binder<'_> {
                 let written = item.expression.span.of(self.text);
                 return Err(error.with_hint(format!("Write {written} AS name")));
             }
+            if let ast::ExpressionKind::Pattern(pattern) = &item.expression.kind
+                && pattern.shortest.is_none()
+            {
+                let message = "a pattern is a condition and cannot be projected";
+                let error = BindError::new(BindErrorKind::InvalidPattern, item.span, message);
+                return Err(error.with_hint("Write EXISTS { … } or a pattern comprehension"));
+            }
             let expression = self.bind_expression(&item.expression)?;
             items.push(Item { name: item.name.clone(), expression, span: item.span });
         }
@@ -236,7 +247,9 @@ impl Binder<'_> {
         let rewrite = Rewrite { outputs: &outputs, simple_only: true };
         for (item, _) in items.iter_mut().zip(aggregated).filter(|(_, aggregated)| **aggregated) {
             rewrite.apply(&mut item.expression);
-            let is_key = |variable: VariableId| keys.iter().any(|(_, key)| *key == variable);
+            let is_key = |variable: VariableId| {
+                keys.iter().any(|(_, key)| *key == variable) || self.is_around(variable)
+            };
             if let Some((_, part)) = first_hidden(&item.expression, &is_key) {
                 return Err(self.ambiguous(part));
             }
@@ -296,7 +309,9 @@ impl Binder<'_> {
         let simple_only = has_aggregate(&expression);
         self.rewrite_to_output(&mut expression, &bound.items, simple_only);
         if bound.grouped || bound.distinct {
-            let is_output = |variable: VariableId| bound.items.iter().any(|item| item.variable == variable);
+            let is_output = |variable: VariableId| {
+                bound.items.iter().any(|item| item.variable == variable) || self.is_around(variable)
+            };
             if let Some((_, part)) = first_hidden(&expression, &is_output) {
                 return Err(if simple_only {
                     self.ambiguous(part)

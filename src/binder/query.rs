@@ -10,7 +10,7 @@ use crate::parser::ast::{self, Clause, Query, SingleQuery, UnwindClause};
 use crate::types::DataType;
 
 /// Names and types of a branch's columns.
-type Columns = Vec<(String, DataType)>;
+pub(super) type Columns = Vec<(String, DataType)>;
 
 impl Binder<'_> {
     /// A whole query.
@@ -51,6 +51,26 @@ impl Binder<'_> {
     fn bind_single(&mut self, query: &SingleQuery) -> BindResult<(BoundSingleQuery, Option<Columns>)> {
         self.scope = Scope::default();
         self.available.clear();
+        let (clauses, columns) = self.bind_clauses(query)?;
+        if let (None, Some(BoundClause::Write(_))) = (&columns, clauses.last()) {
+            return Ok((BoundSingleQuery { clauses }, None));
+        }
+        let columns = columns.ok_or_else(|| Self::needs_return(query))?;
+        Ok((BoundSingleQuery { clauses }, Some(columns)))
+    }
+
+    pub(super) fn needs_return(query: &SingleQuery) -> BindError {
+        let last = query.clauses.last();
+        let name = last.map_or("a query", Clause::name);
+        let message = format!("a query cannot end with {name}; it needs a RETURN");
+        BindError::new(BindErrorKind::InvalidClauses, last.map_or(query.span, Clause::span), message)
+    }
+
+    /// The clauses in order, from the scope in place on, with the columns of a RETURN.
+    pub(super) fn bind_clauses(
+        &mut self,
+        query: &SingleQuery,
+    ) -> BindResult<(Vec<BoundClause>, Option<Columns>)> {
         let mut clauses = Vec::with_capacity(query.clauses.len());
         let mut columns = None;
         for clause in &query.clauses {
@@ -77,19 +97,11 @@ impl Binder<'_> {
                 Clause::Set(clause) => clauses.push(BoundClause::Write(self.bind_set(clause)?)),
                 Clause::Remove(clause) => clauses.push(BoundClause::Write(self.bind_remove(clause)?)),
                 Clause::Delete(clause) => clauses.push(BoundClause::Write(self.bind_delete(clause)?)),
+                Clause::CallSubquery(call) => clauses.push(self.bind_call(call)?),
                 other => return Err(BindError::not_supported(other.name(), other.span())),
             }
         }
-        if let (None, Some(BoundClause::Write(_))) = (&columns, clauses.last()) {
-            return Ok((BoundSingleQuery { clauses }, None));
-        }
-        let columns = columns.ok_or_else(|| {
-            let last = query.clauses.last();
-            let name = last.map_or("a query", Clause::name);
-            let message = format!("a query cannot end with {name}; it needs a RETURN");
-            BindError::new(BindErrorKind::InvalidClauses, last.map_or(query.span, Clause::span), message)
-        })?;
-        Ok((BoundSingleQuery { clauses }, Some(columns)))
+        Ok((clauses, columns))
     }
 
     fn bind_unwind(&mut self, clause: &UnwindClause) -> BindResult<BoundClause> {
@@ -117,7 +129,12 @@ impl Binder<'_> {
     }
 
     /// Columns of two branches must have the same names; their types are unified.
-    fn union_columns(&self, before: Columns, more: Columns, part: &ast::UnionPart) -> BindResult<Columns> {
+    pub(super) fn union_columns(
+        &self,
+        before: Columns,
+        more: Columns,
+        part: &ast::UnionPart,
+    ) -> BindResult<Columns> {
         let names = |columns: &Columns| columns.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
         if names(&before) != names(&more) {
             let message = format!(
@@ -133,7 +150,7 @@ impl Binder<'_> {
     }
 
     /// Gives the columns of a branch the types of the whole result.
-    fn cast_branch(&mut self, branch: &mut BoundSingleQuery, columns: &Columns) -> BindResult<()> {
+    pub(super) fn cast_branch(&mut self, branch: &mut BoundSingleQuery, columns: &Columns) -> BindResult<()> {
         let Some(BoundClause::Project(projection)) = branch.clauses.last() else { return Ok(()) };
         let differs = |item: &ProjectionItem, (_, data_type): &(String, DataType)| {
             self.variable_expression(item.variable, item.expression.span).data_type != *data_type

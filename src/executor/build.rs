@@ -1,6 +1,7 @@
 //! From a plan to running pipelines. Streaming nodes wrap the factory of what follows them; a node that must see all
 //! its input runs the pipeline below it first and becomes the source of the next one.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use parking_lot::Mutex;
@@ -14,6 +15,7 @@ use super::evaluate::{Evaluator, constant_value};
 use super::expand::{Expand, ExpandInto};
 use super::fetch::Fetch;
 use super::filter::Filter;
+use super::has_edge::HasEdge;
 use super::intersect::Intersect;
 use super::join::{BuildRows, CrossProduct, HashProbe, HashTableSide};
 use super::limit::{Budget, Limit};
@@ -26,9 +28,11 @@ use super::recursive::run_recursion;
 use super::scan_nodes::ScanRows;
 use super::scan_weighted::{ScanWeighted, Weight, WeightTable};
 use super::settle::{Number, Settle};
+use super::shared_rows::{LimitEach, SharedRows};
 use super::sort::Sorting;
 use super::unfold::Unfold;
 use super::unwind::Unwind;
+use super::weigh::Weigh;
 use crate::planner::physical_plan::{Expression, ExpressionKind, KeyKind, PhysicalOperator, PlanNode};
 use crate::types::{ColumnId, DST_COLUMN, SRC_COLUMN, Value};
 
@@ -158,8 +162,34 @@ pub fn run<'x>(node: &'x PlanNode, query: &'x QueryContext, sink: &'x Factory<'x
         P::Number { input, name, multiplied } => {
             run(input, query, &|| Ok(Box::new(Number::new(*name, *multiplied, sink()?)) as Next<'_>))
         }
+        P::Weigh { input, column, terms, answer } => {
+            let table = WeightTable::new(terms, query)?;
+            run(input, query, &|| Ok(Box::new(Weigh::new(*column, &table, *answer, sink()?)) as Next<'_>))
+        }
+        P::HasEdge { input, ends, edges, answer } => run(input, query, &|| {
+            Ok(Box::new(HasEdge::new(*ends, edges, *answer, query, sink()?)?) as Next<'_>)
+        }),
+        P::With { shared, input, name } => {
+            let rows = Arc::new(collect(shared, query, false)?);
+            query.shared.lock().insert(*name, rows);
+            let outcome = run(input, query, sink);
+            query.shared.lock().remove(name);
+            outcome
+        }
+        P::Shared { name, multiplied } => {
+            let rows = query.shared.lock().get(name).cloned().unwrap_or_default();
+            drive(query, &SharedRows::new(&rows, *multiplied), sink)
+        }
+        P::LimitEach { input, column, skip, limit } => {
+            let skip = rows_of(skip.as_ref(), "SKIP", query)?.unwrap_or(0);
+            let limit = rows_of(limit.as_ref(), "LIMIT", query)?;
+            run(input, query, &|| {
+                let each: Next<'_> = Box::new(LimitEach::new(*column, skip, limit, sink()?));
+                Ok(Box::new(Unfold::new(each)))
+            })
+        }
         P::Settle { input, name, row, kind } => {
-            run(input, query, &|| Ok(Box::new(Settle::new(*name, *row, kind, sink()?)) as Next<'_>))
+            run(input, query, &|| Ok(Box::new(Settle::new(*name, *row, kind, query, sink()?)?) as Next<'_>))
         }
         P::Union { inputs } => {
             let types = &node.outputs;

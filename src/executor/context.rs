@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Instant, SystemTime};
 
-use rustc_hash::FxHashSet;
+use parking_lot::Mutex;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::chunks::ChunkList;
 use super::counters::Counters;
@@ -32,6 +33,8 @@ pub struct QueryContext {
     pub(super) kept: Vec<ChunkList>,
     /// Nodes and relationships that the statement has deleted by now.
     pub deleted: Option<Arc<FxHashSet<u64>>>,
+    /// Rows that are kept while a plan runs which reads them several times, by name.
+    pub(super) shared: Mutex<FxHashMap<u32, Arc<ChunkList>>>,
     pub(super) seeds: AtomicU64,
     /// Depth of the plan in execution, from which follows how much stack its threads need.
     pub(super) depth: AtomicUsize,
@@ -54,6 +57,7 @@ impl QueryContext {
             now_nanos: since.as_nanos() as i128,
             kept: Vec::new(),
             deleted: None,
+            shared: Mutex::default(),
             seeds: AtomicU64::new(since.as_nanos() as u64),
             depth: AtomicUsize::new(0),
             pipeline_rows: AtomicU64::new(0),

@@ -78,6 +78,10 @@ counters! {
     rows_cut_by_top_k,
     /// Rows that a sub-plan was asked about.
     rows_numbered,
+    /// Pairs of nodes that were looked for an edge in the bits of a list of neighbours.
+    edges_looked_up,
+    /// Rows that were settled by an array of counts.
+    rows_weighed,
     /// Rows of hash join build sides.
     rows_built,
     /// Morsels run by threads other than the calling one.

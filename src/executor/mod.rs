@@ -23,6 +23,7 @@ mod expand;
 mod fetch;
 mod filter;
 mod group_index;
+mod has_edge;
 mod intersect;
 mod join;
 mod key_table;
@@ -40,11 +41,13 @@ mod scan_nodes;
 mod scan_weighted;
 mod scatter;
 mod settle;
+mod shared_rows;
 mod sort;
 #[cfg(test)]
 mod tests;
 mod unfold;
 mod unwind;
+mod weigh;
 pub mod write;
 
 pub use chunks::Chunk;

@@ -180,7 +180,8 @@ impl WeightTable {
         Ok(WeightTable { terms: terms.collect::<ExecutionResult<_>>()? })
     }
 
-    fn get(&self, node: u64) -> u64 {
+    /// What hangs below a node.
+    pub fn get(&self, node: u64) -> u64 {
         let id = GlobalId(node);
         self.terms.iter().fold(0u64, |sum, (sign, weights)| {
             let weight =

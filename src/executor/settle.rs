@@ -3,12 +3,13 @@
 //! through, `Number` sends it after them by `Operator::settle`, and `Settle` puts out the rows that have to be told
 //! apart: left, semi, anti and mark joins and counts, vector by vector, without a table of rows.
 
-use super::context::Context;
+use super::context::{Context, QueryContext};
 use super::counters::count;
 use super::error::ExecutionResult;
+use super::evaluate::Evaluator;
 use super::operator::{Flow, Next, Operator};
 use crate::planner::physical_plan::PhysicalSettle;
-use crate::vector::{Batch, Multiplicity, Selection, ValueVector, Values};
+use crate::vector::{Batch, Multiplicity, Selection, Validity, ValueVector, Values, VectorBuffer};
 
 /// The start of a sub-plan.
 pub struct Number<'x> {
@@ -54,6 +55,48 @@ impl Operator for Number<'_> {
     }
 }
 
+/// Values found for numbered rows.
+struct Collected<'x> {
+    evaluator: Evaluator<'x>,
+    values: VectorBuffer,
+    /// The number of the row that each value was found for.
+    rows: Vec<u32>,
+    lists: VectorBuffer,
+}
+
+impl Collected<'_> {
+    fn add(&mut self, row: usize, context: &Context<'_>, batch: &Batch<'_>) -> ExecutionResult<()> {
+        let Some(numbers) = batch.columns[row].native_reader::<u64>() else { return Ok(()) };
+        let values = self.evaluator.evaluate(context.query, batch)?;
+        batch.selection.for_each(batch.length, |row| {
+            let times = batch.multiplicity.get(row) as usize;
+            self.values.append_repeated(&values, row, times);
+            self.rows.resize(self.rows.len() + times, numbers.get(row) as u32);
+        });
+        Ok(())
+    }
+
+    /// One list for each of `length` rows, in the order in which the values came.
+    fn into_lists(&mut self, length: usize) -> &VectorBuffer {
+        let Collected { values, rows, lists, .. } = self;
+        let mut order: Vec<u32> = (0..rows.len() as u32).collect();
+        order.sort_by_key(|place| rows[*place as usize]);
+        lists.clear();
+        if let Some((ends, child)) = lists.list_mut() {
+            child.append_rows(&values.vector(), &order);
+            let mut end = 0;
+            for row in 0..length {
+                end += order[end..].iter().take_while(|place| rows[**place as usize] as usize == row).count();
+                ends.push(end as u32);
+            }
+        }
+        lists.finish_rows(length, Validity::AllValid);
+        values.clear();
+        rows.clear();
+        lists
+    }
+}
+
 /// The end of a sub-plan.
 pub struct Settle<'x> {
     name: u32,
@@ -63,13 +106,29 @@ pub struct Settle<'x> {
     seen: Vec<u64>,
     /// How much was found for each numbered row, where that is asked.
     counts: Vec<i64>,
+    collected: Option<Collected<'x>>,
     next: Next<'x>,
 }
 
 impl<'x> Settle<'x> {
     /// Settles the rows of the `Number` of the same name before `next`.
-    pub fn new(name: u32, row: usize, kind: &'x PhysicalSettle, next: Next<'x>) -> Settle<'x> {
-        Settle { name, row, kind, seen: Vec::new(), counts: Vec::new(), next }
+    pub fn new(
+        name: u32,
+        row: usize,
+        kind: &'x PhysicalSettle,
+        query: &QueryContext,
+        next: Next<'x>,
+    ) -> ExecutionResult<Settle<'x>> {
+        let collected = match kind {
+            PhysicalSettle::Collect { value, list, .. } => Some(Collected {
+                evaluator: Evaluator::new(value, query)?,
+                values: VectorBuffer::new(value.data_type.clone()),
+                rows: Vec::new(),
+                lists: VectorBuffer::new(list.clone()),
+            }),
+            _ => None,
+        };
+        Ok(Settle { name, row, kind, seen: Vec::new(), counts: Vec::new(), collected, next })
     }
 
     fn mark(&mut self, batch: &Batch<'_>) {
@@ -120,6 +179,10 @@ impl<'x> Settle<'x> {
 
 impl Operator for Settle<'_> {
     fn push<'b>(&mut self, context: &mut Context<'_>, batch: Batch<'b>) -> ExecutionResult<Flow> {
+        if let Some(collected) = &mut self.collected {
+            collected.add(self.row, context, &batch)?;
+            return Ok(Flow::Continue);
+        }
         self.mark(&batch);
         let PhysicalSettle::Optional { found, .. } = self.kind else { return Ok(Flow::Continue) };
         let columns: Vec<ValueVector<'_>> = found.iter().map(|at| batch.columns[*at]).collect();
@@ -164,6 +227,12 @@ impl Operator for Settle<'_> {
                 let flow = self.next.push(context, Batch { columns: &columns, ..batch });
                 self.counts.clear();
                 flow
+            }
+            PhysicalSettle::Collect { columns, .. } => {
+                let mut columns = pick(columns);
+                let Some(collected) = &mut self.collected else { return Ok(Flow::Continue) };
+                columns.push(collected.into_lists(batch.length).vector());
+                self.next.push(context, Batch { columns: &columns, ..batch })
             }
         }
     }

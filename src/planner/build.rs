@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::cardinality::Estimator;
+use super::decorrelate::Carried;
 use super::factorize::{strip, whole_graph};
+use super::implied::drop_implied;
 use super::join_order::{JoinOrder, Partial};
 use super::logical_plan::{LogicalPlan, LogicalStage};
 use super::projection::{Shape, plan_projection};
@@ -14,8 +16,8 @@ use super::simplify::{PathLengths, compare_nodes};
 use super::unroll::unroll;
 use super::write::joined_creates;
 use crate::binder::bound::{
-    BoundClause, BoundExpression, BoundProjection, BoundQuery, BoundSingleQuery, ExpressionKind, Variable,
-    VariableId,
+    BoundClause, BoundExpression, BoundMatch, BoundProjection, BoundQuery, BoundSingleQuery, ExpressionKind,
+    Variable, VariableId,
 };
 
 /// Starts of at most so many nodes make expanding worth a thought where counting would do.
@@ -30,8 +32,8 @@ pub struct Builder<'a> {
     /// Writing clauses in the order in which they run.
     pub stages: Vec<LogicalStage>,
     /// Variables that WITH renamed, and what they stand for.
-    renames: BTreeMap<VariableId, VariableId>,
-    lengths: PathLengths,
+    pub(super) renames: BTreeMap<VariableId, VariableId>,
+    pub(super) lengths: PathLengths,
     /// Nodes and relationships that may be NULL.
     pub(super) nullable: BTreeSet<VariableId>,
 }
@@ -66,6 +68,9 @@ pub fn build(query: &BoundQuery, estimator: Estimator<'_>) -> Built {
         }
         branches.push((plan, outputs));
     }
+    for (plan, _) in &mut branches {
+        builder.unnest(plan);
+    }
     let (plan, outputs) = match branches.len() {
         1 => branches.pop().unwrap_or((LogicalPlan::Unit, Vec::new())),
         _ => {
@@ -86,19 +91,54 @@ impl Builder<'_> {
     fn single(&mut self, query: &BoundSingleQuery) -> (LogicalPlan, Vec<VariableId>) {
         self.renames.clear();
         self.lengths.clear();
-        let mut current = Partial::unit();
+        let (end, outputs) = self.clauses(Partial::unit(), &query.clauses, &Carried::default());
+        (end.plan, outputs)
+    }
+
+    /// Plans clauses behind `start`, with what the last projection puts out.
+    pub(super) fn clauses(
+        &mut self,
+        start: Partial,
+        clauses: &[BoundClause],
+        carried: &Carried,
+    ) -> (Partial, Vec<VariableId>) {
+        let mut current = start;
         let mut graph: Option<QueryGraph> = None;
         let mut outputs = Vec::new();
-        let clauses = joined_creates(&query.clauses);
+        // Optional matches that may be counted with the graph.
+        let mut waiting: Vec<BoundMatch> = Vec::new();
+        let mut needed_by_waiting = BTreeSet::new();
+        let clauses = joined_creates(clauses);
         for (at, clause) in clauses.iter().enumerate() {
             if let BoundClause::Match(matched) = clause
                 && !matched.optional
             {
                 self.lengths.add(&matched.pattern);
             }
-            match self.renamed(clause) {
+            let needed_later = |builder: &Self| {
+                let mut needed = builder.needed_later(&clauses[at..]);
+                needed.extend(carried.all());
+                needed
+            };
+            let clause = self.renamed(clause);
+            let waits = match &clause {
+                BoundClause::Match(matched) => {
+                    matched.optional && self.hangs(matched, graph.as_ref(), &current)
+                }
+                BoundClause::Project(_) => true,
+                _ => false,
+            };
+            if !waits && !waiting.is_empty() {
+                let needed = std::mem::take(&mut needed_by_waiting);
+                current = self.apply_waiting(current, graph.take(), std::mem::take(&mut waiting), needed);
+            }
+            match clause {
+                BoundClause::Match(matched) if waits => {
+                    needed_by_waiting.extend(needed_later(self));
+                    waiting.push(matched);
+                }
                 BoundClause::Match(matched) if matched.optional => {
-                    let needed = self.needed_later(&clauses[at..]);
+                    let needed = needed_later(self);
                     current = self.flush(current, graph.take(), needed.clone(), false);
                     current = self.optional(current, matched, needed);
                 }
@@ -107,7 +147,7 @@ impl Builder<'_> {
                 }
                 BoundClause::Unwind { list, variable } => {
                     self.nullable.insert(variable);
-                    let needed = self.needed_later(&clauses[at..]);
+                    let needed = needed_later(self);
                     current = self.flush(current, graph.take(), needed, false);
                     let input = Box::new(current.plan);
                     current.plan = LogicalPlan::Unwind { input, list, variable };
@@ -115,25 +155,49 @@ impl Builder<'_> {
                     current.bound.insert(variable);
                 }
                 BoundClause::Project(projection) => {
+                    outputs = projection.items.iter().map(|item| item.variable).collect();
+                    if !waiting.is_empty() {
+                        let waiting = std::mem::take(&mut waiting);
+                        let counted = match carried.all().next() {
+                            None => self.count_optionals(&current, graph.as_ref(), &waiting, &projection),
+                            Some(_) => None,
+                        };
+                        if let Some(counted) = counted {
+                            current = counted;
+                            graph = None;
+                            self.lengths.clear();
+                            continue;
+                        }
+                        let needed = std::mem::take(&mut needed_by_waiting);
+                        current = self.apply_waiting(current, graph.take(), waiting, needed);
+                    }
                     if self.pass_through(&projection, graph.as_mut()) {
                         continue;
                     }
-                    outputs = projection.items.iter().map(|item| item.variable).collect();
-                    current = self.project(current, graph.take(), projection);
+                    current = self.project_each(current, graph.take(), projection, carried);
                     self.lengths.clear();
                 }
                 BoundClause::Write(write) => {
-                    let needed = self.needed_later(&clauses[at..]);
+                    let needed = needed_later(self);
                     current = self.flush(current, graph.take(), needed, false);
                     current = self.write(current, write);
                 }
+                BoundClause::Call(call) => {
+                    let needed = needed_later(self);
+                    current = self.flush(current, graph.take(), needed, false);
+                    current = self.call(current, &call, carried);
+                }
             }
         }
-        (current.plan, outputs)
+        if !waiting.is_empty() {
+            current = self.apply_waiting(current, graph.take(), waiting, needed_by_waiting);
+        }
+        let needed = carried.all().collect();
+        (self.flush(current, graph, needed, false), outputs)
     }
 
     /// The clause with every renamed variable replaced by what it stands for, and simplified.
-    fn renamed(&self, clause: &BoundClause) -> BoundClause {
+    pub(super) fn renamed(&self, clause: &BoundClause) -> BoundClause {
         let mut clause = clause.clone();
         let name = |v: VariableId| self.renames.get(&v).copied().unwrap_or(v);
         if let BoundClause::Match(matched) = &mut clause {
@@ -158,7 +222,11 @@ impl Builder<'_> {
     }
 
     /// A WITH that only hands variables on is no boundary: what follows joins the same graph.
-    fn pass_through(&mut self, projection: &BoundProjection, graph: Option<&mut QueryGraph>) -> bool {
+    pub(super) fn pass_through(
+        &mut self,
+        projection: &BoundProjection,
+        graph: Option<&mut QueryGraph>,
+    ) -> bool {
         let plain = !projection.is_return
             && !projection.grouped
             && !projection.distinct
@@ -201,12 +269,17 @@ impl Builder<'_> {
                     needed.extend(write.uses());
                     write.each_expression(&mut |e| needed.extend(variables_of(e)));
                 }
+                BoundClause::Call(call) => {
+                    let name = |v: &VariableId| self.renames.get(v).copied().unwrap_or(*v);
+                    needed.extend(call.imports.iter().map(name));
+                    needed.extend(call.outputs.iter().flatten());
+                }
             }
         }
         needed
     }
 
-    fn project(
+    pub(super) fn project(
         &mut self,
         current: Partial,
         graph: Option<QueryGraph>,
@@ -234,6 +307,7 @@ impl Builder<'_> {
         shape: &Shape,
     ) -> Partial {
         let Some(mut graph) = graph else { return current };
+        drop_implied(&mut graph);
         let variables = &needed;
         unroll(&mut graph, &mut self.variables, &|v| variables.contains(&v));
         let mut with_paths = needed.clone();
@@ -272,7 +346,13 @@ impl Builder<'_> {
         (expanded.cost * ROW_COST < cost).then_some(expanded)
     }
 
-    fn flush(
+    /// Whether a plan that starts from few nodes costs less than one that looks at all of them.
+    pub(super) fn is_cheaper(&self, graph: &QueryGraph, expanded: &Partial, cost: f64) -> bool {
+        let few = graph.nodes.iter().any(|node| self.estimator.nodes(node) <= FEW_NODES);
+        few && expanded.cost * ROW_COST < cost
+    }
+
+    pub(super) fn flush(
         &mut self,
         current: Partial,
         graph: Option<QueryGraph>,
@@ -280,6 +360,7 @@ impl Builder<'_> {
         duplicates_irrelevant: bool,
     ) -> Partial {
         let Some(mut graph) = graph else { return current };
+        drop_implied(&mut graph);
         let variables = &needed;
         unroll(&mut graph, &mut self.variables, &|v| variables.contains(&v));
         let mut needed = needed;
@@ -325,6 +406,8 @@ fn each_expression(clause: &mut BoundClause, visit: &mut dyn FnMut(&mut BoundExp
             projection.predicates.iter_mut().for_each(visit);
         }
         BoundClause::Write(write) => write.each_expression_mut(visit),
+        // Its clauses are looked at when they are planned.
+        BoundClause::Call(_) => {}
     }
 }
 

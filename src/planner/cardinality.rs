@@ -129,7 +129,7 @@ impl Estimator<'_> {
     }
 }
 
-fn mirrored(operator: &str) -> &str {
+pub(super) fn mirrored(operator: &str) -> &str {
     match operator {
         "<" => ">",
         "<=" => ">=",

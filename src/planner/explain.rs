@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use super::physical_plan::{
-    PhysicalMessage, PhysicalOperator, PhysicalPlan, PhysicalSettle, PhysicalWrite, PlanNode, WriteStage,
+    Answer, PhysicalMessage, PhysicalOperator, PhysicalPlan, PhysicalSettle, PhysicalWrite, PlanNode,
+    WriteStage,
 };
 
 /// The tree of operators with what they put out and how many rows are expected. A writing clause stands where its rows
@@ -30,8 +31,9 @@ fn line(node: &PlanNode, depth: usize, stages: &[WriteStage], out: &mut String) 
         node.estimated_rows,
         indent = depth * 2
     );
-    if let PhysicalOperator::ScanWeighted { terms, .. } | PhysicalOperator::Weight { terms, .. } =
-        &node.operator
+    if let PhysicalOperator::ScanWeighted { terms, .. }
+    | PhysicalOperator::Weight { terms, .. }
+    | PhysicalOperator::Weigh { terms, .. } = &node.operator
     {
         for (sign, term) in terms {
             let sign = if *sign < 0 { '-' } else { '+' };
@@ -82,6 +84,9 @@ fn message(node: &PhysicalMessage, out: &mut String) {
     for (at, step) in node.children.iter().enumerate() {
         if at > 0 {
             out.push_str(", ");
+        }
+        if step.optional {
+            out.push_str("optional ");
         }
         if step.is_loop {
             out.push_str("loop");
@@ -138,6 +143,11 @@ fn describe(operator: &PhysicalOperator) -> (&'static str, String) {
         P::Unwind { .. } => ("Unwind", none),
         P::Union { inputs } => ("Union", format!(" ({} branches)", inputs.len())),
         P::Number { .. } => ("Number", none),
+        P::With { name, .. } => ("With", format!(" (rows {name})")),
+        P::Shared { name, .. } => ("Shared", format!(" (rows {name})")),
+        P::LimitEach { .. } => ("LimitEach", none),
+        P::Weigh { answer, .. } => ("Weigh", format!(" ({}, message passing)", answer_name(*answer))),
+        P::HasEdge { answer, .. } => ("HasEdge", format!(" ({})", answer_name(*answer))),
         P::Settle { kind, .. } => {
             let how = match kind {
                 PhysicalSettle::Optional { .. } => " (left join)",
@@ -145,9 +155,19 @@ fn describe(operator: &PhysicalOperator) -> (&'static str, String) {
                 PhysicalSettle::Semi { absent: true, .. } => " (anti join)",
                 PhysicalSettle::Mark { .. } => " (mark join)",
                 PhysicalSettle::Count { .. } => " (count)",
+                PhysicalSettle::Collect { .. } => " (collect)",
             };
             ("Settle", how.into())
         }
+    }
+}
+
+fn answer_name(answer: Answer) -> &'static str {
+    match answer {
+        Answer::Exists => "semi join",
+        Answer::Absent => "anti join",
+        Answer::Mark => "mark join",
+        Answer::Count => "count",
     }
 }
 
@@ -155,9 +175,12 @@ fn describe(operator: &PhysicalOperator) -> (&'static str, String) {
 pub fn inputs(operator: &PhysicalOperator) -> Vec<&PlanNode> {
     use PhysicalOperator as P;
     match operator {
-        P::Unit | P::Kept { .. } | P::ScanNodes { .. } | P::ScanWeighted { .. } | P::ScanRels { .. } => {
-            Vec::new()
-        }
+        P::Unit
+        | P::Kept { .. }
+        | P::Shared { .. }
+        | P::ScanNodes { .. }
+        | P::ScanWeighted { .. }
+        | P::ScanRels { .. } => Vec::new(),
         P::LookupNode { input, .. }
         | P::Fetch { input, .. }
         | P::Expand { input, .. }
@@ -175,7 +198,11 @@ pub fn inputs(operator: &PhysicalOperator) -> Vec<&PlanNode> {
         | P::Limit { input, .. }
         | P::Unwind { input, .. }
         | P::Number { input, .. }
+        | P::LimitEach { input, .. }
+        | P::Weigh { input, .. }
+        | P::HasEdge { input, .. }
         | P::Settle { input, .. } => vec![input],
+        P::With { shared, input, .. } => vec![input, shared],
         P::HashJoin { probe, build, .. } => vec![probe, build],
         P::CrossProduct { left, right } => vec![left, right],
         P::Union { inputs } => inputs.iter().collect(),

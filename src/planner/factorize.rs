@@ -123,7 +123,7 @@ fn constraints(graph: &QueryGraph) -> Option<Vec<Constraint>> {
 }
 
 /// `a <> b` or `id(a) <> id(b)` of two node variables.
-fn different_nodes(filter: &BoundExpression) -> Option<(VariableId, VariableId)> {
+pub(super) fn different_nodes(filter: &BoundExpression) -> Option<(VariableId, VariableId)> {
     let node = |e: &BoundExpression| match e.kind {
         ExpressionKind::InternalId(variable) | ExpressionKind::Variable(variable) => Some(variable),
         _ => None,
@@ -272,6 +272,7 @@ fn loop_edges(graph: &QueryGraph, variable: VariableId) -> Vec<MessageEdge> {
                 predicates: Vec::new(),
                 children: Vec::new(),
             },
+            optional: false,
         })
         .collect()
 }
@@ -347,7 +348,7 @@ fn take_leaf(
     let Some(at) = graph.nodes.iter().position(|node| node.variable == leaf) else { return };
     let node = graph.nodes.remove(at);
     let child = MessageNode { variable: leaf, tables: node.tables, predicates: node.predicates, children };
-    below.entry(parent).or_default().push(MessageEdge { edges, child });
+    below.entry(parent).or_default().push(MessageEdge { edges, child, optional: false });
     // Positions of the remaining edges change, and with them the sets that name edges by position.
     let mut position = 0;
     let moved: Vec<Option<usize>> = (0..graph.edges.len())

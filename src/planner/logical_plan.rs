@@ -97,6 +97,8 @@ pub struct MessageNode {
 pub struct MessageEdge {
     pub edges: Vec<ExpandEdge>,
     pub child: MessageNode,
+    /// What has no match counts once (a left join).
+    pub optional: bool,
 }
 
 /// A signed sum of message trees: the inclusion–exclusion of trail semantics and of `<>` between nodes.
@@ -253,6 +255,39 @@ pub enum LogicalPlan {
         /// Whether each row of the sub-plan stands for as many as the row it comes from.
         multiplied: bool,
     },
+    /// The rows of `shared` are kept while `input` runs, which reads them by `Shared` of the same row variable.
+    With {
+        shared: Box<LogicalPlan>,
+        input: Box<LogicalPlan>,
+        row: VariableId,
+    },
+    /// Rows that a `With` keeps, and their numbers.
+    Shared {
+        row: VariableId,
+        variables: BTreeSet<VariableId>,
+        /// Whether each row stands for as many as the row that was kept; else for itself.
+        multiplied: bool,
+    },
+    /// SKIP and LIMIT for each value of `row`; rows of the same value follow each other.
+    LimitEach {
+        input: Box<LogicalPlan>,
+        row: VariableId,
+        skip: Option<BoundExpression>,
+        limit: Option<BoundExpression>,
+    },
+    /// Settles rows by what hangs below a node: arrays of counts that are made once for all nodes.
+    Weigh {
+        input: Box<LogicalPlan>,
+        variable: VariableId,
+        weights: WeightTerms,
+        kind: SettleKind,
+    },
+    /// Settles rows by whether an edge connects two of their nodes; it is given from either end.
+    HasEdge {
+        input: Box<LogicalPlan>,
+        edges: [ExpandEdge; 2],
+        kind: SettleKind,
+    },
     /// Where a sub-plan ends: what it found for each of the numbered rows, which bind the variables `outer`.
     Settle {
         input: Box<LogicalPlan>,
@@ -275,6 +310,20 @@ pub enum SettleKind {
     Mark(VariableId),
     /// All rows, with how many rows it found.
     Count(VariableId),
+    /// All rows, with the list of the values that it found.
+    Collect { variable: VariableId, value: BoundExpression },
+}
+
+impl SettleKind {
+    /// The variable that receives the answer.
+    pub fn answer(&self) -> Option<VariableId> {
+        match self {
+            SettleKind::Optional | SettleKind::Exists | SettleKind::Absent => None,
+            SettleKind::Mark(variable)
+            | SettleKind::Count(variable)
+            | SettleKind::Collect { variable, .. } => Some(*variable),
+        }
+    }
 }
 
 /// A writing clause with its input; everything behind it sees what it has done.

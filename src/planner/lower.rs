@@ -195,6 +195,25 @@ impl Lowering<'_> {
             }
             LogicalPlan::Union { inputs, all } => self.union(inputs, *all),
             LogicalPlan::Number { input, row, multiplied } => self.number(input, *row, *multiplied, required),
+            LogicalPlan::Weigh { input, variable, weights, kind } => {
+                self.weigh(input, *variable, weights, kind, required)
+            }
+            LogicalPlan::HasEdge { input, edges, kind } => self.has_edge(input, edges, kind, required),
+            LogicalPlan::With { shared, input, row } => self.with(shared, input, *row, required),
+            LogicalPlan::Shared { row, variables, multiplied } => {
+                self.shared_rows(*row, variables, *multiplied, required)
+            }
+            LogicalPlan::LimitEach { input, row, skip, limit } => {
+                let mut below = required.clone();
+                below.insert(ColumnKey::Variable(*row));
+                let (node, schema) = self.lower(input, &below);
+                let column = self.position(&schema, &ColumnKey::Variable(*row));
+                let skip = skip.as_ref().map(|e| self.expression(e, &schema));
+                let limit = limit.as_ref().map(|e| self.expression(e, &schema));
+                let rows = node.estimated_rows;
+                let operator = PhysicalOperator::LimitEach { input: Box::new(node), column, skip, limit };
+                (self.node(operator, &schema, rows), schema)
+            }
             LogicalPlan::Settle { input, row, outer, kind } => {
                 self.settle(input, *row, outer, kind, required)
             }
@@ -234,7 +253,7 @@ impl Lowering<'_> {
     }
 
     /// Lowers an input and fetches all that the expressions use.
-    fn input<'e>(
+    pub(super) fn input<'e>(
         &self,
         input: &LogicalPlan,
         below: &Keys,
@@ -618,7 +637,7 @@ impl Lowering<'_> {
         (self.node(operator, &outputs, rows), outputs)
     }
 
-    fn terms(&self, weights: &WeightTerms) -> Vec<(i64, PhysicalMessage)> {
+    pub(super) fn terms(&self, weights: &WeightTerms) -> Vec<(i64, PhysicalMessage)> {
         weights.terms.iter().map(|(sign, tree)| (*sign, self.message(tree))).collect()
     }
 
@@ -683,6 +702,7 @@ impl Lowering<'_> {
         let step = |step: &MessageEdge| PhysicalMessageEdge {
             edges: step.edges.iter().map(|edge| self.edge(edge)).collect(),
             is_loop: step.edges.iter().any(|edge| edge.from == edge.to),
+            optional: step.optional,
             child: self.message(&step.child),
         };
         PhysicalMessage {

@@ -349,8 +349,8 @@ impl Lowering<'_> {
                 branches: branches.iter().map(|(w, t)| (*one(w, elements), *one(t, elements))).collect(),
                 otherwise: otherwise.as_ref().map(|e| one(e, elements)),
             },
-            // After grouping every aggregate stands in a variable.
-            K::Aggregate(_) => ExpressionKind::Literal(Value::Null),
+            // After grouping every aggregate stands in a variable, and after unnesting every query.
+            K::Aggregate(_) | K::Subquery(_) => ExpressionKind::Literal(Value::Null),
             K::ListComprehension { variable, list, filter, map } => {
                 let list = one(list, elements);
                 let element = schema.len() + elements.len();

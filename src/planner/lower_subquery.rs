@@ -3,10 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use super::logical_plan::{LogicalPlan, SettleKind};
+use super::logical_plan::{ExpandEdge, LogicalPlan, SettleKind, WeightTerms};
 use super::lower::{Keys, Lowered};
 use super::lower_expression::{ColumnKey, Lowering};
-use super::physical_plan::{PhysicalOperator, PhysicalSettle};
+use super::physical_plan::{Answer, PhysicalOperator, PhysicalSettle};
 use crate::binder::bound::VariableId;
 
 impl Lowering<'_> {
@@ -45,7 +45,12 @@ impl Lowering<'_> {
         if let SettleKind::Optional = kind {
             inside.extend(required.iter().cloned());
         }
-        let (node, schema) = self.lower(input, &inside);
+        let values: &[_] = match kind {
+            SettleKind::Collect { value, .. } => std::slice::from_ref(value),
+            _ => &[],
+        };
+        let inside = self.below(&inside, values.iter(), &[]);
+        let (node, schema) = self.input(input, &inside, values.iter());
         let numbered = self.numbered.borrow_mut().remove(&row).unwrap_or_default();
         let place = self.position(&schema, &row_key);
         let rows = node.estimated_rows;
@@ -66,9 +71,94 @@ impl Lowering<'_> {
                 outputs.push(ColumnKey::Variable(*variable));
                 (PhysicalSettle::Count { columns }, rows)
             }
+            SettleKind::Collect { variable, value } => {
+                let key = ColumnKey::Variable(*variable);
+                let (list, value) = (self.type_of(&key), Box::new(self.expression(value, &schema)));
+                outputs.push(key);
+                (PhysicalSettle::Collect { columns, value, list }, rows)
+            }
         };
         let operator = PhysicalOperator::Settle { input: Box::new(node), name: row.0, row: place, kind };
         (self.node(operator, &outputs, rows), outputs)
+    }
+
+    /// Rows settled by what hangs below one of their nodes.
+    pub(super) fn weigh(
+        &self,
+        input: &LogicalPlan,
+        variable: VariableId,
+        weights: &WeightTerms,
+        kind: &SettleKind,
+        required: &Keys,
+    ) -> Lowered {
+        let below = below_answer(required, kind, &[variable]);
+        let (node, mut schema) = self.lower(input, &below);
+        let column = self.position(&schema, &ColumnKey::Variable(variable));
+        let rows = node.estimated_rows;
+        let (terms, answer) = (self.terms(weights), answer_of(kind));
+        let operator = PhysicalOperator::Weigh { input: Box::new(node), column, terms, answer };
+        schema.extend(kind.answer().map(ColumnKey::Variable));
+        (self.node(operator, &schema, rows), schema)
+    }
+
+    /// Rows settled by an edge between two of their nodes.
+    pub(super) fn has_edge(
+        &self,
+        input: &LogicalPlan,
+        edges: &[ExpandEdge; 2],
+        kind: &SettleKind,
+        required: &Keys,
+    ) -> Lowered {
+        let ends = [edges[0].from, edges[1].from];
+        let below = below_answer(required, kind, &ends);
+        let (node, mut schema) = self.lower(input, &below);
+        let ends = ends.map(|end| self.position(&schema, &ColumnKey::Variable(end)));
+        let rows = node.estimated_rows;
+        let edges = Box::new([self.edge(&edges[0]), self.edge(&edges[1])]);
+        let answer = answer_of(kind);
+        let operator = PhysicalOperator::HasEdge { input: Box::new(node), ends, edges, answer };
+        schema.extend(kind.answer().map(ColumnKey::Variable));
+        (self.node(operator, &schema, rows), schema)
+    }
+
+    /// Rows that are kept while a plan runs which reads them; it says first which columns it reads.
+    pub(super) fn with(
+        &self,
+        shared: &LogicalPlan,
+        input: &LogicalPlan,
+        row: VariableId,
+        required: &Keys,
+    ) -> Lowered {
+        let (node, schema) = self.lower(input, required);
+        let wanted = self.numbered.borrow_mut().remove(&row).unwrap_or_default();
+        let (kept, kept_schema) = self.lower(shared, &wanted.iter().cloned().collect());
+        let kept = if kept_schema == wanted { kept } else { self.select(kept, &kept_schema, &wanted) };
+        let rows = node.estimated_rows;
+        let operator = PhysicalOperator::With { shared: Box::new(kept), input: Box::new(node), name: row.0 };
+        (self.node(operator, &schema, rows), schema)
+    }
+
+    /// Rows that a `with` keeps. Properties are read behind them, not before.
+    pub(super) fn shared_rows(
+        &self,
+        row: VariableId,
+        variables: &BTreeSet<VariableId>,
+        multiplied: bool,
+        required: &Keys,
+    ) -> Lowered {
+        let asked = required.iter().filter(|key| variables.contains(&key.variable()));
+        let asked: Keys = asked.map(ColumnKey::variable_only).collect();
+        let mut all = self.numbered.borrow_mut();
+        let kept = all.entry(row).or_default();
+        kept.extend(asked.iter().filter(|key| !kept.contains(key)).cloned().collect::<Vec<_>>());
+        let mut schema = vec![ColumnKey::Variable(row)];
+        schema.extend(kept.iter().cloned());
+        drop(all);
+        let node = self.node(PhysicalOperator::Shared { name: row.0, multiplied }, &schema, 1.0);
+        // Other readers may ask for more columns, so these are picked out by their places.
+        let mut wanted = vec![ColumnKey::Variable(row)];
+        wanted.extend(asked);
+        (self.select(node, &schema, &wanted), wanted)
     }
 
     /// The columns of an optional match: where they are in the rows found, and where in rows that nothing was found
@@ -89,5 +179,22 @@ impl Lowering<'_> {
         let found = kept.iter().map(|key| self.position(schema, key)).collect();
         let left = kept.iter().map(|key| numbered.iter().position(|other| other == key)).collect();
         (found, left, kept)
+    }
+}
+
+fn below_answer(required: &Keys, kind: &SettleKind, used: &[VariableId]) -> Keys {
+    let answer = kind.answer();
+    let mut below: Keys = required.iter().filter(|key| Some(key.variable()) != answer).cloned().collect();
+    below.extend(used.iter().map(|variable| ColumnKey::Variable(*variable)));
+    below
+}
+
+/// Lists and optional rows need what was found itself, and are never settled without it.
+fn answer_of(kind: &SettleKind) -> Answer {
+    match kind {
+        SettleKind::Exists => Answer::Exists,
+        SettleKind::Absent => Answer::Absent,
+        SettleKind::Count(_) => Answer::Count,
+        SettleKind::Mark(_) | SettleKind::Optional | SettleKind::Collect { .. } => Answer::Mark,
     }
 }

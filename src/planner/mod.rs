@@ -3,10 +3,13 @@
 
 mod build;
 mod cardinality;
+mod decorrelate;
 mod deep_stack;
 mod explain;
 mod factorize;
+mod implied;
 mod join_order;
+mod left_counts;
 pub mod logical_plan;
 mod lower;
 mod lower_check;
@@ -22,6 +25,7 @@ mod recursion;
 mod rewrite;
 mod simplify;
 mod subquery;
+mod unnest;
 mod unroll;
 mod write;
 
@@ -43,9 +47,12 @@ use logical_plan::{LogicalPlan, SettleKind};
 fn inputs_of(plan: &LogicalPlan) -> Vec<&LogicalPlan> {
     use LogicalPlan as L;
     match plan {
-        L::Unit | L::Kept { .. } | L::ScanNodes { .. } | L::ScanWeighted { .. } | L::ScanRels { .. } => {
-            Vec::new()
-        }
+        L::Unit
+        | L::Kept { .. }
+        | L::Shared { .. }
+        | L::ScanNodes { .. }
+        | L::ScanWeighted { .. }
+        | L::ScanRels { .. } => Vec::new(),
         L::LookupNode { input, .. }
         | L::Expand { input, .. }
         | L::ExpandInto { input, .. }
@@ -63,7 +70,11 @@ fn inputs_of(plan: &LogicalPlan) -> Vec<&LogicalPlan> {
         | L::Unwind { input, .. }
         | L::BuildPath { input, .. }
         | L::Number { input, .. }
+        | L::LimitEach { input, .. }
+        | L::Weigh { input, .. }
+        | L::HasEdge { input, .. }
         | L::Settle { input, .. } => vec![input],
+        L::With { shared, input, .. } => vec![shared, input],
         L::HashJoin { probe, build, .. } => vec![probe, build],
         L::CrossProduct { left, right } => vec![left, right],
         L::Union { inputs, .. } => inputs.iter().map(|(plan, _)| plan).collect(),
@@ -82,6 +93,11 @@ fn bound_by(plan: &LogicalPlan) -> BTreeSet<VariableId> {
         }
         L::Distinct { variables, .. } => bound.extend(variables),
         L::Kept { variables, .. } => bound.extend(variables),
+        L::Shared { row, variables, .. } => {
+            bound.extend(variables);
+            bound.insert(*row);
+        }
+        L::With { input, .. } => bound.extend(bound_by(input)),
         L::Union { inputs, .. } => bound.extend(inputs.iter().take(1).flat_map(|(_, outputs)| outputs)),
         L::Settle { input, row, outer, kind } => match kind {
             SettleKind::Optional => {
@@ -89,7 +105,9 @@ fn bound_by(plan: &LogicalPlan) -> BTreeSet<VariableId> {
                 bound.remove(row);
             }
             SettleKind::Exists | SettleKind::Absent => bound.extend(outer),
-            SettleKind::Mark(variable) | SettleKind::Count(variable) => {
+            SettleKind::Mark(variable)
+            | SettleKind::Count(variable)
+            | SettleKind::Collect { variable, .. } => {
                 bound.extend(outer);
                 bound.insert(*variable);
             }
@@ -112,6 +130,7 @@ fn bound_by(plan: &LogicalPlan) -> BTreeSet<VariableId> {
                 }
                 L::BuildPath { path, .. } => bound.extend([path.variable]),
                 L::Number { row, .. } => bound.extend([*row]),
+                L::Weigh { kind, .. } | L::HasEdge { kind, .. } => bound.extend(kind.answer()),
                 _ => {}
             }
         }

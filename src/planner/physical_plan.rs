@@ -113,6 +113,8 @@ pub struct PhysicalMessageEdge {
     pub edges: Vec<PhysicalEdge>,
     /// The edge leads from the node to itself; the child says nothing of its own.
     pub is_loop: bool,
+    /// What has no match counts once (a left join).
+    pub optional: bool,
     pub child: PhysicalMessage,
 }
 
@@ -268,6 +270,38 @@ pub enum PhysicalOperator {
         /// Whether each row of the sub-plan stands for as many as the row it comes from.
         multiplied: bool,
     },
+    /// Keeps the rows of `shared` while `input` runs.
+    With {
+        shared: Box<PlanNode>,
+        input: Box<PlanNode>,
+        name: u32,
+    },
+    /// The rows that the `With` of that name keeps: [their number, its columns…].
+    Shared {
+        name: u32,
+        multiplied: bool,
+    },
+    /// SKIP and LIMIT for each run of the same value in a column.
+    LimitEach {
+        input: Box<PlanNode>,
+        column: usize,
+        skip: Option<Expression>,
+        limit: Option<Expression>,
+    },
+    /// Settles rows by what hangs below the node in a column, a signed sum of terms.
+    Weigh {
+        input: Box<PlanNode>,
+        column: usize,
+        terms: Vec<(i64, PhysicalMessage)>,
+        answer: Answer,
+    },
+    /// Settles rows by whether the nodes in two columns are connected; `edges` lead from the one and from the other.
+    HasEdge {
+        input: Box<PlanNode>,
+        ends: [usize; 2],
+        edges: Box<[PhysicalEdge; 2]>,
+        answer: Answer,
+    },
     /// The end of a sub-plan; column `row` of its rows has the number of the row they were found for.
     Settle {
         input: Box<PlanNode>,
@@ -275,6 +309,19 @@ pub enum PhysicalOperator {
         row: usize,
         kind: PhysicalSettle,
     },
+}
+
+/// How rows are told what was found for them where nothing else is known of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// Only rows that something was found for pass.
+    Exists,
+    /// Only rows that nothing was found for pass.
+    Absent,
+    /// All rows pass; appends whether something was found.
+    Mark,
+    /// All rows pass; appends how much was found.
+    Count,
 }
 
 /// What a `Settle` puts out. "Numbered columns" are those of the input of `Number`.
@@ -289,6 +336,8 @@ pub enum PhysicalSettle {
     Mark { columns: Vec<usize> },
     /// The numbered columns, and how many rows were found.
     Count { columns: Vec<usize> },
+    /// The numbered columns, and the list of a value of the rows that were found.
+    Collect { columns: Vec<usize>, value: Box<Expression>, list: DataType },
 }
 
 /// How grouping keys are found.

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::logical_plan::{Direction, Leg};
-use super::rewrite::{rename_expression, variables_of};
+use super::rewrite::{has_subquery, rename_expression, variables_of};
 use crate::binder::bound::{
     BoundExpression, BoundMatch, BoundPattern, ExpressionKind, PatternEdge, PatternPath, Variable,
     VariableId, VariableKind,
@@ -81,7 +81,8 @@ impl QueryGraph {
             all.into_iter().for_each(|one| self.add_predicate(one));
             return;
         }
-        let used = variables_of(&predicate);
+        // What a query says is asked about rows, once all that it takes from them is there.
+        let used = if has_subquery(&predicate) { BTreeSet::new() } else { variables_of(&predicate) };
         if let [only] = used.iter().copied().collect::<Vec<_>>()[..] {
             if let Some(node) = self.nodes.iter_mut().find(|node| node.variable == only) {
                 node.predicates.push(predicate);
@@ -132,6 +133,21 @@ impl QueryGraph {
             components.push(component);
         }
         components
+    }
+
+    /// Gives a node another name.
+    pub fn rename_node(&mut self, from: VariableId, to: VariableId) {
+        let name = |v: VariableId| if v == from { to } else { v };
+        for node in &mut self.nodes {
+            node.variable = name(node.variable);
+            node.predicates.iter_mut().for_each(|predicate| rename_expression(predicate, &name));
+        }
+        for edge in &mut self.edges {
+            edge.pattern.source = name(edge.pattern.source);
+            edge.pattern.target = name(edge.pattern.target);
+        }
+        self.filters.iter_mut().for_each(|filter| rename_expression(filter, &name));
+        self.paths.iter_mut().flat_map(|path| &mut path.nodes).for_each(|node| *node = name(*node));
     }
 
     /// Makes node `from` the same node as `into`: tables intersect, predicates add up, edges move.

@@ -85,6 +85,9 @@ pub fn walk_mut(expression: &mut BoundExpression, visit: &mut dyn FnMut(&mut Bou
             walk_mut(list, visit);
             walk_mut(predicate, visit);
         }
+        ExpressionKind::Subquery(query) => {
+            query.imports.iter_mut().for_each(|(_, value)| walk_mut(value, visit));
+        }
         _ => {}
     }
     visit(expression);
@@ -137,6 +140,11 @@ pub fn replace(
             list: boxed(list),
             predicate: boxed(predicate),
         },
+        ExpressionKind::Subquery(query) => {
+            let mut query = query.clone();
+            query.imports.iter_mut().for_each(|(_, value)| *value = replace(value, by));
+            ExpressionKind::Subquery(query)
+        }
         other => other.clone(),
     };
     BoundExpression { kind, data_type: expression.data_type.clone(), span: expression.span }
@@ -188,6 +196,12 @@ pub fn same_expression(a: &BoundExpression, b: &BoundExpression) -> bool {
                 K::Quantifier { kind: q, variable: v, list: l, predicate: p },
                 K::Quantifier { kind: r, variable: w, list: k, predicate: o },
             ) => q == r && v == w && same_expression(l, k) && same_expression(p, o),
+            // Queries are the same where they stand at one place of the text.
+            (K::Subquery(x), K::Subquery(y)) => {
+                a.span == b.span
+                    && x.imports.len() == y.imports.len()
+                    && x.imports.iter().zip(&y.imports).all(|(x, y)| same_expression(&x.1, &y.1))
+            }
             (x, y) => {
                 std::mem::discriminant(x) == std::mem::discriminant(y)
                     && named_variable(x).is_some()
@@ -200,10 +214,17 @@ pub fn same_expression(a: &BoundExpression, b: &BoundExpression) -> bool {
 pub fn is_constant(expression: &BoundExpression) -> bool {
     let mut constant = true;
     expression.walk(&mut |node| {
-        constant &=
-            named_variable(&node.kind).is_none() && !matches!(node.kind, ExpressionKind::Aggregate(_));
+        constant &= named_variable(&node.kind).is_none()
+            && !matches!(node.kind, ExpressionKind::Aggregate(_) | ExpressionKind::Subquery(_));
     });
     constant
+}
+
+/// Whether a query is part of the expression.
+pub fn has_subquery(expression: &BoundExpression) -> bool {
+    let mut found = false;
+    expression.walk(&mut |node| found |= matches!(node.kind, ExpressionKind::Subquery(_)));
+    found
 }
 
 /// The conjuncts of a list of expressions, flat.

@@ -49,7 +49,9 @@ pub(super) fn joined_creates(clauses: &[BoundClause]) -> Cow<'_, [BoundClause]> 
 impl Builder<'_> {
     /// Ends a stage with a writing clause.
     pub(super) fn write(&mut self, current: Partial, write: BoundWrite) -> Partial {
-        let Partial { plan, mut bound, rows, cost, .. } = current;
+        let Partial { mut plan, mut bound, rows, cost, .. } = current;
+        let mut write = write;
+        self.unnest_write(&mut plan, &mut write);
         let found = match &write {
             BoundWrite::Merge(merge) => Some(self.found(merge, &bound, rows)),
             _ => None,
@@ -71,7 +73,8 @@ impl Builder<'_> {
     }
 
     /// Ends a stage that only keeps its rows.
-    pub(super) fn keep(&mut self, plan: LogicalPlan, outputs: &[VariableId]) -> LogicalPlan {
+    pub(super) fn keep(&mut self, mut plan: LogicalPlan, outputs: &[VariableId]) -> LogicalPlan {
+        self.unnest(&mut plan);
         self.stages.push(LogicalStage { input: plan, write: None, found: None });
         LogicalPlan::Kept { slot: self.stages.len(), variables: outputs.iter().copied().collect() }
     }

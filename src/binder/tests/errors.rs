@@ -124,9 +124,18 @@ fn what_is_not_executed_yet_says_its_name() {
         let error = check_error(text, NotSupported, at);
         assert_eq!(error.message, format!("{name} is not supported yet"), "{text}");
     };
-    check("MATCH (n) WHERE EXISTS { (n)-->() } RETURN n", "EXISTS { (n)-->() }", "EXISTS { … }");
-    check("MATCH (n) WHERE (n)-->() RETURN n", "(n)-->()", "a pattern in an expression");
-    check("CALL { RETURN 1 AS x } RETURN x", "CALL { RETURN 1 AS x }", "CALL { … }");
+    check(
+        "MATCH (n)-[r*1..2 {since: COUNT { (n)-->() }}]->() RETURN n",
+        "since: COUNT { (n)-->() }",
+        "a query inside a variable-length relationship",
+    );
+    check(
+        "MATCH (n) RETURN [x IN [n] | COUNT { (x)-->() }]",
+        "COUNT { (x)-->() }",
+        "a query about the elements of a list",
+    );
+    let unit = "CALL { MATCH (n) DELETE n }";
+    check(unit, unit, "CALL { … } without RETURN that does more than CREATE, SET and DELETE");
     check(
         "MATCH (n) UNWIND [n, 1] AS x RETURN labels(x)",
         "x",

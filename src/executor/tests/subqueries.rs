@@ -116,6 +116,261 @@ fn optional_matches_keep_rows_without_a_match() {
     );
 }
 
+#[test]
+fn left_joins_that_are_counted_multiply() {
+    let graph = small();
+    let counted = "MATCH (a:Person)-[:Follows]->(x) OPTIONAL MATCH (x)-[:Likes]->() OPTIONAL MATCH (x)-[:LivesIn]->(c) \
+                   OPTIONAL MATCH (a)<-[:Follows]-(:Person {age: 30})";
+    // By hand: Ada>Bob 1, Bob>Cid twice with none before Bob of age 30, Cid>Dan 2, Dan>Cid 1, Eve>Eve 1.
+    check(&graph, &format!("{counted} RETURN count(*)"), &["7"]);
+    check(
+        &graph,
+        &format!("{counted} RETURN a.name, count(*)"),
+        &["Ada|1", "Bob|2", "Cid|2", "Dan|1", "Eve|1"],
+    );
+    check(
+        &graph,
+        &format!("{counted} RETURN a.name, count(c)"),
+        &["Ada|1", "Bob|2", "Cid|2", "Dan|1", "Eve|0"],
+    );
+    check(&graph, &format!("{counted} RETURN x.name, sum(a.age)"), &["Bob|0", "Cid|110", "Dan|80", "Eve|30"]);
+    check(
+        &graph,
+        "MATCH (a:Person) OPTIONAL MATCH (a)-[:Follows]->(b)-[:Follows]->(c) WHERE c.age > 40 RETURN count(*), sum(a.id)",
+        &["6|170"],
+    );
+    assert!(graph.counter(&format!("{counted} RETURN count(*)"), "messages_passed") > 0);
+    assert_eq!(graph.counter(&format!("{counted} RETURN count(*)"), "rows_numbered"), 0);
+}
+
+#[test]
+fn patterns_are_conditions() {
+    let graph = small();
+    let everybody = "MATCH (a:Person) WHERE";
+    let ask = |condition: &str, names: &[&str]| {
+        check(&graph, &format!("{everybody} {condition} RETURN a.name"), names);
+    };
+    ask("EXISTS { (a)-[:Likes]->() }", &["Ada", "Bob", "Cid"]);
+    ask("NOT EXISTS { MATCH (a)-[:Likes]->() }", &["Dan", "Eve"]);
+    ask("(a)-[:Likes]->()", &["Ada", "Bob", "Cid"]);
+    ask("NOT (a)-[:Likes]->() AND NOT (a)-[:LivesIn]->()", &["Eve"]);
+    ask("(a)-[:Likes]->() AND a.age > 30", &["Cid"]);
+    ask("a.age = 50 OR (a)-[:Likes]->({name: 'Cid'})", &["Ada", "Bob", "Dan"]);
+    ask("EXISTS { (a)-[:Follows]->(b) WHERE b.age > a.age }", &["Bob", "Cid"]);
+    ask("NOT EXISTS { (a)-[:Follows]->(b) WHERE b.age > a.age }", &["Ada", "Dan", "Eve"]);
+    ask("EXISTS { (a)-[:Follows]->(b:Person) WHERE NOT (b)-[:Likes]->() }", &["Cid", "Eve"]);
+    ask("EXISTS { (a)-[:Follows]->(b) WHERE EXISTS { (b)-[:Likes]->(c) WHERE c.age < a.age } }", &["Dan"]);
+    ask("EXISTS { (b:Person) WHERE b.age = a.age AND b <> a }", &["Bob", "Eve"]);
+    ask("EXISTS { (:City {name: 'Ulm'}) } AND a.id < 20", &["Ada"]);
+    ask("EXISTS { (:City {name: 'Rom'}) }", &[]);
+    ask("COUNT { (a)-[:Follows]->() } = 2", &["Bob"]);
+    ask("COUNT { (a)-[:Follows]->() } >= 1 AND 0 = COUNT { (a)-[:Likes]->() }", &["Dan", "Eve"]);
+    ask("EXISTS { (a)-[:Follows]->(a) }", &["Eve"]);
+    ask("EXISTS { (a)-[:Follows]->(b)-[:Follows]->(a) }", &["Cid", "Dan"]);
+    ask("EXISTS { (a)-[:Follows*2..3]->(b {name: 'Dan'}) }", &["Ada", "Bob", "Dan"]);
+    ask("a.id IN [10, 40] AND CASE WHEN (a)-[:Likes]->() THEN true ELSE a.age = 50 END", &["Ada", "Dan"]);
+    check(
+        &graph,
+        "MATCH (a:Person)-[:Follows]->(b) WHERE NOT EXISTS { (a)-[:Likes]->(b) } RETURN a.name, b.name",
+        &["Ada|Bob", "Cid|Dan", "Dan|Cid", "Eve|Eve"],
+    );
+    check(
+        &graph,
+        "MATCH (a:Person)-[:Follows]->(b)-[:Likes]->(c) WHERE NOT (a)-[:Likes]->(c) AND a <> c RETURN a.name, c.name, count(*)",
+        &["Bob|Eve|2", "Dan|Eve|1"],
+    );
+    check(&graph, "MATCH (a:Person)-[:Follows]->(b) WHERE (a)-[:Likes]->() RETURN count(*)", &["4"]);
+    // Both ends are bound.
+    check(
+        &graph,
+        "MATCH (a:Person), (b:City) WHERE NOT EXISTS { (a)-[:Follows]->()-[:LivesIn]->(b) } AND a.age > 30 RETURN a.name, b.name",
+        &["Cid|Kiel", "Cid|Ulm", "Dan|Kiel", "Dan|Ulm"],
+    );
+    check(
+        &graph,
+        "MATCH (a:Person), (b:Person) WHERE (a)-[:Follows]-(b) AND a.id <= b.id RETURN a.name, b.name",
+        &["Ada|Bob", "Bob|Cid", "Cid|Dan", "Eve|Eve"],
+    );
+    check(
+        &graph,
+        "MATCH (a:Person), (b:Person) WHERE a.age > 30 RETURN a.name, b.name, (a)<-[:Follows]-(b) OR false AS x ORDER BY a.name, b.name LIMIT 3",
+        &["Cid|Ada|false", "Cid|Bob|true", "Cid|Cid|false"],
+    );
+}
+
+#[test]
+fn queries_are_values() {
+    let graph = small();
+    check(
+        &graph,
+        "MATCH (a:Person) RETURN a.name, COUNT { (a)-[:Follows]->() } AS n, EXISTS { (a)-[:Likes]->() } AS likes ORDER BY n DESC, a.name",
+        &["Bob|2|true", "Ada|1|true", "Cid|1|true", "Dan|1|false", "Eve|1|false"],
+    );
+    check(
+        &graph,
+        "MATCH (a:Person) RETURN a.name, COLLECT { MATCH (a)-[f:Follows]->() WHERE f.weight > 1 RETURN f.weight } AS w ORDER BY a.name",
+        &["Ada|[3]", "Bob|[5,7]", "Cid|[]", "Dan|[2]", "Eve|[9]"],
+    );
+    check(
+        &graph,
+        "MATCH (a:Person) RETURN a.name, [(a)-[:Likes]->(b) WHERE b.age > 30 | b.name + a.name] AS x ORDER BY a.name",
+        &["Ada|[CidAda]", "Bob|[CidBob]", "Cid|[]", "Dan|[]", "Eve|[]"],
+    );
+    check(
+        &graph,
+        "MATCH (a:Person) RETURN COUNT { (a)-[:Follows]->() } AS n, count(*) AS times ORDER BY n",
+        &["1|4", "2|1"],
+    );
+    check(
+        &graph,
+        "MATCH (a:Person) WITH a, COUNT { (a)-->() } AS n WHERE n > 2 RETURN a.name, n",
+        &["Ada|3", "Bob|4", "Cid|3"],
+    );
+    check(&graph, "MATCH (a:Person) RETURN sum(COUNT { (a)-[:Follows]->() })", &["6"]);
+    check(&graph, "RETURN COUNT { (:Person) } AS n, EXISTS { (:City {name: 'Rom'}) } AS e", &["5|false"]);
+    check(
+        &graph,
+        "MATCH (a:Person) OPTIONAL MATCH (a)-[:Likes]->(b) RETURN a.name, COUNT { (b)-[:Follows]->() } AS n, (b)-[:Likes]->() AND true AS l ORDER BY a.name",
+        &["Ada|1|true", "Bob|1|true", "Cid|1|false", "Dan|0|false", "Eve|0|false"],
+    );
+    check(
+        &graph,
+        "MATCH (a:Person) WITH collect(a) AS all UNWIND all AS a WITH a WHERE (a)-[:Likes]->() RETURN a.name",
+        &["Ada", "Bob", "Cid"],
+    );
+    check(
+        &graph,
+        "UNWIND [10, 20, 21] AS id RETURN id, EXISTS { MATCH (p:Person {id: id}) } AS e ORDER BY id",
+        &["10|true", "20|true", "21|false"],
+    );
+    check(
+        &graph,
+        "MATCH (a:Person) RETURN a.name, [p = (a)-[:Likes]->() | length(p)] AS x ORDER BY a.name LIMIT 3",
+        &["Ada|[1]", "Bob|[1]", "Cid|[1]"],
+    );
+}
+
+#[test]
+fn queries_inside_group_sort_and_limit() {
+    let graph = small();
+    check(
+        &graph,
+        "MATCH (a:Person) RETURN a.name, EXISTS { MATCH (a)-[:Follows]->(b) WITH b, count(*) AS n WHERE n > 1 RETURN b } AS e ORDER BY a.name",
+        &["Ada|false", "Bob|true", "Cid|false", "Dan|false", "Eve|false"],
+    );
+    check(
+        &graph,
+        "MATCH (a:Person) RETURN a.name, COUNT { MATCH (a)-[:Follows]->(b) RETURN DISTINCT b } AS n, COUNT { MATCH (a)-->(b) RETURN count(*) } AS one ORDER BY a.name",
+        &["Ada|1|1", "Bob|1|1", "Cid|1|1", "Dan|1|1", "Eve|1|1"],
+    );
+    check(
+        &graph,
+        "MATCH (a:Person) RETURN a.name, COLLECT { MATCH (a)-[f:Follows]->() RETURN f.weight ORDER BY f.weight DESC } AS w, \
+         COLLECT { MATCH (a)-[f:Follows]->() RETURN f.weight ORDER BY f.weight DESC LIMIT 1 } AS most, COLLECT { MATCH (a)-[:Follows]->(x) RETURN x.age UNION MATCH (a)-[:Likes]->(y) RETURN y.age AS `x.age` } AS ages ORDER BY a.name",
+        &[
+            "Ada|[3]|[3]|[30,40]",
+            "Bob|[7,5]|[7]|[40]",
+            "Cid|[1]|[1]|[50,30]",
+            "Dan|[2]|[2]|[40]",
+            "Eve|[9]|[9]|[30]",
+        ],
+    );
+    check(
+        &graph,
+        "MATCH (a:Person) WHERE COUNT { MATCH (a)-[:Follows]->(b) RETURN DISTINCT b } = 1 AND EXISTS { MATCH (a)-[f:Follows]->() WITH sum(f.weight) AS s WHERE s > 5 RETURN s } RETURN a.name",
+        &["Bob", "Eve"],
+    );
+    check(
+        &graph,
+        "MATCH (a:Person) RETURN a.name, COLLECT { OPTIONAL MATCH (a)-[:Likes]->(b) RETURN b.name } AS names ORDER BY a.name",
+        // A NULL in a list is written as nothing.
+        &["Ada|[Cid]", "Bob|[Cid]", "Cid|[Eve]", "Dan|[]", "Eve|[]"],
+    );
+    check(
+        &graph,
+        "MATCH (a:Person) RETURN a.name, size(COLLECT { OPTIONAL MATCH (a)-[:Likes]->(b) RETURN b.name }) AS n, \
+         size(COLLECT { MATCH (a)-[:Likes]->(b) RETURN DISTINCT b.name ORDER BY b.name }) AS m ORDER BY a.name",
+        &["Ada|1|1", "Bob|1|1", "Cid|1|1", "Dan|1|0", "Eve|1|0"],
+    );
+    check(
+        &graph,
+        "MATCH (a:Person) RETURN a.name, COLLECT { UNWIND [1, 2] AS x WITH x WHERE x * 30 < a.age RETURN x } AS x ORDER BY a.name",
+        &["Ada|[]", "Bob|[]", "Cid|[1]", "Dan|[1]", "Eve|[]"],
+    );
+    // A query that groups inside one that does not.
+    check(
+        &graph,
+        "MATCH (a:Person) WHERE EXISTS { (a)-[:Follows]->(b) WHERE COUNT { MATCH (b)<-[:Follows]-(c) RETURN DISTINCT c } > 1 } RETURN a.name",
+        &["Bob", "Dan"],
+    );
+}
+
+#[test]
+fn calls_run_a_query_for_each_row() {
+    let graph = small();
+    check(
+        &graph,
+        "MATCH (a:Person) CALL { WITH a MATCH (a)-[:Likes]->(b) RETURN b.name AS liked } RETURN a.name, liked",
+        &["Ada|Cid", "Bob|Cid", "Cid|Eve"],
+    );
+    check(
+        &graph,
+        "MATCH (a:Person) CALL (a) { MATCH (a)-[:Follows]->(b) RETURN count(b) AS n, sum(b.age) AS ages, max(b.age) AS most, collect(b.name) AS names } RETURN a.name, n, ages, most, size(names)",
+        &["Ada|1|30|30|1", "Bob|2|80|40|2", "Cid|1|50|50|1", "Dan|1|40|40|1", "Eve|1|30|30|1"],
+    );
+    check(
+        &graph,
+        "MATCH (a:Person) CALL (a) { MATCH (a)-[:Likes]->(b) RETURN count(b) AS n, sum(b.age) AS ages, max(b.age) AS most, collect(b.name) AS names } RETURN a.name, n, ages, most, names",
+        &[
+            "Ada|1|40|40|[Cid]",
+            "Bob|1|40|40|[Cid]",
+            "Cid|1|30|30|[Eve]",
+            "Dan|0|0|NULL|[]",
+            "Eve|0|0|NULL|[]",
+        ],
+    );
+    check(
+        &graph,
+        "MATCH (a:Person) CALL (*) { MATCH (a)-[f:Follows]->(b) RETURN b, f.weight AS w ORDER BY w DESC LIMIT 1 } RETURN a.name, b.name, w",
+        &["Ada|Bob|3", "Bob|Cid|7", "Cid|Dan|1", "Dan|Cid|2", "Eve|Eve|9"],
+    );
+    check(
+        &graph,
+        "MATCH (a:Person) OPTIONAL CALL (a) { MATCH (a)-[:Likes]->(b) RETURN b.name AS liked } RETURN a.name, liked",
+        &["Ada|Cid", "Bob|Cid", "Cid|Eve", "Dan|NULL", "Eve|NULL"],
+    );
+    check(
+        &graph,
+        "MATCH (a:Person) OPTIONAL CALL (a) { MATCH (a)-[:Likes]->(b) RETURN DISTINCT b.name AS liked } RETURN a.name, liked",
+        &["Ada|Cid", "Bob|Cid", "Cid|Eve", "Dan|NULL", "Eve|NULL"],
+    );
+    check(
+        &graph,
+        "MATCH (a:Person) CALL { WITH a MATCH (a)-[:Likes]->(b) RETURN b UNION WITH a MATCH (a)-[:Follows]->(b) RETURN b } RETURN a.name, b.name",
+        &["Ada|Bob", "Ada|Cid", "Bob|Cid", "Cid|Dan", "Cid|Eve", "Dan|Cid", "Eve|Eve"],
+    );
+    check(
+        &graph,
+        "CALL { MATCH (c:City) RETURN count(*) AS cities } MATCH (a:Person) WHERE a.age > 45 RETURN a.name, cities",
+        &["Dan|3"],
+    );
+    check(
+        &graph,
+        "UNWIND [1, 1, 2] AS x CALL (x) { RETURN x * 10 AS y UNION ALL RETURN x AS y } RETURN x, y",
+        &["1|1", "1|1", "1|10", "1|10", "2|2", "2|20"],
+    );
+    check(
+        &graph,
+        "MATCH (a:Person)-[:Follows]->(b) WITH a, count(*) AS n CALL (a, n) { MATCH (a)-[:Likes]->(c) WITH c, n AS m RETURN c.name AS name, m } RETURN a.name, n, name, m",
+        &["Ada|1|Cid|1", "Bob|2|Cid|2", "Cid|1|Eve|1"],
+    );
+    check(
+        &graph,
+        "MATCH p = (a:Person)-[r:Follows*1..2]->(b) WHERE a.id = 10 CALL (b) { MATCH (b)-[:Likes]->(c) RETURN count(*) AS n } RETURN b.name, length(p), size(r), n",
+        &["Bob|1|1|1", "Cid|2|2|1", "Cid|2|2|1"],
+    );
+}
+
 /// All ways to go `hops` from a node under the trail rule, as the relationships used, the last node, and ages.
 fn ways(edges: &[Edge], from: usize, hops: usize) -> Vec<Vec<usize>> {
     let mut found = vec![Vec::new()];
@@ -175,5 +430,18 @@ proptest! {
         let rows: usize = counted.iter().map(|(_, found)| (*found).max(1)).sum();
         let found: usize = counted.iter().map(|(_, found)| found).sum();
         prop_assert_eq!(graph.rows(&text, how), [format!("{rows}|{found}|{found}")], "{}", text);
+        for (condition, wanted) in [("EXISTS", true), ("NOT EXISTS", false)] {
+            let text = format!("MATCH (a:Person)-[:Likes]->(b) WHERE {condition} {{ (b){steps}{condition2} }} RETURN a.id", condition2 = bound.map_or(String::new(), |age| format!(" WHERE c.age < {age}")));
+            let mut rows: Vec<String> =
+                counted.iter().filter(|(_, found)| (*found > 0) == wanted).map(|(from, _)| from.to_string()).collect();
+            rows.sort();
+            prop_assert_eq!(graph.rows(&text, how), rows.clone(), "{}", text);
+            let text = text.replace("RETURN a.id", "RETURN count(*)");
+            prop_assert_eq!(graph.rows(&text, how), [rows.len().to_string()], "{}", text);
+        }
+        let text = format!("MATCH (a:Person)-[:Likes]->(b) RETURN a.id, COUNT {{ (b){steps}{condition} }}");
+        let mut rows: Vec<String> = counted.iter().map(|(from, found)| format!("{from}|{found}")).collect();
+        rows.sort();
+        prop_assert_eq!(graph.rows(&text, how), rows, "{}", text);
     }
 }

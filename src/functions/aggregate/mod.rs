@@ -12,7 +12,7 @@ mod sum;
 use std::any::Any;
 
 use super::{Dialect, FunctionResult};
-use crate::types::DataType;
+use crate::types::{DataType, Value};
 use crate::vector::{
     Multiplicity, Native, NativeReader, Selection, Shape, Validity, ValueVector, VectorBuffer,
 };
@@ -88,6 +88,14 @@ impl BoundAggregate {
     /// Whether this is `count(*)`, which reads no argument.
     pub fn is_count_star(&self) -> bool {
         self.name == "count" && self.arguments.is_empty()
+    }
+
+    /// What it is over no rows.
+    pub fn of_nothing(&self) -> FunctionResult<Value> {
+        let (mut states, mut out) = (self.new_states(), VectorBuffer::new(self.result.clone()));
+        states.resize(1);
+        states.finish(&mut out)?;
+        Ok(out.vector().value(0, &self.result))
     }
 
     /// A column of states without groups.

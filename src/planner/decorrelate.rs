@@ -1,0 +1,428 @@
+//! Queries that do more than match: with grouping, DISTINCT, ORDER BY and LIMIT, UNION or writes inside. The rows that
+//! are asked about are kept once (`With`), the query runs over all of them together, carrying their numbers through
+//! every projection (so that it groups, counts and limits for each of them), and its answers are joined to the rows by
+//! these numbers.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::bound_by;
+use super::build::Builder;
+use super::join_order::Partial;
+use super::logical_plan::{LogicalPlan, SettleKind};
+use super::query_graph::QueryGraph;
+use super::rewrite::replace;
+use crate::binder::bound::{
+    AggregateCall, BoundCall, BoundExpression, BoundProjection, BoundSingleQuery, BoundSubquery,
+    ExpressionKind, ProjectionItem, SortKey, Variable, VariableId, VariableKind, is_row_by_row,
+};
+use crate::functions::{bind_struct_extract, bind_struct_pack, resolve_aggregate};
+use crate::types::{DataType, Field, Value};
+
+/// What a query about rows takes through all of its projections.
+#[derive(Clone, Default)]
+pub struct Carried {
+    /// The number of the row, where rows are asked about all together.
+    pub row: Option<VariableId>,
+    /// The rows by their numbers.
+    shared: BTreeSet<VariableId>,
+    /// Variables of the rows.
+    pub variables: BTreeSet<VariableId>,
+}
+
+impl Carried {
+    /// Every variable that must not get lost.
+    pub fn all(&self) -> impl Iterator<Item = VariableId> {
+        self.row.into_iter().chain(self.variables.iter().copied())
+    }
+}
+
+/// A variable as an expression.
+pub fn variable_of_type(variable: VariableId, data_type: DataType) -> BoundExpression {
+    BoundExpression { kind: ExpressionKind::Variable(variable), data_type, span: Default::default() }
+}
+
+impl Builder<'_> {
+    /// `CALL { … }` behind a plan.
+    pub(super) fn call(&mut self, current: Partial, call: &BoundCall, carried: &Carried) -> Partial {
+        let names: BTreeMap<VariableId, VariableId> =
+            call.imports.iter().map(|own| (*own, self.name_of(*own))).collect();
+        let renames = self.renames.clone();
+        let partial = match &call.outputs {
+            Some(_) if is_row_by_row(&call.branches) => self.inlined(current, call, carried, &names),
+            Some(outputs) => self.called(current, call, outputs, &names),
+            None => self.unit_call(current, call, carried),
+        };
+        self.renames = renames;
+        partial
+    }
+
+    fn name_of(&self, variable: VariableId) -> VariableId {
+        self.renames.get(&variable).copied().unwrap_or(variable)
+    }
+
+    /// The clauses run as if they stood outside; everything around is carried through their projections.
+    fn inlined(
+        &mut self,
+        current: Partial,
+        call: &BoundCall,
+        carried: &Carried,
+        names: &BTreeMap<VariableId, VariableId>,
+    ) -> Partial {
+        let Some(branch) = call.branches.first() else { return current };
+        let outer = current.bound.clone();
+        let mut inside = carried.clone();
+        inside.variables.extend(&outer);
+        self.renames = names.clone();
+        if !call.optional {
+            return self.clauses(current, &branch.clauses, &inside).0;
+        }
+        let row = self.row_variable();
+        let (rows, done) = (current.rows, current.done.clone());
+        let mut bound = current.bound;
+        bound.insert(row);
+        inside.variables.insert(row);
+        let plan = LogicalPlan::Number { input: Box::new(current.plan), row, multiplied: true };
+        let inner = self.clauses(Partial { plan, bound, ..current }, &branch.clauses, &inside).0;
+        let mut bound = inner.bound;
+        bound.remove(&row);
+        self.nullable.extend(bound.difference(&outer));
+        let kind = SettleKind::Optional;
+        let plan = LogicalPlan::Settle { input: Box::new(inner.plan), row, outer, kind };
+        Partial { plan, bound, rows: inner.rows.max(rows), cost: inner.cost, done }
+    }
+
+    /// The rows of a query for each row, joined by the rows' numbers.
+    fn called(
+        &mut self,
+        current: Partial,
+        call: &BoundCall,
+        outputs: &[VariableId],
+        names: &BTreeMap<VariableId, VariableId>,
+    ) -> Partial {
+        let outer = current.bound.clone();
+        let rows = current.rows;
+        let together = self.together(current.plan, &call.branches, call.union_all, names, rows);
+        let Together { row, own_row, body, .. } = together;
+        let kind = if call.optional { SettleKind::Optional } else { SettleKind::Exists };
+        let plan =
+            self.joined_by_row(row, own_row, body, &outer, if call.optional { Some(kind) } else { None });
+        let mut bound = outer;
+        bound.extend(outputs);
+        self.nullable.extend(outputs);
+        let plan = LogicalPlan::With { shared: Box::new(together.shared), input: Box::new(plan), row };
+        Partial { plan, bound, rows, cost: current.cost, done: Default::default() }
+    }
+
+    /// A query without RETURN only writes: its clauses run as stages, and the rows go on as they were.
+    fn unit_call(&mut self, current: Partial, call: &BoundCall, carried: &Carried) -> Partial {
+        let mut inside = carried.clone();
+        inside.variables.extend(&current.bound);
+        let outer = current.bound.clone();
+        let Some(branch) = call.branches.first() else { return current };
+        let rest = self.clauses(current, &branch.clauses, &inside).0;
+        Partial { bound: rest.bound.intersection(&outer).copied().collect(), ..rest }
+    }
+
+    /// Plans a query that is asked about all rows of a plan together.
+    fn together(
+        &mut self,
+        plan: LogicalPlan,
+        branches: &[BoundSingleQuery],
+        union_all: bool,
+        names: &BTreeMap<VariableId, VariableId>,
+        rows: f64,
+    ) -> Together {
+        let outer = bound_by(&plan);
+        let row = self.row_variable();
+        let mut bound = outer.clone();
+        bound.insert(row);
+        let variables = names.values().copied().collect();
+        let carried = Carried { row: Some(row), shared: outer.clone(), variables };
+        let mut inputs = Vec::with_capacity(branches.len());
+        let mut ends = Vec::new();
+        for branch in branches {
+            self.renames = names.clone();
+            let lengths = std::mem::take(&mut self.lengths);
+            let plan = LogicalPlan::Shared { row, variables: outer.clone(), multiplied: false };
+            let start = Partial { plan, bound: bound.clone(), rows, cost: 0.0, done: Default::default() };
+            let (end, outputs) = self.clauses(start, &branch.clauses, &carried);
+            self.lengths = lengths;
+            if ends.is_empty() {
+                ends = outputs.clone();
+            }
+            inputs.push((end.plan, [&[row][..], &outputs[..]].concat()));
+        }
+        let body = match (inputs.len(), inputs.pop()) {
+            (1, Some((plan, _))) => plan,
+            (_, Some(last)) => {
+                inputs.push(last);
+                LogicalPlan::Union { inputs, all: union_all }
+            }
+            (_, None) => LogicalPlan::Unit,
+        };
+        // Beside the rows themselves the number needs another name.
+        let own_row = self.row_variable();
+        let mut items = Vec::with_capacity(ends.len() + 1);
+        for end in &mut ends {
+            let value = variable_of_type(*end, self.type_of(*end));
+            if outer.contains(end) {
+                // What the query passes through stands beside the row's own.
+                let kind = self.variables[end.0 as usize].kind.clone();
+                *end = self.fresh(Variable { name: " passed".to_owned(), kind });
+            }
+            items.push((*end, value));
+        }
+        items.push((own_row, variable_of_type(row, DataType::UInt64)));
+        let body = LogicalPlan::Project { input: Box::new(body), items };
+        Together { shared: plan, row, own_row, body, outputs: ends }
+    }
+
+    /// The kept rows beside what a query found for them.
+    fn joined_by_row(
+        &mut self,
+        row: VariableId,
+        own_row: VariableId,
+        body: LogicalPlan,
+        outer: &BTreeSet<VariableId>,
+        kind: Option<SettleKind>,
+    ) -> LogicalPlan {
+        let (variables, multiplied) = (outer.clone(), true);
+        let mut probe = LogicalPlan::Shared { row, variables, multiplied };
+        let number = kind.as_ref().map(|_| self.row_variable());
+        if let (Some(number), Some(kind)) = (number, &kind) {
+            let multiplied = matches!(kind, SettleKind::Optional);
+            probe = LogicalPlan::Number { input: Box::new(probe), row: number, multiplied };
+        }
+        let key = |variable| variable_of_type(variable, DataType::UInt64);
+        let keys = vec![(key(row), key(own_row))];
+        let plan = LogicalPlan::HashJoin { probe: Box::new(probe), build: Box::new(body), keys };
+        match (number, kind) {
+            (Some(row), Some(kind)) => {
+                LogicalPlan::Settle { input: Box::new(plan), row, outer: outer.clone(), kind }
+            }
+            _ => plan,
+        }
+    }
+
+    /// Asks a query of any clauses about each row of a plan. Gives what stands for its answer, where that is not the
+    /// variable of `kind`.
+    pub(super) fn ask_together(
+        &mut self,
+        plan: LogicalPlan,
+        query: &BoundSubquery,
+        names: &BTreeMap<VariableId, VariableId>,
+        kind: SettleKind,
+        rows: f64,
+    ) -> (LogicalPlan, Option<BoundExpression>) {
+        let outer = bound_by(&plan);
+        let renames = self.renames.clone();
+        let mut together = self.together(plan, &query.branches, query.union_all, names, rows);
+        self.renames = renames;
+        let row = together.row;
+        let mut answer = None;
+        let kind = match kind {
+            SettleKind::Collect { value, .. } => {
+                answer = self.collected_lists(&mut together, &value);
+                SettleKind::Optional
+            }
+            SettleKind::Count(variable) => SettleKind::Count(variable),
+            kind => {
+                let variables = vec![together.own_row];
+                together.body = LogicalPlan::Distinct { input: Box::new(together.body), variables };
+                kind
+            }
+        };
+        let plan = self.joined_by_row(row, together.own_row, together.body, &outer, Some(kind));
+        let mut plan = LogicalPlan::With { shared: Box::new(together.shared), input: Box::new(plan), row };
+        self.unnest(&mut plan);
+        (plan, answer)
+    }
+
+    /// Puts the values of each row into a list. `collect` leaves NULL out, so they stand in structs meanwhile.
+    fn collected_lists(
+        &mut self,
+        together: &mut Together,
+        value: &BoundExpression,
+    ) -> Option<BoundExpression> {
+        let span = value.span;
+        let output = together.outputs.first().copied()?;
+        let value = variable_of_type(output, value.data_type.clone());
+        let wrapped =
+            bind_struct_pack(vec![Field { name: "value".into(), data_type: value.data_type.clone() }]);
+        let wrapped_type = wrapped.result.clone();
+        let kind = ExpressionKind::Call { function: Arc::new(wrapped), arguments: vec![value.clone()] };
+        let wrapped = BoundExpression { kind, data_type: wrapped_type.clone(), span };
+        let function = resolve_aggregate("collect", std::slice::from_ref(&wrapped_type)).ok()?;
+        let list_type = function.result.clone();
+        let mut named = |data_type: DataType| {
+            let kind = VariableKind::Value(data_type);
+            self.fresh(Variable { name: " list".to_owned(), kind })
+        };
+        let (list, element, own_row) =
+            (named(list_type.clone()), named(wrapped_type.clone()), named(DataType::UInt64));
+        let call = AggregateCall {
+            function: Arc::new(function),
+            arguments: vec![wrapped],
+            distinct: false,
+            data_type: list_type.clone(),
+        };
+        let key = variable_of_type(together.own_row, DataType::UInt64);
+        let body = std::mem::replace(&mut together.body, LogicalPlan::Unit);
+        together.body = LogicalPlan::Aggregate {
+            input: Box::new(body),
+            keys: vec![(own_row, key)],
+            aggregates: vec![(list, call)],
+        };
+        together.own_row = own_row;
+        let extract = bind_struct_extract(&wrapped_type, "value").ok()?;
+        let kind = ExpressionKind::Call {
+            function: Arc::new(extract),
+            arguments: vec![variable_of_type(element, wrapped_type)],
+        };
+        let map = Some(Box::new(BoundExpression { kind, data_type: value.data_type.clone(), span }));
+        let list = variable_of_type(list, list_type);
+        let data_type = DataType::list(value.data_type.clone());
+        let kind = ExpressionKind::ListComprehension {
+            variable: element,
+            list: Box::new(list.clone()),
+            filter: None,
+            map,
+        };
+        let values = BoundExpression { kind, data_type, span };
+        Some(or_default(values, list, Value::List(Vec::new())))
+    }
+
+    /// A projection inside a query about rows: everything carried goes through it, it groups for each row, and a
+    /// grouping without keys has a row for each of them.
+    pub(super) fn project_each(
+        &mut self,
+        current: Partial,
+        graph: Option<QueryGraph>,
+        mut projection: BoundProjection,
+        carried: &Carried,
+    ) -> Partial {
+        let aggregated = |item: &ProjectionItem| {
+            let mut found = false;
+            item.expression.walk(&mut |node| found |= matches!(node.kind, ExpressionKind::Aggregate(_)));
+            found
+        };
+        let without_keys = projection.grouped && projection.items.iter().all(aggregated);
+        let (mut current, mut graph) = (current, graph);
+        if let (true, Some(row)) = (without_keys, carried.row) {
+            current = self.totals(current, graph.take(), &mut projection, row, carried);
+        }
+        for variable in carried.all() {
+            if !projection.items.iter().any(|item| item.variable == variable) {
+                let expression = variable_of_type(variable, self.type_of(variable));
+                projection.items.push(ProjectionItem { expression, variable });
+            }
+        }
+        let Some(row) = carried.row else { return self.project(current, graph, projection) };
+        let (skip, limit) = (projection.skip.take(), projection.limit.take());
+        if skip.is_none() && limit.is_none() {
+            return self.project(current, graph, projection);
+        }
+        let predicates = std::mem::take(&mut projection.predicates);
+        let expression = variable_of_type(row, DataType::UInt64);
+        projection.order_by.insert(0, SortKey { expression, descending: false });
+        let mut partial = self.project(current, graph, projection);
+        partial.plan = LogicalPlan::LimitEach { input: Box::new(partial.plan), row, skip, limit };
+        if !predicates.is_empty() {
+            partial.plan = LogicalPlan::Filter { input: Box::new(partial.plan), predicates };
+        }
+        partial
+    }
+
+    /// The aggregates of a grouping without keys, for every row: one that nothing was found for has the values of no
+    /// rows. The projection then only reads them.
+    fn totals(
+        &mut self,
+        current: Partial,
+        graph: Option<QueryGraph>,
+        projection: &mut BoundProjection,
+        row: VariableId,
+        carried: &Carried,
+    ) -> Partial {
+        let calls = std::mem::take(&mut projection.aggregates);
+        let mut items =
+            vec![ProjectionItem { expression: variable_of_type(row, DataType::UInt64), variable: row }];
+        let mut values = Vec::with_capacity(calls.len());
+        for (at, call) in calls.iter().enumerate() {
+            let name = format!(" total{at}");
+            let variable = self.fresh(Variable { name, kind: VariableKind::Value(call.data_type.clone()) });
+            let kind = ExpressionKind::Aggregate(at as u32);
+            let expression =
+                BoundExpression { kind, data_type: call.data_type.clone(), span: Default::default() };
+            items.push(ProjectionItem { expression, variable });
+            let total = variable_of_type(variable, call.data_type.clone());
+            values.push(match call.function.of_nothing() {
+                Ok(Value::Null) | Err(_) => total,
+                Ok(value) => or_default(total.clone(), total, value),
+            });
+        }
+        let grouping = BoundProjection {
+            items,
+            aggregates: calls,
+            grouped: true,
+            distinct: false,
+            order_by: Vec::new(),
+            skip: None,
+            limit: None,
+            predicates: Vec::new(),
+            is_return: false,
+        };
+        let totals = self.project(current, graph, grouping);
+        let own_row = self.row_variable();
+        let mut outputs: Vec<(VariableId, BoundExpression)> = totals
+            .bound
+            .iter()
+            .filter(|variable| **variable != row)
+            .map(|variable| (*variable, variable_of_type(*variable, self.type_of(*variable))))
+            .collect();
+        outputs.push((own_row, variable_of_type(row, DataType::UInt64)));
+        let body = LogicalPlan::Project { input: Box::new(totals.plan), items: outputs };
+        let (variables, number) = (carried.shared.clone(), self.row_variable());
+        let probe = LogicalPlan::Shared { row, variables, multiplied: false };
+        let outer = bound_by(&probe);
+        let probe = LogicalPlan::Number { input: Box::new(probe), row: number, multiplied: false };
+        let key = |variable| variable_of_type(variable, DataType::UInt64);
+        let keys = vec![(key(row), key(own_row))];
+        let joined = LogicalPlan::HashJoin { probe: Box::new(probe), build: Box::new(body), keys };
+        let mut bound = totals.bound;
+        bound.extend(&outer);
+        let kind = SettleKind::Optional;
+        let plan = LogicalPlan::Settle { input: Box::new(joined), row: number, outer, kind };
+        let read = |expression: &BoundExpression| {
+            replace(expression, &|e| match e.kind {
+                ExpressionKind::Aggregate(at) => values.get(at as usize).cloned(),
+                _ => None,
+            })
+        };
+        projection.grouped = false;
+        projection.items.iter_mut().for_each(|item| item.expression = read(&item.expression));
+        projection.order_by.iter_mut().for_each(|key| key.expression = read(&key.expression));
+        Partial { plan, bound, rows: totals.rows, cost: totals.cost, done: Default::default() }
+    }
+}
+
+/// A query about rows that are kept.
+struct Together {
+    shared: LogicalPlan,
+    /// The number of the kept rows, and its name in what the query puts out.
+    row: VariableId,
+    own_row: VariableId,
+    body: LogicalPlan,
+    outputs: Vec<VariableId>,
+}
+
+/// `CASE WHEN given IS NULL THEN default ELSE value END`.
+fn or_default(value: BoundExpression, given: BoundExpression, default: Value) -> BoundExpression {
+    let (data_type, span) = (value.data_type.clone(), value.span);
+    let expression = |kind, data_type| BoundExpression { kind, data_type, span };
+    let is_null =
+        expression(ExpressionKind::IsNull { operand: Box::new(given), negated: false }, DataType::Bool);
+    let default = expression(ExpressionKind::Literal(default), data_type.clone());
+    let branches = vec![(is_null, default)];
+    expression(ExpressionKind::Case { branches, otherwise: Some(Box::new(value)) }, data_type)
+}

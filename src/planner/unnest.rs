@@ -1,0 +1,472 @@
+//! Queries inside expressions become sub-plans below the operator that asks: a condition that is one becomes a semi or
+//! an anti join, any other use a mark, a count or a list per row. Nothing is run once per row.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::build::Builder;
+use super::decorrelate::{Carried, variable_of_type};
+use super::factorize::whole_graph;
+use super::join_order::Partial;
+use super::logical_plan::{ExpandEdge, LogicalPlan, SettleKind};
+use super::query_graph::{QueryGraph, legs};
+use super::rewrite::{conjuncts, has_subquery, rename_expression, variables_of, walk_mut};
+use super::unroll::unroll;
+use super::{bound_by, inputs_of};
+use crate::binder::bound::{
+    BoundClause, BoundExpression, BoundSubquery, BoundWrite, ExpressionKind, SubqueryKind, Variable,
+    VariableId, VariableKind, is_row_by_row,
+};
+use crate::types::{DataType, Value};
+
+/// What a row costs that is kept in a hash table, in edges that are visited.
+const KEPT_ROW_COST: f64 = 3.0;
+
+impl Builder<'_> {
+    /// Replaces all queries inside the expressions of a plan.
+    pub(super) fn unnest(&mut self, plan: &mut LogicalPlan) {
+        for input in inputs_mut(plan) {
+            self.unnest(input);
+        }
+        match plan {
+            LogicalPlan::Filter { input, predicates } if predicates.iter().any(has_subquery) => {
+                let (input, predicates) = (take(input), std::mem::take(predicates));
+                *plan = self.filtered(input, predicates);
+            }
+            LogicalPlan::Project { input, items } => {
+                let own = items.iter_mut().map(|(_, item)| item).collect();
+                self.extract(input, own);
+            }
+            LogicalPlan::Aggregate { input, keys, aggregates } => {
+                let arguments = aggregates.iter_mut().flat_map(|(_, call)| &mut call.arguments);
+                self.extract(input, keys.iter_mut().map(|(_, key)| key).chain(arguments).collect());
+            }
+            LogicalPlan::Sort { input, keys } | LogicalPlan::TopK { input, keys, .. } => {
+                self.extract(input, keys.iter_mut().map(|key| &mut key.expression).collect());
+            }
+            LogicalPlan::Unwind { input, list, .. } => self.extract(input, vec![list]),
+            LogicalPlan::LookupNode { input, key, .. } => self.extract(input, key.iter_mut().collect()),
+            LogicalPlan::HashJoin { probe, build, keys } => {
+                let (left, right): (Vec<_>, Vec<_>) = keys.iter_mut().map(|(a, b)| (a, b)).unzip();
+                self.extract(probe, left);
+                self.extract(build, right);
+            }
+            _ => {}
+        }
+    }
+
+    /// The values of a writing clause are asked for before it writes.
+    pub(super) fn unnest_write(&mut self, plan: &mut LogicalPlan, write: &mut BoundWrite) {
+        let mut asked = false;
+        write.each_expression(&mut |value| asked |= has_subquery(value));
+        if asked {
+            write.each_expression_mut(&mut |value| self.extract(plan, vec![value]));
+        }
+        self.unnest(plan);
+    }
+
+    /// The plan with the answers to the queries in the expressions, which then refer to these.
+    fn extract(&mut self, plan: &mut LogicalPlan, expressions: Vec<&mut BoundExpression>) {
+        for expression in expressions {
+            if !has_subquery(expression) {
+                continue;
+            }
+            walk_mut(expression, &mut |node| {
+                let ExpressionKind::Subquery(query) = &node.kind else { return };
+                let kind = VariableKind::Value(node.data_type.clone());
+                let answer = self.fresh(Variable { name: " answer".to_owned(), kind });
+                let settle = match query.kind {
+                    SubqueryKind::Exists => SettleKind::Mark(answer),
+                    SubqueryKind::Count => SettleKind::Count(answer),
+                    SubqueryKind::Collect => {
+                        let null = BoundExpression {
+                            kind: ExpressionKind::Literal(Value::Null),
+                            data_type: DataType::Null,
+                            span: node.span,
+                        };
+                        let value = query.value.clone().unwrap_or(null);
+                        SettleKind::Collect { variable: answer, value }
+                    }
+                };
+                let (asked, instead) = self.ask(take(plan), query, settle);
+                *plan = asked;
+                node.kind = instead.map_or(ExpressionKind::Variable(answer), |instead| instead.kind);
+            });
+        }
+    }
+
+    /// A filter in which some conjuncts ask queries: these come after all others.
+    fn filtered(&mut self, input: LogicalPlan, predicates: Vec<BoundExpression>) -> LogicalPlan {
+        let (asking, plain): (Vec<_>, Vec<_>) = conjuncts(predicates).into_iter().partition(has_subquery);
+        let filter = |plan, predicates: Vec<_>| match predicates.is_empty() {
+            true => plan,
+            false => LogicalPlan::Filter { input: Box::new(plan), predicates },
+        };
+        let mut plan = filter(input, plain);
+        let mut rest = Vec::new();
+        for predicate in asking {
+            match existence(&predicate) {
+                Some((query, true)) => plan = self.ask(plan, query, SettleKind::Exists).0,
+                Some((query, false)) => plan = self.ask(plan, query, SettleKind::Absent).0,
+                None => rest.push(predicate),
+            }
+        }
+        self.extract(&mut plan, rest.iter_mut().collect());
+        filter(plan, rest)
+    }
+
+    /// Asks a query about each row of a plan. Gives what stands for the answer, if that is not the variable of `kind`.
+    fn ask(
+        &mut self,
+        plan: LogicalPlan,
+        query: &BoundSubquery,
+        kind: SettleKind,
+    ) -> (LogicalPlan, Option<BoundExpression>) {
+        let (plan, names) = self.imported(plan, query);
+        let rows = self.rows_of(&plan);
+        if !is_row_by_row(&query.branches) {
+            return self.ask_together(plan, query, &names, kind, rows);
+        }
+        let outer = bound_by(&plan);
+        let renames = std::mem::replace(&mut self.renames, names);
+        let lengths = std::mem::take(&mut self.lengths);
+        let start = Partial { plan, bound: outer.clone(), rows, cost: 0.0, done: Default::default() };
+        let mut settled = match is_one_graph(query) {
+            true => self.ask_graph(start, query, kind),
+            false => {
+                let (inner, row, kind) = self.ask_clauses(start, query, kind);
+                LogicalPlan::Settle { input: Box::new(inner), row, outer, kind }
+            }
+        };
+        self.renames = renames;
+        self.lengths = lengths;
+        self.unnest(&mut settled);
+        (settled, None)
+    }
+
+    /// Clauses of which each takes row after row.
+    fn ask_clauses(
+        &mut self,
+        start: Partial,
+        query: &BoundSubquery,
+        mut kind: SettleKind,
+    ) -> (LogicalPlan, VariableId, SettleKind) {
+        let row = self.row_variable();
+        let mut carried = Carried::default();
+        carried.variables.extend(self.renames.values());
+        carried.variables.insert(row);
+        let mut bound = start.bound;
+        bound.insert(row);
+        let plan = LogicalPlan::Number { input: Box::new(start.plan), row, multiplied: false };
+        let start = Partial { plan, bound, ..start };
+        let clauses = query.branches.first().map_or(&[][..], |branch| &branch.clauses);
+        let (end, outputs) = self.clauses(start, clauses, &carried);
+        if let (SettleKind::Collect { value, .. }, Some(output)) = (&mut kind, outputs.first())
+            && matches!(clauses.last(), Some(BoundClause::Project(_)))
+        {
+            value.kind = ExpressionKind::Variable(*output);
+        }
+        (end.plan, row, kind)
+    }
+
+    /// Matches that are one graph.
+    fn ask_graph(&mut self, start: Partial, query: &BoundSubquery, mut kind: SettleKind) -> LogicalPlan {
+        let mut graph = QueryGraph::default();
+        for clause in query.branches.iter().flat_map(|branch| &branch.clauses) {
+            if let BoundClause::Match(matched) = clause {
+                self.lengths.add(&matched.pattern);
+            }
+            match self.renamed(clause) {
+                BoundClause::Match(matched) => self.add_match(&mut graph, &matched),
+                BoundClause::Project(mut projection) => {
+                    projection.is_return = false;
+                    if let SettleKind::Collect { value, .. } = &mut kind
+                        && let Some(item) = projection.items.iter().find(|item| {
+                            matches!(value.kind, ExpressionKind::Variable(output) if output == item.variable)
+                        })
+                    {
+                        *value = item.expression.clone();
+                    }
+                    self.pass_through(&projection, Some(&mut graph));
+                }
+                BoundClause::Unwind { .. } | BoundClause::Write(_) | BoundClause::Call(_) => {}
+            }
+        }
+        let mut needed = BTreeSet::new();
+        if let SettleKind::Collect { value, .. } = &mut kind {
+            let names = &self.renames;
+            rename_expression(value, &|v| names.get(&v).copied().unwrap_or(v));
+            self.lengths.rewrite(value);
+            needed = variables_of(value);
+        }
+        let collects = matches!(kind, SettleKind::Collect { .. });
+        if !collects && let Some(edges) = only_edge(&graph, &start.bound, &kind) {
+            return LogicalPlan::HasEdge { input: Box::new(start.plan), edges, kind };
+        }
+        let (plan, outer, rows) = (start.plan.clone(), start.bound.clone(), start.rows);
+        let only_asked = matches!(kind, SettleKind::Exists | SettleKind::Absent | SettleKind::Mark(_));
+        let (mut inner, row) = self.sub_plan(start, graph.clone(), needed, false, only_asked);
+        if !collects
+            && let Some(found) =
+                self.answered_for_all(plan, &outer, rows, inner.cost, graph, &kind, only_asked)
+        {
+            return found;
+        }
+        if let SettleKind::Collect { value, .. } = &mut kind {
+            self.extract(&mut inner.plan, vec![value]);
+        }
+        LogicalPlan::Settle { input: Box::new(inner.plan), row, outer, kind }
+    }
+
+    /// The pattern is matched once for all nodes, where that is expected to cost less than from each row: as arrays of
+    /// counts over a node's table, or as rows that are joined by the nodes that they share with the rows asked about.
+    #[expect(clippy::too_many_arguments, reason = "a plan in pieces, and what the other way costs")]
+    fn answered_for_all(
+        &mut self,
+        plan: LogicalPlan,
+        outer: &BTreeSet<VariableId>,
+        rows: f64,
+        cost: f64,
+        mut graph: QueryGraph,
+        kind: &SettleKind,
+        only_asked: bool,
+    ) -> Option<LogicalPlan> {
+        let shared: BTreeSet<VariableId> =
+            graph.nodes.iter().map(|node| node.variable).filter(|node| outer.contains(node)).collect();
+        let bound_edge = graph.edges.iter().any(|edge| outer.contains(&edge.pattern.variable));
+        let reads = |filter: &BoundExpression| {
+            variables_of(filter).iter().any(|used| outer.contains(used) && !shared.contains(used))
+        };
+        if shared.is_empty() || bound_edge || graph.impossible || graph.filters.iter().any(reads) {
+            return None;
+        }
+        unroll(&mut graph, &mut self.variables, &|_| false);
+        if let Some(node) = shared.first().filter(|_| shared.len() == 1)
+            && let Some(weighted) = whole_graph(&graph, &shared, &self.estimator)
+            && weighted.cost + rows * 0.1 < cost
+        {
+            let (input, variable, weights) = (Box::new(plan), *node, weighted.weights);
+            return Some(LogicalPlan::Weigh { input, variable, weights, kind: kind.clone() });
+        }
+        // The nodes that both sides have get names of their own in the pattern.
+        let mut keys = Vec::with_capacity(shared.len());
+        for node in &shared {
+            let Variable { name, kind } = self.variables.get(node.0 as usize)?.clone();
+            let tables = graph.node(*node)?.tables.clone();
+            let kind = match kind {
+                VariableKind::Node { .. } => VariableKind::Node { tables },
+                other => other,
+            };
+            let own = self.fresh(Variable { name, kind });
+            graph.rename_node(*node, own);
+            let id = |variable| BoundExpression {
+                kind: ExpressionKind::InternalId(variable),
+                data_type: DataType::Id,
+                span: Default::default(),
+            };
+            keys.push((id(*node), id(own)));
+        }
+        let mut owns = BTreeSet::new();
+        keys.iter().for_each(|(_, own)| owns.extend(variables_of(own)));
+        let start = Partial::unit();
+        let found = self.order(start, graph, BTreeMap::new(), owns.clone(), only_asked);
+        if found.cost + found.rows * KEPT_ROW_COST + rows >= cost {
+            return None;
+        }
+        let mut build = found.plan;
+        if only_asked {
+            let items = owns.iter().map(|own| (*own, variable_of_type(*own, DataType::Node))).collect();
+            let input = Box::new(LogicalPlan::Project { input: Box::new(build), items });
+            build = LogicalPlan::Distinct { input, variables: owns.into_iter().collect() };
+        }
+        let row = self.row_variable();
+        let probe = Box::new(LogicalPlan::Number { input: Box::new(plan), row, multiplied: false });
+        let joined = LogicalPlan::HashJoin { probe, build: Box::new(build), keys };
+        let outer = outer.clone();
+        Some(LogicalPlan::Settle { input: Box::new(joined), row, outer, kind: kind.clone() })
+    }
+
+    /// What the query's imports are called in the plan; values that have no name there get one.
+    fn imported(
+        &mut self,
+        mut plan: LogicalPlan,
+        query: &BoundSubquery,
+    ) -> (LogicalPlan, BTreeMap<VariableId, VariableId>) {
+        let mut names = BTreeMap::new();
+        for (own, value) in &query.imports {
+            if let ExpressionKind::Variable(known) = value.kind {
+                names.insert(*own, known);
+                continue;
+            }
+            let pass = |variable: VariableId| {
+                let data_type = self.type_of(variable);
+                let kind = ExpressionKind::Variable(variable);
+                (variable, BoundExpression { kind, data_type, span: value.span })
+            };
+            let mut items: Vec<_> = bound_by(&plan).into_iter().map(pass).collect();
+            items.retain(|(variable, _)| variable != own);
+            items.push((*own, value.clone()));
+            plan = LogicalPlan::Project { input: Box::new(plan), items };
+        }
+        (plan, names)
+    }
+
+    pub(super) fn type_of(&self, variable: VariableId) -> DataType {
+        match self.variables.get(variable.0 as usize).map(|variable| &variable.kind) {
+            Some(VariableKind::Node { .. }) => DataType::Node,
+            Some(VariableKind::Rel { .. }) => DataType::Rel,
+            Some(VariableKind::RelList { .. }) => DataType::list(DataType::Rel),
+            Some(VariableKind::Path) => DataType::Path,
+            Some(VariableKind::Value(data_type)) => data_type.clone(),
+            None => DataType::Any,
+        }
+    }
+
+    /// About how many rows a plan puts out.
+    fn rows_of(&self, plan: &LogicalPlan) -> f64 {
+        use LogicalPlan as L;
+        let estimator = &self.estimator;
+        let below = |input: &LogicalPlan| self.rows_of(input);
+        match plan {
+            L::Unit | L::Kept { .. } => 1.0,
+            L::Shared { .. } => 1000.0,
+            L::ScanNodes { tables, predicates, .. } => {
+                let rows: f64 = tables.iter().map(|table| estimator.rows(*table)).sum();
+                rows * estimator.selectivity_of_all(predicates)
+            }
+            L::ScanWeighted { weights, .. } => {
+                let tables = weights.terms.iter().take(1).flat_map(|(_, root)| &root.tables);
+                tables.map(|table| estimator.rows(*table)).sum()
+            }
+            L::ScanRels { edge, predicates } => {
+                estimator.edges(&edge.legs) * estimator.selectivity_of_all(predicates)
+            }
+            L::Expand { input, edge, target } => {
+                let from: Vec<_> = edge.legs.iter().map(|leg| leg.from_table()).collect();
+                below(input) * estimator.fanout(&edge.legs, &from) * estimator.selectivity_of_all(target)
+            }
+            L::ExpandRecursive { input, .. } => below(input) * 100.0,
+            L::Filter { input, predicates } => below(input) * estimator.selectivity_of_all(predicates),
+            L::Aggregate { input, keys, .. } => {
+                if keys.is_empty() {
+                    1.0
+                } else {
+                    below(input).sqrt().max(1.0)
+                }
+            }
+            L::TopK { .. } => 10.0,
+            L::Unwind { input, .. } => below(input) * 10.0,
+            L::HashJoin { probe, build, .. } => below(probe).max(below(build)),
+            L::CrossProduct { left, right } => below(left) * below(right),
+            L::Union { inputs, .. } => inputs.iter().map(|(input, _)| below(input)).sum(),
+            plan => inputs_of(plan).into_iter().map(below).fold(0.0, f64::max),
+        }
+    }
+}
+
+/// The query that a condition asks for rows of, and whether there must be one.
+fn existence(predicate: &BoundExpression) -> Option<(&BoundSubquery, bool)> {
+    match &predicate.kind {
+        ExpressionKind::Subquery(query) if query.kind == SubqueryKind::Exists => Some((query, true)),
+        ExpressionKind::Not(operand) => existence(operand).map(|(query, exists)| (query, !exists)),
+        ExpressionKind::Call { function, arguments } => {
+            let [left, right] = &arguments[..] else { return None };
+            let (query, bound, operator) = match (&left.kind, &right.kind) {
+                (ExpressionKind::Subquery(query), ExpressionKind::Literal(bound)) => {
+                    (query, bound, function.name)
+                }
+                (ExpressionKind::Literal(bound), ExpressionKind::Subquery(query)) => {
+                    (query, bound, super::cardinality::mirrored(function.name))
+                }
+                _ => return None,
+            };
+            let Value::Int64(bound) = bound else { return None };
+            let exists = match (operator, bound) {
+                (">", 0) | (">=", 1) | ("<>", 0) => true,
+                ("=" | "<=", 0) | ("<", 1) => false,
+                _ => return None,
+            };
+            (query.kind == SubqueryKind::Count).then_some((query, exists))
+        }
+        _ => None,
+    }
+}
+
+/// The only edge of a pattern, from either end, if both of its ends are bound and nothing else is asked.
+fn only_edge(graph: &QueryGraph, bound: &BTreeSet<VariableId>, kind: &SettleKind) -> Option<[ExpandEdge; 2]> {
+    let [edge] = &graph.edges[..] else { return None };
+    let pattern = &edge.pattern;
+    let counts = matches!(kind, SettleKind::Count(_));
+    let plain = pattern.length.is_none()
+        && edge.predicates.is_empty()
+        && graph.filters.is_empty()
+        && graph.nodes.len() == 2
+        && graph.nodes.iter().all(|node| node.predicates.is_empty() && bound.contains(&node.variable));
+    if counts || graph.impossible || !plain || bound.contains(&pattern.variable) {
+        return None;
+    }
+    let from = |from: VariableId, to: VariableId| ExpandEdge {
+        variable: pattern.variable,
+        from,
+        to,
+        legs: legs(graph, pattern, from),
+        needs_id: false,
+        predicates: Vec::new(),
+    };
+    Some([from(pattern.source, pattern.target), from(pattern.target, pattern.source)])
+}
+
+/// Whether all clauses of a query are matches of one graph.
+fn is_one_graph(query: &BoundSubquery) -> bool {
+    let clauses = query.branches.first().map_or(&[][..], |branch| &branch.clauses);
+    clauses.iter().enumerate().all(|(at, clause)| match clause {
+        BoundClause::Match(matched) => !matched.optional,
+        BoundClause::Project(projection) => {
+            let as_is = |e: &BoundExpression| matches!(e.kind, ExpressionKind::Variable(_));
+            at + 1 == clauses.len() && projection.is_return
+                || projection.items.iter().all(|item| as_is(&item.expression))
+        }
+        _ => false,
+    })
+}
+
+fn take(plan: &mut LogicalPlan) -> LogicalPlan {
+    std::mem::replace(plan, LogicalPlan::Unit)
+}
+
+/// The plans below a node, to be changed.
+fn inputs_mut(plan: &mut LogicalPlan) -> Vec<&mut LogicalPlan> {
+    use LogicalPlan as L;
+    match plan {
+        L::Unit
+        | L::Kept { .. }
+        | L::Shared { .. }
+        | L::ScanNodes { .. }
+        | L::ScanWeighted { .. }
+        | L::ScanRels { .. } => Vec::new(),
+        L::LookupNode { input, .. }
+        | L::Expand { input, .. }
+        | L::ExpandInto { input, .. }
+        | L::Intersect { input, .. }
+        | L::ExpandRecursive { input, .. }
+        | L::Weight { input, .. }
+        | L::Filter { input, .. }
+        | L::DistinctRels { input, .. }
+        | L::Project { input, .. }
+        | L::Aggregate { input, .. }
+        | L::Distinct { input, .. }
+        | L::Sort { input, .. }
+        | L::TopK { input, .. }
+        | L::Limit { input, .. }
+        | L::Unwind { input, .. }
+        | L::BuildPath { input, .. }
+        | L::Number { input, .. }
+        | L::LimitEach { input, .. }
+        | L::Weigh { input, .. }
+        | L::HasEdge { input, .. }
+        | L::Settle { input, .. } => vec![input],
+        L::With { shared, input, .. } => vec![shared, input],
+        L::HashJoin { probe, build, .. } => vec![probe, build],
+        L::CrossProduct { left, right } => vec![left, right],
+        L::Union { inputs, .. } => inputs.iter_mut().map(|(plan, _)| plan).collect(),
+    }
+}
