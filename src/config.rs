@@ -15,7 +15,7 @@ use crate::storage::engine::{
 use crate::storage::wal::WalConfig;
 
 pub use crate::storage::engine::DurabilityMode;
-use crate::types::VECTOR_SIZE;
+use crate::types::{NODE_GROUP_ROWS, VECTOR_SIZE};
 
 /// Which files statements may touch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -47,6 +47,7 @@ pub(crate) struct Config {
     pub query_timeout: Option<Duration>,
     pub file_access: FileAccess,
     pub vector_size: usize,
+    pub small_load_rows: u64,
     pub backend: Option<Arc<dyn StorageBackend>>,
 }
 
@@ -68,6 +69,7 @@ impl Default for Config {
             query_timeout: None,
             file_access: FileAccess::default(),
             vector_size: VECTOR_SIZE,
+            small_load_rows: NODE_GROUP_ROWS,
             backend: None,
         }
     }
@@ -220,6 +222,13 @@ impl DatabaseBuilder {
     #[doc(hidden)]
     pub fn vector_size(mut self, rows: usize) -> Self {
         self.config.vector_size = rows.clamp(1, usize::from(u16::MAX));
+        self
+    }
+
+    /// A COPY of fewer rows goes through the log as CREATE does, one of more writes pages; tests let few be many.
+    #[doc(hidden)]
+    pub fn small_load_rows(mut self, rows: u64) -> Self {
+        self.config.small_load_rows = rows.min(NODE_GROUP_ROWS);
         self
     }
 

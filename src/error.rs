@@ -312,6 +312,7 @@ impl From<CopyError> for Error {
             CopyError::Csv(error) => error.into(),
             CopyError::Storage(error) => error.into(),
             CopyError::Catalog(error) => error.into(),
+            CopyError::Write(error) => error.into(),
             CopyError::RowsLost { .. } => Error::wrap(ErrorKind::Internal, error),
             CopyError::TableChanged => Error::wrap(ErrorKind::Catalog, error),
             CopyError::Check { .. } => Error::wrap(ErrorKind::Runtime, error),

@@ -10,6 +10,8 @@ mod definitions;
 mod delete;
 #[path = "writes/errors.rs"]
 mod errors;
+#[path = "writes/loads.rs"]
+mod loads;
 #[path = "writes/merge.rs"]
 mod merge;
 #[path = "writes/model.rs"]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::session::View;
 use crate::binder::{BinderSettings, BoundQuery, BoundStatement, ParameterTypes, bind};
-use crate::catalog::{Dialect, Statistics};
+use crate::catalog::{Catalog, Dialect, Statistics};
 use crate::error::{Error, ErrorKind, Result};
 use crate::params::Params;
 use crate::parser::ast::{self, Span};
@@ -21,7 +21,8 @@ pub(crate) struct QueryPlan {
     /// Per column: whether values have to be completed with labels and properties.
     pub entities: Vec<bool>,
     dialect: Dialect,
-    catalog_version: u64,
+    /// Compared as an object: a transaction's own definitions may have the number of somebody else's.
+    catalog: Arc<Catalog>,
     statistics: Arc<Statistics>,
     /// By position of `plan.parameters`.
     parameter_types: Vec<DataType>,
@@ -38,18 +39,18 @@ impl QueryPlan {
 
     /// Whether dialect, catalog and statistics are those it was made for.
     pub fn is_of(&self, view: &View) -> bool {
-        self.catalog_version == view.catalog().version()
+        self.is_for(view.transaction.catalog())
             && self.dialect == view.dialect
             && view.statistics().is_ok_and(|statistics| Arc::ptr_eq(statistics, &self.statistics))
     }
 
-    /// Whether the plan is for a catalog of this version.
-    pub fn is_of_version(&self, catalog: u64) -> bool {
-        self.catalog_version == catalog
+    /// Whether the plan is for this catalog.
+    pub fn is_for(&self, catalog: &Arc<Catalog>) -> bool {
+        Arc::ptr_eq(&self.catalog, catalog)
     }
 
     pub fn is_of_other_dialect(&self, view: &View) -> bool {
-        self.dialect != view.dialect && self.catalog_version == view.catalog().version()
+        self.dialect != view.dialect && self.is_for(view.transaction.catalog())
     }
 
     /// The values by position.
@@ -88,7 +89,7 @@ pub(crate) fn plan_query(query: &BoundQuery, text: &str, params: &Params, view: 
         header: Arc::new(ResultHeader { names, types }),
         entities,
         dialect: view.dialect,
-        catalog_version: view.catalog().version(),
+        catalog: Arc::clone(view.transaction.catalog()),
         statistics,
         parameter_types,
         plan,

@@ -1,4 +1,4 @@
-//! COPY: the bulk load under the connection's settings, as a transaction of its own.
+//! COPY: the bulk load under the connection's settings, in the open transaction or in one of its own.
 
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -12,7 +12,7 @@ use crate::binder::bound::{BoundCopy, CopyTarget};
 use crate::catalog::ColumnSchema;
 use crate::config::FileAccess;
 use crate::error::{Error, ErrorKind, Result};
-use crate::executor::copy::{self, CopyError, CopyOptions, CopyProgress, CopySummary};
+use crate::executor::copy::{CopyError, CopyOptions, CopyProgress, CopySummary, PreparedCopy};
 use crate::ingest::CsvError;
 use crate::params::Params;
 use crate::parser::parse;
@@ -48,15 +48,18 @@ impl Session {
             checks: &checks,
             progress: Some(&progress),
             cancelled: Some(&self.interrupt),
+            small_rows: self.shared.config.small_load_rows,
             wait: view.settings.timeout,
             ..CopyOptions::default()
         };
-        let summary = copy::run(bound, &view.engine, &options).map_err(|error| match (&error, deadline) {
+        let told_error = |error: CopyError| match (&error, deadline) {
             (CopyError::Csv(CsvError::Cancelled), Some((at, limit))) if Instant::now() >= at => {
                 Error::new(ErrorKind::Interrupted, format!("the statement took longer than {limit} ms"))
             }
             _ => placed(error, text, bound),
-        })?;
+        };
+        let prepared = PreparedCopy::new(bound, &options).map_err(told_error)?;
+        let summary = self.write(view, |writer| prepared.run(writer).map_err(told_error))?;
         self.shared.newest(&view.engine);
         Ok(told(&summary, &bound.target))
     }

@@ -1,30 +1,20 @@
-//! Definitions: a changed copy of the catalog, committed on its own.
+//! Definitions: a changed copy of the catalog, in the open transaction or in one of its own.
 
 use super::session::{Session, View};
 use crate::binder::BoundStatement;
-use crate::catalog::{Catalog, Statistics};
-use crate::error::Result;
+use crate::catalog::Catalog;
+use crate::error::{Error, Result};
 use crate::query_result::QueryResult;
-use crate::storage::engine::CommitChanges;
 use crate::types::TableId;
 
 impl Session {
     /// CREATE NODE TABLE, CREATE REL TABLE, DROP TABLE.
     pub(super) fn run_definition(&self, bound: &BoundStatement, view: &View) -> Result<QueryResult> {
-        let turn = view.engine.begin_write(view.settings.timeout)?;
-        let mut result = QueryResult::empty();
-        // The binder saw the version of the statement's begin; the turn's may be newer.
-        let mut catalog = Catalog::clone(turn.snapshot().catalog());
-        let Some(dropped) = change(&mut catalog, bound)? else { return Ok(result) };
-        let mut statistics = None;
-        if !dropped.is_empty() {
-            let mut left = Statistics::clone(turn.snapshot().statistics()?);
-            dropped.iter().for_each(|table| left.remove_table(*table));
-            statistics = Some(left);
-        }
-        turn.commit(CommitChanges { catalog: Some(catalog), statistics, tables: Vec::new(), dropped })?;
+        // The binder saw the version of the statement's begin; the writer's may be newer.
+        let wrote = self.write(view, |writer| writer.define::<Error>(|catalog| change(catalog, bound)))?;
         self.shared.newest(&view.engine);
-        result.summary.wrote = true;
+        let mut result = QueryResult::empty();
+        result.summary.wrote = wrote;
         Ok(result)
     }
 }

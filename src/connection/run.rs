@@ -99,14 +99,8 @@ impl Session {
         let mut result = match bound {
             BoundStatement::CreateNodeTable { .. }
             | BoundStatement::CreateRelTable { .. }
-            | BoundStatement::DropTable { .. } => {
-                self.check_may_write(statement, text, view)?;
-                self.run_definition(bound, view)?
-            }
-            BoundStatement::CopyFrom(copy) => {
-                self.check_may_write(statement, text, view)?;
-                self.run_copy(copy, text, view)?
-            }
+            | BoundStatement::DropTable { .. } => self.run_definition(bound, view)?,
+            BoundStatement::CopyFrom(copy) => self.run_copy(copy, text, view)?,
             BoundStatement::Setting { name, value } => {
                 self.change_setting(name, value).map_err(|error| error.compile().at(text, statement.span))?;
                 QueryResult::empty()
@@ -130,16 +124,6 @@ impl Session {
         result.summary.compile_time = compiled.duration_since(view.started);
         result.summary.execution_time = compiled.elapsed();
         Ok(result)
-    }
-
-    /// Bulk loads and definitions end with a switch of the root, which stands outside of transactions.
-    fn check_may_write(&self, statement: &ast::Statement, text: &str, view: &View) -> Result<()> {
-        if !view.in_transaction {
-            return Ok(());
-        }
-        let message = format!("{} inside a transaction is not supported yet", statement.name());
-        let error = Error::new(ErrorKind::NotSupported, message).compile().at(text, statement.span);
-        Err(error.with_hint("End the transaction first; the statement is a transaction of its own"))
     }
 
     /// Runs a plan that serves this view and these parameters.

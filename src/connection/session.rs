@@ -41,8 +41,6 @@ pub(crate) struct View {
     pub transaction: ReadTransaction,
     pub settings: SessionSettings,
     pub dialect: Dialect,
-    /// Whether the version is that of an explicit transaction.
-    pub in_transaction: bool,
     pub started: Instant,
 }
 
@@ -92,9 +90,8 @@ impl Session {
         let engine = self.shared.engine()?;
         let settings = *self.settings.lock();
         let held = self.transaction.lock().as_ref().map(OpenTransaction::view);
-        let in_transaction = held.is_some();
         let transaction = held.unwrap_or_else(|| self.shared.newest(&engine));
         let dialect = settings.dialect.unwrap_or_else(|| transaction.catalog().dialect());
-        Ok(View { engine, transaction, settings, dialect, in_transaction, started })
+        Ok(View { engine, transaction, settings, dialect, started })
     }
 }

@@ -99,7 +99,7 @@ impl Session {
         let left = || deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let mut areas = Vec::new();
         loop {
-            let options = WriteOptions { wait: left(), ..WriteOptions::default() };
+            let options = WriteOptions { wait: left(), single: true, ..WriteOptions::default() };
             let mut writer = WriteTransaction::begin_in(&view.engine, options, &areas)?;
             writer.share_tables(&view.transaction);
             let error = match body(&mut writer) {

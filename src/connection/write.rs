@@ -22,7 +22,7 @@ impl Session {
     ) -> Result<QueryResult> {
         self.write(view, |writer| {
             context.check()?;
-            if plan.is_of_version(writer.catalog().version()) {
+            if plan.is_for(writer.catalog()) {
                 return write_in(plan, context, writer);
             }
             let plan = planned_again(plan, context, writer, view)?;

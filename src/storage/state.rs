@@ -15,7 +15,7 @@ use super::directory::{Directory, TableKind, TableRecord};
 use super::files::Files;
 use super::index::{KeyIndex, KeyLayout};
 use super::memory::MemoryAccountant;
-use super::page::{FILE_NAME, GenerationHold, PageFile};
+use super::page::{FILE_NAME, GenerationHold, PageFile, WriteBatch};
 use super::{StorageError, StorageResult};
 use crate::catalog::{Catalog, Statistics, decode_catalog, decode_statistics};
 use crate::types::TableId;
@@ -29,7 +29,7 @@ pub struct State {
     statistics: OnceLock<Arc<Statistics>>,
 }
 
-/// What pages hold. All states between two root switches share it.
+/// What pages hold. All states between two roots share it; a transaction that writes pages has one of its own.
 struct Base {
     catalog: Arc<Catalog>,
     /// Read at the first question, so that opening a database does not.
@@ -42,8 +42,18 @@ struct Base {
     /// The last statistics that levels have corrected, and by how many rows: near versions share them.
     corrected: Mutex<Option<Corrected>>,
     /// Keeps the pages of this version from being written again.
-    hold: GenerationHold,
+    hold: Arc<GenerationHold>,
+    /// The pages of a transaction's own base, which nothing else names yet.
+    pages: Vec<Arc<WriteBatch>>,
     files: Arc<Files>,
+}
+
+/// What leads to the pages of a base.
+pub struct BaseParts {
+    pub catalog: Arc<Catalog>,
+    /// Empty where the root names them and nobody has read them yet.
+    pub statistics: OnceLock<Arc<Statistics>>,
+    pub directory: Directory,
 }
 
 type Corrected = (BTreeMap<TableId, i64>, Arc<Statistics>);
@@ -74,6 +84,23 @@ impl Levels {
         changed.filter(|changes| !changes.is_empty()).cloned().collect()
     }
 
+    /// The same without what changed in these tables.
+    pub fn without_tables(&self, tables: &[TableId]) -> Levels {
+        let without = |level: &Arc<Delta>| match tables.iter().any(|table| level.table(*table).is_some()) {
+            false => Arc::clone(level),
+            true => {
+                let mut left = Delta::clone(level);
+                tables.iter().for_each(|table| left.remove_table(*table));
+                Arc::new(left)
+            }
+        };
+        Levels {
+            frozen: self.frozen.as_ref().map(without),
+            active: without(&self.active),
+            own: self.own.as_ref().map(without),
+        }
+    }
+
     /// Whether the base is all there is.
     pub fn is_empty(&self) -> bool {
         self.iter().all(|level| level.is_empty())
@@ -98,27 +125,30 @@ impl State {
                 decode_catalog(&bytes).map_err(|error| damaged(&root.catalog, "catalog", &error))?
             }
         };
-        Ok(State::over(files, hold, Arc::new(catalog), OnceLock::new(), directory))
+        let parts = BaseParts { catalog: Arc::new(catalog), statistics: OnceLock::new(), directory };
+        Ok(State::over(files, Arc::new(hold), parts, Vec::new()))
     }
 
-    /// The state after a switch that the caller made from these values; nothing has changed since.
-    pub(super) fn after_switch(
-        files: Arc<Files>,
-        catalog: Arc<Catalog>,
-        statistics: OnceLock<Arc<Statistics>>,
-        directory: Directory,
-    ) -> State {
+    /// The state over the root that was just put in force, which the caller made from these values.
+    pub(super) fn over_new_root(files: &Arc<Files>, parts: BaseParts) -> State {
         let hold = files.page_file().hold();
-        State::over(files, hold, catalog, statistics, directory)
+        State::over(Arc::clone(files), Arc::new(hold), parts, Vec::new())
+    }
+
+    /// The state of a transaction that has written pages, which `pages` keep; its levels are those of this state.
+    pub(super) fn over_own_pages(&self, parts: BaseParts, pages: &[Arc<WriteBatch>]) -> State {
+        let known = self.base.pages.iter().chain(pages).cloned().collect();
+        let own = State::over(Arc::clone(&self.base.files), Arc::clone(&self.base.hold), parts, known);
+        State { levels: self.levels.clone(), version: self.version, ..own }
     }
 
     fn over(
         files: Arc<Files>,
-        hold: GenerationHold,
-        catalog: Arc<Catalog>,
-        statistics: OnceLock<Arc<Statistics>>,
-        directory: Directory,
+        hold: Arc<GenerationHold>,
+        parts: BaseParts,
+        pages: Vec<Arc<WriteBatch>>,
     ) -> State {
+        let BaseParts { catalog, statistics, directory } = parts;
         let version = hold.root().commit_version;
         let base = Base {
             catalog,
@@ -128,6 +158,7 @@ impl State {
             shared: Mutex::default(),
             corrected: Mutex::default(),
             hold,
+            pages,
             files,
         };
         State { base: Arc::new(base), levels: Levels::default(), version, statistics: OnceLock::new() }

@@ -13,6 +13,6 @@ pub use crate::storage::table::KeyReader;
 pub use read::ReadTransaction;
 pub use reader::Reader;
 pub use write::{
-    Deleted, Met, Savepoint, WriteError, WriteOptions, WriteResult, WriteTransaction, areas_of_definition,
-    areas_of_load,
+    Deleted, LoadPlace, Met, Savepoint, SmallLoad, WriteError, WriteOptions, WriteResult, WriteTransaction,
+    areas_of_definition, areas_of_load,
 };

@@ -2,6 +2,7 @@
 
 use quiredb::storage::delta::{ColumnValues, Delta, TableDelta};
 use quiredb::storage::index::KeyRef;
+use quiredb::storage::page::{ExtentRef, LoggedRoot, PageId, PageRef, PageRun, Root};
 use quiredb::storage::wal::{CommittedLevel, Writeset};
 use quiredb::types::{
     ColumnId, DataType, Field, Interval, TableId, Time, TimestampUnit, Value, ZoneId, Zoned,
@@ -117,4 +118,46 @@ fn writesets() {
     }
     assert_eq!(nodes.find_key(KeyRef::Integer(4)), Some(65_536));
     assert_eq!(read.delta.table(TableId(5)).unwrap().find_key(KeyRef::Bytes(b"key")), Some(0));
+}
+
+/// A root with extents of different sizes, as far as a commit names them.
+fn root() -> LoggedRoot {
+    let extent = |page: u64, pages: u64| ExtentRef {
+        root: PageRef { page: PageId(page + pages), counter: page * 3, checksum: page as u32, tag: [0; 16] },
+        first_page: PageId(page),
+        depth: 1,
+        byte_length: pages * 4096,
+    };
+    let root = Root {
+        generation: 5,
+        commit_version: VERSION,
+        catalog_version: 6,
+        next_table_id: 7,
+        next_column_id: 8,
+        catalog: extent(100, 2),
+        statistics: extent(200, 3),
+        free_space: extent(300, 4),
+        table_directory: extent(400, 5),
+    };
+    let run = |first, count| PageRun { first: PageId(first), count };
+    LoggedRoot { root, added: vec![run(100, 3), run(400, 6)], retired: vec![run(50, 1)] }
+}
+
+#[test]
+fn writesets_over_a_root() {
+    let bytes = Writeset::encode_over(&root(), &level()).with_version(VERSION).concat();
+    let fixture = golden("writeset_v2.bin", &bytes);
+    let read = CommittedLevel::decode(&fixture).unwrap();
+    assert_eq!((read.version, read.root), (VERSION, Some(root())));
+    let plain = Writeset::encode(&level()).with_version(VERSION).concat();
+    assert_eq!(plain[9..], fixture[fixture.len() - (plain.len() - 9)..], "the level follows as it is");
+    // Whatever is cut off or does not fit is found.
+    for length in (0..fixture.len()).step_by(7) {
+        assert!(CommittedLevel::decode(&fixture[..length]).is_err(), "{length}");
+    }
+    for (at, byte) in [(8, 3), (9, 9), (9 + 255, 1), (9 + 256 + 4 + 7, 1), (9 + 256 + 4 + 8, 0)] {
+        let mut damaged = fixture.clone();
+        damaged[at] = byte;
+        assert!(CommittedLevel::decode(&damaged).is_err(), "{at}");
+    }
 }

@@ -19,8 +19,12 @@ fn space(client: usize) -> Space {
     Space { first: client as i64 * 10_000_000, keys: 15 }
 }
 
-fn open(disk: &SimulatedBackend, mode: DurabilityMode) -> Result<Database, Error> {
-    let builder = Database::builder().threads(1).buffer_pool_size(8 << 20).durability(mode);
+/// How commits are kept, and how many rows a load has that writes pages.
+type Mode = (DurabilityMode, u64);
+
+fn open(disk: &SimulatedBackend, (mode, rows): Mode) -> Result<Database, Error> {
+    let builder =
+        Database::builder().threads(1).buffer_pool_size(8 << 20).durability(mode).small_load_rows(rows);
     builder.backend(Arc::new(disk.clone())).open("unused")
 }
 
@@ -60,7 +64,8 @@ fn what_was_acknowledged_is_there_after_a_crash() {
 fn crashes_of(seed: u64, acknowledged: &AtomicU64) -> u64 {
     let mut random = Random::new(seed);
     let strict = !random.one_in(4);
-    let mode = if strict { DurabilityMode::Strict } else { DurabilityMode::Buffered };
+    let durability = if strict { DurabilityMode::Strict } else { DurabilityMode::Buffered };
+    let mode = (durability, if random.one_in(3) { 4 } else { 1 });
     let disk = SimulatedBackend::new(seed);
     let database = open(&disk, mode).unwrap();
     database.connect().unwrap().query(DEFINITIONS).unwrap();
@@ -93,7 +98,7 @@ fn crashes_of(seed: u64, acknowledged: &AtomicU64) -> u64 {
 }
 
 /// Runs all clients until the disk stops.
-fn work(disk: &SimulatedBackend, mode: DurabilityMode, graphs: &[Graph], seed: u64) -> Vec<History> {
+fn work(disk: &SimulatedBackend, mode: Mode, graphs: &[Graph], seed: u64) -> Vec<History> {
     let started: Vec<History> = graphs
         .iter()
         .map(|graph| History { versions: vec![graph.clone()], acknowledged: 0, texts: Vec::new() })
@@ -127,7 +132,7 @@ fn run(client: usize, mut history: History, database: &Database, seed: u64) -> H
         history.versions.push(graph);
         match outcome {
             Outcome::Acknowledged => history.acknowledged = history.versions.len() - 1,
-            Outcome::Refused => drop(history.versions.pop()),
+            Outcome::Refused | Outcome::Conflict => drop(history.versions.pop()),
             Outcome::Lost => return history,
         }
         if history.versions.len() > 400 {
@@ -138,8 +143,10 @@ fn run(client: usize, mut history: History, database: &Database, seed: u64) -> H
 
 enum Outcome {
     Acknowledged,
-    /// An error that the model foresaw, or a conflict.
+    /// An error that the model foresaw.
     Refused,
+    /// Another transaction was first.
+    Conflict,
     /// The disk is gone.
     Lost,
 }
@@ -172,7 +179,7 @@ fn outcome<T>(answer: Result<T, Error>, expected: bool, text: &str) -> Outcome {
             Outcome::Acknowledged
         }
         Err(_) if !expected => Outcome::Refused,
-        Err(error) if error.is_retryable() => Outcome::Refused,
+        Err(error) if error.is_retryable() => Outcome::Conflict,
         Err(_) => Outcome::Lost,
     }
 }
@@ -188,11 +195,10 @@ fn loads(
     if random.one_in(2) {
         let name = format!("Other{client}");
         let text = format!(
-            "CREATE NODE TABLE {name}(id INT64 PRIMARY KEY); CREATE (:{name} {{id: 1}}); DROP TABLE {name}"
+            "DROP TABLE IF EXISTS {name}; CREATE NODE TABLE {name}(id INT64 PRIMARY KEY); \
+             CREATE (:{name} {{id: 1}}); DROP TABLE {name}"
         );
         texts.push(text.clone());
-        // A crash may have left the table.
-        let _ = connection.query(&format!("DROP TABLE IF EXISTS {name}"));
         return outcome(connection.query(&text), true, &text);
     }
     let folder = tempfile::tempdir().unwrap();
@@ -214,9 +220,17 @@ fn transaction(
     }
     for _ in 0..1 + random.below(4) {
         let before = graph.clone();
-        match statement(connection, client, graph, random, texts) {
+        let outcome = match random.one_in(5) {
+            true => loads(connection, client, graph, random, texts),
+            false => statement(connection, client, graph, random, texts),
+        };
+        match outcome {
             Outcome::Acknowledged => {}
             Outcome::Refused => *graph = before,
+            Outcome::Conflict => {
+                let ended = connection.query("ROLLBACK").is_ok();
+                return if ended { Outcome::Conflict } else { Outcome::Lost };
+            }
             Outcome::Lost => return Outcome::Lost,
         }
     }

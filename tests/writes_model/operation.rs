@@ -26,8 +26,52 @@ pub enum Operation {
     NewKey { id: i64, to: i64 },
 }
 
-/// Loads persons from a file, all or none: the statement, and whether it should succeed.
+/// Loads rows from a file, all or none: the statement, and whether it should succeed.
 pub fn load(
+    graph: &mut Graph,
+    space: Space,
+    folder: &std::path::Path,
+    random: &mut Random,
+) -> (String, bool) {
+    match random.one_in(2) {
+        true => load_persons(graph, space, folder, random),
+        false => load_knows(graph, space, folder, random),
+    }
+}
+
+/// Relationships between persons, some of whom may not exist.
+fn load_knows(
+    graph: &mut Graph,
+    space: Space,
+    folder: &std::path::Path,
+    random: &mut Random,
+) -> (String, bool) {
+    let known: Vec<i64> = graph.persons.keys().copied().filter(|id| space.ids().contains(id)).collect();
+    let end = |random: &mut Random| match random.one_in(20) || known.is_empty() {
+        true => space.first + random.below(space.keys as u64) as i64,
+        false => known[random.below(known.len() as u64) as usize],
+    };
+    let first = space.first + random.below(4 * space.keys as u64) as i64;
+    let tags = (first..first + 1 + random.below(6) as i64).filter(|tag| !graph.knows.contains_key(tag));
+    let edges: Vec<(i64, Knows)> = tags
+        .map(|tag| {
+            let (from, to) = (end(random), end(random));
+            (tag, Knows { from, to, weight: random.below(50) as f64 / 2.0 })
+        })
+        .collect();
+    let path = folder.join(format!("knows{}.csv", space.first));
+    let line = |(tag, edge): &(i64, Knows)| format!("{},{},{tag},{}\n", edge.from, edge.to, edge.weight);
+    std::fs::write(&path, edges.iter().map(line).collect::<String>()).unwrap();
+    let text = format!("COPY Knows FROM '{}'", path.display());
+    let there = |edge: &Knows| graph.persons.contains_key(&edge.from) && graph.persons.contains_key(&edge.to);
+    if !edges.iter().all(|(_, edge)| there(edge)) {
+        return (text, false);
+    }
+    graph.knows.extend(edges);
+    (text, true)
+}
+
+fn load_persons(
     graph: &mut Graph,
     space: Space,
     folder: &std::path::Path,
@@ -52,6 +96,13 @@ pub fn load(
 pub struct Space {
     pub first: i64,
     pub keys: i64,
+}
+
+impl Space {
+    /// The keys of persons.
+    pub fn ids(&self) -> std::ops::Range<i64> {
+        self.first..self.first + self.keys
+    }
 }
 
 impl Operation {

@@ -4,7 +4,6 @@ use super::error::{CopyError, CopyResult};
 use super::rejects::{Fault, FaultKind};
 use crate::catalog::ColumnSchema;
 use crate::ingest::CsvChunk;
-use crate::storage::directory::TableRecord;
 use crate::types::{ColumnId, DataType, Value};
 use crate::vector::{ValueVector, VectorBuffer};
 
@@ -45,7 +44,7 @@ impl ColumnPlan {
         chosen: &[ColumnId],
         first_field: usize,
         defaults: &[(ColumnId, Value)],
-        record: &TableRecord,
+        next_serial: &dyn Fn(ColumnId) -> CopyResult<u64>,
     ) -> CopyResult<(ColumnPlan, Serials)> {
         if chosen.iter().any(|id| columns.iter().all(|column| column.id != *id)) {
             return Err(CopyError::TableChanged);
@@ -61,11 +60,11 @@ impl ColumnPlan {
                 }
                 plan.fillers.push(Filler::Field(field));
                 if column.data_type == DataType::Serial {
-                    serials.push(Serial::new(column, Some(field), record));
+                    serials.push(Serial::new(column, Some(field), next_serial(column.id)?));
                 }
             } else if column.data_type == DataType::Serial {
                 plan.fillers.push(Filler::Serial(serials.len()));
-                serials.push(Serial::new(column, None, record));
+                serials.push(Serial::new(column, None, next_serial(column.id)?));
             } else {
                 let constant = default_of(table, column, defaults)?;
                 if constant.null_count() > 0 && (column.not_null || is_key) {
@@ -147,9 +146,9 @@ impl Serials {
 }
 
 impl Serial {
-    fn new(column: &ColumnSchema, field: Option<usize>, record: &TableRecord) -> Serial {
+    fn new(column: &ColumnSchema, field: Option<usize>, next: u64) -> Serial {
         let values = VectorBuffer::new(DataType::Serial);
-        Serial { column: column.id, field, next: record.next_serial(column.id), values }
+        Serial { column: column.id, field, next, values }
     }
 
     fn fill(&mut self, rows: usize) {

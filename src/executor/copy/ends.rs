@@ -49,18 +49,18 @@ impl EndTable {
         let schema = snapshot.catalog().node_table_by_id(table).ok_or(CopyError::TableChanged)?;
         let types: Vec<_> = schema.key_columns().map(|column| column.data_type.clone()).collect();
         let layout = KeyLayout::new(&types).ok_or(CopyError::TableChanged)?;
-        let record = snapshot.table_record(table)?;
-        if record.row_bound > u64::from(u32::MAX) {
+        let nodes = open_node_table(snapshot, table)?;
+        let row_bound = nodes.row_bound();
+        if row_bound > u64::from(u32::MAX) {
             let what = "the nodes of a table that relationships are loaded for".to_owned();
             return Err(StorageError::Limit { what, limit: u64::from(u32::MAX) }.into());
         }
-        let lookup = if text_bytes / ROW_BYTES_MIN < record.row_count / PROBE_DIVISOR {
+        let lookup = if text_bytes / ROW_BYTES_MIN < nodes.row_count() / PROBE_DIVISOR {
             Lookup::Probe { reader: open_key_reader(snapshot, table)?, pool: snapshot.pool().clone() }
         } else {
-            let nodes = open_node_table(snapshot, table)?;
             Lookup::Map(map_keys(&nodes, &schema.primary_key, &layout, threads)?)
         };
-        Ok(EndTable { schema: Arc::clone(schema), layout, row_bound: record.row_bound, lookup })
+        Ok(EndTable { schema: Arc::clone(schema), layout, row_bound, lookup })
     }
 
     /// Appends the node of each key; `KeyMap::ABSENT` where there is none or a part of the key is null.

@@ -3,6 +3,7 @@
 use crate::catalog::CatalogError;
 use crate::ingest::CsvError;
 use crate::storage::StorageError;
+use crate::transaction::WriteError;
 use crate::types::DataType;
 
 /// A result of loading.
@@ -18,6 +19,9 @@ pub enum CopyError {
     /// Pages, memory, the disk.
     #[error(transparent)]
     Storage(#[from] StorageError),
+    /// The transaction cannot have the table for itself, or is no longer what it was.
+    #[error(transparent)]
+    Write(#[from] WriteError),
     /// The table is not what it was when the statement was bound.
     #[error(transparent)]
     Catalog(#[from] CatalogError),

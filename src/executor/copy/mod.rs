@@ -1,6 +1,6 @@
 //! `COPY table FROM files`: text is parsed and checked on all threads, finished pages are written as rows come in, and
-//! one root switch at the end makes everything visible. Whatever fails before it leaves nothing behind: the batch of
-//! pages is dropped. Rows keep the order of the files; the first bad one is the error, unless bad rows are ignored.
+//! become a step of the transaction at the end; fewer rows than a group go into its level, as those of CREATE do.
+//! Whatever fails before leaves nothing behind: the batch of pages is dropped. Rows keep the order of the files; the first bad one is the error, unless bad rows are ignored.
 
 mod checks;
 mod columns;
@@ -21,45 +21,110 @@ use std::sync::atomic::Ordering;
 
 use crate::ingest::{CsvError, CsvOptions, CsvReader, CsvSummary, expand_files};
 use crate::planner::physical_plan::{BoundCopy, CopyTarget};
-use crate::storage::engine::{CommitChanges, Engine, WriteTurn};
+use crate::storage::engine::{Engine, StagedLoad};
+use crate::storage::page::WriteBatch;
 use crate::storage::state::Snapshot;
-use crate::types::DataType;
+use crate::transaction::{SmallLoad, WriteOptions, WriteTransaction, areas_of_load};
+use crate::types::{ColumnId, DataType, TableId};
 
 pub use error::{CopyError, CopyResult};
 pub use options::{CopyOptions, CopyProgress, CopySummary};
 
-/// Loads files into a table, all of it or nothing. Waits for its turn to write.
+/// Loads files into a table in a transaction of its own, all of it or nothing. Waits for its turn to write.
 pub fn run(copy: &BoundCopy, engine: &Arc<Engine>, options: &CopyOptions<'_>) -> CopyResult<CopySummary> {
-    let csv = CsvOptions::from_pairs(copy.options.iter().map(|(name, value, _)| (name.as_str(), value)))?;
-    let files = expand_files(&copy.files, options.base_dir.as_deref())?;
-    let turn = engine.begin_write(options.wait)?;
-    let load = Load { snapshot: turn.snapshot().clone(), turn, files, csv, options };
-    let (changes, summary) = match &copy.target {
-        CopyTarget::Node { table, columns } => node::stage(&load, *table, columns)?,
-        CopyTarget::Rel { rel, columns, multiplicity } => rel::stage(&load, *rel, columns, *multiplicity)?,
-    };
-    load.check_cancelled()?;
-    if summary.rows > 0 {
-        load.turn.commit(changes)?;
-    }
+    let prepared = PreparedCopy::new(copy, options)?;
+    let begin = WriteOptions { wait: options.wait, single: true, ..WriteOptions::default() };
+    let areas = areas_of_load(engine.snapshot().catalog(), prepared.table());
+    let mut writer = WriteTransaction::begin_in(engine, begin, &areas)?;
+    let summary = prepared.run(&mut writer)?;
+    writer.commit()?;
     Ok(summary)
+}
+
+/// A statement whose options were read and whose files were found.
+pub struct PreparedCopy<'c> {
+    copy: &'c BoundCopy,
+    options: &'c CopyOptions<'c>,
+    csv: CsvOptions,
+    files: Vec<PathBuf>,
+}
+
+impl<'c> PreparedCopy<'c> {
+    /// Reads the options and looks for the files.
+    pub fn new(copy: &'c BoundCopy, options: &'c CopyOptions<'c>) -> CopyResult<PreparedCopy<'c>> {
+        let pairs = copy.options.iter().map(|(name, value, _)| (name.as_str(), value));
+        let csv = CsvOptions::from_pairs(pairs)?;
+        let files = expand_files(&copy.files, options.base_dir.as_deref())?;
+        Ok(PreparedCopy { copy, options, csv, files })
+    }
+
+    fn table(&self) -> TableId {
+        match &self.copy.target {
+            CopyTarget::Node { table, .. } => *table,
+            CopyTarget::Rel { rel, .. } => rel.table,
+        }
+    }
+
+    /// Loads the files in a transaction. After an error the transaction has nothing of it.
+    pub fn run(&self, writer: &mut WriteTransaction) -> CopyResult<CopySummary> {
+        let table = self.table();
+        if writer.catalog().table_by_id(table).is_none() {
+            return Err(CopyError::TableChanged);
+        }
+        let place = writer.begin_load(table)?;
+        let next_serial = |column| Ok(writer.next_serial(table, column)?);
+        let load = Load {
+            snapshot: &place.view,
+            batch: &place.batch,
+            row_bound: place.row_bound,
+            next_serial: &next_serial,
+            files: &self.files,
+            csv: &self.csv,
+            options: self.options,
+        };
+        let (loaded, summary) = match &self.copy.target {
+            CopyTarget::Node { table, columns } => node::stage(&load, *table, columns)?,
+            CopyTarget::Rel { rel, columns, multiplicity } => {
+                rel::stage(&load, *rel, columns, *multiplicity)?
+            }
+        };
+        load.check_cancelled()?;
+        match loaded {
+            Loaded::Rows(rows) if rows.count == 0 => {}
+            Loaded::Rows(rows) => writer.add_small_load(place, rows)?,
+            Loaded::Pages(pages, row_end) => writer.add_load(place, pages, row_end)?,
+        }
+        Ok(summary)
+    }
 }
 
 /// One load under way.
 struct Load<'l> {
-    turn: WriteTurn,
-    snapshot: Snapshot,
-    files: Vec<PathBuf>,
-    csv: CsvOptions,
+    /// What the transaction sees.
+    snapshot: &'l Snapshot,
+    batch: &'l WriteBatch,
+    /// Offsets of the table's rows are below this, those of other transactions too.
+    row_bound: u64,
+    next_serial: &'l dyn Fn(ColumnId) -> CopyResult<u64>,
+    files: &'l [PathBuf],
+    csv: &'l CsvOptions,
     options: &'l CopyOptions<'l>,
 }
 
+/// What a load adds.
+enum Loaded {
+    /// Fewer rows than a group.
+    Rows(SmallLoad),
+    /// Pages, and the end of their rows' offsets.
+    Pages(StagedLoad, u64),
+}
+
 /// What a load adds, and what it tells about itself.
-type Staged = (CommitChanges, CopySummary);
+type Staged = (Loaded, CopySummary);
 
 impl Load<'_> {
     fn reader(&self, columns: Vec<(String, DataType)>) -> CopyResult<CsvReader> {
-        Ok(CsvReader::open(self.files.clone(), self.csv.clone(), columns, self.options.limits)?)
+        Ok(CsvReader::open(self.files.to_vec(), self.csv.clone(), columns, self.options.limits)?)
     }
 
     fn threads(&self) -> usize {
@@ -82,7 +147,7 @@ impl Load<'_> {
         memory: &memory::Memory,
     ) -> CopyResult<CopySummary> {
         let handed_on = read.rows;
-        let (rejected, rejects) = rejects.finish(read, &self.files)?;
+        let (rejected, rejects) = rejects.finish(read, self.files)?;
         if handed_on != stored + rejected.late {
             return Err(CopyError::RowsLost { read: handed_on, stored, rejected: rejected.late });
         }

@@ -9,18 +9,18 @@ use super::memory::Memory;
 use super::progress::Ticker;
 use super::rejects::{Fault, FaultKind, Rejects, Remainder, keep_rows, settle};
 use super::unique::{UniqueValues, add_rows};
-use super::{Load, Staged};
+use super::{Load, Loaded, Staged};
 use crate::catalog::{ColumnSchema, NodeTableSchema};
 use crate::ingest::{CsvChunk, CsvError, CsvMonitor, CsvReader, ErrorPolicy};
 use crate::storage::column::chunk_writer::WriteOptions;
-use crate::storage::directory::{KeyTreeRef, TableChange};
-use crate::storage::engine::CommitChanges;
+use crate::storage::directory::KeyTreeRef;
+use crate::storage::engine::{LoadedRows, StagedLoad};
 use crate::storage::index::{DuplicateKey, KeyIndex, KeyLayout, KeyStore, SortedKeys};
 use crate::storage::table::bulk::{NodeBulkLoad, StagedRows};
-use crate::storage::table::fold::exact_key_index;
-use crate::storage::table::{NodeTable, TableLayout, open_node_table};
+use crate::storage::table::{KeyReader, NodeTable, TableLayout, open_key_reader, open_node_table};
+use crate::transaction::SmallLoad;
 use crate::types::{ColumnId, DataType, TableId};
-use crate::vector::ValueVector;
+use crate::vector::{ValueVector, VectorBuffer};
 
 /// What the parsing threads make of a chunk.
 struct Mapped {
@@ -29,7 +29,7 @@ struct Mapped {
     keys: Option<KeyStore>,
 }
 
-/// Parses, checks and writes everything but the root switch.
+/// Parses and checks everything, and writes the pages.
 pub(super) fn stage(load: &Load<'_>, table: TableId, chosen: &[ColumnId]) -> CopyResult<Staged> {
     let schema = load.snapshot.catalog().node_table_by_id(table).ok_or(CopyError::TableChanged)?;
     NodeLoad::new(load, schema, chosen)?.stage(chosen)
@@ -43,7 +43,9 @@ struct NodeLoad<'l> {
     serials: Serials,
     /// Positions of the key's columns among the table's.
     key_columns: Vec<usize>,
-    index: KeyIndex,
+    key_layout: KeyLayout,
+    /// The keys that the table has.
+    known: Arc<KeyReader>,
     unique: Vec<UniqueValues>,
     /// Whether keys are compared row by row, not once they are all there.
     keys_one_by_one: bool,
@@ -53,26 +55,32 @@ struct NodeLoad<'l> {
 
 impl<'l> NodeLoad<'l> {
     fn new(load: &'l Load<'l>, schema: &'l NodeTableSchema, chosen: &[ColumnId]) -> CopyResult<Self> {
-        let record = load.snapshot.table_record(schema.id)?;
         let (name, defaults) = (&schema.name, load.options.defaults);
-        let (plan, serials) =
-            ColumnPlan::new(name, &schema.columns, &schema.primary_key, chosen, 0, defaults, &record)?;
+        let (plan, serials) = ColumnPlan::new(
+            name,
+            &schema.columns,
+            &schema.primary_key,
+            chosen,
+            0,
+            defaults,
+            load.next_serial,
+        )?;
         let position = |id: &ColumnId| schema.columns.iter().position(|column| column.id == *id);
         let key_columns: Vec<usize> = schema.primary_key.iter().filter_map(position).collect();
         let types: Vec<DataType> = schema.key_columns().map(|column| column.data_type.clone()).collect();
         let key_layout = KeyLayout::new(&types).ok_or(CopyError::TableChanged)?;
-        let index = exact_key_index(&load.snapshot, schema.id, load.turn.batch()?)?;
-        let index = index.ok_or(CopyError::TableChanged)?;
-        let nodes = open_node_table(&load.snapshot, schema.id)?;
+        let nodes = open_node_table(load.snapshot, schema.id)?;
+        let known = Arc::new(open_key_reader(load.snapshot, schema.id)?);
         let mut unique = Vec::new();
         let keys_one_by_one = load.csv.errors != ErrorPolicy::Stop;
         if keys_one_by_one {
             let pool = load.snapshot.pool();
-            unique.push(UniqueValues::of_key(key_layout, key_columns.clone(), index.clone(), pool));
+            let stored = (nodes.row_count() > 0).then(|| Arc::clone(&known));
+            unique.push(UniqueValues::of_key(key_layout.clone(), key_columns.clone(), stored, pool));
         }
         unique.extend(unique_columns(name, &schema.columns, &nodes)?);
         let checks =
-            ChunkChecks::new(load.options.checks, (schema.id, name), &schema.columns, &load.snapshot)?;
+            ChunkChecks::new(load.options.checks, (schema.id, name), &schema.columns, load.snapshot)?;
         Ok(NodeLoad {
             checks,
             memory: Memory::new(load.snapshot.memory()),
@@ -82,7 +90,8 @@ impl<'l> NodeLoad<'l> {
             plan,
             serials,
             key_columns,
-            index,
+            key_layout,
+            known,
             unique,
             keys_one_by_one,
         })
@@ -90,30 +99,37 @@ impl<'l> NodeLoad<'l> {
 
     fn stage(mut self, chosen: &[ColumnId]) -> CopyResult<Staged> {
         let load = self.load;
-        let record = load.snapshot.table_record(self.schema.id)?;
         let fields = chosen.iter().filter_map(|id| self.schema.column_by_id(*id));
         let fields = fields.map(|column| (column.name.clone(), column.data_type.clone()));
         let mut reader = load.reader(fields.collect())?;
-        let batch = load.turn.batch()?;
-        let bulk =
-            NodeBulkLoad::begin(batch, Arc::clone(&self.layout), record.row_bound, WriteOptions::default());
-        let mut keys = KeyStore::new(self.index.layout().clone());
+        let layout = Arc::clone(&self.layout);
+        let bulk = NodeBulkLoad::begin(load.batch, layout, load.row_bound, WriteOptions::default());
+        let mut keys = KeyStore::new(self.key_layout.clone());
         let mut rejects = Rejects::new(load.csv.errors, load.options.limits.rejects_kept_max);
         let read = self.read(&mut reader, &bulk, &mut keys, &mut rejects)?;
         load.check_cancelled()?;
         let sort_bytes = keys.bytes() + keys.len() * 24;
         self.memory.hold(bulk.bytes() as u64 + sort_bytes)?;
-        let first_offset = bulk.first_offset();
-        let (rows, trees) = self.finish(bulk, &keys, first_offset, &reader)?;
-        let stored = rows.row_count;
-        let mut change = TableChange::new(&record);
-        let mut statistics = (**load.snapshot.statistics()?).clone();
-        rows.apply(&self.layout, &mut change, statistics.table_mut(self.schema.id));
-        change.key_trees = Some(trees);
-        change.serials = self.serials.next();
-        let changes =
-            CommitChanges { statistics: Some(statistics), tables: vec![change], ..CommitChanges::default() };
-        Ok((changes, load.summary(read, rejects, stored, &self.memory)?))
+        let (loaded, stored) = match bulk.take_small(load.options.small_rows) {
+            Some((columns, count)) => {
+                self.check_keys(&keys.sorted(), &reader)?;
+                (Loaded::Rows(self.small(columns, count, keys)), count as u64)
+            }
+            None => {
+                let first_offset = bulk.first_offset();
+                let (rows, trees) = self.finish(bulk, &keys, first_offset, &reader)?;
+                let (stored, row_end) = (rows.row_count, first_offset + rows.row_count);
+                let (table, serials) = (self.schema.id, self.serials.next());
+                let load = StagedLoad { table, rows: LoadedRows::Nodes(rows), keys: trees, serials };
+                (Loaded::Pages(load, row_end), stored)
+            }
+        };
+        Ok((loaded, load.summary(read, rejects, stored, &self.memory)?))
+    }
+
+    fn small(&self, columns: Vec<VectorBuffer>, count: usize, keys: KeyStore) -> SmallLoad {
+        let columns = self.layout.columns.iter().map(|column| column.id).zip(columns).collect();
+        SmallLoad { columns, count, ends: None, keys: Some(keys), serials: self.serials.next() }
     }
 
     fn read(
@@ -127,7 +143,7 @@ impl<'l> NodeLoad<'l> {
         let ticker = Ticker::new(load.options);
         let tick = |state| ticker.tick(state);
         let monitor = CsvMonitor { progress: Some(&tick), cancelled: load.options.cancelled };
-        let NodeLoad { plan, serials, key_columns, index, unique, checks, memory, .. } = self;
+        let NodeLoad { plan, serials, key_columns, key_layout, unique, checks, memory, .. } = self;
         let keys_in_map = !plan.count_up(key_columns);
         let (policy, kept_max) = (load.csv.errors, load.options.limits.rejects_kept_max);
         let key_fields: Vec<Option<usize>> =
@@ -143,7 +159,7 @@ impl<'l> NodeLoad<'l> {
                 keep_rows(&mut chunk.columns, keep);
             }
             let keys = keys_in_map.then(|| {
-                let mut store = KeyStore::new(index.layout().clone());
+                let mut store = KeyStore::new(key_layout.clone());
                 append_keys(&mut store, &plan.vectors(&chunk.columns, &no_serials), key_columns, rows);
                 store
             });
@@ -222,15 +238,18 @@ impl<'l> NodeLoad<'l> {
         reader: &CsvReader,
     ) -> CopyResult<Vec<KeyTreeRef>> {
         let sorted = keys.sorted();
-        let field = self.key_columns.first().and_then(|column| self.plan.field_of(*column));
+        self.check_keys(&sorted, reader)?;
         let mut worker = self.load.snapshot.pool().worker()?;
-        let mut cursor = worker.cursor();
+        let empty = KeyIndex::empty(self.key_layout.clone());
+        Ok(empty.append(&sorted, first_offset, self.load.batch, &mut worker.cursor())?)
+    }
+
+    /// Of keys that come twice the least row is the error.
+    fn check_keys(&self, sorted: &SortedKeys<'_>, reader: &CsvReader) -> CopyResult<()> {
+        let field = self.key_columns.first().and_then(|column| self.plan.field_of(*column));
         if !self.keys_one_by_one {
-            let within = first_duplicate(&sorted);
-            let against = match self.index.entries() {
-                0 => None,
-                _ => self.index.find_common(&sorted, &mut cursor)?,
-            };
+            let within = first_duplicate(sorted);
+            let against = self.known.find_common(sorted, &mut self.load.snapshot.pool().worker()?)?;
             // The first bad row of the files is the error, whichever rule it breaks.
             match (within, against) {
                 (within, Some((row, _))) if within.is_none_or(|within| row <= within.second_row) => {
@@ -242,7 +261,7 @@ impl<'l> NodeLoad<'l> {
                 (None, _) => {}
             }
         }
-        Ok(self.index.append(&sorted, first_offset, self.load.turn.batch()?, &mut cursor)?)
+        Ok(())
     }
 }
 

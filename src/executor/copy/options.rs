@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::ingest::{CsvLimits, RowError};
 use crate::planner::physical_plan::TableCheck;
-use crate::types::{ColumnId, Value};
+use crate::types::{ColumnId, NODE_GROUP_ROWS, Value};
 
 /// What a load is given beside the statement.
 pub struct CopyOptions<'o> {
@@ -22,7 +22,9 @@ pub struct CopyOptions<'o> {
     pub progress: Option<&'o dyn Fn(CopyProgress)>,
     /// Ends the load with an error once it is set.
     pub cancelled: Option<&'o AtomicBool>,
-    /// How long to wait for another writer; for ever otherwise.
+    /// Fewer rows than this go through the log as those of CREATE do; at most a group of them.
+    pub small_rows: u64,
+    /// How long to wait for other writers; as long as the engine says otherwise.
     pub wait: Option<Duration>,
     /// Bounds of the reader.
     pub limits: CsvLimits,
@@ -37,6 +39,7 @@ impl Default for CopyOptions<'_> {
             checks: &[],
             progress: None,
             cancelled: None,
+            small_rows: NODE_GROUP_ROWS,
             wait: None,
             limits: CsvLimits::default(),
         }

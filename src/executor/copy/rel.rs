@@ -13,16 +13,16 @@ use super::node::unique_columns;
 use super::progress::Ticker;
 use super::rejects::{Fault, FaultKind, Rejects, Remainder, keep_rows, settle};
 use super::unique::{Repeated, UniqueValues, add_rows};
-use super::{Load, Staged};
+use super::{Load, Loaded, Staged};
 use crate::catalog::{Multiplicity, RelTypeSchema};
 use crate::ingest::{CsvChunk, CsvMonitor, CsvReader, CsvSummary};
 use crate::planner::physical_plan::RelTable as BoundRel;
 use crate::storage::column::chunk_writer::WriteOptions;
-use crate::storage::directory::TableChange;
-use crate::storage::engine::CommitChanges;
+use crate::storage::engine::{LoadedRows, StagedLoad};
 use crate::storage::index::KeyMap;
-use crate::storage::table::bulk::{RelBulkLoad, RelBulkTarget};
-use crate::storage::table::{Direction, RelTable, existing_page, open_rel_table};
+use crate::storage::table::bulk::{RelBulkLoad, RelBulkTarget, SmallRels};
+use crate::storage::table::{Direction, RelTable, open_rel_table};
+use crate::transaction::SmallLoad;
 use crate::types::ColumnId;
 
 /// What sorting and writing hold per edge, beside the ends themselves.
@@ -35,7 +35,7 @@ struct Mapped {
     targets: Vec<u32>,
 }
 
-/// Parses, checks, sorts and writes everything but the root switch.
+/// Parses, checks and sorts everything, and writes the pages.
 pub(super) fn stage(
     load: &Load<'_>,
     rel: BoundRel,
@@ -75,7 +75,7 @@ impl<'l> RelLoad<'l> {
         rel: BoundRel,
         chosen: &[ColumnId],
     ) -> CopyResult<RelLoad<'l>> {
-        let snapshot = &load.snapshot;
+        let snapshot = load.snapshot;
         let text_bytes =
             load.files.iter().filter_map(|file| file.metadata().ok()).map(|file| file.len()).sum();
         let source = Arc::new(EndTable::open(snapshot, rel.source, text_bytes, load.threads())?);
@@ -87,10 +87,9 @@ impl<'l> RelLoad<'l> {
         let source_fields = 0..fields.len();
         fields.extend(target.fields("TO"));
         let target_fields = source_fields.end..fields.len();
-        let record = snapshot.table_record(rel.table)?;
         let (name, first_field, defaults) = (&schema.name, fields.len(), load.options.defaults);
         let (plan, serials) =
-            ColumnPlan::new(name, &schema.columns, &[], chosen, first_field, defaults, &record)?;
+            ColumnPlan::new(name, &schema.columns, &[], chosen, first_field, defaults, load.next_serial)?;
         let columns = chosen.iter().filter_map(|id| schema.column_by_id(*id));
         fields.extend(columns.map(|column| (column.name.clone(), column.data_type.clone())));
         let table = open_rel_table(snapshot, rel.table)?;
@@ -125,32 +124,39 @@ impl<'l> RelLoad<'l> {
 
     fn stage(mut self) -> CopyResult<Staged> {
         let load = self.load;
-        let record = load.snapshot.table_record(self.rel.table)?;
         let layout = Arc::clone(self.table.rows().layout());
         let target = RelBulkTarget {
             layout: Arc::clone(&layout),
             source_rows: self.source.row_bound,
             destination_rows: self.target.row_bound,
             same_table: self.rel.source == self.rel.target,
-            row_bound: record.row_bound,
+            row_bound: load.row_bound,
         };
-        let bulk = RelBulkLoad::begin(load.turn.batch()?, target, WriteOptions::default());
+        let bulk = RelBulkLoad::begin(load.batch, target, WriteOptions::default());
         let mut rejects = Rejects::new(load.csv.errors, load.options.limits.rejects_kept_max);
         let read = self.read(&bulk, &mut rejects)?;
         load.check_cancelled()?;
         let RelLoad { source, target, mut memory, serials, taken, unique, .. } = self;
         drop((source, target, taken, unique));
         memory.hold(bulk.bytes() as u64 + (read.rows - rejects.count()) * SORT_BYTES_PER_EDGE)?;
-        let snapshot = &load.snapshot;
-        let existing = |kind, group| existing_page(snapshot, record.table, kind, group);
-        let staged = bulk.finish(&existing, load.threads())?;
-        let mut change = TableChange::new(&record);
-        let mut statistics = (**load.snapshot.statistics()?).clone();
-        staged.apply(&layout, &mut change, statistics.table_mut(record.table));
-        change.serials = serials.next();
-        let changes =
-            CommitChanges { statistics: Some(statistics), tables: vec![change], ..CommitChanges::default() };
-        Ok((changes, load.summary(read, rejects, staged.rows.row_count, &memory)?))
+        let (table, serials) = (self.rel.table, serials.next());
+        let (loaded, stored) = match bulk.take_small(load.options.small_rows) {
+            Some(SmallRels { sources, targets, properties }) => {
+                let count = sources.len();
+                let columns = layout.columns.iter().map(|column| column.id).zip(properties).collect();
+                let ends = Some((sources, targets));
+                (Loaded::Rows(SmallLoad { columns, count, ends, keys: None, serials }), count as u64)
+            }
+            None => {
+                let first_id = bulk.first_id();
+                // The load's runs stand alone; the commit joins them with those that the groups have then.
+                let staged = bulk.finish(&|_, _| Ok(None), load.threads())?;
+                let stored = staged.rows.row_count;
+                let load = StagedLoad { table, rows: LoadedRows::Rels(staged), keys: Vec::new(), serials };
+                (Loaded::Pages(load, first_id + stored), stored)
+            }
+        };
+        Ok((loaded, load.summary(read, rejects, stored, &memory)?))
     }
 
     fn read(&mut self, bulk: &RelBulkLoad<'_>, rejects: &mut Rejects) -> CopyResult<CsvSummary> {

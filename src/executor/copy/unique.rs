@@ -8,8 +8,8 @@ use rustc_hash::FxBuildHasher;
 
 use super::error::CopyResult;
 use crate::storage::buffer_pool::BufferPool;
-use crate::storage::index::{IndexKey, KeyIndex, KeyLayout, KeyLookup, KeyRef, visit_keys};
-use crate::storage::table::{NodeTable, ScanOptions};
+use crate::storage::index::{IndexKey, KeyLayout, KeyRef, visit_keys};
+use crate::storage::table::{KeyReader, NodeTable, ScanOptions};
 use crate::types::ColumnId;
 use crate::vector::{ValueVector, VectorBuffer};
 
@@ -26,7 +26,7 @@ pub(super) struct UniqueValues {
     pub columns: Vec<usize>,
     seen: HashMap<IndexKey, u64, FxBuildHasher>,
     /// Where the table's own values are looked up instead of being in `seen`.
-    stored: Option<(KeyIndex, BufferPool)>,
+    stored: Option<(Arc<KeyReader>, BufferPool)>,
     bytes: u64,
 }
 
@@ -35,10 +35,10 @@ impl UniqueValues {
     pub fn of_key(
         layout: KeyLayout,
         columns: Vec<usize>,
-        index: KeyIndex,
+        stored: Option<Arc<KeyReader>>,
         pool: &BufferPool,
     ) -> UniqueValues {
-        let stored = (index.entries() > 0).then(|| (index, pool.clone()));
+        let stored = stored.map(|reader| (reader, pool.clone()));
         UniqueValues { what: "key", layout, columns, seen: HashMap::default(), stored, bytes: 0 }
     }
 
@@ -94,9 +94,8 @@ impl UniqueValues {
         if let Some(row) = self.seen.get(key) {
             return Ok(Some((*row != STORED).then_some(*row)));
         }
-        let Some((index, pool)) = &self.stored else { return Ok(None) };
-        let mut worker = pool.worker()?;
-        Ok(index.lookup(key, &mut worker.cursor())?.map(|_| None))
+        let Some((reader, pool)) = &self.stored else { return Ok(None) };
+        Ok(reader.lookup_key(KeyRef::of(key), &mut pool.worker()?)?.map(|_| None))
     }
 
     /// Bytes held, about.

@@ -64,7 +64,7 @@ impl Engine {
         if let (Some(frozen), Some(cut)) = (&levels.frozen, *frozen_at) {
             return Ok(Some((Snapshot(Arc::clone(&state)), Arc::clone(frozen), cut)));
         }
-        if levels.active.is_empty() {
+        if levels.active.is_empty() && !self.page_file().is_ahead() {
             return Ok(None);
         }
         let cut = Cut { version: state.version(), end: linked.end, logged: self.log.stats().bytes };
@@ -114,10 +114,12 @@ impl Engine {
         Ok(())
     }
 
-    /// Bytes that were logged since the last checkpoint began, or what the active level takes by a generous count.
+    /// Bytes that were logged since the last checkpoint began, or what the active level takes by a generous count, or
+    /// what only a checkpoint makes free again.
     fn since_checkpoint(&self, state: &State) -> u64 {
         let logged = self.log.stats().bytes.saturating_sub(self.logged_at_checkpoint.load(Ordering::Relaxed));
-        logged.max(state.levels().active.bytes() / MEMORY_PER_LOGGED_BYTE)
+        let memory = state.levels().active.bytes() / MEMORY_PER_LOGGED_BYTE;
+        logged.max(memory).max(self.page_file().bytes_retired_ahead())
     }
 
     /// Whether it is time for a checkpoint.

@@ -10,11 +10,11 @@ use std::sync::Arc;
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 
 use super::Engine;
+use super::commit_base::NewBase;
 use super::options::DurabilityMode;
 use crate::storage::delta::Delta;
 use crate::storage::memory::MemoryClass;
 use crate::storage::page::Lsn;
-use crate::storage::state::Levels;
 use crate::storage::wal::{RecordKind, WalWriter, Writeset};
 use crate::storage::{StorageError, StorageResult};
 
@@ -39,6 +39,8 @@ struct Sequence {
 struct Waiting {
     version: u64,
     end: Lsn,
+    /// What the level stands over, if that is new.
+    base: Option<Box<NewBase>>,
     delta: Delta,
     published: Published,
 }
@@ -81,7 +83,7 @@ impl Commits {
         *self.closed.write() = true;
     }
 
-    fn enter(&self) -> StorageResult<RwLockReadGuard<'_, bool>> {
+    pub(super) fn enter(&self) -> StorageResult<RwLockReadGuard<'_, bool>> {
         let closed = self.closed.read();
         match *closed {
             true => Err(StorageError::Poisoned { reason: "it was closed".to_owned() }),
@@ -99,27 +101,38 @@ impl Engine {
         self.page_file().check_writable()?;
         self.relieve()?;
         let version = match self.log.mode() {
-            DurabilityMode::InMemory => self.enqueue_unlogged(delta, published),
-            mode => self.commit_logged(delta, published, mode)?,
+            DurabilityMode::InMemory => self.enqueue_unlogged(delta, None, published),
+            mode => self.commit_logged(delta, None, published, mode)?,
         };
         self.link_up_to(version);
         self.maintenance_after_commit();
         Ok(version)
     }
 
-    fn enqueue_unlogged(&self, delta: Delta, published: Published) -> u64 {
+    pub(super) fn enqueue_unlogged(&self, delta: Delta, base: Option<NewBase>, published: Published) -> u64 {
+        let base = base.map(Box::new);
         let mut sequence = self.commits.sequence.lock();
         let version = sequence.next_version;
         sequence.next_version += 1;
-        sequence.waiting.push_back(Waiting { version, end: Lsn::default(), delta, published });
+        sequence.waiting.push_back(Waiting { version, end: Lsn::default(), base, delta, published });
         version
     }
 
-    fn commit_logged(&self, delta: Delta, published: Published, mode: DurabilityMode) -> StorageResult<u64> {
-        let (log, writeset) = (self.log.writer()?, Writeset::encode(&delta));
+    pub(super) fn commit_logged(
+        &self,
+        delta: Delta,
+        base: Option<NewBase>,
+        published: Published,
+        mode: DurabilityMode,
+    ) -> StorageResult<u64> {
+        let log = self.log.writer()?;
+        let writeset = match &base {
+            Some(base) => Writeset::encode_over(base.root.logged(), &delta),
+            None => Writeset::encode(&delta),
+        };
         let mut queued = self.files.memory().reservation(MemoryClass::LogQueue);
         queued.force(writeset.sizes().map(|bytes| bytes as u64).sum());
-        let (version, end) = self.enqueue(log, writeset, delta, published)?;
+        let (version, end) = self.enqueue(log, writeset, (delta, base), published)?;
         let outcome = match mode {
             DurabilityMode::Strict => log.sync(end),
             _ => log.write(end),
@@ -137,9 +150,10 @@ impl Engine {
         &self,
         log: &WalWriter,
         writeset: Writeset,
-        delta: Delta,
+        (delta, base): (Delta, Option<NewBase>),
         published: Published,
     ) -> StorageResult<(u64, Lsn)> {
+        let base = base.map(Box::new);
         let single = match writeset.sizes().count() {
             1 => Some(log.reserve(writeset.sizes().sum())?),
             _ => None,
@@ -162,26 +176,32 @@ impl Engine {
             }
         };
         sequence.next_version += 1;
-        sequence.waiting.push_back(Waiting { version, end, delta, published });
+        sequence.waiting.push_back(Waiting { version, end, base, delta, published });
         Ok((version, end))
     }
 
     /// Links and publishes what is durable: every commit up to this one.
-    fn link_up_to(&self, version: u64) {
+    pub(super) fn link_up_to(&self, version: u64) {
         let mut linked = self.commits.link.lock();
-        let ready: Vec<Waiting> = {
+        let mut ready: Vec<Waiting> = {
             let mut sequence = self.commits.sequence.lock();
             let count = sequence.waiting.partition_point(|waiting| waiting.version <= version);
             sequence.waiting.drain(..count).collect()
         };
         let Some(last) = ready.last() else { return };
         linked.end = linked.end.max(last.end);
+        let newest = last.version;
         let state = self.state.load_full();
-        let levels = state.levels();
-        let mut active = Delta::clone(&levels.active);
-        ready.iter().for_each(|waiting| active.merge(&waiting.delta));
-        let levels = Levels { active: Arc::new(active), ..levels.clone() };
-        self.publish(state.with_levels(levels, last.version));
+        let (mut over, mut levels) = (None, state.levels().clone());
+        for waiting in &mut ready {
+            if let Some(base) = waiting.base.take() {
+                let (fresh, dropped) = self.take_over(*base, waiting.version);
+                levels = levels.without_tables(&dropped);
+                over = Some(fresh);
+            }
+            Arc::make_mut(&mut levels.active).merge(&waiting.delta);
+        }
+        self.publish(over.as_ref().unwrap_or(&state).with_levels(levels, newest));
         // Still under the lock, so that a commit never returns before its own was called.
         for waiting in ready {
             (waiting.published)(waiting.version);

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use super::options::{DurabilityMode, EngineOptions};
 use crate::storage::backend::StorageBackend;
 use crate::storage::delta::Delta;
-use crate::storage::page::{Lsn, PageFile};
+use crate::storage::page::{LoggedRoot, Lsn, PageFile};
 use crate::storage::wal::{
     BatchedRecord, LevelBuilder, RecordBatch, RecordKind, WAL_FOLDER, WalConfig, WalReader, WalStats,
     WalWriter, log_damage,
@@ -30,6 +30,8 @@ pub(super) struct Log {
 #[derive(Default)]
 pub(super) struct Replayed {
     pub delta: Delta,
+    /// Roots that commits have written pages for, oldest first.
+    pub roots: Vec<LoggedRoot>,
     /// The version of the newest commit; 0 without one.
     pub version: u64,
     pub records: u64,
@@ -202,11 +204,13 @@ impl Replay {
     }
 
     fn link(&mut self, bytes: &[u8], place: Lsn) -> StorageResult<()> {
-        let version = self.level.take(bytes).map_err(|damage| log_damage(place, damage.0))?;
+        let head = self.level.take(bytes).map_err(|damage| log_damage(place, damage.0))?;
+        let CommitHead { version, root } = head;
         if version <= self.replayed.version {
             return Err(log_damage(place, "the commit is older than the one before it"));
         }
         self.replayed.version = version;
+        self.replayed.roots.extend(root);
         self.last = place;
         Ok(())
     }

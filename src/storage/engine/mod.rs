@@ -1,8 +1,10 @@
 //! The door to storage: opening a database, snapshots of it, and commits, one at a time. A commit writes new pages
 //! and switches the root; whoever holds a snapshot goes on reading what that names.
 
+mod base;
 mod checkpoint;
 mod commit;
+mod commit_base;
 mod gate;
 mod intents;
 mod level_memory;
@@ -34,6 +36,7 @@ use super::page::PageFile;
 use super::state::{Snapshot, State};
 use crate::types::TableId;
 
+pub use base::{BaseStep, LoadedRows, StagedLoad};
 pub use commit::Published;
 pub use gate::{Area, Busy, Pass, Passage, Passes};
 pub use intents::{Conflict, Hold, Intent, Intents, Registered};
@@ -90,11 +93,12 @@ impl Engine {
         files.set_pages_read_at_open();
         let files = Arc::new(files);
         let (log, replayed) = Log::open(backend, files.page_file(), options)?;
+        files.page_file().recover_roots(replayed.roots)?;
         let mut state = State::open(Arc::clone(&files))?;
-        if !replayed.delta.is_empty() {
-            state = state.recovered(replayed.delta, replayed.version.max(state.version()));
-        }
         let version = replayed.version.max(state.version());
+        if !replayed.delta.is_empty() || version > state.version() {
+            state = state.recovered(replayed.delta, version);
+        }
         let state = Arc::new(state);
         let mut level_memory = files.memory().reservation(MemoryClass::Layers);
         level_memory.force(state.levels().bytes());

@@ -12,7 +12,7 @@ use crate::catalog::{Catalog, Statistics, encode_catalog, encode_statistics};
 use crate::storage::directory::TableChange;
 use crate::storage::files::Files;
 use crate::storage::page::{Lsn, Root, RootChange, WriteBatch};
-use crate::storage::state::{Snapshot, State};
+use crate::storage::state::{BaseParts, Snapshot, State};
 use crate::storage::{StorageError, StorageResult};
 use crate::types::TableId;
 
@@ -134,7 +134,7 @@ pub(super) fn switch(
         None => base.loaded_statistics(),
     };
     page_file.switch_root(batch, RootChange { root, retired, checkpoint })?;
-    Ok(State::after_switch(Arc::clone(files), catalog, statistics, directory))
+    Ok(State::over_new_root(files, BaseParts { catalog, statistics, directory }))
 }
 
 impl Drop for WriteTurn {

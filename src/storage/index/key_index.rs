@@ -146,6 +146,12 @@ impl KeyIndex {
         self.append_to(kept, (count, entry), keep, batch, cursor)
     }
 
+    /// Writes one tree of all entries; of one key the newest stays.
+    pub fn folded(&self, batch: &WriteBatch, cursor: &mut Cursor<'_>) -> StorageResult<Vec<KeyTreeRef>> {
+        let nothing = |_: usize| (KeyRef::Integer(0), 0);
+        self.append_to(0, (0, &nothing), &mut |_| Ok(()), batch, cursor)
+    }
+
     /// Keeps the oldest `kept` trees and makes one of the others and the new keys.
     fn append_to<'k>(
         &self,

@@ -101,6 +101,17 @@ impl Allocator {
         self.reserved.remove(run).map_err(misplaced)
     }
 
+    /// A root that the log names uses these pages, which the list on disk calls free or which lie beyond its end.
+    pub fn adopt(&mut self, run: PageRun) -> StorageResult<()> {
+        let end = run.end().0;
+        if end > self.end {
+            let beyond = PageRun { first: PageId(self.end), count: end - self.end };
+            self.free.insert(beyond).map_err(misplaced)?;
+            self.end = end;
+        }
+        self.free.remove(run).map_err(misplaced)
+    }
+
     /// Reserved pages may be handed out again.
     pub fn release(&mut self, run: PageRun) -> StorageResult<()> {
         self.reserved.remove(run).map_err(misplaced)?;
@@ -152,7 +163,7 @@ impl Allocator {
         Ok(Unused { runs: unused.runs().collect(), page_count, uncut_runs })
     }
 
-    fn check_live(&self, run: PageRun) -> StorageResult<()> {
+    pub fn check_live(&self, run: PageRun) -> StorageResult<()> {
         let mut others = [&self.free, &self.reserved].into_iter().chain(self.held.values());
         match run.end().0 > self.end || others.any(|set| set.touches(run)) {
             true => Err(misplaced(Misplaced(run))),

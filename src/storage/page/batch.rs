@@ -102,12 +102,13 @@ impl WriteBatch {
         writer.finish()
     }
 
-    pub(super) fn runs(&self) -> Vec<PageRun> {
+    /// The pages reserved so far.
+    pub fn runs(&self) -> Vec<PageRun> {
         self.runs.lock().runs().collect()
     }
 
-    /// Ends the batch without giving anything back.
-    pub(super) fn into_runs(self) -> Vec<PageRun> {
+    /// The pages are somebody else's from now on; nothing is given back when the batch is dropped.
+    pub(super) fn take_runs(&self) -> Vec<PageRun> {
         std::mem::take(&mut *self.runs.lock()).runs().collect()
     }
 }

@@ -12,6 +12,7 @@ mod extent;
 mod free_list;
 mod header;
 mod intervals;
+mod logged_root;
 mod page_file;
 mod read;
 mod refs;
@@ -29,6 +30,7 @@ pub use free_list::{FREE_LIST_VERSION, encode_free_list};
 pub use header::{
     ChosenHeader, FORMAT_VERSION, HEADER_PAGES, Header, HeaderFlags, Lsn, MAGIC, choose_header,
 };
+pub use logged_root::{LoggedRoot, PreparedRoot};
 pub use page_file::{Access, CreateOptions, FILE_NAME, GenerationHold, IoStats, PageFile};
 pub use root::{ROOT_SIZE, ROOT_VERSION, Root};
 pub use switch::RootChange;

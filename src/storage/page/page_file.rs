@@ -11,6 +11,7 @@ use super::allocator::{Allocator, SpaceStats};
 use super::buffers::Buffers;
 use super::checksum::PageChecksum;
 use super::header::{ChosenHeader, HEADER_PAGES, Header, HeaderFlags, Lsn, choose_header};
+use super::logged_root::LoggedRoot;
 use super::root::Root;
 use super::switch::HeaderState;
 use super::{ExtentRef, PAGE_SIZE, PageId, PageRef, PageRun};
@@ -71,7 +72,12 @@ pub(super) struct Counters {
 #[derive(Debug, Clone)]
 pub(super) struct Current {
     pub header: Header,
+    /// The header's root, or one that only the log names so far.
     pub root: Root,
+    /// Counts the roots that were in force, from 1.
+    pub step: u64,
+    /// The step of the header's root.
+    pub durable_step: u64,
 }
 
 pub(super) type ReuseHook = Box<dyn Fn(PageRun) + Send + Sync>;
@@ -91,8 +97,12 @@ pub struct PageFile {
     pub(super) space: Mutex<Option<Allocator>>,
     /// The headers as they lie on disk and the write counters that they allow. Locked after `space`.
     pub(super) headers: Mutex<HeaderState>,
-    /// Snapshots by the generation that they read.
+    /// Snapshots by the step whose root they read.
     holds: Mutex<BTreeMap<u64, u64>>,
+    /// What the log has changed since the header, as far as free space does not know it yet.
+    pub(super) logged: Mutex<Vec<LoggedRoot>>,
+    /// Pages that wait for the next header to be free.
+    pub(super) retired_ahead: AtomicU64,
     pub(super) on_reuse: OnceLock<ReuseHook>,
     poisoned: OnceLock<String>,
     access: Access,
@@ -151,17 +161,20 @@ impl PageFile {
         is_memory: bool,
     ) -> StorageResult<Arc<PageFile>> {
         let header = chosen.header.clone();
+        let start = |header, root| Arc::new(Current { header, root, step: 1, durable_step: 1 });
         let page_file = PageFile {
             file,
             codec,
             checksum: PageChecksum::new(&header.uuid),
             counters: Counters::default(),
             buffers: Buffers::default(),
-            current: RwLock::new(Arc::new(Current { header: header.clone(), root: Root::default() })),
+            current: RwLock::new(start(header.clone(), Root::default())),
             switch: Mutex::new(()),
             space: Mutex::new(None),
             headers: Mutex::new(HeaderState::new(chosen)),
             holds: Mutex::default(),
+            logged: Mutex::default(),
+            retired_ahead: AtomicU64::new(0),
             on_reuse: OnceLock::new(),
             poisoned: OnceLock::new(),
             access,
@@ -172,7 +185,7 @@ impl PageFile {
         if access == Access::Write {
             page_file.settle_headers()?;
         }
-        *page_file.current.write() = Arc::new(Current { header, root });
+        *page_file.current.write() = start(header, root);
         Ok(Arc::new(page_file))
     }
 
@@ -210,22 +223,22 @@ impl PageFile {
     pub fn hold(self: &Arc<Self>) -> GenerationHold {
         let mut holds = self.holds.lock();
         // Read under the lock: a switch that publishes later finds this hold.
-        let root = self.root();
-        *holds.entry(root.generation).or_default() += 1;
-        GenerationHold { page_file: self.clone(), root }
+        let current = self.current.read().clone();
+        *holds.entry(current.step).or_default() += 1;
+        GenerationHold { page_file: self.clone(), root: current.root, step: current.step }
     }
 
-    /// The oldest generation that a hold reads.
+    /// The oldest step whose root a hold reads.
     pub(super) fn oldest_hold(&self) -> Option<u64> {
         self.holds.lock().first_key_value().map(|(&generation, _)| generation)
     }
 
-    fn let_go(&self, generation: u64) {
+    fn let_go(&self, step: u64) {
         let mut holds = self.holds.lock();
-        if let Some(count) = holds.get_mut(&generation) {
+        if let Some(count) = holds.get_mut(&step) {
             *count -= 1;
             if *count == 0 {
-                holds.remove(&generation);
+                holds.remove(&step);
             }
         }
         drop(holds);
@@ -251,15 +264,11 @@ impl PageFile {
     pub fn space_stats(&self) -> StorageResult<SpaceStats> {
         match &*self.space.lock() {
             Some(space) => Ok(space.stats()),
-            None => {
-                let free = self.read_free_list()?;
-                let pages = self.current.read().header.page_count;
-                Ok(SpaceStats { pages, free: free.pages(), ..SpaceStats::default() })
-            }
+            None => Ok(self.space_on_disk()?.stats()),
         }
     }
 
-    /// The pages that the root in force does not use, ascending, as its own list on disk says. Together with
+    /// The pages that the header's root does not use, ascending, as its own list on disk says. Together with
     /// what it reaches and the two headers these are all pages of `header().page_count`.
     pub fn unused_pages(&self) -> StorageResult<Vec<PageRun>> {
         Ok(self.read_free_list()?.runs().collect())
@@ -306,6 +315,7 @@ impl PageFile {
 pub struct GenerationHold {
     page_file: Arc<PageFile>,
     root: Root,
+    step: u64,
 }
 
 impl GenerationHold {
@@ -327,7 +337,7 @@ impl GenerationHold {
 
 impl Drop for GenerationHold {
     fn drop(&mut self) {
-        self.page_file.let_go(self.root.generation);
+        self.page_file.let_go(self.step);
     }
 }
 

@@ -77,7 +77,7 @@ impl PageFile {
 
         let mut root = Root { generation: old.header.generation + 1, ..change.root };
         let (page_count, root_extent) = self.write_free_list_and_root(&batch, &mut root, &retired)?;
-        self.sync_batch(&batch)?;
+        self.sync_batches(&[&batch])?;
         let header = self.write_switched_header(|header| Header {
             generation: root.generation,
             page_count,
@@ -86,8 +86,10 @@ impl PageFile {
             ..header
         })?;
 
-        *self.current.write() = Arc::new(Current { header, root });
-        self.settle(batch, &retired, old.header.generation)?;
+        self.retired_ahead.store(0, Ordering::Relaxed);
+        let step = old.step + 1;
+        *self.current.write() = Arc::new(Current { header, root, step, durable_step: step });
+        self.settle(&[&batch], &retired, old.step)?;
         self.reuse_unheld();
         self.give_back_tail();
         Ok(root)
@@ -95,10 +97,10 @@ impl PageFile {
 
     /// After a failed sync the system may have forgotten pages that other batches wrote; a later sync would
     /// succeed without them. Only a batch that is alone can fail and be tried again.
-    fn sync_batch(&self, batch: &WriteBatch) -> StorageResult<()> {
+    pub(super) fn sync_batches(&self, batches: &[&WriteBatch]) -> StorageResult<()> {
         self.sync_file().inspect_err(|error| {
             let reserved = self.space.lock().as_ref().map_or(0, |space| space.stats().reserved);
-            if reserved != batch.page_count() {
+            if reserved != batches.iter().map(|batch| batch.page_count()).sum::<u64>() {
                 self.poison(format!("a sync failed while other pages were being written: {error}"));
             }
         })
@@ -128,14 +130,19 @@ impl PageFile {
     }
 
     /// The new root's pages become live and the old one's are held for those who read it.
-    fn settle(&self, batch: WriteBatch, retired: &[PageRun], generation: u64) -> StorageResult<()> {
-        let runs = batch.into_runs();
+    pub(super) fn settle(
+        &self,
+        batches: &[&WriteBatch],
+        retired: &[PageRun],
+        step: u64,
+    ) -> StorageResult<()> {
+        let runs: Vec<PageRun> = batches.iter().flat_map(|batch| batch.take_runs()).collect();
         let mut space = self.space.lock();
         let Some(allocator) = space.as_mut() else { return Ok(()) };
         let settled = runs
             .into_iter()
             .try_for_each(|run| allocator.commit(run))
-            .and_then(|()| retired.iter().try_for_each(|&run| allocator.retire(run, generation)));
+            .and_then(|()| retired.iter().try_for_each(|&run| allocator.retire(run, step)));
         if let Err(error) = &settled {
             // The root is in force, but what is free is no longer certain.
             self.poison(error.to_string());
@@ -149,7 +156,8 @@ impl PageFile {
         if self.check_writable().is_err() {
             return;
         }
-        let current = self.current.read().header.generation;
+        // What the root on disk reaches stays, whatever is newer in memory.
+        let current = self.current.read().durable_step;
         let oldest = self.oldest_hold().unwrap_or(current).min(current);
         let taken = match self.space.lock().as_mut() {
             Some(allocator) => allocator.take_held_up_to(oldest.saturating_sub(1)),
@@ -193,8 +201,8 @@ impl PageFile {
         self.check_writable()?;
         let mut space = self.space.lock();
         if space.is_none() {
-            let free = self.read_free_list()?;
-            let pages = self.current.read().header.page_count;
+            let allocator = self.space_on_disk()?;
+            let pages = allocator.stats().pages;
             // The last process may have ended before its second header copy was durable.
             self.sync()?;
             self.reserve_counters(&mut self.headers.lock(), 0)?;
@@ -203,7 +211,8 @@ impl PageFile {
                 // Left by a write that was not committed.
                 self.file.truncate(pages * PAGE_SIZE as u64)?;
             }
-            *space = Some(Allocator::new(pages, free));
+            *space = Some(allocator);
+            self.logged.lock().clear();
         }
         // It was filled above.
         MutexGuard::try_map(space, Option::as_mut).map_err(|_| StorageError::ReadOnly)
@@ -315,7 +324,7 @@ impl PageFile {
 }
 
 /// The runs of the old root page and of those of its extents that the new root does not take over.
-fn replaced_runs(old: &Current, new: &Root) -> Vec<PageRun> {
+pub(super) fn replaced_runs(old: &Current, new: &Root) -> Vec<PageRun> {
     let extents = [
         (&old.root.catalog, Some(&new.catalog)),
         (&old.root.statistics, Some(&new.statistics)),

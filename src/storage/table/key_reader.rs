@@ -9,7 +9,7 @@ use super::open::open_node_table;
 use crate::storage::StorageResult;
 use crate::storage::buffer_pool::PoolWorker;
 use crate::storage::delta::TableDelta;
-use crate::storage::index::{KeyIndex, KeyLayout, KeyRef, visit_keys};
+use crate::storage::index::{KeyIndex, KeyLayout, KeyRef, SortedKeys, visit_keys};
 use crate::storage::state::Snapshot;
 use crate::types::{ColumnId, NODE_GROUP_ROWS, TableId, Value};
 use crate::vector::{ValueVector, VectorBuffer};
@@ -64,6 +64,31 @@ impl KeyReader {
             Some((keys, key)) => keys.lookup(KeyRef::of(&key), worker),
             None => Ok(None),
         }
+    }
+
+    /// The first of new rows whose key a node has: its row among the new ones and the node's offset.
+    pub fn find_common(
+        &self,
+        new: &SortedKeys<'_>,
+        worker: &mut PoolWorker,
+    ) -> StorageResult<Option<(u64, u64)>> {
+        let Some(keys) = &self.keys else { return Ok(None) };
+        if keys.index.entries() == 0 && keys.levels.is_empty() {
+            return Ok(None);
+        }
+        if keys.exact && keys.levels.is_empty() {
+            return keys.index.find_common(new, &mut worker.cursor());
+        }
+        let mut first: Option<(u64, u64)> = None;
+        for position in 0..new.len() {
+            let (key, row) = new.get(position);
+            if first.is_none_or(|(least, _)| row < least)
+                && let Some(offset) = keys.lookup(key, worker)?
+            {
+                first = Some((row, offset));
+            }
+        }
+        Ok(first)
     }
 
     /// The offset of the node with a key that is encoded already.

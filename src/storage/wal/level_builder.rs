@@ -5,9 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::values::{decode_type, decode_vector};
-use super::writeset::{
-    BYTE_KEYS, ENTRY_BYTES, INTEGER_KEYS, LIST, RANGE, VERSION_BYTES, WRITESET_FORMAT_VERSION,
-};
+use super::writeset::{BYTE_KEYS, CommitHead, ENTRY_BYTES, INTEGER_KEYS, LIST, RANGE};
 use crate::storage::column::bytes::{ByteReader, Damage, Damaged};
 use crate::storage::delta::{Delta, TableDelta};
 use crate::storage::index::KeyRef;
@@ -69,21 +67,18 @@ struct GatheredKeys {
 }
 
 impl LevelBuilder {
-    /// Reads a writeset from its records' payloads, one behind the other; gives its version. After an error the level
-    /// has a part of it.
-    pub fn take(&mut self, bytes: &[u8]) -> Damaged<u64> {
+    /// Reads a writeset from its records' payloads, one behind the other; gives its version and root. After an error the
+    /// level has a part of it.
+    pub fn take(&mut self, bytes: &[u8]) -> Damaged<CommitHead> {
         let mut reader = ByteReader::new(bytes);
-        let version = u64::from_le_bytes(*reader.array::<VERSION_BYTES>()?);
-        if reader.u8()? != WRITESET_FORMAT_VERSION {
-            return Err(Damage("a writeset is of an unknown version"));
-        }
+        let head = CommitHead::read(&mut reader)?;
         for _ in 0..reader.u32()? {
             let id = TableId(reader.u32()?);
             let gathered = self.gathered.entry(id).or_default();
             gathered.read(&mut reader, id, &mut self.delta)?;
         }
         match reader.remaining() {
-            0 => Ok(version),
+            0 => Ok(head),
             _ => Err(Damage("a writeset has bytes behind its end")),
         }
     }

@@ -31,4 +31,6 @@ pub use segment::{
 };
 pub use stats::WalStats;
 pub use writer::{Reservation, WalWriter};
-pub use writeset::{CommittedLevel, WRITESET_FORMAT_VERSION, Writeset};
+pub use writeset::{
+    CommitHead, CommittedLevel, WRITESET_FORMAT_VERSION, WRITESET_WITH_ROOT_VERSION, Writeset,
+};

@@ -1,18 +1,22 @@
 //! What a transaction changed, as bytes of the log: its level, table by table and group by group. See
-//! `specs/format/writeset.md`; `level_builder` reads it.
+//! `specs/format/writeset.md`; `level_builder` reads it. A commit that wrote pages names the root that leads to them
+//! before its level.
 
 use super::level_builder::LevelBuilder;
 use super::record::PAYLOAD_BYTES_MAX;
 use super::values::{encode_type, encode_vector};
-use crate::storage::column::bytes::{ByteWriter, Damaged};
+use crate::storage::column::bytes::{ByteReader, ByteWriter, Damage, Damaged};
 use crate::storage::delta::{BirthPart, Delta, GroupDelta, KeyPart, PartRows, PatchPart, TableDelta};
 use crate::storage::index::KeyRef;
+use crate::storage::page::{LoggedRoot, PageId, PageRun, ROOT_SIZE, Root};
 use crate::types::{NODE_GROUP_ROWS, TableId};
 
-/// The only version of writesets so far.
+/// The version of writesets without pages.
 pub const WRITESET_FORMAT_VERSION: u8 = 1;
+/// The version of writesets that name a root and its pages.
+pub const WRITESET_WITH_ROOT_VERSION: u8 = 2;
 /// The bytes of the commit's version, which are filled in last.
-pub(super) const VERSION_BYTES: usize = 8;
+const VERSION_BYTES: usize = 8;
 /// The bytes of an entry of a list.
 pub(super) const ENTRY_BYTES: usize = 20;
 
@@ -31,19 +35,40 @@ pub struct Writeset {
 #[derive(Debug)]
 pub struct CommittedLevel {
     pub version: u64,
+    /// The root that the level stands over, if the commit wrote pages.
+    pub root: Option<LoggedRoot>,
     pub delta: Delta,
+}
+
+/// What a writeset says beside its level.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommitHead {
+    pub version: u64,
+    /// The root that the level stands over, if the commit wrote pages.
+    pub root: Option<LoggedRoot>,
 }
 
 impl Writeset {
     /// The bytes of a level.
     pub fn encode(delta: &Delta) -> Writeset {
-        Writeset::cut(delta, PAYLOAD_BYTES_MAX)
+        Writeset::cut(delta, None, PAYLOAD_BYTES_MAX)
     }
 
-    fn cut(delta: &Delta, payload_bytes: usize) -> Writeset {
+    /// The bytes of a level over a new root.
+    pub fn encode_over(root: &LoggedRoot, delta: &Delta) -> Writeset {
+        Writeset::cut(delta, Some(root), PAYLOAD_BYTES_MAX)
+    }
+
+    fn cut(delta: &Delta, root: Option<&LoggedRoot>, payload_bytes: usize) -> Writeset {
         let mut out = ByteWriter::default();
         out.u64(0);
-        out.u8(WRITESET_FORMAT_VERSION);
+        match root {
+            None => out.u8(WRITESET_FORMAT_VERSION),
+            Some(root) => {
+                out.u8(WRITESET_WITH_ROOT_VERSION);
+                encode_root(root, &mut out);
+            }
+        }
         let tables: Vec<_> = delta.tables().filter(|(_, table)| !table.is_empty()).collect();
         out.u32(tables.len() as u32);
         tables.into_iter().for_each(|(id, table)| encode_table(id, table, &mut out));
@@ -72,9 +97,55 @@ impl CommittedLevel {
     /// Reads a writeset from its records' payloads, one behind the other.
     pub fn decode(bytes: &[u8]) -> Damaged<CommittedLevel> {
         let mut builder = LevelBuilder::default();
-        let version = builder.take(bytes)?;
-        Ok(CommittedLevel { version, delta: builder.finish()? })
+        let CommitHead { version, root } = builder.take(bytes)?;
+        Ok(CommittedLevel { version, root, delta: builder.finish()? })
     }
+}
+
+impl CommitHead {
+    /// Reads what stands before the level.
+    pub(super) fn read(reader: &mut ByteReader<'_>) -> Damaged<CommitHead> {
+        let version = u64::from_le_bytes(*reader.array::<VERSION_BYTES>()?);
+        let root = match reader.u8()? {
+            WRITESET_FORMAT_VERSION => None,
+            WRITESET_WITH_ROOT_VERSION => Some(decode_root(reader, version)?),
+            _ => return Err(Damage("a writeset is of an unknown version")),
+        };
+        Ok(CommitHead { version, root })
+    }
+}
+
+fn encode_root(logged: &LoggedRoot, out: &mut ByteWriter) {
+    // The commit's version is not known yet, and stands at the front.
+    out.bytes.extend_from_slice(&Root { commit_version: 0, ..logged.root }.encode());
+    for runs in [&logged.added, &logged.retired] {
+        out.u32(runs.len() as u32);
+        for run in runs {
+            out.u64(run.first.0);
+            out.u64(run.count);
+        }
+    }
+}
+
+fn decode_root(reader: &mut ByteReader<'_>, version: u64) -> Damaged<LoggedRoot> {
+    let root =
+        Root::decode(reader.array::<ROOT_SIZE>()?).map_err(|_| Damage("the root of a commit is none"))?;
+    let root = Root { commit_version: version, ..root };
+    Ok(LoggedRoot { root, added: decode_runs(reader)?, retired: decode_runs(reader)? })
+}
+
+fn decode_runs(reader: &mut ByteReader<'_>) -> Damaged<Vec<PageRun>> {
+    /// Page numbers have 48 bits.
+    const LIMIT: u64 = 1 << 48;
+    let mut runs = Vec::new();
+    for _ in 0..reader.u32()? {
+        let (first, count) = (reader.u64()?, reader.u64()?);
+        if first >= LIMIT || count >= LIMIT || count == 0 || first + count > LIMIT {
+            return Err(Damage("pages are beyond every file"));
+        }
+        runs.push(PageRun { first: PageId(first), count });
+    }
+    Ok(runs)
 }
 
 fn encode_table(id: TableId, table: &TableDelta, out: &mut ByteWriter) {

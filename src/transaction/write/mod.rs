@@ -3,6 +3,7 @@
 //! constraints in the own view, and only then goes into the level; so a refused change leaves the level as it was.
 
 mod announced;
+mod base;
 mod error;
 mod keys;
 mod nodes;
@@ -16,7 +17,7 @@ use parking_lot::Mutex;
 use super::ReadTransaction;
 use crate::catalog::{Catalog, ColumnSchema};
 use crate::storage::delta::{ColumnValues, Delta};
-use crate::storage::engine::{Area, Engine, Hold, Intent, Pass, Passage};
+use crate::storage::engine::{Area, BaseStep, Engine, Hold, Intent, Pass, Passage};
 use crate::storage::memory::Reservation;
 use crate::storage::state::Snapshot;
 use crate::types::{ColumnId, TableId};
@@ -24,6 +25,7 @@ use crate::vector::ValueVector;
 
 use announced::Announced;
 pub use announced::{Met, areas_of_definition, areas_of_load};
+pub use base::{LoadPlace, SmallLoad};
 pub use error::{WriteError, WriteResult};
 
 /// How a writing transaction begins.
@@ -36,6 +38,8 @@ pub struct WriteOptions {
     /// Whether it counts as a writer from the first change on only. Then what came before and changed all of the
     /// database makes that first change an error.
     pub lazy: bool,
+    /// Whether it ends with its first statement, so that nobody reads what that has defined or loaded before the commit.
+    pub single: bool,
 }
 
 /// What `delete_nodes` did.
@@ -48,14 +52,21 @@ pub struct Deleted {
 /// A state that a transaction can go back to.
 pub struct Savepoint {
     own: Delta,
+    base: ReadTransaction,
+    steps: usize,
     reserved: usize,
 }
 
 /// See the module. Dropped without a commit it is rolled back.
 pub struct WriteTransaction {
     engine: Arc<Engine>,
-    /// The view of the snapshot alone; its tables are opened once.
+    begun: Snapshot,
+    /// The view of the snapshot under the own steps, without the own level; its tables are opened once.
     base: ReadTransaction,
+    /// What was defined and loaded.
+    steps: Vec<Arc<BaseStep>>,
+    /// Whether a load has gone into the own level.
+    has_loaded: bool,
     announced: Announced,
     options: WriteOptions,
     /// Keeps those out that want all of the database for themselves.
@@ -113,7 +124,10 @@ impl WriteTransaction {
     ) -> WriteTransaction {
         WriteTransaction {
             engine: Arc::clone(engine),
-            base: ReadTransaction::over(snapshot),
+            base: ReadTransaction::over(snapshot.clone()),
+            begun: snapshot,
+            steps: Vec::new(),
+            has_loaded: false,
             announced,
             options,
             pass: None,
@@ -161,7 +175,7 @@ impl WriteTransaction {
 
     /// Whether nothing would be written by a commit.
     pub fn is_unchanged(&self) -> bool {
-        self.own.is_empty()
+        self.own.is_empty() && self.steps.is_empty()
     }
 
     /// The memory that the changes take, about.
@@ -245,33 +259,45 @@ impl WriteTransaction {
 
     /// What `rollback_to` goes back to. Cheap: the level is shared.
     pub fn savepoint(&self) -> Savepoint {
-        Savepoint { own: self.own.clone(), reserved: self.reserved.len() }
+        let (own, base) = (self.own.clone(), self.base.clone());
+        Savepoint { own, base, steps: self.steps.len(), reserved: self.reserved.len() }
     }
 
     /// Undoes what was changed since the savepoint. What was announced stays announced.
     pub fn rollback_to(&mut self, savepoint: Savepoint) {
         *self.own_mut() = savepoint.own;
         self.held.shrink_to(self.own.bytes());
+        self.base = savepoint.base;
+        self.steps.truncate(savepoint.steps);
         self.give_back_from(savepoint.reserved);
     }
 
     /// Makes the changes durable, as the mode says, and visible. Gives the version that has them. After an error
     /// nothing of them will be seen, unless it says that the database accepts no writes: then the next open tells.
     pub fn commit(mut self) -> WriteResult<u64> {
-        if self.own.is_empty() {
+        if self.is_unchanged() {
             return Ok(self.version());
         }
         let own = std::mem::take(self.own_mut());
         let announced = self.announced.take();
         // From its publication on the level is counted with all that commits hold.
         let held = std::mem::replace(&mut self.held, self.engine.change_memory());
-        let published = move |version| {
+        let published = Box::new(move |version| {
             announced.commit(version);
             drop(held);
+        });
+        let version = match self.steps.is_empty() {
+            true => self.engine.commit(own, published)?,
+            false => {
+                let committed = self.engine.commit_steps(&self.begun, &self.steps, own, published)?;
+                committed.ok_or(WriteError::TooOld)?
+            }
         };
-        let version = self.engine.commit(own, Box::new(published))?;
         // They are rows now.
         self.reserved.clear();
+        if self.has_loaded || !self.steps.is_empty() {
+            self.engine.settle_loads()?;
+        }
         Ok(version)
     }
 

@@ -146,6 +146,16 @@ impl<'s> NodeBulkLoad<'s> {
         open.columns.iter().chain(open.spare.iter().flatten()).map(VectorBuffer::bytes).sum()
     }
 
+    /// All rows, if they are fewer than `limit` and than a group, so that nothing was written yet.
+    pub fn take_small(&self, limit: u64) -> Option<(Vec<VectorBuffer>, usize)> {
+        let mut open = self.open.lock();
+        if open.group != self.first_group || open.rows as u64 >= limit.max(1) {
+            return None;
+        }
+        let rows = std::mem::take(&mut open.rows);
+        Some((std::mem::replace(&mut open.columns, fresh_columns(&self.layout)), rows))
+    }
+
     /// Writes the last group and names all.
     pub fn finish(self) -> StorageResult<StagedRows> {
         let rest = {

@@ -47,6 +47,13 @@ pub struct StagedRels {
     pub backward: Vec<StagedGroup>,
 }
 
+/// Relationships that need no pages of their own.
+pub struct SmallRels {
+    pub sources: Vec<u64>,
+    pub targets: Vec<u64>,
+    pub properties: Vec<VectorBuffer>,
+}
+
 /// Loads relationships.
 pub struct RelBulkLoad<'s> {
     sink: &'s dyn ExtentSink,
@@ -133,6 +140,23 @@ impl<'s> RelBulkLoad<'s> {
             buffer.append_range(vector, 0, count);
         }
         Ok(())
+    }
+
+    /// All relationships, if they are fewer than `limit` and than a group of rows.
+    pub fn take_small(&self, limit: u64) -> Option<SmallRels> {
+        let mut edges = self.edges.lock();
+        if edges.count >= limit.clamp(1, NODE_GROUP_ROWS) {
+            return None;
+        }
+        edges.count = 0;
+        let fresh = edges.properties.iter().map(|buffer| VectorBuffer::new(buffer.data_type().clone()));
+        let fresh = fresh.collect();
+        let properties = std::mem::replace(&mut edges.properties, fresh);
+        let chunks = std::mem::take(&mut edges.chunks);
+        let wide = |nodes: &Vec<u32>| nodes.iter().map(|node| u64::from(*node)).collect::<Vec<u64>>();
+        let sources = chunks.iter().flat_map(|(from, _)| wide(from)).collect();
+        let targets = chunks.iter().flat_map(|(_, to)| wide(to)).collect();
+        Some(SmallRels { sources, targets, properties })
     }
 
     /// Bytes held, for the memory limit.

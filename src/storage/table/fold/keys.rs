@@ -2,17 +2,14 @@
 //! follow, so that a key is written a logarithmic number of times. Entries of rows that are gone or have another key
 //! are left out of what is merged.
 
-use std::sync::Arc;
-
 use crate::storage::StorageResult;
 use crate::storage::buffer_pool::PoolWorker;
 use crate::storage::delta::KeyPart;
-use crate::storage::directory::{KeyTreeRef, TableRecord};
-use crate::storage::index::{IndexKey, KeyIndex, KeyRef, KeyStore, visit_keys};
+use crate::storage::directory::KeyTreeRef;
+use crate::storage::index::{IndexKey, KeyIndex, KeyRef, visit_keys};
 use crate::storage::page::WriteBatch;
-use crate::storage::state::Snapshot;
-use crate::storage::table::{NodeTable, ScanOptions, open_node_table};
-use crate::types::{ColumnId, TableId};
+use crate::storage::table::NodeTable;
+use crate::types::ColumnId;
 use crate::vector::{ValueVector, VectorBuffer};
 
 /// Rows that are read at once.
@@ -26,13 +23,25 @@ pub(super) fn add(
     batch: &WriteBatch,
     worker: &mut PoolWorker,
 ) -> StorageResult<Vec<KeyTreeRef>> {
-    let exact = index.entries() + part.len() as u64 == rows;
     let mut asking = table.pool().worker()?;
-    let mut keep = |entries: &mut Vec<(IndexKey, u64)>| match exact {
-        true => Ok(()),
-        false => keep_carried(index, (table, key), entries, &mut asking),
-    };
-    index.append_sorted(part.len(), &|at| part.get(at), &mut keep, batch, &mut worker.cursor())
+    if index.entries() + part.len() as u64 == rows {
+        let mut keep = |_: &mut Vec<(IndexKey, u64)>| Ok(());
+        return index.append_sorted(part.len(), &|at| part.get(at), &mut keep, batch, &mut worker.cursor());
+    }
+    // An entry of the level need not be newer than one of the index: a bulk load may have given the key of a row that
+    // is gone again to a row of its own. So what is not carried must not come to stand over what is.
+    let mut fresh: Vec<(IndexKey, u64)> = Vec::with_capacity(part.len());
+    for from in (0..part.len()).step_by(SCAN_ROWS) {
+        let until = part.len().min(from + SCAN_ROWS);
+        let mut entries: Vec<(IndexKey, u64)> =
+            (from..until).map(|at| part.get(at)).map(|(key, offset)| (key.to_owned(), offset)).collect();
+        keep_carried(index, (table, key), &mut entries, &mut asking)?;
+        fresh.append(&mut entries);
+    }
+    let entry = |at: usize| (KeyRef::of(&fresh[at].0), fresh[at].1);
+    let mut keep =
+        |entries: &mut Vec<(IndexKey, u64)>| keep_carried(index, (table, key), entries, &mut asking);
+    index.append_sorted(fresh.len(), &entry, &mut keep, batch, &mut worker.cursor())
 }
 
 /// Drops the entries whose row is gone or has another key.
@@ -66,56 +75,4 @@ fn keep_carried(
     let mut carried = carried.into_iter();
     entries.retain(|_| carried.next().unwrap_or(false));
     Ok(())
-}
-
-/// The key index of a table as its base has it, without entries of rows that are gone or have another key: as it
-/// stands, or written anew into `batch`. A bulk load asks it alone. None for a table without a key.
-pub fn exact_key_index(
-    snapshot: &Snapshot,
-    table: TableId,
-    batch: &WriteBatch,
-) -> StorageResult<Option<KeyIndex>> {
-    let (Some(index), record) = (snapshot.key_index(table)?, snapshot.table_record(table)?) else {
-        return Ok(None);
-    };
-    let Some(schema) = snapshot.catalog().node_table_by_id(table) else { return Ok(None) };
-    if index.entries() == record.row_count {
-        return Ok(Some(KeyIndex::clone(&index)));
-    }
-    let nodes = open_node_table(snapshot, table)?;
-    let (store, offsets) = keys_of(&nodes, &schema.primary_key, &index)?;
-    let sorted = store.sorted();
-    let entry = |at: usize| {
-        let (key, row) = sorted.get(at as u64);
-        (key, offsets.get(row as usize).copied().unwrap_or(0))
-    };
-    let mut worker = nodes.pool().worker()?;
-    let empty = KeyIndex::empty(index.layout().clone());
-    let key_trees =
-        empty.append_sorted(offsets.len(), &entry, &mut |_| Ok(()), batch, &mut worker.cursor())?;
-    let record = TableRecord { key_trees, ..TableRecord::clone(&record) };
-    KeyIndex::open(&record, index.layout().clone(), &schema.name).map(Some)
-}
-
-/// The keys of all rows, and where they are.
-fn keys_of(
-    table: &Arc<NodeTable>,
-    key: &[ColumnId],
-    index: &KeyIndex,
-) -> StorageResult<(KeyStore, Vec<u64>)> {
-    let (mut store, mut offsets) = (KeyStore::new(index.layout().clone()), Vec::new());
-    let mut scanner = table.scanner(key, &[], &ScanOptions { vector_size: SCAN_ROWS })?;
-    let (mut worker, mut scratch) = (table.pool().worker()?, Vec::new());
-    for group in 0..table.group_count() {
-        scanner.open(group, 0..u32::MAX)?;
-        while let Some(batch) = scanner.next(&mut worker)? {
-            visit_keys(index.layout(), &batch.columns, batch.length, &mut scratch, |row, key| {
-                if let Some(key) = key.filter(|_| batch.selection.contains(row)) {
-                    store.push(key);
-                    offsets.push(batch.first_offset + row as u64);
-                }
-            });
-        }
-    }
-    Ok((store, offsets))
 }

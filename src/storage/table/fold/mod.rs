@@ -25,7 +25,6 @@ use crate::storage::page::WriteBatch;
 use crate::storage::state::{Levels, Snapshot};
 use crate::types::{NODE_GROUP_ROWS, TableId};
 
-pub use keys::exact_key_index;
 use lists::ListFold;
 use rows::RowFold;
 

@@ -153,7 +153,7 @@ proptest! {
     #[test]
     fn levels_come_back(steps in steps(), version: u64, payload_bytes in 10usize..4000) {
         let delta = level(&steps);
-        let payloads = Writeset::cut(&delta, payload_bytes).with_version(version);
+        let payloads = Writeset::cut(&delta, None, payload_bytes).with_version(version);
         assert!(payloads.iter().all(|payload| payload.len() <= payload_bytes));
         let read = CommittedLevel::decode(&payloads.concat()).unwrap();
         assert_eq!(read.version, version);
@@ -216,7 +216,7 @@ fn rows_of_several_writers_are_sorted() {
 fn long_writesets_have_several_parts() {
     let step = |first: u64| Step::Born { first, count: 60_000 };
     let delta = level(&[step(0), step(60_000)]);
-    let parts = Writeset::cut(&delta, 1 << 20);
+    let parts = Writeset::cut(&delta, None, 1 << 20);
     assert!(parts.sizes().count() > 1);
     assert_eq!(Writeset::encode(&delta).sizes().count(), 1);
 }

@@ -1,0 +1,104 @@
+//! Commits that change the base: definitions and bulk loads. Their pages are on the disk before the log names the root
+//! that leads to them, and the state takes that root over as replay would; the header follows with the next checkpoint.
+
+use std::sync::Arc;
+
+use super::Engine;
+use super::base::{Applied, BaseStep, apply};
+use super::commit::Published;
+use super::options::DurabilityMode;
+use crate::catalog::{encode_catalog, encode_statistics};
+use crate::storage::StorageResult;
+use crate::storage::delta::Delta;
+use crate::storage::page::{PreparedRoot, Root};
+use crate::storage::state::{BaseParts, Snapshot, State};
+use crate::types::TableId;
+
+/// A base that waits for its record to be durable.
+pub(super) struct NewBase {
+    pub root: PreparedRoot,
+    parts: BaseParts,
+    dropped: Vec<TableId>,
+}
+
+impl Engine {
+    /// As `commit`, for a transaction that has done steps over the base of `begun`. Gives none when definitions were
+    /// committed since that do not go together with its own.
+    pub fn commit_steps(
+        &self,
+        begun: &Snapshot,
+        steps: &[Arc<BaseStep>],
+        delta: Delta,
+        published: Published,
+    ) -> StorageResult<Option<u64>> {
+        let _entered = self.commits.enter()?;
+        self.page_file().check_writable()?;
+        self.relieve()?;
+        // No checkpoint and no other base comes between the rebase and the publication.
+        let _turn = self.turns.take(None, &self.location())?;
+        if self.state.load().levels().frozen.is_some() {
+            // Left by a checkpoint that failed. Its cut lies before this commit, and must not go into force after it.
+            self.checkpoint_in_turn(false)?;
+        }
+        let Some(base) = self.prepare_base(begun, steps)? else { return Ok(None) };
+        let version = match self.log.mode() {
+            DurabilityMode::InMemory => self.enqueue_unlogged(delta, Some(base), published),
+            _ => {
+                self.page_file().sync_prepared(&base.root)?;
+                // A load stays, whatever the mode.
+                self.commit_logged(delta, Some(base), published, DurabilityMode::Strict)?
+            }
+        };
+        self.link_up_to(version);
+        drop(_turn);
+        self.maintenance_after_commit();
+        Ok(Some(version))
+    }
+
+    /// Makes a load or a definition that was committed outlive the process, whatever the mode.
+    pub fn settle_loads(&self) -> StorageResult<()> {
+        match self.log.mode() {
+            DurabilityMode::Strict => Ok(()),
+            DurabilityMode::Buffered => self.flush(),
+            DurabilityMode::InMemory => self.checkpoint(),
+        }
+    }
+
+    /// Applies the steps to the newest base and writes what leads to it.
+    fn prepare_base(&self, begun: &Snapshot, steps: &[Arc<BaseStep>]) -> StorageResult<Option<NewBase>> {
+        let newest = self.snapshot();
+        let defines = steps.iter().any(|step| matches!(&**step, BaseStep::Define { .. }));
+        if defines && !Arc::ptr_eq(newest.catalog(), begun.catalog()) {
+            return Ok(None);
+        }
+        let paths = Arc::new(self.page_file().begin_batch()?);
+        let Applied { parts, has_new_catalog, has_new_statistics, dropped, retired } =
+            apply(&newest, steps, &paths)?;
+        let mut root = Root { table_directory: parts.directory.top(), ..*newest.root() };
+        if has_new_catalog {
+            root.catalog = paths.write_extent(&encode_catalog(&parts.catalog))?;
+        }
+        if let (true, Some(statistics)) = (has_new_statistics, parts.statistics.get()) {
+            root.statistics = paths.write_extent(&encode_statistics(statistics))?;
+        }
+        root.catalog_version = parts.catalog.version();
+        root.next_table_id = u64::from(parts.catalog.next_table_id());
+        root.next_column_id = u64::from(parts.catalog.next_column_id());
+        let mut batches = vec![paths];
+        for step in steps {
+            if let BaseStep::Load { pages, .. } = &**step {
+                batches.push(Arc::clone(pages));
+            }
+        }
+        let root = self.page_file().prepare_root(root, batches, retired)?;
+        Ok(Some(NewBase { root, parts, dropped }))
+    }
+
+    /// Puts a base in force whose record is durable: the state over it has no levels, and the tables that are gone
+    /// leave the levels there were.
+    pub(super) fn take_over(&self, base: NewBase, version: u64) -> (State, Vec<TableId>) {
+        let NewBase { root, parts, dropped } = base;
+        self.page_file().advance_root(root, version);
+        (State::over_new_root(&self.files, parts), dropped)
+    }
+}
