@@ -167,3 +167,38 @@ fn help_and_version_are_there() {
     }
     assert_eq!(succeed(&["--version"], ""), format!("quire {}\n", env!("CARGO_PKG_VERSION")));
 }
+
+#[test]
+fn tables_and_loads_of_a_transaction_come_and_go_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("people.quire");
+    let database = database.to_str().unwrap();
+    let people = file(folder.path(), "people.csv", "1,Ada\n2,Bob\n");
+    let made = format!(
+        "BEGIN TRANSACTION; CREATE NODE TABLE P(id INT64 PRIMARY KEY, name STRING); COPY P FROM '{people}'; \
+         MATCH (p:P {{id: 2}}) SET p.name = 'Bea'"
+    );
+    let names = "MATCH (p:P) RETURN p.name AS name ORDER BY name";
+    let arguments = [database, "--mode", "csv", "--no-header", "-c"];
+    let with = |text: &str| {
+        [&arguments[..], &[text]].concat().iter().map(|text| (*text).to_owned()).collect::<Vec<_>>()
+    };
+    let succeeds = |text: &str| {
+        let arguments = with(text);
+        succeed(&arguments.iter().map(String::as_str).collect::<Vec<_>>(), "")
+    };
+    assert_eq!(succeeds(&format!("{made}; {names}; ROLLBACK")), "Ada\nBea\n");
+    let arguments = with(names);
+    let run = quire(&arguments.iter().map(String::as_str).collect::<Vec<_>>(), "");
+    assert!(run.status == 1 && run.err.contains("there is no"), "{}", run.err);
+    assert_eq!(succeeds(&format!("{made}; COMMIT")), "");
+    assert_eq!(succeeds(names), "Ada\nBea\n");
+    // A process that ends without COMMIT leaves nothing, and a load that fails says where.
+    let bad = file(folder.path(), "bad.csv", "3,Cid\n1,Ada\n");
+    assert_eq!(succeeds("BEGIN TRANSACTION; DROP TABLE P; CREATE NODE TABLE Q(id INT64 PRIMARY KEY)"), "");
+    assert_eq!(succeeds(names), "Ada\nBea\n");
+    let arguments = with(&format!("BEGIN TRANSACTION; COPY P FROM '{bad}'; COMMIT"));
+    let run = quire(&arguments.iter().map(String::as_str).collect::<Vec<_>>(), "");
+    assert!(run.status == 1 && run.err.contains("bad.csv") && run.err.contains("line 2"), "{}", run.err);
+    assert_eq!(succeeds(names), "Ada\nBea\n");
+}

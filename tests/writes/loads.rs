@@ -85,8 +85,8 @@ fn a_table_is_made_loaded_used_and_committed_as_one() {
         run(&connection, "CREATE (:P {id: 5})");
         assert_eq!(run(&connection, "MATCH (p:P {id: 5}) RETURN p.n"), "4");
         sound(&database);
+        drop(connection);
         database.close().unwrap();
-        drop((connection, database));
         let database = files.open();
         check(&database.connect().unwrap());
         sound(&database);
@@ -181,10 +181,11 @@ fn loads_join_rows_that_changes_stand_over() {
         };
         check(&connection);
         sound(&database);
-        if files.durability == DurabilityMode::InMemory {
-            database.close().unwrap();
+        drop(connection);
+        match files.durability {
+            DurabilityMode::InMemory => database.close().unwrap(),
+            _ => drop(database),
         }
-        drop((connection, database));
         let database = files.open();
         check(&database.connect().unwrap());
         sound(&database);

@@ -12,8 +12,8 @@ use crate::storage::backend::StorageBackend;
 use crate::storage::delta::Delta;
 use crate::storage::page::{LoggedRoot, Lsn, PageFile};
 use crate::storage::wal::{
-    BatchedRecord, LevelBuilder, RecordBatch, RecordKind, WAL_FOLDER, WalConfig, WalReader, WalStats,
-    WalWriter, log_damage,
+    BatchedRecord, CommitHead, LevelBuilder, RecordBatch, RecordKind, WAL_FOLDER, WalConfig, WalReader,
+    WalStats, WalWriter, log_damage,
 };
 use crate::storage::{StorageError, StorageResult};
 

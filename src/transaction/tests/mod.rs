@@ -5,6 +5,7 @@ mod changes;
 mod concurrency;
 mod crash;
 mod durability;
+mod loads;
 mod memory;
 
 use std::collections::BTreeMap;

@@ -167,7 +167,7 @@ proptest! {
             // No offset is given twice, in no commit.
             let delta = level_from((version - 1) * 300_000, steps);
             let bytes = Writeset::encode(&delta).with_version(version).concat();
-            assert_eq!(builder.take(&bytes).unwrap(), version);
+            assert_eq!(builder.take(&bytes).unwrap().version, version);
             linked.merge(&delta);
         }
         let (built, linked) = (told(&builder.finish().unwrap()), told(&linked));
