@@ -141,12 +141,12 @@ fn waiting_has_an_end() {
     let transaction = one.begin().unwrap();
     transaction.query("MATCH (a:A) SET a.n = 1").unwrap();
     assert_eq!(other.query("MATCH (a:A) SET a.n = 2").unwrap_err().kind(), ErrorKind::Conflict);
-    let error = other.query("CREATE NODE TABLE B(id INT64 PRIMARY KEY)").unwrap_err();
+    let error = other.query("DROP TABLE R; DROP TABLE A").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert!(error.message().contains("open writing transactions"), "{error}");
     other.query("CREATE (:A {id: 2})").unwrap();
     transaction.commit().unwrap();
-    other.query("CREATE NODE TABLE B(id INT64 PRIMARY KEY)").unwrap();
+    other.query("DROP TABLE A").unwrap();
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::support::random::Random;
 use crate::support::{count, is_long, loaded, sound};
 
 fn open(definitions: &str) -> Database {
-    let builder = Database::builder().threads(1).buffer_pool_size(16 << 20);
+    let builder = Database::builder().threads(1).buffer_pool_size(16 << 20).small_load_rows(2);
     let database = builder.lock_timeout(Duration::from_secs(120)).in_memory().unwrap();
     database.connect().unwrap().query(definitions).unwrap();
     database
@@ -60,7 +60,10 @@ fn relationships_have_ends() {
                 0 if round % 8 == 0 => database.checkpoint().unwrap(),
                 0 => std::thread::yield_now(),
                 1 if round % 6 == 0 => {
-                    std::fs::write(&file, format!("{a},{b},1\n{b},{a},2\n{a},{a},3\n")).unwrap();
+                    // In turns as rows and as pages.
+                    let more =
+                        if round % 12 == 0 { format!("{b},{a},2\n{a},{a},3\n") } else { String::new() };
+                    std::fs::write(&file, format!("{a},{b},1\n{more}")).unwrap();
                     match connection.query(&format!("COPY R FROM '{}'", file.display())) {
                         Ok(result) => {
                             loads.fetch_add(1, Ordering::Relaxed);

@@ -149,7 +149,7 @@ impl<'s> Session<'s> {
 
 fn open(durability: Option<DurabilityMode>, seed: u64) -> Database {
     let builder = Database::builder().threads(1).buffer_pool_size(16 << 20).checkpoint_threshold(200_000);
-    let builder = builder.lock_timeout(Duration::from_secs(120));
+    let builder = builder.lock_timeout(Duration::from_secs(120)).small_load_rows(seed % 2 * 100);
     match durability {
         None => builder.in_memory().unwrap(),
         Some(mode) => {
@@ -196,16 +196,24 @@ fn run(load: Load, seed: u64) {
     assert!(database.check().unwrap().is_sound());
 }
 
-/// Checkpoints and definitions of other tables, which nobody should notice.
+/// Checkpoints, and definitions and loads of other tables, which nobody should notice.
 fn disturb(shared: &Shared, database: &Database) {
     let connection = database.connect().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("t.csv");
+    let lines: String = (0..40).map(|id| format!("{id}\n")).collect();
+    std::fs::write(&file, lines).unwrap();
     for round in 0.. {
         if shared.done.load(Ordering::Relaxed) {
             return;
         }
-        match round % 4 {
-            3 => {
-                connection.query(&format!("CREATE NODE TABLE T{round}(id INT64 PRIMARY KEY)")).unwrap();
+        match round % 3 {
+            2 => {
+                let script = format!(
+                    "BEGIN TRANSACTION; CREATE NODE TABLE T{round}(id INT64 PRIMARY KEY); COPY T{round} FROM '{}'; COMMIT",
+                    file.display()
+                );
+                connection.query(&script).unwrap();
                 connection.query(&format!("DROP TABLE T{round}")).unwrap();
             }
             _ => database.checkpoint().unwrap(),
