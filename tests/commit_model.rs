@@ -1,4 +1,5 @@
-//! Intents and areas under every interleaving: register, snapshot, announce, publish, release. Run it with
+//! Intents and areas under every interleaving: register, snapshot, announce, publish, release; and the order in which
+//! commits are logged, made durable, linked and published. Run it with
 //! `RUSTFLAGS="--cfg loom" cargo test --release --test commit_model`.
 //!
 //! Each model has mutants, which do one thing in the wrong order; the model has to find them.
@@ -14,6 +15,9 @@ mod gate;
 #[path = "../src/storage/engine/intents.rs"]
 #[allow(dead_code)]
 mod intents;
+#[path = "../src/storage/engine/order.rs"]
+#[allow(dead_code)]
+mod order;
 
 /// What the files above need of the crate.
 mod types {
@@ -99,6 +103,7 @@ mod sync {
 
 use gate::{Area, Gate, Passage, Passes};
 use intents::{Hold, Intent, Intents, Registered};
+use order::CommitOrder;
 use types::TableId;
 
 const TABLE: TableId = TableId(1);
@@ -278,4 +283,104 @@ fn a_table_that_is_left_before_the_publication_is_found() {
 #[should_panic(expected = "an update was lost")]
 fn a_writer_that_passes_no_gate_is_found() {
     run(Order::NoPassage, &[World::add, World::add_alone]);
+}
+
+/// What a commit does in the wrong order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Slip {
+    None,
+    LinkBeforeSync,
+    PublishOutsideOfTheLock,
+}
+
+/// A log with one record per commit, and the newest version that everybody sees.
+struct Log {
+    order: CommitOrder<u64, u64>,
+    appended: AtomicU64,
+    synced: AtomicU64,
+    state: AtomicU64,
+}
+
+impl Log {
+    fn commit(&self, slip: Slip) {
+        let placed: Result<u64, ()> = self.order.enqueue(|version, _| {
+            let place = self.appended.fetch_add(1, Ordering::SeqCst) + 1;
+            assert_eq!(place, version, "the log has another order than the versions");
+            Ok(place)
+        });
+        let version = placed.expect("there is room");
+        if slip != Slip::LinkBeforeSync {
+            self.sync();
+        }
+        let mut outside = Vec::new();
+        self.order.link_up_to(version, |linked, ready| match slip {
+            Slip::PublishOutsideOfTheLock => outside = ready,
+            _ => {
+                *linked = self.publish(ready);
+            }
+        });
+        self.publish(outside);
+        assert!(self.state.load(Ordering::SeqCst) >= version, "a commit returns before it is seen");
+    }
+
+    /// Serves all that have been appended.
+    fn sync(&self) {
+        let end = self.appended.load(Ordering::SeqCst);
+        self.synced.fetch_max(end, Ordering::SeqCst);
+    }
+
+    fn publish(&self, ready: Vec<(u64, u64)>) -> u64 {
+        let before = self.state.load(Ordering::SeqCst);
+        let mut newest = before;
+        for (version, place) in ready {
+            assert_eq!(version, newest + 1, "a version is left out");
+            assert!(place <= self.synced.load(Ordering::SeqCst), "seen before it is durable");
+            newest = version;
+        }
+        if newest > before {
+            self.state.store(newest, Ordering::SeqCst);
+        }
+        newest
+    }
+}
+
+fn run_log(slip: Slip, committers: usize) {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(3);
+    model.check(move || {
+        let zero = || AtomicU64::new(0);
+        let log = Log { order: CommitOrder::new(0, 0, 0), appended: zero(), synced: zero(), state: zero() };
+        let log = Arc::new(log);
+        let threads: Vec<_> = (0..committers)
+            .map(|_| {
+                let log = Arc::clone(&log);
+                thread::spawn(move || log.commit(slip))
+            })
+            .collect();
+        let first = log.state.load(Ordering::SeqCst);
+        assert!(first <= log.state.load(Ordering::SeqCst), "versions go back");
+        for thread in threads {
+            thread.join().expect("no panic");
+        }
+        assert_eq!(log.state.load(Ordering::SeqCst), committers as u64);
+        assert_eq!(*log.order.linked(), committers as u64);
+    });
+}
+
+#[test]
+fn commits_are_seen_in_the_order_of_the_log() {
+    run_log(Slip::None, 2);
+    run_log(Slip::None, 3);
+}
+
+#[test]
+#[should_panic(expected = "seen before it is durable")]
+fn a_link_before_the_sync_is_found() {
+    run_log(Slip::LinkBeforeSync, 2);
+}
+
+#[test]
+#[should_panic]
+fn a_publication_outside_of_the_lock_is_found() {
+    run_log(Slip::PublishOutsideOfTheLock, 2);
 }

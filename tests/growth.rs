@@ -1,7 +1,7 @@
 //! Rows that come one by one, in transactions of 1, 10 and 1000: memory and the log stay bounded, checkpoints come by
 //! themselves, and in the end the database is hardly larger than one that was loaded by COPY.
 //!
-//! The ordinary run has some thousand rows and small limits. A million rows of each kind:
+//! The ordinary run has some thousand rows and small limits. A million rows of each kind (or as many as `QUIRE_ROWS` says):
 //!
 //! ```text
 //! QUIRE_LONG=1 cargo test --release --test growth -- --nocapture --test-threads=1
@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use quiredb::{Connection, Database, DatabaseBuilder, DurabilityMode, WalConfig, params};
 
-use support::{count, is_long, loaded, sound};
+use support::{count, is_long, loaded, number_of, sound};
 
 const DEFINITIONS: &str = "CREATE NODE TABLE P(id INT64 PRIMARY KEY, name STRING, score DOUBLE, n INT64); \
      CREATE REL TABLE K(FROM P TO P, w INT64)";
@@ -29,8 +29,9 @@ struct Limits {
 }
 
 fn limits() -> Limits {
+    let many = number_of("QUIRE_ROWS").unwrap_or(1_000_000);
     match is_long() {
-        true => Limits { rows: 1_000_000, memory: 256 << 20, threshold: 16 << 20, segment: 4 << 20 },
+        true => Limits { rows: many, memory: 256 << 20, threshold: 16 << 20, segment: 4 << 20 },
         false => Limits { rows: 1_500, memory: 64 << 20, threshold: 16 << 10, segment: 1 << 20 },
     }
 }

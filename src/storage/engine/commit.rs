@@ -1,17 +1,18 @@
 //! From a level to a version: the log, the order of versions, linking and publishing.
 //!
-//! A commit takes its version and its place in the log in one short critical section, so both orders are one. Whoever
-//! finds its record durable links every commit up to its own, all of which stand before it in the log and are durable
-//! with it; so nobody waits for another thread to link, and one published state serves all that were linked at once.
+//! The order of commits is kept by `order`: what stands before a commit in the log is durable with it, and one published
+//! state serves all that were linked at once.
 
-use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::sync::Arc;
 
-use parking_lot::{Mutex, RwLock, RwLockReadGuard};
+use parking_lot::{RwLock, RwLockReadGuard};
 
 use super::Engine;
 use super::commit_base::NewBase;
 use super::options::DurabilityMode;
+use super::order::CommitOrder;
+use super::sync::MutexGuard;
 use crate::storage::delta::Delta;
 use crate::storage::memory::MemoryClass;
 use crate::storage::page::Lsn;
@@ -21,23 +22,14 @@ use crate::storage::{StorageError, StorageResult};
 /// What is done with the version once everybody can see it.
 pub type Published = Box<dyn FnOnce(u64) + Send>;
 
-/// Commits between their place in the log and their publication.
+/// Commits that are under way.
 pub(super) struct Commits {
-    sequence: Mutex<Sequence>,
-    /// Held while states are made from states, by commits and checkpoints.
-    link: Mutex<Linked>,
+    order: CommitOrder<Waiting, Linked>,
     /// Commits that are under way share it; whoever closes the database waits for them.
     closed: RwLock<bool>,
 }
 
-struct Sequence {
-    next_version: u64,
-    last_transaction: u64,
-    waiting: VecDeque<Waiting>,
-}
-
 struct Waiting {
-    version: u64,
     end: Lsn,
     /// What the level stands over, if that is new.
     base: Option<Box<NewBase>>,
@@ -55,27 +47,23 @@ pub(super) struct Linked {
 impl Commits {
     /// Goes on after a version, a transaction of the log and the end of its records.
     pub fn new(version: u64, last_transaction: u64, end: Lsn) -> Commits {
-        let sequence = Sequence { next_version: version + 1, last_transaction, waiting: VecDeque::new() };
-        Commits {
-            sequence: Mutex::new(sequence),
-            link: Mutex::new(Linked { end }),
-            closed: RwLock::new(false),
-        }
+        let order = CommitOrder::new(version, last_transaction, Linked { end });
+        Commits { order, closed: RwLock::new(false) }
     }
 
     /// The version of a commit that is made beside the log, while nobody else commits.
     pub fn next_version(&self) -> u64 {
-        self.sequence.lock().next_version
+        self.order.next_version()
     }
 
     /// Takes that version.
     pub fn took_version(&self, version: u64) {
-        self.sequence.lock().next_version = version + 1;
+        self.order.took_version(version);
     }
 
     /// No state is made by anybody else while the guard lives.
-    pub fn linked(&self) -> parking_lot::MutexGuard<'_, Linked> {
-        self.link.lock()
+    pub fn linked(&self) -> MutexGuard<'_, Linked> {
+        self.order.linked()
     }
 
     /// Refuses further commits, after those that are under way.
@@ -110,12 +98,11 @@ impl Engine {
     }
 
     pub(super) fn enqueue_unlogged(&self, delta: Delta, base: Option<NewBase>, published: Published) -> u64 {
-        let base = base.map(Box::new);
-        let mut sequence = self.commits.sequence.lock();
-        let version = sequence.next_version;
-        sequence.next_version += 1;
-        sequence.waiting.push_back(Waiting { version, end: Lsn::default(), base, delta, published });
-        version
+        let waiting = Waiting { end: Lsn::default(), base: base.map(Box::new), delta, published };
+        let placed: Result<u64, Infallible> = self.commits.order.enqueue(|_, _| Ok(waiting));
+        match placed {
+            Ok(version) => version,
+        }
     }
 
     pub(super) fn commit_logged(
@@ -140,7 +127,7 @@ impl Engine {
         outcome.inspect_err(|error| {
             // Nobody knows what the disk has, so nothing may build on it; the next open decides.
             self.page_file().poison(format!("writing the log failed: {error}"));
-            self.commits.sequence.lock().waiting.retain(|waiting| waiting.version != version);
+            self.commits.order.withdraw(version);
         })?;
         Ok(version)
     }
@@ -158,44 +145,40 @@ impl Engine {
             1 => Some(log.reserve(writeset.sizes().sum())?),
             _ => None,
         };
-        let mut sequence = self.commits.sequence.lock();
-        let version = sequence.next_version;
-        sequence.last_transaction += 1;
-        let transaction = sequence.last_transaction;
-        let mut payloads = writeset.with_version(version);
-        let last = payloads.pop().unwrap_or_default();
-        let end = match single {
-            Some(room) => room.append(transaction, RecordKind::LastPartAndCommit, last)?,
-            None => {
-                // All of them behind each other, so that the cut of a checkpoint never goes through a writeset.
-                // What stands there without its commit, should the disk be full, is forgotten by recovery.
-                for payload in payloads {
-                    log.append(transaction, RecordKind::Part, payload)?;
+        let mut end = Lsn::default();
+        let version = self.commits.order.enqueue(|version, transaction| {
+            let mut payloads = writeset.with_version(version);
+            let last = payloads.pop().unwrap_or_default();
+            end = match single {
+                Some(room) => room.append(transaction, RecordKind::LastPartAndCommit, last)?,
+                None => {
+                    // All of them behind each other, so that the cut of a checkpoint never goes through a writeset.
+                    // What stands there without its commit, should the disk be full, is forgotten by recovery.
+                    for payload in payloads {
+                        log.append(transaction, RecordKind::Part, payload)?;
+                    }
+                    log.append(transaction, RecordKind::LastPartAndCommit, last)?
                 }
-                log.append(transaction, RecordKind::LastPartAndCommit, last)?
-            }
-        };
-        sequence.next_version += 1;
-        sequence.waiting.push_back(Waiting { version, end, base, delta, published });
+            };
+            StorageResult::Ok(Waiting { end, base, delta, published })
+        })?;
         Ok((version, end))
     }
 
     /// Links and publishes what is durable: every commit up to this one.
     pub(super) fn link_up_to(&self, version: u64) {
-        let mut linked = self.commits.link.lock();
-        let mut ready: Vec<Waiting> = {
-            let mut sequence = self.commits.sequence.lock();
-            let count = sequence.waiting.partition_point(|waiting| waiting.version <= version);
-            sequence.waiting.drain(..count).collect()
-        };
-        let Some(last) = ready.last() else { return };
+        self.commits.order.link_up_to(version, |linked, ready| self.link(linked, ready));
+    }
+
+    fn link(&self, linked: &mut Linked, mut ready: Vec<(u64, Waiting)>) {
+        let Some((newest, last)) = ready.last() else { return };
         linked.end = linked.end.max(last.end);
-        let newest = last.version;
+        let newest = *newest;
         let state = self.state.load_full();
         let (mut over, mut levels) = (None, state.levels().clone());
-        for waiting in &mut ready {
+        for (version, waiting) in &mut ready {
             if let Some(base) = waiting.base.take() {
-                let (fresh, dropped) = self.take_over(*base, waiting.version);
+                let (fresh, dropped) = self.take_over(*base, *version);
                 levels = levels.without_tables(&dropped);
                 over = Some(fresh);
             }
@@ -203,8 +186,8 @@ impl Engine {
         }
         self.publish(over.as_ref().unwrap_or(&state).with_levels(levels, newest));
         // Still under the lock, so that a commit never returns before its own was called.
-        for waiting in ready {
-            (waiting.published)(waiting.version);
+        for (version, waiting) in ready {
+            (waiting.published)(version);
         }
     }
 }

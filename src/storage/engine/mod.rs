@@ -12,6 +12,7 @@ mod log;
 mod maintenance;
 mod offsets;
 mod options;
+mod order;
 mod serials;
 mod stats;
 mod sync;
