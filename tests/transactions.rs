@@ -208,7 +208,8 @@ fn commits_are_there_without_a_close() {
         let found = number(&again.connect().unwrap(), "MATCH (t:T) RETURN sum(size(t.text))");
         assert_eq!(found, 30 * (10 << 10), "{mode:?}");
         assert!(seen.load(std::sync::atomic::Ordering::Relaxed) > 300_000);
-        assert_eq!(again.storage_stats().unwrap().wal_records_replayed, 30);
+        // Three definitions stand before the rows.
+        assert_eq!(again.storage_stats().unwrap().wal_records_replayed, 33);
     }
 }
 

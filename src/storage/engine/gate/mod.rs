@@ -50,7 +50,7 @@ impl fmt::Display for Area {
             Area::Everything => formatter.write_str("the database"),
             Area::Catalog => formatter.write_str("the catalog"),
             Area::Table(table) => write!(formatter, "table {table}"),
-            Area::Deletions(table) => write!(formatter, "the deletions in table {table}"),
+            Area::Deletions(table) => write!(formatter, "the ends of relationships in table {table}"),
         }
     }
 }

@@ -20,20 +20,16 @@ pub struct Busy {
 
 impl fmt::Display for Busy {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let area = self.area;
         match (self.is_held, self.passage) {
             (true, Passage::Shared) => {
                 write!(
                     formatter,
-                    "a bulk load, a definition or a large change has {} or waits for it",
-                    self.area
+                    "a bulk load, a definition or a large change has {area} for itself or waits for that"
                 )
             }
-            (true, Passage::Exclusive) => {
-                write!(formatter, "other transactions that change {} are open", self.area)
-            }
-            (false, _) => {
-                write!(formatter, "{} has been changed since the transaction began", self.area)
-            }
+            (true, Passage::Exclusive) => write!(formatter, "other transactions that change {area} are open"),
+            (false, _) => write!(formatter, "others have changed {area} since the transaction began"),
         }
     }
 }
