@@ -63,7 +63,7 @@ impl AdjacencyDelta {
 
     /// Adds sorted entries of the group whose first node is given.
     pub fn add(&mut self, first_node: u64, entries: &[Entry]) {
-        let mut part = EntryPart::default();
+        let mut part = EntryPart::with_room(entries.len());
         for entry in entries {
             let sign = if entry.removed { -1 } else { 1 };
             self.touched.insert(entry.node);
@@ -134,6 +134,15 @@ impl EntryPart {
         most
     }
 
+    fn with_room(entries: usize) -> EntryPart {
+        EntryPart {
+            nodes: Vec::with_capacity(entries),
+            neighbours: Vec::with_capacity(entries),
+            ids: Vec::with_capacity(entries),
+            removed: Vec::with_capacity(entries.div_ceil(64)),
+        }
+    }
+
     fn push(&mut self, entry: &Entry) {
         let at = self.nodes.len();
         self.nodes.push(entry.node);
@@ -153,7 +162,7 @@ impl Part for EntryPart {
 
     /// What was added and taken away again cancels.
     fn merge(older: &Self, newer: &Self) -> Self {
-        let mut out = EntryPart::default();
+        let mut out = EntryPart::with_room(older.len() + newer.len());
         let (mut old, mut new) = (0, 0);
         let key = |entry: &Entry| (entry.node, entry.neighbour, entry.id);
         while old < older.len() && new < newer.len() {

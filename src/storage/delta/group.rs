@@ -190,7 +190,8 @@ impl BirthPart {
 }
 
 impl PatchPart {
-    pub(super) fn new(rows: Vec<u16>, values: VectorBuffer) -> PatchPart {
+    /// Values for rows, which rise.
+    pub(in crate::storage) fn new(rows: Vec<u16>, values: VectorBuffer) -> PatchPart {
         PatchPart { rows, values }
     }
 

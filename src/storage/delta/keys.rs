@@ -56,6 +56,9 @@ impl KeyPart {
 
     /// The row that was given the key.
     pub fn find(&self, key: KeyRef<'_>) -> Option<u64> {
+        if let KeyRef::Integer(key) = key {
+            return self.integers.binary_search(&key).ok().and_then(|at| self.offsets.get(at)).copied();
+        }
         let (mut low, mut high) = (0, self.len());
         while low < high {
             let middle = low + (high - low) / 2;
@@ -86,10 +89,48 @@ impl KeyPart {
         self.offsets.push(offset);
     }
 
+    /// Two parts of numbers as one. Stretches of one part that lie between two keys of the other are copied at once.
+    fn merged_integers(older: &KeyPart, newer: &KeyPart) -> KeyPart {
+        let mut out = KeyPart::default();
+        out.integers.reserve_exact(older.len() + newer.len());
+        out.offsets.reserve_exact(older.len() + newer.len());
+        let (mut old, mut new) = (0, 0);
+        while new < newer.len() {
+            let first = newer.integers[new];
+            let below = old + stretch(&older.integers[old..], first);
+            out.extend_integers(older, old..below);
+            // The newer part's row replaces that of the same key.
+            old = below + usize::from(older.integers.get(below) == Some(&first));
+            let end = match older.integers.get(old) {
+                Some(next) => new + stretch(&newer.integers[new..], *next),
+                None => newer.len(),
+            };
+            out.extend_integers(newer, new..end);
+            new = end;
+        }
+        out.extend_integers(older, old..older.len());
+        out
+    }
+
+    fn extend_integers(&mut self, from: &KeyPart, range: std::ops::Range<usize>) {
+        self.integers.extend_from_slice(&from.integers[range.clone()]);
+        self.offsets.extend_from_slice(&from.offsets[range]);
+    }
+
     /// Whether further bytes have room.
     pub(super) fn has_room(&self, more: usize) -> bool {
         self.bytes.len() + more <= PART_BYTES_MAX
     }
+}
+
+/// How many of the rising keys are below one; found in steps that grow, since it is mostly few.
+fn stretch(keys: &[u64], bound: u64) -> usize {
+    let mut step = 1;
+    while step < keys.len() && keys[step - 1] < bound {
+        step *= 2;
+    }
+    let (low, high) = (step / 2, step.min(keys.len()));
+    low + keys[low..high].partition_point(|key| *key < bound)
 }
 
 impl Part for KeyPart {
@@ -98,6 +139,9 @@ impl Part for KeyPart {
     }
 
     fn merge(older: &Self, newer: &Self) -> Self {
+        if older.ends.is_empty() && newer.ends.is_empty() {
+            return KeyPart::merged_integers(older, newer);
+        }
         let mut out = KeyPart::default();
         let (mut old, mut new) = (0, 0);
         while old < older.len() || new < newer.len() {

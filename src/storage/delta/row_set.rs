@@ -66,13 +66,18 @@ impl RowSet {
                 (Some(ours), Some(theirs)) if Arc::ptr_eq(ours, theirs) => {}
                 (Some(ours), Some(theirs)) => {
                     let ours = Arc::make_mut(ours);
-                    ours.iter_mut().zip(theirs.iter()).for_each(|(word, other)| *word |= other);
+                    for (word, other) in ours.iter_mut().zip(theirs.iter()).filter(|(_, other)| **other != 0)
+                    {
+                        self.count += (other & !*word).count_ones();
+                        *word |= other;
+                    }
                 }
-                (ours, Some(theirs)) => *ours = Some(Arc::clone(theirs)),
+                (ours, Some(theirs)) => {
+                    self.count += theirs.iter().map(|word| word.count_ones()).sum::<u32>();
+                    *ours = Some(Arc::clone(theirs));
+                }
             }
         }
-        let ones = |words: &Arc<[u64; BLOCK_WORDS]>| words.iter().map(|word| word.count_ones()).sum::<u32>();
-        self.count = self.blocks.iter().flatten().map(ones).sum();
     }
 
     /// Rows `64 * index ..` as a word, the first in its lowest bit.

@@ -90,7 +90,8 @@ pub struct IndexTree {
     height: u8,
     /// Levels of index pages that there are even for one entry.
     least_height: u8,
-    root: Slot,
+    /// Shared by clones, so that what one of them reads is there for all.
+    root: Arc<Slot>,
 }
 
 #[derive(Clone, Default)]
@@ -123,7 +124,7 @@ impl IndexTree {
     /// The tree that a record names; nothing is read yet.
     pub fn new(tree: TreeRef) -> IndexTree {
         let root = Slot { reference: tree.root, loaded: OnceLock::new() };
-        IndexTree { length: tree.length, height: tree.height, least_height: 0, root }
+        IndexTree { length: tree.length, height: tree.height, least_height: 0, root: Arc::new(root) }
     }
 
     /// A tree that is known by its top page alone, which is an index page and says how high it stands. An empty
@@ -131,7 +132,7 @@ impl IndexTree {
     pub fn from_top(top: &ExtentRef, source: &dyn ExtentSource, what: &str) -> StorageResult<IndexTree> {
         let mut root = Slot { reference: *top, loaded: OnceLock::new() };
         if top.byte_length == 0 {
-            return Ok(IndexTree { length: 0, height: 0, least_height: 1, root });
+            return Ok(IndexTree { length: 0, height: 0, least_height: 1, root: Arc::new(root) });
         }
         let bytes = source.read_extent(top, what)?;
         let height = bytes.get(LEVEL_AT).copied().unwrap_or(0);
@@ -140,7 +141,7 @@ impl IndexTree {
         }
         let node = decode_index(&bytes, height).map_err(|detail| root.corrupt(what, detail))?;
         root.loaded = OnceLock::from(Loaded::Index(Arc::new(node)));
-        Ok(IndexTree { length: capacity(height), height, least_height: 1, root })
+        Ok(IndexTree { length: capacity(height), height, least_height: 1, root: Arc::new(root) })
     }
 
     /// The top page of a tree that `from_top` opens again.
@@ -246,7 +247,7 @@ impl IndexTree {
             });
         }
         let mut update = TreeUpdate { source, batch, what, retired };
-        let (mut root, mut height) = (self.root.clone(), self.height);
+        let (mut root, mut height) = (Slot::clone(&self.root), self.height);
         let mut unwritten = false;
         if self.least_height > 0 {
             // The root switch retires the top page itself, so it is written anew even where it stays a part.
@@ -266,14 +267,14 @@ impl IndexTree {
         if root.reference.byte_length == 0 {
             return Ok(IndexTree { least_height: self.least_height, ..IndexTree::default() });
         }
-        Ok(IndexTree { length, height, least_height: self.least_height, root })
+        Ok(IndexTree { length, height, least_height: self.least_height, root: Arc::new(root) })
     }
 
     fn slot(&self, index: u64, source: &dyn ExtentSource, what: &str) -> StorageResult<Option<&Slot>> {
         if index >= self.length {
             return Ok(None);
         }
-        let mut slot = &self.root;
+        let mut slot = &*self.root;
         for height in (1..=self.height).rev() {
             if slot.reference.byte_length == 0 {
                 return Ok(None);

@@ -114,6 +114,11 @@ impl Log {
         self.writer.get().map_or(Ok((0, 0)), WalWriter::size)
     }
 
+    /// The bytes of all records since the database was opened.
+    pub fn logged_bytes(&self) -> u64 {
+        self.writer.get().map_or(0, WalWriter::logged_bytes)
+    }
+
     /// What the log has done.
     pub fn stats(&self) -> WalStats {
         self.writer.get().map(WalWriter::stats).unwrap_or_default()

@@ -109,8 +109,9 @@ impl Keys {
         if self.exact {
             let found = self.index.lookup_ref(key, &mut worker.cursor())?;
             let Some(offset) = found else { return Ok(None) };
-            let changed = self.levels.iter().any(|level| level.group(offset / NODE_GROUP_ROWS).is_some());
-            return Ok((!changed || self.carries(offset, key, worker)?).then_some(offset));
+            return Ok(
+                (!self.may_have_changed(offset) || self.carries(offset, key, worker)?).then_some(offset)
+            );
         }
         let candidates = self.index.candidates_of(key, &mut worker.cursor())?;
         for offset in candidates {
@@ -119,6 +120,16 @@ impl Keys {
             }
         }
         Ok(None)
+    }
+
+    /// Whether a level may have deleted the row, or given it another key.
+    fn may_have_changed(&self, offset: u64) -> bool {
+        let row = (offset % NODE_GROUP_ROWS) as u16;
+        let groups = self.levels.iter().filter_map(|level| level.group(offset / NODE_GROUP_ROWS));
+        groups.into_iter().any(|group| {
+            let has_new_key = || self.columns.iter().any(|column| group.patches_of(*column).is_some());
+            group.deletions().contains(row) || group.born().contains(row) || has_new_key()
+        })
     }
 
     /// Whether a row exists and has the key.

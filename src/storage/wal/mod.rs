@@ -30,6 +30,7 @@ pub use segment::{
     WAL_FOLDER, segment_name,
 };
 pub use stats::WalStats;
+pub(super) use values::{decode_vector, encode_vector};
 pub use writer::{Reservation, WalWriter};
 pub use writeset::{
     CommitHead, CommittedLevel, WRITESET_FORMAT_VERSION, WRITESET_WITH_ROOT_VERSION, Writeset,

@@ -18,6 +18,8 @@ pub const SEGMENT_FORMAT_VERSION: u16 = 1;
 pub const SEGMENT_HEADER_SIZE: usize = 32;
 /// A segment with records grows in steps of this size.
 pub const GROWTH_STEP: u64 = 32 << 10;
+/// A segment grows by at most as much at once, unless one record needs more.
+const GROWTH_MAX: u64 = 4 << 20;
 /// What a disk writes at once.
 pub const SECTOR_SIZE: u64 = 512;
 
@@ -190,6 +192,13 @@ pub(super) fn grown_size(bytes: u64) -> u64 {
     }
 }
 
+/// The size to which a segment of this size grows for `bytes` of records: by half of what it has, so that a busy log
+/// seldom waits for the sync of a new size, and a log of a few commits stays small.
+pub(super) fn next_size(size: u64, bytes: u64, limit: u64) -> u64 {
+    let grown = (size + size / 2).min(size + GROWTH_MAX).min(limit);
+    grown_size(bytes).max(grown - grown % GROWTH_STEP)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -219,6 +228,20 @@ mod tests {
             damaged[bit / 8] ^= 1 << (bit % 8);
             assert!(header.check(&damaged).is_err(), "bit {bit}");
         }
+    }
+
+    #[test]
+    fn segments_grow_by_whole_steps_up_to_their_limit() {
+        let check = |size: u64, bytes: u64, expected: u64| {
+            assert_eq!(next_size(size, bytes, 64 << 20) / GROWTH_STEP, expected, "{size} {bytes}");
+        };
+        check(32, 1, 1);
+        check(GROWTH_STEP, GROWTH_STEP, 2);
+        check(4 * GROWTH_STEP, 4 * GROWTH_STEP, 6);
+        check(4 * GROWTH_STEP, 100 * GROWTH_STEP, 101);
+        check(32 << 20, 32 << 20, 36 * 32);
+        check(63 << 20, 63 << 20, 64 * 32);
+        check(64 << 20, 64 << 20, 64 * 32 + 1);
     }
 
     #[test]

@@ -41,7 +41,7 @@ pub(super) fn decode_type(reader: &mut ByteReader<'_>) -> Damaged<DataType> {
 }
 
 /// Writes the first `rows` rows of a vector of the type.
-pub(super) fn encode_vector(
+pub(in crate::storage) fn encode_vector(
     vector: &ValueVector<'_>,
     data_type: &DataType,
     rows: usize,
@@ -161,7 +161,7 @@ fn encode_any(vector: &ValueVector<'_>, row: usize, out: &mut ByteWriter) {
 }
 
 /// Reads `rows` rows of the buffer's type and appends them.
-pub(super) fn decode_vector(
+pub(in crate::storage) fn decode_vector(
     reader: &mut ByteReader<'_>,
     buffer: &mut VectorBuffer,
     rows: usize,

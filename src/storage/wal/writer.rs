@@ -10,6 +10,7 @@
 //! 5. No byte of a record is ever written with another value.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
@@ -19,7 +20,7 @@ use super::config::WalConfig;
 use super::record::{LogPosition, PAYLOAD_BYTES_MAX, RECORD_HEADER_SIZE, RecordKind, encode_record};
 use super::segment::{
     SECTOR_SIZE, SEGMENT_HEADER_SIZE, SegmentHeader, WAL_FOLDER, grown_size, list_segments, make_segment,
-    segment_name,
+    next_size, segment_name,
 };
 use super::stats::WalStats;
 use crate::storage::backend::{OpenMode, StorageBackend, StorageFile};
@@ -31,6 +32,10 @@ const RECORD_BYTES: u64 = RECORD_HEADER_SIZE as u64;
 const END_BYTES: u64 = RECORD_BYTES;
 /// Room for a marker on a sector of its own, and for the end.
 const SLACK: u64 = SECTOR_SIZE + RECORD_BYTES + END_BYTES;
+
+/// How often whoever waits for a write looks whether it is done before going to sleep, and the pauses in between.
+const PATIENCE: u32 = 16;
+const SPINS: u32 = 64;
 
 /// The segment that the log grows in.
 pub(super) struct OpenSegment {
@@ -143,6 +148,8 @@ pub struct WalWriter {
     queue: Mutex<Queue>,
     /// Rung when `busy` becomes clear or `synced` moves.
     moved: Condvar,
+    /// The queue's `stats.bytes`, to be read without its lock.
+    logged_bytes: AtomicU64,
 }
 
 impl WalWriter {
@@ -170,7 +177,8 @@ impl WalWriter {
             poison: None,
             stats,
         };
-        WalWriter { backend, uuid, config, queue: Mutex::new(queue), moved: Condvar::new() }
+        let logged_bytes = AtomicU64::new(queue.stats.bytes);
+        WalWriter { backend, uuid, config, queue: Mutex::new(queue), moved: Condvar::new(), logged_bytes }
     }
 
     /// Makes sure that the disk has room for a record with a payload of at most `payload_bytes`, beginning a new
@@ -185,9 +193,14 @@ impl WalWriter {
         queue.check()?;
         self.rotate_when_full(&mut queue, bytes)?;
         let needed = queue.segment.end + queue.promised + bytes + SLACK;
-        let size = grown_size(needed - SEGMENT_HEADER_SIZE as u64);
-        if size > queue.segment.size {
-            queue.segment.file.preallocate(queue.segment.size, size - queue.segment.size)?;
+        if needed > queue.segment.size {
+            let (before, bytes) = (queue.segment.size, needed - SEGMENT_HEADER_SIZE as u64);
+            let mut size = next_size(before, bytes, self.config.segment_bytes());
+            if queue.segment.file.preallocate(before, size - before).is_err() {
+                // Perhaps the disk has room for what is needed now.
+                size = grown_size(bytes);
+                queue.segment.file.preallocate(before, size - before)?;
+            }
             queue.segment.size = size;
             queue.grown = true;
         }
@@ -279,6 +292,11 @@ impl WalWriter {
         self.queue.lock().synced
     }
 
+    /// The bytes of all records since the log was opened.
+    pub fn logged_bytes(&self) -> u64 {
+        self.logged_bytes.load(Ordering::Relaxed)
+    }
+
     /// What the log has done since it was opened.
     pub fn stats(&self) -> WalStats {
         self.queue.lock().stats
@@ -288,6 +306,7 @@ impl WalWriter {
         let mut queue = self.queue.lock();
         // Nobody can wait for a record that was never appended.
         let lsn = lsn.min(queue.appended);
+        let mut patience = PATIENCE;
         loop {
             let reached = if durable { queue.synced } else { queue.written };
             if reached >= lsn {
@@ -295,6 +314,11 @@ impl WalWriter {
             }
             queue.check()?;
             match queue.busy {
+                // A write takes less time than going to sleep and being woken.
+                true if !durable && patience > 0 => {
+                    patience -= 1;
+                    MutexGuard::unlocked(&mut queue, || (0..SPINS).for_each(|_| std::hint::spin_loop()));
+                }
                 true => self.moved.wait(&mut queue),
                 false => self.lead(&mut queue, durable)?,
             }
@@ -405,7 +429,7 @@ pub struct Reservation<'w> {
 impl Reservation<'_> {
     /// Appends a record that is not larger than what was reserved; gives where it ends. Neither waits nor touches
     /// the disk, so it may stand in a critical section.
-    pub fn append(self, transaction: u64, kind: RecordKind, payload: Vec<u8>) -> StorageResult<Lsn> {
+    pub fn append(mut self, transaction: u64, kind: RecordKind, payload: Vec<u8>) -> StorageResult<Lsn> {
         assert!(!kind.is_internal(), "markers and ends are the log's own");
         let bytes = RECORD_BYTES + payload.len() as u64;
         if bytes > self.bytes {
@@ -424,13 +448,17 @@ impl Reservation<'_> {
         queue.stats.commits += u64::from(kind.is_commit());
         queue.stats.bytes += bytes;
         queue.pending.push(Pending { offset, transaction, kind, payload });
-        // The promise itself ends when `self` is dropped, behind the queue's lock.
+        self.writer.logged_bytes.store(queue.stats.bytes, Ordering::Relaxed);
+        // Kept: the room is used now.
+        queue.promised -= std::mem::take(&mut self.bytes);
         Ok(queue.appended)
     }
 }
 
 impl Drop for Reservation<'_> {
     fn drop(&mut self) {
-        self.writer.queue.lock().promised -= self.bytes;
+        if self.bytes > 0 {
+            self.writer.queue.lock().promised -= self.bytes;
+        }
     }
 }
