@@ -19,6 +19,7 @@ const WORKS: &[(&str, &str)] = &[
     ("groups_with_levels", "MATCH (n:Note) RETURN sum(n.weight)"),
     ("births_scanned", "MATCH (n:Note) RETURN sum(n.weight)"),
     ("batches_patched", "MATCH (n:Note) RETURN sum(n.weight)"),
+    ("patch_segments_read", "MATCH (p:Person) RETURN max(p.most)"),
     ("changed_lists", "MATCH (a:Note {id: 1})-[:Links]->(b:Note) RETURN b.id"),
     ("messages_passed", "MATCH (a:Person)-[:Knows]->(b:Person)-[:Likes]->(c:Person) RETURN count(*)"),
     ("messages_scattered", "MATCH (a:Person)-[:Knows]->(b:Person {id: 7}) RETURN count(*), sum(a.noise)"),
@@ -120,6 +121,9 @@ fn load(connection: &Connection, folder: &std::path::Path) {
     );
     copy("Likes", &edge, 0..6000);
     copy("Likes", &edge, 6000..6500);
+    // A few values that stand beside their chunk.
+    run(connection, "MATCH (p:Person {id: 5}) SET p.most = 1");
+    run(connection, "CHECKPOINT");
     // Some rows and values that no page has yet.
     run(connection, "CREATE NODE TABLE Note(id INT64, weight INT64, PRIMARY KEY (id))");
     run(connection, "CREATE REL TABLE Links(FROM Note TO Note)");
@@ -174,6 +178,7 @@ fn pools_hit_miss_evict_and_read_ahead() {
     let loaded = database.storage_stats().expect("figures");
     assert!(loaded.pages_written > 0 && loaded.syncs > 0 && loaded.generation > 0, "{loaded:?}");
     assert!(loaded.file_bytes > 3 << 20, "{loaded:?}");
+    assert!(loaded.checkpoints > 0 && loaded.patch_segments_written > 0, "{loaded:?}");
     database.close().expect("it closes");
 
     let scans = ["noise", "more", "most"].map(|column| format!("MATCH (p:Person) RETURN max(p.{column})"));

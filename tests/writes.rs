@@ -16,6 +16,8 @@ mod loads;
 mod merge;
 #[path = "writes/model.rs"]
 mod model;
+#[path = "writes/patches.rs"]
+mod patches;
 #[path = "writes/plans.rs"]
 mod plans;
 #[path = "writes/set.rs"]

@@ -36,6 +36,8 @@ counters! {
     births_scanned,
     /// Columns of batches into which new values were put.
     batches_patched,
+    /// Patches beside chunks that were put over columns of scans.
+    patch_segments_read,
     /// Lists that were read as changes make them.
     changed_lists,
     /// Steps of message passing.

@@ -196,8 +196,9 @@ impl<'x> ScanRows<'x> {
         if after.groups_with_levels > before.groups_with_levels {
             count(&counters.groups_with_levels, 1);
             count(&counters.births_scanned, after.births_read - before.births_read);
-            count(&counters.batches_patched, after.batches_patched - before.batches_patched);
         }
+        count(&counters.batches_patched, after.batches_patched - before.batches_patched);
+        count(&counters.patch_segments_read, after.patch_segments - before.patch_segments);
         if slice == 0 {
             count(&counters.groups_skipped, after.groups_skipped - before.groups_skipped);
         }

@@ -13,6 +13,7 @@ use quiredb::storage::page::{ExtentRef, PageId, PageRef, PageSource, pages_for};
 use quiredb::storage::table::bulk::{NodeBulkLoad, RelBulkLoad, RelBulkTarget};
 use quiredb::storage::table::csr_run::RunIds;
 use quiredb::storage::table::group_page::{ExtentSink, GroupPage};
+use quiredb::storage::table::patch_segment::{decode_patch, encode_patch};
 use quiredb::storage::table::{ColumnLayout, TableLayout};
 use quiredb::storage::{StorageError, StorageResult};
 use quiredb::types::{
@@ -257,4 +258,17 @@ fn group_pages_of_adjacency() {
     let page = GroupPage::decode(&golden("csr_two_runs_v1.bin", &sink.get(&staged.forward[0].page))).unwrap();
     assert_eq!((page.runs.len(), page.runs[1].node_count, page.runs[1].self_loops), (2, 2, 1));
     assert!(page.runs[1].nodes.is_some());
+}
+
+#[test]
+fn patch_segments() {
+    let data_type = DataType::String;
+    let mut values = VectorBuffer::new(data_type.clone());
+    rows(&data_type).iter().for_each(|value| values.push_value(value).unwrap());
+    let numbers: Vec<u16> = (0..20).map(|row| row * 3000).collect();
+    let bytes = golden("patch_segment_v1.bin", &encode_patch(&numbers, &values.vector(), &data_type));
+    let part = decode_patch(&bytes, &data_type, 65_536).unwrap();
+    assert_eq!(part.rows(), numbers);
+    let read: Vec<Value> = (0..20).map(|row| part.values().value(row, &data_type)).collect();
+    assert_eq!(read, rows(&data_type));
 }

@@ -67,7 +67,7 @@ impl Engine {
         if levels.active.is_empty() && !self.page_file().is_ahead() {
             return Ok(None);
         }
-        let cut = Cut { version: state.version(), end: linked.end, logged: self.log.stats().bytes };
+        let cut = Cut { version: state.version(), end: linked.end, logged: self.log.logged_bytes() };
         let frozen = state.frozen();
         let level = Arc::clone(&state.levels().active);
         *frozen_at = Some(cut);
@@ -93,7 +93,7 @@ impl Engine {
         }
         let batch = self.page_file().begin_batch()?;
         let folded = fold_level(snapshot, level, &batch)?;
-        let mut tables = folded.tables;
+        let (mut tables, patches) = (folded.tables, folded.counters.patches);
         tables.iter_mut().try_for_each(|change| keep_serials_in_step(snapshot, change))?;
         let changes =
             CommitChanges { statistics: Some(folded.statistics), tables, ..CommitChanges::default() };
@@ -107,6 +107,7 @@ impl Engine {
         }
         self.logged_at_checkpoint.store(cut.logged, Ordering::Relaxed);
         self.checkpoints.fetch_add(1, Ordering::Relaxed);
+        self.patches.fetch_add(patches, Ordering::Relaxed);
         if let Some(log) = self.log.started() {
             // What stays behind is removed by the next checkpoint.
             let _ = log.remove_segments_before(cut.end.segment);
@@ -117,7 +118,8 @@ impl Engine {
     /// Bytes that were logged since the last checkpoint began, or what the active level takes by a generous count, or
     /// what only a checkpoint makes free again.
     fn since_checkpoint(&self, state: &State) -> u64 {
-        let logged = self.log.stats().bytes.saturating_sub(self.logged_at_checkpoint.load(Ordering::Relaxed));
+        let logged =
+            self.log.logged_bytes().saturating_sub(self.logged_at_checkpoint.load(Ordering::Relaxed));
         let memory = state.levels().active.bytes() / MEMORY_PER_LOGGED_BYTE;
         logged.max(memory).max(self.page_file().bytes_retired_ahead())
     }

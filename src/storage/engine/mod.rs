@@ -80,6 +80,8 @@ pub struct Engine {
     /// What had been logged when the last checkpoint began.
     logged_at_checkpoint: AtomicU64,
     checkpoints: AtomicU64,
+    /// Patches that checkpoints wrote beside chunks.
+    patches: AtomicU64,
     /// What the levels of the newest state take.
     level_memory: Mutex<Reservation>,
     lock_wait: Duration,
@@ -120,6 +122,7 @@ impl Engine {
             checkpoint_threshold: options.checkpoint_threshold,
             logged_at_checkpoint: AtomicU64::new(0),
             checkpoints: AtomicU64::new(0),
+            patches: AtomicU64::new(0),
             level_memory: Mutex::new(level_memory),
             lock_wait: options.lock_wait,
             intent_share: options.intent_share,

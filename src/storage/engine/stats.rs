@@ -59,6 +59,8 @@ pub struct StorageStats {
     pub open_transactions: u64,
     /// Checkpoints since the database was opened.
     pub checkpoints: u64,
+    /// Patches that they wrote beside chunks.
+    pub patch_segments_written: u64,
     /// What is held beside the buffer pool, by whom, and the most that it was.
     pub memory: MemoryStats,
 }
@@ -119,6 +121,7 @@ impl StorageStats {
             conflicts: engine.intents.conflicts(),
             open_transactions: engine.intents.open_transactions() as u64,
             checkpoints: engine.checkpoints.load(std::sync::atomic::Ordering::Relaxed),
+            patch_segments_written: engine.patches.load(std::sync::atomic::Ordering::Relaxed),
             memory: engine.files.memory().stats(),
         })
     }

@@ -54,9 +54,14 @@ fn gather_base(
     match group.chunk(column) {
         Some(chunk) if chunk.chunk.physical == out.data_type().physical() => {
             let known = rows.iter().all(|row| *row < group.rows());
-            let result = match known {
-                true => gather_chunk(table, chunk, rows, worker, out),
-                false => Err(Damage("a row that its group does not have").into()),
+            let patch = match chunk.is_patched() {
+                true => chunk.patch(&table.data_type(column), table.pool())?,
+                false => None,
+            };
+            let result = match (known, patch) {
+                (true, None) => gather_chunk(table, chunk, rows, worker, out),
+                (true, Some(patch)) => gather_patched(table, (chunk, patch), rows, worker, out),
+                (false, _) => Err(Damage("a row that its group does not have").into()),
             };
             result.map_err(|error| chunk.error(error))?;
         }
@@ -130,6 +135,31 @@ fn gather_levels(
             Place::Null => out.push_nulls(same.len()),
             Place::Part(values, _) => out.append_rows(&values.vector(), &positions),
             Place::Patch(part, _) => out.append_rows(&part.values(), &positions),
+        }
+    }
+    Ok(())
+}
+
+/// Rows of a chunk with new values beside its segments.
+fn gather_patched(
+    table: &NodeTable,
+    (chunk, patch): (&ColumnChunk, &PatchPart),
+    rows: &[u32],
+    worker: &mut PoolWorker,
+    out: &mut VectorBuffer,
+) -> ChunkResult<()> {
+    let place = |row: &u32| patch.rows().binary_search(&(*row as u16)).ok().map(|at| at as u32);
+    let places: Vec<Option<u32>> = rows.iter().map(place).collect();
+    let mut start = 0;
+    for same in places.chunk_by(|one, next| one.is_some() == next.is_some()) {
+        let wanted = &rows[start..start + same.len()];
+        start += same.len();
+        match same[0] {
+            None => gather_chunk(table, chunk, wanted, worker, out)?,
+            Some(_) => {
+                let positions: Vec<u32> = same.iter().flatten().copied().collect();
+                out.append_rows(&patch.values(), &positions);
+            }
         }
     }
     Ok(())

@@ -92,14 +92,17 @@ impl GroupLevels {
         })
     }
 
-    /// All new values of a column for `rows`, as one part; none where there are none.
-    pub(super) fn column_patch(&self, column: ColumnId, rows: &Range<u32>) -> Option<ColumnPatch> {
-        let parts: Vec<Arc<PatchPart>> = self
-            .levels
-            .iter()
-            .filter_map(|level| level.patches_of(column))
-            .flat_map(|parts| parts.as_slice().iter().cloned())
-            .collect();
+    /// All new values of a column for `rows`, as one part; none where there are none. `base` are those that stand
+    /// beside the base's segments.
+    pub(super) fn column_patch(
+        &self,
+        column: ColumnId,
+        rows: &Range<u32>,
+        base: Option<&Arc<PatchPart>>,
+    ) -> Option<ColumnPatch> {
+        let newer = self.levels.iter().filter_map(|level| level.patches_of(column));
+        let newer = newer.flat_map(|parts| parts.as_slice());
+        let parts: Vec<Arc<PatchPart>> = base.into_iter().chain(newer).cloned().collect();
         let within = |part: &PatchPart| {
             let below = |bound: u32| part.rows().partition_point(|row| u32::from(*row) < bound);
             below(rows.start)..below(rows.end)
@@ -144,6 +147,11 @@ impl ColumnPatch {
         let merged = PatchPart::merged((&older.part, &older.range), (&newer.part, &newer.range));
         let range = 0..merged.rows().len();
         ColumnPatch { part: Arc::new(merged), range }
+    }
+
+    /// The rows, and their values.
+    pub(super) fn rows_and_values(&self) -> (&[u16], ValueVector<'_>) {
+        (&self.part.rows()[self.range.clone()], self.part.values().slice_from(self.range.start))
     }
 
     /// The positions of the new values for some rows.

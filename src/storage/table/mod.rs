@@ -22,6 +22,7 @@ mod list_overlay;
 mod node_scanner;
 mod node_table;
 mod open;
+pub mod patch_segment;
 mod rel_table;
 #[cfg(test)]
 mod rel_tests;

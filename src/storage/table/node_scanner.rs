@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::column_scan::{ColumnScan, test_vector, without_deleted};
 use super::group_levels::{BirthRun, GroupLevels, Overlay};
-use super::node_table::{NodeGroup, NodeTable};
+use super::node_table::{ColumnChunk, NodeGroup, NodeTable};
 use crate::storage::buffer_pool::{Admission, PoolWorker, SegmentGuard, try_bytes_as};
 use crate::storage::column::bytes::Damage;
 use crate::storage::column::chunk_reader::Lender;
@@ -47,6 +47,8 @@ pub struct ScanCounters {
     pub batches_patched: u64,
     /// Rows looked at that only levels have.
     pub births_read: u64,
+    /// New values beside a chunk's segments that were put over a column of a morsel.
+    pub patch_segments: u64,
 }
 
 /// Reads morsels of one table.
@@ -172,7 +174,7 @@ impl NodeScanner {
         self.rows = (rows.start.min(group.rows()) as usize)..(rows.end.min(group.rows()) as usize);
         self.window_end = self.rows.start;
         self.deletions = None;
-        self.open_levels(number, &rows);
+        self.open_levels(number, &rows, &group)?;
         if !self.can_pass(&group) {
             self.rows = 0..0;
             if self.births.is_empty() {
@@ -195,30 +197,41 @@ impl NodeScanner {
         Ok(())
     }
 
-    /// Looks for what levels change in a morsel.
-    fn open_levels(&mut self, group: u64, rows: &Range<u32>) {
-        self.levels = self.table.group_levels(group);
+    /// Looks for what levels, and patches beside the chunks, change in a morsel.
+    fn open_levels(&mut self, number: u64, rows: &Range<u32>, group: &NodeGroup) -> StorageResult<()> {
+        self.levels = self.table.group_levels(number);
         self.births.clear();
         self.birth = 0;
         self.overlays.clear();
-        if self.levels.is_empty() {
-            return;
+        let is_patched = |column: ColumnId| group.chunk(column).is_some_and(ColumnChunk::is_patched);
+        if self.levels.is_empty() && !self.columns.iter().any(|(column, _)| is_patched(*column)) {
+            return Ok(());
         }
-        self.counters.groups_with_levels += 1;
-        self.births = self.levels.births(rows);
+        if !self.levels.is_empty() {
+            self.counters.groups_with_levels += 1;
+            self.births = self.levels.births(rows);
+        }
         for (column, _) in &self.columns {
-            let patch = self.levels.column_patch(*column, rows);
-            self.overlays.push(patch.map(|patch| Overlay::new(patch, self.table.data_type(*column))));
+            let data_type = self.table.data_type(*column);
+            let base = match group.chunk(*column) {
+                Some(chunk) => chunk.patch(&data_type, &self.lender.pool)?,
+                None => None,
+            };
+            self.counters.patch_segments += u64::from(base.is_some());
+            let patch = self.levels.column_patch(*column, rows, base);
+            self.overlays.push(patch.map(|patch| Overlay::new(patch, data_type)));
         }
+        Ok(())
     }
 
     /// Whether zone maps leave a chance that a row of the group's page passes. They say nothing of new values.
     fn can_pass(&self, group: &NodeGroup) -> bool {
         self.tests.iter().all(|(position, _, test)| {
             let column = self.columns[*position].0;
-            match group.zone_map(column) {
+            match group.chunk(column) {
                 _ if self.levels.is_patched(column) => true,
-                Some(statistics) => test.can_pass(statistics, group.rows()),
+                Some(chunk) if chunk.is_patched() => true,
+                Some(chunk) => test.can_pass(&chunk.chunk.statistics, group.rows()),
                 None => *test == ColumnTest::Null(true),
             }
         })

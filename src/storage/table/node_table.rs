@@ -5,13 +5,13 @@ use std::sync::{Arc, OnceLock};
 
 use super::group_levels::GroupLevels;
 use super::group_page::GroupPage;
+use super::patch_segment;
 use crate::storage::StorageResult;
-use crate::storage::buffer_pool::{BufferPool, PoolWorker, SegmentOwner, SegmentRef};
+use crate::storage::buffer_pool::{Admission, BufferPool, PoolWorker, SegmentOwner, SegmentRef};
 use crate::storage::column::bytes::{DATA_FILE, Damage};
 use crate::storage::column::chunk::{Chunk, ChunkNulls, Location};
 use crate::storage::column::chunk_reader::{ChunkError, Lender};
-use crate::storage::column::statistics::ChunkStatistics;
-use crate::storage::delta::TableDelta;
+use crate::storage::delta::{PatchPart, TableDelta};
 use crate::storage::directory::IndexTree;
 use crate::storage::page::{ExtentRef, PageId};
 use crate::storage::state::Snapshot;
@@ -59,9 +59,35 @@ pub struct ColumnChunk {
     pub owner: Arc<SegmentOwner>,
     /// The page of the group, for messages.
     page: PageId,
+    /// The new values beside the segments, once somebody has asked for them.
+    patch: OnceLock<Arc<PatchPart>>,
 }
 
 impl ColumnChunk {
+    /// Whether there are new values beside the segments: then these, and the statistics, are not all there is.
+    pub fn is_patched(&self) -> bool {
+        self.chunk.patch.is_some()
+    }
+
+    /// The new values of a column of that type beside the segments, read and checked at the first call.
+    pub(super) fn patch(
+        &self,
+        data_type: &DataType,
+        pool: &BufferPool,
+    ) -> StorageResult<Option<&Arc<PatchPart>>> {
+        let Some(segment) = &self.chunk.patch else { return Ok(None) };
+        if let Some(known) = self.patch.get() {
+            return Ok(Some(known));
+        }
+        if data_type.physical() != self.chunk.physical {
+            return Err(self.error(Damage("a chunk holds values of another type").into()));
+        }
+        let bytes = pool.lend(segment, 0..segment.len(), Admission::Private)?;
+        let part = patch_segment::decode_patch(&bytes, data_type, self.chunk.row_count);
+        let part = part.map_err(|damage| self.error(damage.into()))?;
+        Ok(Some(self.patch.get_or_init(|| Arc::new(part))))
+    }
+
     /// An error of reading this chunk, with its place.
     pub fn error(&self, error: ChunkError) -> crate::storage::StorageError {
         match error {
@@ -82,7 +108,8 @@ fn byte_length(chunk: &Chunk<SegmentRef>) -> u64 {
         _ => 0,
     };
     let own: u64 = chunk.segments.iter().map(|segment| segment.bytes.len()).sum();
-    nulls + own + chunk.children.iter().map(|child| byte_length(&child.chunk)).sum::<u64>()
+    let patch = chunk.patch.as_ref().map_or(0, SegmentRef::len);
+    nulls + own + patch + chunk.children.iter().map(|child| byte_length(&child.chunk)).sum::<u64>()
 }
 
 /// The rows of one group.
@@ -113,11 +140,15 @@ impl NodeGroup {
         for (id, chunk) in page.columns {
             let name = layout.column(id).map_or_else(|| format!("#{id}"), |column| column.name.clone());
             let owner = SegmentOwner::new(DATA_FILE, &layout.name, &name);
-            if chunk.has_patch() {
-                return Err(damaged(Damage("a patch of a chunk, which this release does not read")));
+            if chunk.children.iter().any(|child| child.chunk.has_patch()) {
+                return Err(damaged(Damage("a patch of a part of a chunk")));
+            }
+            if chunk.row_count != page.row_count {
+                return Err(damaged(Damage("a chunk has another number of rows than its group")));
             }
             let chunk = chunk.try_map(&mut |location| resolve(location, &owner))?;
-            chunks.push((id, ColumnChunk { chunk, owner, page: extent.first_page }));
+            let (page, patch) = (extent.first_page, OnceLock::new());
+            chunks.push((id, ColumnChunk { chunk, owner, page, patch }));
         }
         let owner = SegmentOwner::new(DATA_FILE, &layout.name, "deletions");
         let deletions = page.deletions.map(|location| resolve(location, &owner)).transpose()?;
@@ -150,11 +181,6 @@ impl NodeGroup {
         self.chunks.get(at).map(|(_, chunk)| chunk)
     }
 
-    /// What is known about a column's values without reading them.
-    pub fn zone_map(&self, column: ColumnId) -> Option<&ChunkStatistics> {
-        self.chunk(column).map(|chunk| &chunk.chunk.statistics)
-    }
-
     /// An error of reading the group itself.
     pub fn error(&self, damage: Damage) -> crate::storage::StorageError {
         damage.at(&format!("group {}", self.index), self.page)
@@ -181,7 +207,7 @@ pub fn resolve(
 /// Decoded group pages, each made at its first use.
 pub(super) enum GroupCache<G> {
     /// In the table's directory tree, which later versions of the table share.
-    Tree { tree: IndexTree, what: String, snapshot: Snapshot },
+    Tree { tree: IndexTree, what: Arc<str>, snapshot: Snapshot },
     /// Beside pages from elsewhere.
     Pages { pages: Arc<dyn GroupPages>, groups: Vec<OnceLock<Option<Arc<G>>>> },
 }

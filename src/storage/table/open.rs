@@ -30,11 +30,18 @@ impl TableLayout {
 #[derive(Default)]
 pub(super) struct SharedTable {
     layout: OnceLock<Arc<TableLayout>>,
+    /// What messages call the groups' pages of rows and of lists.
+    names: OnceLock<[Arc<str>; 2]>,
     /// Of a relationship table: which ids follow from which runs.
     pub(super) implied: OnceLock<Vec<ImpliedIds>>,
 }
 
 impl SharedTable {
+    fn names(&self, table: &str) -> &[Arc<str>; 2] {
+        let make = || [format!("table {table}").into(), format!("table {table}, adjacency").into()];
+        self.names.get_or_init(make)
+    }
+
     fn layout(&self, id: TableId, name: &str, columns: &[ColumnSchema]) -> Arc<TableLayout> {
         Arc::clone(self.layout.get_or_init(|| TableLayout::new(id, name, columns)))
     }
@@ -44,12 +51,18 @@ fn no_table(id: TableId) -> StorageError {
     StorageError::Limit { what: format!("table {id}, which the catalog does not have"), limit: 0 }
 }
 
-fn cache<G>(snapshot: &Snapshot, tree: &IndexTree, what: String) -> GroupCache<G> {
-    GroupCache::Tree { tree: tree.clone(), what, snapshot: snapshot.clone() }
+fn cache<G>(snapshot: &Snapshot, tree: &IndexTree, what: &Arc<str>) -> GroupCache<G> {
+    GroupCache::Tree { tree: tree.clone(), what: Arc::clone(what), snapshot: snapshot.clone() }
 }
 
-fn rows_of(snapshot: &Snapshot, layout: Arc<TableLayout>, record: &TableRecord) -> Arc<NodeTable> {
-    let groups = cache(snapshot, &record.rows, format!("table {}", layout.name));
+fn rows_of(
+    snapshot: &Snapshot,
+    shared: &SharedTable,
+    layout: Arc<TableLayout>,
+    record: &TableRecord,
+) -> Arc<NodeTable> {
+    let [rows_name, _] = shared.names(&layout.name);
+    let groups = cache(snapshot, &record.rows, rows_name);
     let (bound, count) = (record.row_bound, record.row_count);
     let levels = snapshot.levels().of_table(layout.id);
     Arc::new(NodeTable::over(layout, groups, bound, count, snapshot.pool().clone()).with_levels(levels))
@@ -61,7 +74,7 @@ pub fn open_node_table(snapshot: &Snapshot, table: TableId) -> StorageResult<Arc
     let schema = snapshot.catalog().node_table_by_id(table).ok_or_else(|| no_table(table))?;
     let shared: Arc<SharedTable> = snapshot.shared(table);
     let layout = shared.layout(table, &schema.name, &schema.columns);
-    Ok(rows_of(snapshot, layout, &*snapshot.table_record(table)?))
+    Ok(rows_of(snapshot, &shared, layout, &*snapshot.table_record(table)?))
 }
 
 /// One FROM/TO pair of a relationship type of a snapshot.
@@ -70,15 +83,16 @@ pub fn open_rel_table(snapshot: &Snapshot, table: TableId) -> StorageResult<Arc<
     let shared: Arc<SharedTable> = snapshot.shared(table);
     let layout = shared.layout(table, &schema.name, &schema.columns);
     let record = snapshot.table_record(table)?;
+    let [_, lists_name] = shared.names(&layout.name);
     let adjacency = |direction, tree: &IndexTree| {
-        let groups = cache(snapshot, tree, format!("table {}, adjacency", layout.name));
+        let groups = cache(snapshot, tree, lists_name);
         let adjacency = Adjacency::over(direction, table, &layout.name, groups, snapshot.pool().clone());
         let levels = snapshot.levels().of_table(table);
         Arc::new(adjacency.with_levels(levels, pair.source == pair.target))
     };
     let forward = adjacency(Direction::Forward, &record.forward);
     let backward = adjacency(Direction::Backward, &record.backward);
-    let rows = rows_of(snapshot, layout.clone(), &record);
+    let rows = rows_of(snapshot, &shared, layout.clone(), &record);
     Ok(Arc::new(RelTable::sharing(shared, rows, forward, backward)))
 }
 

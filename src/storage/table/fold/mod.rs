@@ -43,6 +43,8 @@ pub struct FoldCounters {
     pub row_groups: u64,
     /// Chunks of columns that were written.
     pub chunks: u64,
+    /// Patches that were written beside chunks.
+    pub patches: u64,
     /// Runs that were added to groups of lists.
     pub runs_added: u64,
     /// Runs that were merged with others.
@@ -118,11 +120,16 @@ impl Fold<'_> {
             let fold = RowFold { table, rel, kind, group, needs_ends: need_ends.contains(&group) };
             let written = fold.write(old, self.batch, &mut self.worker)?;
             self.folded.counters.row_groups += 1;
-            self.folded.counters.chunks += written.statistics.len() as u64;
+            self.folded.counters.chunks += written.statistics.len() as u64 - written.patches;
+            self.folded.counters.patches += written.patches;
             let statistics = self.folded.statistics.table_mut(change.table);
             widen_statistics(statistics, table.layout(), &written.statistics);
-            change.serials.retain(|(column, _)| written.serials.iter().all(|(other, _)| other != column));
-            change.serials.extend(written.serials);
+            for (column, next) in written.serials {
+                match change.serials.iter_mut().find(|(known, _)| *known == column) {
+                    Some((_, known)) => *known = (*known).max(next),
+                    None => change.serials.push((column, next)),
+                }
+            }
             change.rows.insert(group, written.page);
             change.retired.extend(written.retired);
         }

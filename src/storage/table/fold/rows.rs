@@ -13,9 +13,10 @@ use crate::storage::column::chunk_writer::{WriteOptions, write_chunk};
 use crate::storage::column::predicate::or_bits;
 use crate::storage::column::statistics::{Bound, ChunkStatistics};
 use crate::storage::page::{ExtentRef, PageRun, extent_runs};
-use crate::storage::table::group_levels::{BirthRun, GroupLevels};
+use crate::storage::table::group_levels::{BirthRun, ColumnPatch, GroupLevels};
 use crate::storage::table::group_page::{ExtentSink, GroupKind, GroupPage, SegmentPlacer};
 use crate::storage::table::node_table::{NodeGroup, NodeTable};
+use crate::storage::table::patch_segment;
 use crate::storage::table::rel_table::RelTable;
 use crate::types::{ColumnId, DST_COLUMN, DataType, NODE_GROUP_ROWS, SRC_COLUMN};
 use crate::vector::{ValueVector, VectorBuffer, ones_below};
@@ -49,10 +50,25 @@ pub(super) struct FoldedRows {
     /// None when no row is left.
     pub page: Option<ExtentRef>,
     pub retired: Vec<PageRun>,
-    /// Of the chunks that were written.
+    /// Of the chunks and patches that were written.
     pub statistics: Vec<(ColumnId, ChunkStatistics)>,
+    /// How many of them were patches.
+    pub patches: u64,
     /// SERIAL columns and the value after their greatest one.
     pub serials: Vec<(ColumnId, u64)>,
+}
+
+impl FoldedRows {
+    /// Notes what was written of a column.
+    fn note(&mut self, column: ColumnId, data_type: &DataType, statistics: ChunkStatistics) {
+        if *data_type == DataType::Serial
+            && let Some((_, Bound::Integer(last))) = &statistics.range
+            && let Ok(last) = u64::try_from(*last)
+        {
+            self.serials.push((column, last.saturating_add(1)));
+        }
+        self.statistics.push((column, statistics));
+    }
 }
 
 impl RowFold<'_> {
@@ -82,15 +98,18 @@ impl RowFold<'_> {
         };
         let mut folded = FoldedRows::default();
         for (column, data_type) in self.columns(&rows.levels, all) {
+            let known = page.columns.iter().position(|(known, _)| *known == column);
+            if let Some(at) = known.filter(|_| !all)
+                && let Some((bytes, statistics)) = self.small_patch(&rows, (column, &data_type))?
+            {
+                page.columns[at].1.patch = Some(placer.place(bytes)?);
+                folded.note(column, &data_type, statistics);
+                folded.patches += 1;
+                continue;
+            }
             let values = self.column(&rows, (column, &data_type), worker)?;
             let chunk = write_chunk(&values.vector(), &data_type, rows.count, &WriteOptions::default())?;
-            if data_type == DataType::Serial
-                && let Some((_, Bound::Integer(last))) = &chunk.statistics.range
-                && let Ok(last) = u64::try_from(*last)
-            {
-                folded.serials.push((column, last.saturating_add(1)));
-            }
-            folded.statistics.push((column, chunk.statistics.clone()));
+            folded.note(column, &data_type, chunk.statistics.clone());
             page.columns.retain(|(known, _)| *known != column);
             if !matches!(chunk.nulls, ChunkNulls::All) {
                 page.columns.push((column, chunk.try_map(&mut |bytes| placer.place(bytes))?));
@@ -168,10 +187,41 @@ impl RowFold<'_> {
             at = first + born_rows;
         }
         fill(&mut values, at, count);
-        let Some(patch) = rows.levels.column_patch(column, &(0..count as u32)) else { return Ok(values) };
+        let Some(patch) = self.patch(rows, (column, data_type))? else { return Ok(values) };
         let mut patched = VectorBuffer::new(data_type.clone());
         patch.apply(&values.vector(), &(0..count), &mut patched);
         Ok(patched)
+    }
+
+    /// All new values of a column, those beside the base's segments included.
+    fn patch(
+        &self,
+        rows: &Rows,
+        (column, data_type): (ColumnId, &DataType),
+    ) -> StorageResult<Option<ColumnPatch>> {
+        let base = match rows.base.chunk(column) {
+            Some(chunk) => chunk.patch(data_type, self.table.pool())?,
+            None => None,
+        };
+        Ok(rows.levels.column_patch(column, &(0..rows.count as u32), base))
+    }
+
+    /// The new values of a column beside its segments, where they are few; tells what they are like.
+    fn small_patch(
+        &self,
+        rows: &Rows,
+        (column, data_type): (ColumnId, &DataType),
+    ) -> StorageResult<Option<(Vec<u8>, ChunkStatistics)>> {
+        if rows.base.chunk(column).is_none() {
+            return Ok(None);
+        }
+        let Some(patch) = self.patch(rows, (column, data_type))? else { return Ok(None) };
+        let (numbers, values) = patch.rows_and_values();
+        if !patch_segment::is_worth_a_patch(numbers.len(), rows.count) {
+            return Ok(None);
+        }
+        let like = write_chunk(&values, data_type, numbers.len(), &WriteOptions::default())?;
+        Ok(Some((patch_segment::encode_patch(numbers, &values, data_type), like.statistics)))
     }
 
     fn base_values(
