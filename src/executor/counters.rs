@@ -84,6 +84,10 @@ counters! {
     edges_looked_up,
     /// Rows that were settled by an array of counts.
     rows_weighed,
+    /// Bytes of rows that operators put aside because memory was short.
+    bytes_spilled,
+    /// Sorted runs and hash partitions that they were put aside in.
+    partitions_spilled,
     /// Rows of hash join build sides.
     rows_built,
     /// Morsels run by threads other than the calling one.

@@ -38,6 +38,26 @@ impl DistinctValues {
         matches!(self.seen, Seen::Nodes(_))
     }
 
+    /// The memory of it.
+    pub fn bytes(&self) -> u64 {
+        let seen = match &self.seen {
+            Seen::Nodes(tables) => tables.iter().map(|(_, words)| words.capacity() as u64 * 8).sum(),
+            Seen::Keys(keys) => keys.0.bytes(),
+        };
+        let values: usize = self.values.iter().map(VectorBuffer::bytes).sum();
+        seen + values as u64 + self.groups.capacity() as u64 * 4
+    }
+
+    /// The group of each value.
+    pub fn groups(&self) -> &[u32] {
+        &self.groups
+    }
+
+    /// The values, a column per argument.
+    pub fn values(&self) -> &[VectorBuffer] {
+        &self.values
+    }
+
     /// Adds the selected rows; `groups` has one entry per row, or none when there is one group.
     pub fn add(
         &mut self,

@@ -68,6 +68,12 @@ impl GroupIndex {
         if self.dense.is_empty() { self.keys.len() } else { self.dense_groups as usize }
     }
 
+    /// The memory of the tables.
+    pub fn bytes(&self) -> u64 {
+        let pages = |table: &DenseTable| table.pages.iter().flatten().count() as u64;
+        self.keys.bytes() + self.dense.iter().map(pages).sum::<u64>() * 4 * NODE_GROUP_ROWS
+    }
+
     /// Writes the group of every selected row to its place in `by_row`; rows that start a group go to `new_rows`.
     pub fn groups(
         &mut self,

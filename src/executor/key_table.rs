@@ -165,6 +165,39 @@ impl KeyTable {
         }
     }
 
+    /// A hash of each selected row's keys, in order, whatever the shape of the vectors.
+    pub fn hashes(
+        &self,
+        keys: &[ValueVector<'_>],
+        length: usize,
+        selection: Selection<'_>,
+        hashes: &mut Vec<u64>,
+    ) {
+        let mut scratch = KeyScratch::default();
+        self.encode(keys, length, selection, &mut scratch);
+        hashes.clear();
+        match &self.layout {
+            Layout::Packed { .. } => hashes.extend(scratch.packed.iter().map(|key| hash_packed(*key))),
+            Layout::Bytes { .. } => hashes.extend(
+                scratch.starts.windows(2).map(|place| Entry::spread(hash_bytes(&scratch.bytes[place[0]..place[1]]))),
+            ),
+        }
+    }
+
+    /// The memory of the table; with that of a larger one where it is about to be made.
+    pub fn bytes(&self) -> u64 {
+        let table = |entries: usize, capacity: usize, width: u64| {
+            let now = capacity as u64 * width;
+            if entries * 4 > capacity * 3 { 3 * now } else { now }
+        };
+        match &self.layout {
+            Layout::Packed { table: keys, .. } => table(keys.len(), keys.capacity(), 37),
+            Layout::Bytes { table: keys, arena, ends } => {
+                table(keys.len(), keys.capacity(), 10) + arena.capacity() as u64 + ends.capacity() as u64 * 8
+            }
+        }
+    }
+
     fn encode(
         &self,
         keys: &[ValueVector<'_>],

@@ -43,6 +43,7 @@ mod scatter;
 mod settle;
 mod shared_rows;
 mod sort;
+mod spill;
 #[cfg(test)]
 mod tests;
 mod unfold;

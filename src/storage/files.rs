@@ -8,6 +8,7 @@ use super::buffer_pool::BufferPool;
 use super::engine::EngineOptions;
 use super::memory::MemoryAccountant;
 use super::page::{Access, CreateOptions, FILE_NAME, HeaderFlags, PageFile, PageRun, PageSource};
+use super::spill::{SPILL_FOLDER, SpillArea};
 use super::{StorageError, StorageResult};
 use crate::catalog::{Catalog, Dialect, SchemaMode};
 
@@ -15,14 +16,13 @@ use crate::catalog::{Catalog, Dialect, SchemaMode};
 const LOCK_FILE: &str = "LOCK";
 /// The folder of log segments.
 const LOG_FOLDER: &str = "wal";
-/// The folder of spill files.
-const SPILL_FOLDER: &str = "tmp";
 
 /// See the module.
 pub(super) struct Files {
     page_file: Arc<PageFile>,
     pool: BufferPool,
     memory: MemoryAccountant,
+    spill: Arc<SpillArea>,
     pages_read_at_open: u64,
     /// Field order is drop order: the files are closed before the lock is let go.
     _lock: Box<dyn LockGuard>,
@@ -44,7 +44,10 @@ impl Files {
         let pool = BufferPool::new(options.buffer_pool_bytes, source);
         forget_reused_pages(&page_file, &pool);
         let memory = MemoryAccountant::new(options.memory_limit);
-        Ok(Files { page_file, pool, memory, pages_read_at_open: 0, _lock: lock })
+        let may_spill = !options.read_only && !backend.is_memory();
+        let place = may_spill.then(|| (backend.shared(), Arc::clone(page_file.codec())));
+        let spill = Arc::new(SpillArea::new(place));
+        Ok(Files { page_file, pool, memory, spill, pages_read_at_open: 0, _lock: lock })
     }
 
     pub fn page_file(&self) -> &Arc<PageFile> {
@@ -58,6 +61,11 @@ impl Files {
     /// What is held beside the pool.
     pub fn memory(&self) -> &MemoryAccountant {
         &self.memory
+    }
+
+    /// Where operators put rows aside.
+    pub fn spill(&self) -> &Arc<SpillArea> {
+        &self.spill
     }
 
     /// Pages that were read until the database could be used.

@@ -112,6 +112,11 @@ impl MemoryAccountant {
         MemoryAccountant { account: Arc::new(account) }
     }
 
+    /// The most that may be held.
+    pub fn limit(&self) -> u64 {
+        self.account.limit
+    }
+
     /// A reservation of nothing, to be grown.
     pub fn reservation(&self, class: MemoryClass) -> Reservation {
         Reservation { account: Arc::clone(&self.account), class, bytes: 0 }

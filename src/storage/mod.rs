@@ -14,6 +14,7 @@ mod files;
 pub mod index;
 pub mod memory;
 pub mod page;
+pub mod spill;
 pub mod state;
 pub mod table;
 pub mod wal;

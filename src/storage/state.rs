@@ -16,6 +16,7 @@ use super::files::Files;
 use super::index::{KeyIndex, KeyLayout};
 use super::memory::MemoryAccountant;
 use super::page::{FILE_NAME, GenerationHold, PageFile, WriteBatch};
+use super::spill::SpillArea;
 use super::{StorageError, StorageResult};
 use crate::catalog::{Catalog, Statistics, decode_catalog, decode_statistics};
 use crate::types::TableId;
@@ -345,6 +346,11 @@ impl State {
     /// The account of what is held beside the pool.
     pub fn memory(&self) -> &MemoryAccountant {
         self.base.files.memory()
+    }
+
+    /// Where operators put rows aside.
+    pub fn spill(&self) -> &Arc<SpillArea> {
+        self.base.files.spill()
     }
 
     pub(super) fn root(&self) -> &super::page::Root {

@@ -7,6 +7,7 @@ use crate::storage::StorageResult;
 use crate::storage::buffer_pool::{BufferPool, PoolWorker};
 use crate::storage::engine::Engine;
 use crate::storage::memory::MemoryAccountant;
+use crate::storage::spill::SpillArea;
 use crate::storage::state::Snapshot;
 use crate::storage::table::{KeyReader, NodeTable, RelTable};
 use crate::types::TableId;
@@ -60,6 +61,11 @@ impl ReadTransaction {
     /// The account of what is held beside the pool.
     pub fn memory(&self) -> &MemoryAccountant {
         self.snapshot.memory()
+    }
+
+    /// Where operators put rows aside.
+    pub fn spill(&self) -> &Arc<SpillArea> {
+        self.snapshot.spill()
     }
 
     /// A node table.

@@ -3,10 +3,10 @@
 use std::any::Any;
 
 use super::super::FunctionResult;
-use super::super::kernel::mistyped;
+use super::parts::{get_lists, put_lists};
 use super::{AggregateState, BoundAggregate, Rows, same_kind};
 use crate::types::DataType;
-use crate::vector::{Validity, ValueVector, VectorBuffer};
+use crate::vector::{ValueVector, VectorBuffer};
 
 pub fn resolve(types: &[DataType]) -> Option<BoundAggregate> {
     let [only] = types else { return None };
@@ -55,26 +55,19 @@ impl AggregateState for Collect {
         Ok(())
     }
 
-    fn finish(&self, start: usize, count: usize, out: &mut VectorBuffer) -> FunctionResult<()> {
-        // Counting sort by group keeps the order within each.
-        let wanted = |group: u32| (group as usize).checked_sub(start).filter(|position| *position < count);
-        let mut ends = vec![0u32; count + 1];
-        self.group_of.iter().filter_map(|group| wanted(*group)).for_each(|position| ends[position + 1] += 1);
-        (0..count).for_each(|position| ends[position + 1] += ends[position]);
-        let mut next = ends.clone();
-        let mut rows = vec![0u32; ends[count] as usize];
-        for (row, group) in self.group_of.iter().enumerate() {
-            if let Some(position) = wanted(*group) {
-                rows[next[position] as usize] = row as u32;
-                next[position] += 1;
-            }
-        }
-        let (offsets, child) = out.list_mut().ok_or_else(|| mistyped("collect"))?;
-        let base = child.len() as u32;
-        child.append_rows(&self.values.vector(), &rows);
-        offsets.extend(ends[1..].iter().map(|end| base + end));
-        out.finish_rows(count, Validity::AllValid);
+    fn export(&self, groups: &[u32], parts: &mut [VectorBuffer]) -> FunctionResult<()> {
+        put_lists(&self.values, &self.group_of, groups, &mut parts[0])
+    }
+
+    fn append(&mut self, parts: &[ValueVector<'_>], rows: usize) -> FunctionResult<()> {
+        get_lists(&parts[0], rows, self.groups as u32, &mut self.values, &mut self.group_of)?;
+        self.groups += rows;
         Ok(())
+    }
+
+    fn finish(&self, start: usize, count: usize, out: &mut VectorBuffer) -> FunctionResult<()> {
+        let groups: Vec<u32> = (start as u32..(start + count) as u32).collect();
+        put_lists(&self.values, &self.group_of, &groups, out)
     }
 
     fn bytes(&self) -> usize {

@@ -3,6 +3,7 @@
 use std::any::Any;
 
 use super::super::{FunctionError, FunctionResult};
+use super::parts::{get, put};
 use super::{AggregateState, BoundAggregate, Rows, same_kind};
 use crate::types::DataType;
 use crate::vector::{Multiplicity, Validity, ValueVector, VectorBuffer};
@@ -70,6 +71,15 @@ impl AggregateState for Count {
     fn merge(&mut self, other: &dyn AggregateState, mapping: &[u32]) -> FunctionResult<()> {
         let other: &Count = same_kind(other, "count")?;
         mapping.iter().zip(&other.counts).try_for_each(|(group, count)| self.add(*group as usize, *count))
+    }
+
+    fn export(&self, groups: &[u32], parts: &mut [VectorBuffer]) -> FunctionResult<()> {
+        put(&self.counts, groups, &mut parts[0]);
+        Ok(())
+    }
+
+    fn append(&mut self, parts: &[ValueVector<'_>], rows: usize) -> FunctionResult<()> {
+        get(&parts[0], rows, &mut self.counts)
     }
 
     fn finish(&self, start: usize, count: usize, out: &mut VectorBuffer) -> FunctionResult<()> {

@@ -114,6 +114,20 @@ impl<T: Native> AggregateState for Natives<T> {
         Ok(())
     }
 
+    fn export(&self, groups: &[u32], parts: &mut [VectorBuffer]) -> FunctionResult<()> {
+        groups.iter().try_for_each(|group| self.finish(*group as usize, 1, &mut parts[0]))
+    }
+
+    fn append(&mut self, parts: &[ValueVector<'_>], rows: usize) -> FunctionResult<()> {
+        let reader = parts[0].native_reader::<T>();
+        for row in 0..rows {
+            let value = reader.as_ref().filter(|_| !parts[0].is_null(row)).map(|reader| reader.get(row));
+            self.values.push(value.unwrap_or_default());
+            self.seen.push(value.is_some());
+        }
+        Ok(())
+    }
+
     fn finish(&self, start: usize, count: usize, out: &mut VectorBuffer) -> FunctionResult<()> {
         for group in start..start + count {
             if self.seen[group] { out.push(self.values[group]) } else { out.push_null() }
@@ -181,6 +195,19 @@ impl AggregateState for Strings {
         Ok(())
     }
 
+    fn export(&self, groups: &[u32], parts: &mut [VectorBuffer]) -> FunctionResult<()> {
+        groups.iter().try_for_each(|group| self.finish(*group as usize, 1, &mut parts[0]))
+    }
+
+    fn append(&mut self, parts: &[ValueVector<'_>], rows: usize) -> FunctionResult<()> {
+        for row in 0..rows {
+            let bytes = parts[0].bytes_at(row).filter(|_| !parts[0].is_null(row));
+            self.views.push(self.text.intern(bytes.unwrap_or_default()));
+            self.seen.push(bytes.is_some());
+        }
+        Ok(())
+    }
+
     fn finish(&self, start: usize, count: usize, out: &mut VectorBuffer) -> FunctionResult<()> {
         for group in start..start + count {
             if self.seen[group] {
@@ -238,6 +265,15 @@ impl AggregateState for Values {
     fn merge(&mut self, other: &dyn AggregateState, mapping: &[u32]) -> FunctionResult<()> {
         let other: &Self = same_kind(other, "min")?;
         mapping.iter().zip(&other.values).for_each(|(group, value)| self.offer(*group as usize, value));
+        Ok(())
+    }
+
+    fn export(&self, groups: &[u32], parts: &mut [VectorBuffer]) -> FunctionResult<()> {
+        groups.iter().try_for_each(|group| self.finish(*group as usize, 1, &mut parts[0]))
+    }
+
+    fn append(&mut self, parts: &[ValueVector<'_>], rows: usize) -> FunctionResult<()> {
+        self.values.extend((0..rows).map(|row| parts[0].value(row, &self.data_type)));
         Ok(())
     }
 

@@ -5,6 +5,7 @@
 mod collect;
 mod count;
 mod extreme;
+mod parts;
 mod percentile;
 mod spread;
 mod sum;
@@ -195,6 +196,10 @@ pub(super) trait AggregateState: Send + Sync {
     }
     /// Adds another column's group `i` to group `mapping[i]`.
     fn merge(&mut self, other: &dyn AggregateState, mapping: &[u32]) -> FunctionResult<()>;
+    /// Appends the states of some groups to the columns of `BoundAggregate::part_types`.
+    fn export(&self, groups: &[u32], parts: &mut [VectorBuffer]) -> FunctionResult<()>;
+    /// Makes further groups of exported states.
+    fn append(&mut self, parts: &[ValueVector<'_>], rows: usize) -> FunctionResult<()>;
     /// Appends the results of `count` groups from `start` on.
     fn finish(&self, start: usize, count: usize, out: &mut VectorBuffer) -> FunctionResult<()>;
     /// Bytes held.

@@ -3,6 +3,7 @@
 use std::any::Any;
 
 use super::super::{FunctionError, FunctionResult};
+use super::parts::{get, get_lists, put_lists};
 use super::{AggregateState, BoundAggregate, Rows, same_kind};
 use crate::types::DataType;
 use crate::vector::{ValueVector, VectorBuffer};
@@ -79,6 +80,34 @@ impl AggregateState for Percentile {
             let own = &mut self.fractions[*group as usize];
             *own = own.or(other.fractions[position]);
         }
+        Ok(())
+    }
+
+    fn export(&self, groups: &[u32], parts: &mut [VectorBuffer]) -> FunctionResult<()> {
+        let mut values = VectorBuffer::new(DataType::Double);
+        self.values.iter().for_each(|(_, value)| values.push(*value));
+        let group_of: Vec<u32> = self.values.iter().map(|(group, _)| *group).collect();
+        put_lists(&values, &group_of, groups, &mut parts[0])?;
+        for group in groups {
+            match self.fractions[*group as usize] {
+                Some(fraction) => parts[1].push(fraction),
+                None => parts[1].push_null(),
+            }
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, parts: &[ValueVector<'_>], rows: usize) -> FunctionResult<()> {
+        let (mut values, mut group_of) = (VectorBuffer::new(DataType::Double), Vec::new());
+        get_lists(&parts[0], rows, self.fractions.len() as u32, &mut values, &mut group_of)?;
+        let mut floats: Vec<f64> = Vec::new();
+        get(&values.vector(), values.len(), &mut floats)?;
+        self.values.extend(group_of.into_iter().zip(floats));
+        let fractions = parts[1].native_reader::<f64>();
+        let fraction = |row: usize| {
+            fractions.as_ref().filter(|_| !parts[1].is_null(row)).map(|fractions| fractions.get(row))
+        };
+        self.fractions.extend((0..rows).map(fraction));
         Ok(())
     }
 

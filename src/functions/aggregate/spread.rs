@@ -3,6 +3,7 @@
 use std::any::Any;
 
 use super::super::FunctionResult;
+use super::parts::{get, put};
 use super::{AggregateState, BoundAggregate, Rows, same_kind};
 use crate::types::DataType;
 use crate::vector::{ValueVector, VectorBuffer};
@@ -98,6 +99,19 @@ impl AggregateState for Moments {
             self.add(*group as usize, other.counts[position], other.means[position], other.squares[position]);
         }
         Ok(())
+    }
+
+    fn export(&self, groups: &[u32], parts: &mut [VectorBuffer]) -> FunctionResult<()> {
+        put(&self.counts, groups, &mut parts[0]);
+        put(&self.means, groups, &mut parts[1]);
+        put(&self.squares, groups, &mut parts[2]);
+        Ok(())
+    }
+
+    fn append(&mut self, parts: &[ValueVector<'_>], rows: usize) -> FunctionResult<()> {
+        get(&parts[0], rows, &mut self.counts)?;
+        get(&parts[1], rows, &mut self.means)?;
+        get(&parts[2], rows, &mut self.squares)
     }
 
     fn finish(&self, start: usize, count: usize, out: &mut VectorBuffer) -> FunctionResult<()> {

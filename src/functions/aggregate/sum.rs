@@ -5,6 +5,7 @@ use std::any::Any;
 
 use super::super::kernel::mistyped;
 use super::super::{FunctionError, FunctionResult};
+use super::parts::{get, put};
 use super::{AggregateState, BoundAggregate, Rows, same_kind};
 use crate::types::{DataType, Interval, Value, decimal};
 use crate::vector::{Native, Selection, ValueVector, VectorBuffer, simd};
@@ -57,7 +58,7 @@ fn bound(name: &'static str, argument: DataType, result: DataType) -> BoundAggre
 }
 
 /// What sums of values of a type are kept in.
-trait Accumulator: Copy + Default + Send + Sync + 'static {
+trait Accumulator: Native {
     fn add(self, other: Self) -> Option<Self>;
     fn double(self) -> f64;
 }
@@ -291,6 +292,17 @@ impl<T: Summand<A>, A: Accumulator + Into<Total>> AggregateState for Sum<T, A> {
         Ok(())
     }
 
+    fn export(&self, groups: &[u32], parts: &mut [VectorBuffer]) -> FunctionResult<()> {
+        put(&self.sums, groups, &mut parts[0]);
+        put(&self.counts, groups, &mut parts[1]);
+        Ok(())
+    }
+
+    fn append(&mut self, parts: &[ValueVector<'_>], rows: usize) -> FunctionResult<()> {
+        get(&parts[0], rows, &mut self.sums)?;
+        get(&parts[1], rows, &mut self.counts)
+    }
+
     fn finish(&self, start: usize, count: usize, out: &mut VectorBuffer) -> FunctionResult<()> {
         (start..start + count).try_for_each(|group| Ok(out.push_value(&self.result(group)?)?))
     }
@@ -360,6 +372,17 @@ impl AggregateState for IntervalSum {
             self.add(*group as usize, other.sums[position], other.counts[position])?;
         }
         Ok(())
+    }
+
+    fn export(&self, groups: &[u32], parts: &mut [VectorBuffer]) -> FunctionResult<()> {
+        put(&self.sums, groups, &mut parts[0]);
+        put(&self.counts, groups, &mut parts[1]);
+        Ok(())
+    }
+
+    fn append(&mut self, parts: &[ValueVector<'_>], rows: usize) -> FunctionResult<()> {
+        get(&parts[0], rows, &mut self.sums)?;
+        get(&parts[1], rows, &mut self.counts)
     }
 
     fn finish(&self, start: usize, count: usize, out: &mut VectorBuffer) -> FunctionResult<()> {
@@ -464,6 +487,23 @@ impl AggregateState for AnySum {
             self.counts[group] = self.counts[group].saturating_add(other.counts[position]);
         }
         Ok(())
+    }
+
+    fn export(&self, groups: &[u32], parts: &mut [VectorBuffer]) -> FunctionResult<()> {
+        put(&self.integers, groups, &mut parts[0]);
+        put(&self.floats, groups, &mut parts[1]);
+        groups.iter().for_each(|group| parts[2].push(u8::from(self.has_float[*group as usize])));
+        put(&self.counts, groups, &mut parts[3]);
+        Ok(())
+    }
+
+    fn append(&mut self, parts: &[ValueVector<'_>], rows: usize) -> FunctionResult<()> {
+        get(&parts[0], rows, &mut self.integers)?;
+        get(&parts[1], rows, &mut self.floats)?;
+        let mut flags: Vec<u8> = Vec::new();
+        get(&parts[2], rows, &mut flags)?;
+        self.has_float.extend(flags.iter().map(|flag| *flag != 0));
+        get(&parts[3], rows, &mut self.counts)
     }
 
     fn finish(&self, start: usize, count: usize, out: &mut VectorBuffer) -> FunctionResult<()> {

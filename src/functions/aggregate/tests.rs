@@ -39,6 +39,23 @@ fn check(name: &str, values: &[Value], expected: Value) {
     if name != "collect" {
         assert_eq!(finished(&bound, &left)[1], expected, "{name} merged");
     }
+    // The states travel as columns, in another order, the second one in two halves.
+    let types = bound.part_types();
+    let exported = |states: &StateColumn, groups: &[u32]| {
+        let mut parts: Vec<VectorBuffer> = types.iter().cloned().map(VectorBuffer::new).collect();
+        states.export(groups, &mut parts).unwrap();
+        parts
+    };
+    let mut back = bound.new_states();
+    back.resize(3);
+    let parts = [(exported(&whole, &[0]), vec![2]), (exported(&left, &[1, 0]), vec![0, 1])];
+    for (parts, mapping) in &parts {
+        let vectors: Vec<ValueVector<'_>> = parts.iter().map(VectorBuffer::vector).collect();
+        back.import(&bound, &vectors, mapping).unwrap();
+    }
+    let (back, nothing) = (finished(&bound, &back), finished(&bound, &left)[0].clone());
+    assert_eq!((&back[2], &back[1]), (&expected, &nothing), "{name} from columns");
+    assert_eq!(back[0], finished(&bound, &left)[1], "{name} merged from columns");
 }
 
 fn finished(bound: &BoundAggregate, states: &StateColumn) -> Vec<Value> {

@@ -63,6 +63,8 @@ pub struct StorageStats {
     pub patch_segments_written: u64,
     /// What is held beside the buffer pool, by whom, and the most that it was.
     pub memory: MemoryStats,
+    /// Bytes that operators have put aside in `tmp/` since the database was opened.
+    pub bytes_spilled: u64,
 }
 
 impl StorageStats {
@@ -123,6 +125,7 @@ impl StorageStats {
             checkpoints: engine.checkpoints.load(std::sync::atomic::Ordering::Relaxed),
             patch_segments_written: engine.patches.load(std::sync::atomic::Ordering::Relaxed),
             memory: engine.files.memory().stats(),
+            bytes_spilled: engine.files.spill().bytes_written(),
         })
     }
 }

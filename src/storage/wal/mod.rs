@@ -11,7 +11,7 @@ mod reader;
 mod record;
 mod segment;
 mod stats;
-mod values;
+pub(super) mod values;
 mod writer;
 #[cfg(test)]
 mod writer_tests;

@@ -1,48 +1,54 @@
-//! ORDER BY, with and without LIMIT. Rows are compared by a 64-bit prefix of the first key and only then by value. With
-//! a limit every worker keeps no more than a few times the rows asked for, and turns away what cannot be among them.
+//! ORDER BY, with and without LIMIT. Rows are compared by a 64-bit prefix of the first key and only then by value. Every
+//! worker sorts what it has gathered into a run; where memory is short, it writes runs out and goes on. At the end the
+//! runs are merged while they are pushed, so that no sorted copy of all rows is made. With a limit every worker keeps no
+//! more than a few times the rows asked for, and turns away what cannot be among them.
+
+mod merge;
+mod order;
+mod run;
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::chunks::{Chunk, ChunkSource};
 use super::context::{Context, QueryContext};
 use super::counters::count;
 use super::error::ExecutionResult;
 use super::evaluate::Evaluator;
 use super::operator::{Factory, Flow, Operator};
 use super::pipeline::drive;
+use super::spill::{ROWS_PER_LOOK, Room};
 use crate::planner::physical_plan::PhysicalSortKey;
+use crate::storage::memory::Reservation;
+use crate::storage::spill::SpillFile;
 use crate::types::DataType;
 use crate::vector::{Batch, SelectionBuffer, ValueVector, VectorBuffer, compare_rows, sort_keys};
+use merge::{MergeSource, merge_down};
+use run::{Rows, Run};
 
 /// Rows gathered beyond the limit before they are sorted and cut.
 const SPARE_ROWS: usize = 8192;
+const OPERATOR: &str = "Sort";
 
 /// A sort and what its workers have gathered.
 pub struct Sorting<'x> {
     keys: &'x [PhysicalSortKey],
     types: &'x [DataType],
+    /// The types of rows that are put aside: columns, keys, prefix.
+    stored_types: Vec<DataType>,
     /// Rows that may be needed: `skip + limit`.
     rows_max: Option<usize>,
-    gathered: Mutex<Rows>,
-}
-
-/// Rows with their sort keys, unsorted.
-#[derive(Default)]
-struct Rows {
-    columns: Vec<VectorBuffer>,
-    keys: Vec<VectorBuffer>,
-    /// The first key's order-preserving prefix.
-    prefixes: Vec<u64>,
+    /// Sorted runs; those of one worker stand in the order in which their rows came.
+    runs: Mutex<Vec<Run>>,
 }
 
 impl<'x> Sorting<'x> {
     /// A sort of rows of these types.
     pub fn new(keys: &'x [PhysicalSortKey], types: &'x [DataType], rows_max: Option<usize>) -> Sorting<'x> {
-        let sorting = Sorting { keys, types, rows_max, gathered: Mutex::new(Rows::default()) };
-        *sorting.gathered.lock() = sorting.empty();
-        sorting
+        let key_types = keys.iter().map(|key| key.expression.data_type.clone());
+        let stored_types = types.iter().cloned().chain(key_types).chain([DataType::UInt64]).collect();
+        Sorting { keys, types, stored_types, rows_max, runs: Mutex::default() }
     }
 
     fn empty(&self) -> Rows {
@@ -64,29 +70,14 @@ impl<'x> Sorting<'x> {
             prefixes: Vec::new(),
             selection: SelectionBuffer::default(),
             threshold: None,
+            held: query.account(),
+            unseen: 0,
+            runs: Vec::new(),
+            file: None,
         })
     }
 
-    /// The positions of all rows in order.
-    fn order(&self, rows: &Rows) -> Vec<u32> {
-        let vectors: Vec<ValueVector<'_>> = rows.keys.iter().map(VectorBuffer::vector).collect();
-        let compare = |a: &u32, b: &u32| {
-            let (a, b) = (*a as usize, *b as usize);
-            rows.prefixes[a].cmp(&rows.prefixes[b]).then_with(|| self.compare(&vectors, a, &vectors, b))
-        };
-        let mut order: Vec<u32> = (0..rows.prefixes.len() as u32).collect();
-        if let Some(most) = self.rows_max.filter(|most| *most < order.len()) {
-            if most == 0 {
-                return Vec::new();
-            }
-            order.select_nth_unstable_by(most - 1, compare);
-            order.truncate(most);
-        }
-        // Rows that are equal stay in the order in which they came.
-        order.sort_unstable_by(|a, b| compare(a, b).then(a.cmp(b)));
-        order
-    }
-
+    /// The order of two rows by their keys; prefixes were compared already.
     fn compare(&self, left: &[ValueVector<'_>], a: usize, right: &[ValueVector<'_>], b: usize) -> Ordering {
         for ((key, left), right) in self.keys.iter().zip(left).zip(right) {
             let order = compare_rows(left, a, right, b, &key.expression.data_type);
@@ -98,34 +89,11 @@ impl<'x> Sorting<'x> {
         Ordering::Equal
     }
 
-    /// Keeps the rows that can be among those asked for.
-    fn cut(&self, rows: &mut Rows) {
-        let order = self.order(rows);
-        let mut kept = self.empty();
-        let pick = |from: &[VectorBuffer], to: &mut [VectorBuffer]| {
-            from.iter().zip(to).for_each(|(from, to)| to.append_rows(&from.vector(), &order));
-        };
-        pick(&rows.columns, &mut kept.columns);
-        pick(&rows.keys, &mut kept.keys);
-        kept.prefixes.extend(order.iter().map(|row| rows.prefixes[*row as usize]));
-        *rows = kept;
-    }
-
     /// Pushes the rows in order, without the first `skip`.
     pub fn emit<'y>(&self, skip: usize, query: &'y QueryContext, sink: &Factory<'y>) -> ExecutionResult<()> {
-        let rows = std::mem::take(&mut *self.gathered.lock());
-        let order = self.order(&rows);
-        let wanted = order.get(skip..).unwrap_or_default();
-        let mut chunks = Vec::new();
-        for part in wanted.chunks(SPARE_ROWS) {
-            let columns = rows.columns.iter().zip(self.types).map(|(column, data_type)| {
-                let mut sorted = VectorBuffer::new(data_type.clone());
-                sorted.append_rows(&column.vector(), part);
-                sorted
-            });
-            chunks.push(Chunk { columns: columns.collect(), rows: part.len(), multiplicity: Vec::new() });
-        }
-        drive(query, &ChunkSource::new(&chunks, true), sink)
+        let runs = std::mem::take(&mut *self.runs.lock());
+        let runs = merge_down(self, runs, query)?;
+        drive(query, &MergeSource::new(self, runs, skip, query)?, sink)
     }
 }
 
@@ -138,11 +106,46 @@ pub struct SortSink<'s> {
     selection: SelectionBuffer,
     /// Rows with a greater prefix are not among those asked for.
     threshold: Option<u64>,
+    held: Reservation,
+    /// Rows since the account was looked at.
+    unseen: usize,
+    /// What was put aside.
+    runs: Vec<Run>,
+    file: Option<Arc<SpillFile>>,
+}
+
+impl SortSink<'_> {
+    /// Counts what was gathered, or writes it out as a run.
+    fn look(&mut self, query: &QueryContext) -> ExecutionResult<()> {
+        self.unseen = 0;
+        if query.room(&mut self.held, self.own.bytes(), OPERATOR)? == Room::Held {
+            return Ok(());
+        }
+        let file = match &self.file {
+            Some(file) => Arc::clone(file),
+            None => Arc::clone(self.file.insert(query.spill_file(OPERATOR)?)),
+        };
+        let own = std::mem::replace(&mut self.own, self.sorting.empty());
+        let order = self.sorting.order(&own, query)?;
+        self.runs.push(self.sorting.write_run(&own, &order, file, query)?);
+        drop(own);
+        self.held.shrink_to(0);
+        Ok(())
+    }
+
+    /// Leaves the rows that can be among those asked for.
+    fn cut(&mut self, query: &QueryContext) -> ExecutionResult<()> {
+        let order = self.sorting.order(&self.own, query)?;
+        let mut kept = self.sorting.empty();
+        kept.append(&self.own, &order);
+        self.own = kept;
+        Ok(())
+    }
 }
 
 impl Operator for SortSink<'_> {
     fn push<'b>(&mut self, context: &mut Context<'_>, batch: Batch<'b>) -> ExecutionResult<Flow> {
-        let SortSink { sorting, keys, own, prefixes, selection, threshold } = self;
+        let SortSink { sorting, keys, own, prefixes, selection, threshold, .. } = self;
         let mut vectors: Vec<ValueVector<'_>> = Vec::with_capacity(keys.len());
         for key in keys {
             vectors.push(key.evaluate(context.query, &batch)?);
@@ -175,33 +178,35 @@ impl Operator for SortSink<'_> {
         for (column, vector) in own.keys.iter_mut().zip(&vectors) {
             column.append(vector, batch.length, kept);
         }
+        let before = own.prefixes.len();
         kept.for_each(batch.length, |row| own.prefixes.push(prefixes[row]));
-        if let Some(most) = sorting.rows_max
-            && own.prefixes.len() >= most.saturating_add(SPARE_ROWS.max(most.saturating_mul(3).min(1 << 20)))
-        {
-            sorting.cut(own);
-            *threshold = own.prefixes.last().copied().filter(|_| own.prefixes.len() >= most);
+        self.unseen += self.own.prefixes.len() - before;
+        if let Some(most) = self.sorting.rows_max {
+            let spare = SPARE_ROWS.max(most.saturating_mul(3).min(1 << 20));
+            if self.own.prefixes.len() >= most.saturating_add(spare) {
+                self.cut(context.query)?;
+                let is_full = self.own.prefixes.len() >= most;
+                self.threshold = self.own.prefixes.last().copied().filter(|_| is_full).or(self.threshold);
+            }
+        }
+        if self.unseen >= ROWS_PER_LOOK {
+            self.look(context.query)?;
         }
         Ok(Flow::Continue)
     }
 
-    fn finish(&mut self, _: &mut Context<'_>) -> ExecutionResult<()> {
-        let mut own = std::mem::take(&mut self.own);
-        if self.sorting.rows_max.is_some_and(|most| own.prefixes.len() > most) {
-            self.sorting.cut(&mut own);
+    fn finish(&mut self, context: &mut Context<'_>) -> ExecutionResult<()> {
+        let query = context.query;
+        if self.unseen > 0 {
+            self.look(query)?;
         }
-        let mut all = self.sorting.gathered.lock();
-        if all.prefixes.is_empty() {
-            *all = own;
-            return Ok(());
+        if !self.own.prefixes.is_empty() {
+            let rows = std::mem::replace(&mut self.own, self.sorting.empty());
+            let order = self.sorting.order(&rows, query)?;
+            let held = std::mem::replace(&mut self.held, query.account());
+            self.runs.push(Run::Held { rows, order, _held: held });
         }
-        let rows = own.prefixes.len();
-        let append = |to: &mut [VectorBuffer], from: &[VectorBuffer]| {
-            to.iter_mut().zip(from).for_each(|(to, from)| to.append_range(&from.vector(), 0, rows));
-        };
-        append(&mut all.columns, &own.columns);
-        append(&mut all.keys, &own.keys);
-        all.prefixes.extend(own.prefixes);
+        self.sorting.runs.lock().append(&mut self.runs);
         Ok(())
     }
 }

@@ -1,0 +1,307 @@
+//! Groups that are put aside. They are split by a hash of their keys into partitions; a row holds the keys and the parts
+//! of the states, and for DISTINCT a row of its own holds keys and value. At the end each partition is put together by
+//! itself. One that is still too large is split once more, by other bits of the hash; after that the memory has to do.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use parking_lot::Mutex;
+
+use super::super::chunks::{Chunk, push_chunk};
+use super::super::context::{Context, QueryContext};
+use super::super::counters::count;
+use super::super::error::ExecutionResult;
+use super::super::operator::{Flow, Operator};
+use super::super::pipeline::Source;
+use super::super::spill::{LEVELS, PARTITIONS, Room, partitions, write_blocks};
+use super::groups::Groups;
+use super::{Grouping, OPERATOR};
+use crate::planner::physical_plan::KeyKind;
+use crate::storage::spill::{SpillBlock, SpillFile};
+use crate::types::DataType;
+use crate::vector::{ValueVector, VectorBuffer};
+
+/// The blocks of one partition.
+#[derive(Default)]
+struct Part {
+    groups: Vec<SpillBlock>,
+    /// By aggregate; those that are not over distinct values have none.
+    distinct: Vec<Vec<SpillBlock>>,
+}
+
+/// All partitions of one level.
+pub(super) struct Aside {
+    file: Arc<SpillFile>,
+    level: usize,
+    parts: Vec<Mutex<Part>>,
+}
+
+impl Aside {
+    pub fn new(grouping: &Grouping<'_>, level: usize, query: &QueryContext) -> ExecutionResult<Aside> {
+        let distinct = || (0..grouping.aggregates.len()).map(|_| Vec::new()).collect();
+        let part = || Mutex::new(Part { groups: Vec::new(), distinct: distinct() });
+        let parts = (0..PARTITIONS).map(|_| part()).collect();
+        Ok(Aside { file: query.spill_file(OPERATOR)?, level, parts })
+    }
+
+    /// Puts groups aside.
+    pub fn put(&self, grouping: &Grouping<'_>, groups: &Groups, query: &QueryContext) -> ExecutionResult<()> {
+        let keys: Vec<ValueVector<'_>> = groups.keys.iter().map(VectorBuffer::vector).collect();
+        let part_of = partitions(&keys, &grouping.key_types(), groups.len(), self.level);
+        let types = grouping.stored_types();
+        let mut members: Vec<Vec<u32>> = vec![Vec::new(); PARTITIONS];
+        part_of.iter().enumerate().for_each(|(group, part)| members[usize::from(*part)].push(group as u32));
+        for (members, part) in members.iter().zip(&self.parts).filter(|(members, _)| !members.is_empty()) {
+            let mut columns: Vec<VectorBuffer> = types.iter().cloned().map(VectorBuffer::new).collect();
+            columns.iter_mut().zip(&keys).for_each(|(column, key)| column.append_rows(key, members));
+            let mut parts = &mut columns[keys.len()..];
+            for (at, state) in groups.states.iter().enumerate() {
+                if groups.distinct[at].is_none() {
+                    let count = grouping.aggregates[at].function.part_types().len();
+                    let (own, rest) = parts.split_at_mut(count);
+                    // A worker that saw no rows has no states yet.
+                    if state.groups() < groups.len() {
+                        grouping.aggregates[at].function.new_states().export_initial(members.len(), own)?;
+                    } else {
+                        state.export(members, own)?;
+                    }
+                    parts = rest;
+                }
+            }
+            let blocks = write_blocks(&columns, &types, members.len(), &self.file, query)?;
+            count(&query.counters.partitions_spilled, 1);
+            part.lock().groups.extend(blocks);
+        }
+        for (at, distinct) in groups.distinct.iter().enumerate() {
+            let Some(distinct) = distinct else { continue };
+            let group_of = distinct.groups();
+            let mut members: Vec<Vec<u32>> = vec![Vec::new(); PARTITIONS];
+            for (entry, group) in group_of.iter().enumerate() {
+                let part = part_of.get(*group as usize).copied().unwrap_or(0);
+                members[usize::from(part)].push(entry as u32);
+            }
+            let types = grouping.distinct_types(at);
+            for (members, part) in members.iter().zip(&self.parts).filter(|(members, _)| !members.is_empty())
+            {
+                let of_groups: Vec<u32> = members.iter().map(|entry| group_of[*entry as usize]).collect();
+                let mut columns: Vec<VectorBuffer> = types.iter().cloned().map(VectorBuffer::new).collect();
+                columns.iter_mut().zip(&keys).for_each(|(column, key)| column.append_rows(key, &of_groups));
+                for (column, values) in columns[keys.len()..].iter_mut().zip(distinct.values()) {
+                    column.append_rows(&values.vector(), members);
+                }
+                let blocks = write_blocks(&columns, &types, members.len(), &self.file, query)?;
+                part.lock().distinct[at].extend(blocks);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Grouping<'_> {
+    /// The columns of groups that are put aside.
+    fn stored_types(&self) -> Vec<DataType> {
+        let mut types = self.key_types();
+        for (at, aggregate) in self.aggregates.iter().enumerate() {
+            if self.distinct_values(at).is_none() {
+                types.extend(aggregate.function.part_types());
+            }
+        }
+        types
+    }
+
+    /// The columns of values of DISTINCT that are put aside.
+    fn distinct_types(&self, aggregate: usize) -> Vec<DataType> {
+        let mut types = self.key_types();
+        types.extend(self.argument_types(aggregate));
+        types
+    }
+
+    /// Puts the groups of a partition together and pushes them.
+    fn restore(
+        &self,
+        part: Part,
+        from: &Aside,
+        context: &mut Context<'_>,
+        next: &mut dyn Operator,
+    ) -> ExecutionResult<Flow> {
+        let query = context.query;
+        let mut held = query.account();
+        let mut groups = Groups::new(self, &KeyKind::Hash);
+        let mut deeper: Option<Aside> = None;
+        let types = self.stored_types();
+        for block in &part.groups {
+            let columns = query.take_back(&from.file, block, &types)?;
+            groups.import(self, &columns, block.rows as usize)?;
+            if self.keys.is_empty() || from.level + 1 == LEVELS {
+                held.hold(OPERATOR, groups.bytes())?;
+            } else if query.room(&mut held, groups.bytes(), OPERATOR)? == Room::Short {
+                let deeper = match &mut deeper {
+                    Some(deeper) => deeper,
+                    None => deeper.insert(Aside::new(self, from.level + 1, query)?),
+                };
+                deeper.put(self, &groups, query)?;
+                groups = Groups::new(self, &KeyKind::Hash);
+                held.shrink_to(0);
+            }
+        }
+        if let Some(deeper) = deeper {
+            deeper.put(self, &groups, query)?;
+            drop((groups, held));
+            for (at, blocks) in part.distinct.iter().enumerate() {
+                self.split_values(at, blocks, from, &deeper, query)?;
+            }
+            for part in &deeper.parts {
+                let part = std::mem::take(&mut *part.lock());
+                if self.restore(part, &deeper, context, next)? == Flow::Stop {
+                    return Ok(Flow::Stop);
+                }
+            }
+            return Ok(Flow::Continue);
+        }
+        if part.groups.is_empty() {
+            return Ok(Flow::Continue);
+        }
+        for (at, blocks) in part.distinct.iter().enumerate() {
+            self.feed_values(at, blocks, &from.file, from.level, &mut groups, query)?;
+            groups.distinct[at] = None;
+        }
+        let (columns, rows) = groups.results(self)?;
+        push_chunk(&Chunk { columns, rows, multiplicity: Vec::new() }, context, next)
+    }
+
+    /// The values of DISTINCT follow their groups into smaller partitions.
+    fn split_values(
+        &self,
+        aggregate: usize,
+        blocks: &[SpillBlock],
+        from: &Aside,
+        to: &Aside,
+        query: &QueryContext,
+    ) -> ExecutionResult<()> {
+        let types = self.distinct_types(aggregate);
+        for block in blocks {
+            let columns = query.take_back(&from.file, block, &types)?;
+            let hashed = self.keys.len();
+            let split = split(&columns, &types, hashed, to.level, &to.file, query)?;
+            for (part, blocks) in to.parts.iter().zip(split) {
+                part.lock().distinct[aggregate].extend(blocks);
+            }
+        }
+        Ok(())
+    }
+
+    /// Feeds each value once to the states of a partition's groups. Values that do not fit are split by a hash of keys
+    /// and value: those of different parts are different.
+    fn feed_values(
+        &self,
+        aggregate: usize,
+        blocks: &[SpillBlock],
+        file: &Arc<SpillFile>,
+        level: usize,
+        groups: &mut Groups,
+        query: &QueryContext,
+    ) -> ExecutionResult<()> {
+        let Some(mut seen) = self.distinct_values(aggregate) else { return Ok(()) };
+        let types = self.distinct_types(aggregate);
+        let mut held = query.account();
+        let mut deeper: Option<(Arc<SpillFile>, Vec<Vec<SpillBlock>>)> = None;
+        for (at, block) in blocks.iter().enumerate() {
+            let columns = query.take_back(file, block, &types)?;
+            let vectors: Vec<ValueVector<'_>> = columns.iter().map(VectorBuffer::vector).collect();
+            let (keys, arguments) = vectors.split_at(self.keys.len());
+            let by_row = groups.find(keys, block.rows as usize);
+            seen.add(arguments, &by_row, block.rows as usize, crate::vector::Selection::All);
+            if level + 1 >= 2 * LEVELS {
+                held.hold(OPERATOR, seen.bytes())?;
+            } else if query.room(&mut held, seen.bytes(), OPERATOR)? == Room::Short {
+                // All of them, those that were kept so far and those that come, go to smaller parts.
+                let file_of_parts = query.spill_file(OPERATOR)?;
+                let mut parts: Vec<Vec<SpillBlock>> = vec![Vec::new(); PARTITIONS];
+                let mut add = |columns: &[VectorBuffer]| -> ExecutionResult<()> {
+                    let split = split(columns, &types, types.len(), level + 1, &file_of_parts, query)?;
+                    parts.iter_mut().zip(split).for_each(|(part, blocks)| part.extend(blocks));
+                    Ok(())
+                };
+                let mut kept: Vec<VectorBuffer> = types.iter().cloned().map(VectorBuffer::new).collect();
+                for (column, key) in kept.iter_mut().zip(&groups.keys) {
+                    column.append_rows(&key.vector(), seen.groups());
+                }
+                for (column, values) in kept[self.keys.len()..].iter_mut().zip(seen.values()) {
+                    column.append_range(&values.vector(), 0, values.len());
+                }
+                add(&kept)?;
+                drop(kept);
+                for block in &blocks[at + 1..] {
+                    add(&query.take_back(file, block, &types)?)?;
+                }
+                deeper = Some((file_of_parts, parts));
+                break;
+            }
+        }
+        let Some((file, parts)) = deeper else {
+            let count = groups.len();
+            groups.states[aggregate].resize(count);
+            return seen.feed(&mut groups.states[aggregate]);
+        };
+        drop((seen, held));
+        parts.iter().try_for_each(|part| self.feed_values(aggregate, part, &file, level + 1, groups, query))
+    }
+}
+
+/// Splits rows by a hash of their first `hashed` columns and writes each part.
+fn split(
+    columns: &[VectorBuffer],
+    types: &[DataType],
+    hashed: usize,
+    level: usize,
+    file: &SpillFile,
+    query: &QueryContext,
+) -> ExecutionResult<Vec<Vec<SpillBlock>>> {
+    let rows = columns.first().map_or(0, VectorBuffer::len);
+    let vectors: Vec<ValueVector<'_>> = columns.iter().map(VectorBuffer::vector).collect();
+    let part_of = partitions(&vectors[..hashed], &types[..hashed], rows, level);
+    let mut split = Vec::with_capacity(PARTITIONS);
+    let mut members: Vec<u32> = Vec::new();
+    for part in 0..PARTITIONS {
+        members.clear();
+        members.extend((0..rows as u32).filter(|row| usize::from(part_of[*row as usize]) == part));
+        let mut own: Vec<VectorBuffer> = types.iter().cloned().map(VectorBuffer::new).collect();
+        own.iter_mut().zip(&vectors).for_each(|(column, vector)| column.append_rows(vector, &members));
+        split.push(if members.is_empty() {
+            Vec::new()
+        } else {
+            write_blocks(&own, types, members.len(), file, query)?
+        });
+    }
+    Ok(split)
+}
+
+/// Pushes the groups of all partitions; workers take one partition after another.
+pub(super) struct AsideSource<'g> {
+    grouping: &'g Grouping<'g>,
+    aside: &'g Aside,
+    next: AtomicU64,
+}
+
+impl<'g> AsideSource<'g> {
+    pub fn new(grouping: &'g Grouping<'g>, aside: &'g Aside) -> AsideSource<'g> {
+        AsideSource { grouping, aside, next: AtomicU64::new(0) }
+    }
+}
+
+impl Source for AsideSource<'_> {
+    fn next_morsel(&self) -> Option<u64> {
+        let at = self.next.fetch_add(1, Relaxed);
+        (at < PARTITIONS as u64).then_some(at)
+    }
+
+    fn run(&self, morsel: u64, context: &mut Context<'_>, next: &mut dyn Operator) -> ExecutionResult<Flow> {
+        let Some(part) = self.aside.parts.get(morsel as usize) else { return Ok(Flow::Continue) };
+        let part = std::mem::take(&mut *part.lock());
+        self.grouping.restore(part, self.aside, context, next)
+    }
+
+    fn parallelism(&self) -> usize {
+        PARTITIONS
+    }
+}

@@ -1,0 +1,114 @@
+//! The groups of one worker, of all, or of one partition: keys, states, and the values that DISTINCT has seen.
+
+use super::super::distinct_values::DistinctValues;
+use super::super::error::ExecutionResult;
+use super::super::group_index::GroupIndex;
+use super::super::spill::bytes_of;
+use super::Grouping;
+use crate::functions::StateColumn;
+use crate::planner::physical_plan::KeyKind;
+use crate::types::DataType;
+use crate::vector::{Selection, ValueVector, VectorBuffer};
+
+/// See the module.
+pub(super) struct Groups {
+    pub index: GroupIndex,
+    pub keys: Vec<VectorBuffer>,
+    pub states: Vec<StateColumn>,
+    /// For aggregates over distinct values: the values, fed to the state at the end.
+    pub distinct: Vec<Option<DistinctValues>>,
+}
+
+impl Groups {
+    /// No groups yet.
+    pub fn new(grouping: &Grouping<'_>, kind: &KeyKind) -> Groups {
+        let types: Vec<DataType> = grouping.key_types();
+        let distinct = (0..grouping.aggregates.len()).map(|at| grouping.distinct_values(at));
+        Groups {
+            keys: types.iter().cloned().map(VectorBuffer::new).collect(),
+            index: GroupIndex::new(kind, types),
+            states: grouping.aggregates.iter().map(|aggregate| aggregate.function.new_states()).collect(),
+            distinct: distinct.collect(),
+        }
+    }
+
+    /// The number of groups; without keys there is always one.
+    pub fn len(&self) -> usize {
+        if self.keys.is_empty() { 1 } else { self.index.len() }
+    }
+
+    /// The memory of all of it, and what its tables take when they grow next.
+    pub fn bytes(&self) -> u64 {
+        let states = self.states.iter().map(|state| state.bytes() as u64).sum::<u64>();
+        let distinct = self.distinct.iter().flatten().map(DistinctValues::bytes).sum::<u64>();
+        self.index.bytes() + bytes_of(&self.keys) + states + distinct
+    }
+
+    /// The group of each row of key columns; unknown keys make groups.
+    pub fn find(&mut self, keys: &[ValueVector<'_>], rows: usize) -> Vec<u32> {
+        if keys.is_empty() {
+            return vec![0; rows];
+        }
+        let (mut by_row, mut new_rows) = (Vec::new(), Vec::new());
+        self.index.groups(keys, rows, Selection::All, &mut by_row, &mut new_rows);
+        for (column, vector) in self.keys.iter_mut().zip(keys) {
+            column.append_rows(vector, &new_rows);
+        }
+        by_row
+    }
+
+    /// Adds what another worker has found.
+    pub fn merge(&mut self, other: &Groups) -> ExecutionResult<()> {
+        let keys: Vec<ValueVector<'_>> = other.keys.iter().map(VectorBuffer::vector).collect();
+        let mapping = self.find(&keys, other.len());
+        for ((state, distinct), (other, other_distinct)) in
+            self.states.iter_mut().zip(&mut self.distinct).zip(other.states.iter().zip(&other.distinct))
+        {
+            match (distinct, other_distinct) {
+                (Some(distinct), Some(other)) => distinct.merge(other, &mapping),
+                _ => state.merge(other, &mapping[..mapping.len().min(other.groups())])?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds groups that were put aside: key columns, then the parts of each state that is not over distinct values.
+    pub fn import(
+        &mut self,
+        grouping: &Grouping<'_>,
+        columns: &[VectorBuffer],
+        rows: usize,
+    ) -> ExecutionResult<()> {
+        let vectors: Vec<ValueVector<'_>> = columns.iter().map(VectorBuffer::vector).collect();
+        let (keys, mut parts) = vectors.split_at(self.keys.len().min(vectors.len()));
+        let by_row = self.find(keys, rows);
+        let groups = self.len();
+        for (at, (state, aggregate)) in self.states.iter_mut().zip(grouping.aggregates).enumerate() {
+            state.resize(groups);
+            if self.distinct[at].is_none() {
+                let (own, rest) = parts.split_at(aggregate.function.part_types().len().min(parts.len()));
+                state.import(&aggregate.function, own, &by_row)?;
+                parts = rest;
+            }
+        }
+        Ok(())
+    }
+
+    /// [keys…, results…] of all groups. Values of DISTINCT that are still kept are fed to their states first.
+    pub fn results(mut self, grouping: &Grouping<'_>) -> ExecutionResult<(Vec<VectorBuffer>, usize)> {
+        let rows = self.len();
+        for (state, distinct) in self.states.iter_mut().zip(&self.distinct) {
+            state.resize(rows);
+            if let Some(distinct) = distinct {
+                distinct.feed(state)?;
+            }
+        }
+        let mut columns = self.keys;
+        for (state, aggregate) in self.states.iter().zip(grouping.aggregates) {
+            let mut results = VectorBuffer::new(aggregate.data_type.clone());
+            state.finish(&mut results)?;
+            columns.push(results);
+        }
+        Ok((columns, rows))
+    }
+}

@@ -1,0 +1,144 @@
+//! What operators that keep rows share: their account, and the decision to put rows aside.
+
+use std::sync::Arc;
+
+use super::context::QueryContext;
+use super::counters::count;
+use super::error::ExecutionResult;
+use super::key_table::KeyTable;
+use crate::storage::StorageError;
+use crate::storage::memory::{MemoryClass, Reservation};
+use crate::storage::spill::{SpillBlock, SpillFile};
+use crate::types::DataType;
+use crate::vector::{Selection, ValueVector, VectorBuffer};
+
+/// Rows between two looks at the account: more than most batches have.
+pub const ROWS_PER_LOOK: usize = 4096;
+/// An operator that holds no more than this part of the limit, or so many bytes, puts nothing aside: it is not worth a
+/// block.
+const HOLDERS_IN_LIMIT: u64 = 32;
+const SPILL_BYTES_MIN: u64 = 64 << 10;
+/// About how large a block is: this, or less where memory is little.
+const BLOCK_BYTES: u64 = 128 << 10;
+const BLOCKS_IN_LIMIT: u64 = 64;
+
+/// What came of the question for more memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Room {
+    /// It is counted.
+    Held,
+    /// There is none: the operator puts rows aside.
+    Short,
+}
+
+impl QueryContext {
+    /// An account for one operator of one worker.
+    pub fn account(&self) -> Reservation {
+        self.transaction.memory().reservation(MemoryClass::Operators)
+    }
+
+    /// Counts what an operator holds that can put rows aside instead. Where there is no place for them it is an error.
+    pub fn room(&self, held: &mut Reservation, bytes: u64, operator: &str) -> ExecutionResult<Room> {
+        if held.try_hold_share(bytes) {
+            return Ok(Room::Held);
+        }
+        let least = SPILL_BYTES_MIN.min(self.transaction.memory().limit() / HOLDERS_IN_LIMIT);
+        if bytes > least && self.transaction.spill().is_there() {
+            return Ok(Room::Short);
+        }
+        held.hold(operator, bytes)?;
+        Ok(Room::Held)
+    }
+
+    /// A file for rows that an operator puts aside.
+    pub fn spill_file(&self, operator: &str) -> ExecutionResult<Arc<SpillFile>> {
+        let limit = self.transaction.memory().limit();
+        let none = || StorageError::OutOfMemory { operator: operator.to_owned(), needed: 1, limit };
+        Ok(Arc::new(self.transaction.spill().file()?.ok_or_else(none)?))
+    }
+
+    /// Puts rows aside.
+    pub fn put_aside(
+        &self,
+        file: &SpillFile,
+        columns: &[ValueVector<'_>],
+        types: &[DataType],
+        rows: usize,
+    ) -> ExecutionResult<SpillBlock> {
+        self.check()?;
+        let block = file.write(columns, types, rows)?;
+        count(&self.counters.bytes_spilled, block.bytes);
+        Ok(block)
+    }
+
+    /// Rows per block where `rows` rows take `bytes` bytes.
+    pub fn rows_per_block(&self, bytes: u64, rows: usize) -> usize {
+        let block = (self.transaction.memory().limit() / BLOCKS_IN_LIMIT).clamp(4096, BLOCK_BYTES);
+        let each = (bytes / rows.max(1) as u64).max(1);
+        (block / each).clamp(16, 8192) as usize
+    }
+
+    /// Gets them back.
+    pub fn take_back(
+        &self,
+        file: &SpillFile,
+        block: &SpillBlock,
+        types: &[DataType],
+    ) -> ExecutionResult<Vec<VectorBuffer>> {
+        self.check()?;
+        Ok(file.read(block, types)?)
+    }
+}
+
+/// Parts that rows are split into by a hash of their keys.
+pub const PARTITIONS: usize = 16;
+/// How often a part that is too large is split again, the first time included.
+pub const LEVELS: usize = 3;
+/// One multiplier per level (and further ones for values within groups), so that each level looks at other bits.
+const MULTIPLIERS: [u64; 2 * LEVELS] = [
+    0x9E37_79B9_7F4A_7C15,
+    0xD6E8_FEB8_6659_FD93,
+    0xA076_1D64_78BD_642F,
+    0xE703_7ED1_A0B4_28DB,
+    0x8EBC_6AF0_9C88_C6E3,
+    0x5899_65CC_7537_4CC3,
+];
+
+/// The part of each of `rows` rows by their keys; the first one where there are no keys.
+pub fn partitions(keys: &[ValueVector<'_>], types: &[DataType], rows: usize, level: usize) -> Vec<u8> {
+    if keys.is_empty() {
+        return vec![0; rows];
+    }
+    let mut hashes = Vec::new();
+    KeyTable::new(types.to_vec()).hashes(keys, rows, Selection::All, &mut hashes);
+    let multiplier = MULTIPLIERS[level % MULTIPLIERS.len()];
+    hashes.into_iter().map(|hash| (hash.wrapping_mul(multiplier) >> 60) as u8).collect()
+}
+
+/// Writes `rows` rows of columns, of which there may be none, as blocks.
+pub fn write_blocks(
+    columns: &[VectorBuffer],
+    types: &[DataType],
+    rows: usize,
+    file: &SpillFile,
+    query: &QueryContext,
+) -> ExecutionResult<Vec<SpillBlock>> {
+    let step = query.rows_per_block(bytes_of(columns), rows);
+    let mut blocks = Vec::new();
+    let mut part: Vec<VectorBuffer> = types.iter().cloned().map(VectorBuffer::new).collect();
+    for start in (0..rows).step_by(step) {
+        let count = step.min(rows - start);
+        for (column, from) in part.iter_mut().zip(columns) {
+            column.clear();
+            column.append_range(&from.vector(), start, count);
+        }
+        let vectors: Vec<ValueVector<'_>> = part.iter().map(VectorBuffer::vector).collect();
+        blocks.push(query.put_aside(file, &vectors, types, count)?);
+    }
+    Ok(blocks)
+}
+
+/// The memory of some columns.
+pub fn bytes_of(columns: &[VectorBuffer]) -> u64 {
+    columns.iter().map(|column| column.bytes() as u64).sum()
+}

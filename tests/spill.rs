@@ -1,0 +1,156 @@
+//! Queries that need several times the memory they may have: each operator that keeps rows gives the same rows as with
+//! plenty of it, with one thread and with two, with ordinary vectors and with tiny ones, and leaves nothing behind.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use quiredb::{Connection, Database, DatabaseBuilder, ErrorKind};
+use tempfile::TempDir;
+
+const ROWS: u64 = 8_000;
+
+/// A database on disk that every test opens a copy of.
+struct Stored {
+    folder: TempDir,
+}
+
+static STORED: LazyLock<Stored> = LazyLock::new(|| {
+    let folder = tempfile::tempdir().expect("a folder");
+    let database = Database::open(folder.path().join("db")).expect("a new database opens");
+    let connection = database.connect().expect("it can be used");
+    let run = |text: &str| connection.query(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+    run("CREATE NODE TABLE T(id INT64, a INT64, b STRING, c DOUBLE, d INT64, PRIMARY KEY (id))");
+    let mut text = String::new();
+    for row in 0..ROWS {
+        let noise = row.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 20;
+        // Long and short texts, NULLs, numbers that come often and numbers that come once.
+        let b = match noise % 10 {
+            0 => String::new(),
+            1..4 => format!("short {}", noise % 50),
+            _ => format!("a text that is longer than a view holds: number {}", noise % 20_000),
+        };
+        let a = if noise % 17 == 0 { String::new() } else { (noise % 1000).to_string() };
+        writeln!(text, "{row},{a},{b},{},{}", noise % 1_000_003, noise % 7).expect("texts grow");
+    }
+    let path = folder.path().join("t.csv");
+    std::fs::write(&path, text).expect("the file can be written");
+    run(&format!("COPY T FROM '{}'", path.display()));
+    drop(connection);
+    database.close().expect("it closes");
+    Stored { folder }
+});
+
+fn copy_of(to: &Path) -> PathBuf {
+    let (from, to) = (STORED.folder.path().join("db"), to.join("db"));
+    for folder in ["", "wal", "tmp"] {
+        std::fs::create_dir_all(to.join(folder)).expect("a folder");
+        for entry in std::fs::read_dir(from.join(folder)).expect("the folder is there").flatten() {
+            if entry.file_type().is_ok_and(|kind| kind.is_file()) && entry.file_name() != "LOCK" {
+                std::fs::copy(entry.path(), to.join(folder).join(entry.file_name())).expect("a copy");
+            }
+        }
+    }
+    to
+}
+
+fn rows(connection: &Connection, text: &str) -> Vec<String> {
+    let result = connection.query(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+    result.to_values().iter().map(|row| format!("{row:?}")).collect()
+}
+
+fn with(builder: DatabaseBuilder, folder: &Path) -> Database {
+    builder.buffer_pool_size(32 << 20).open(folder.join("db")).expect("the copy opens")
+}
+
+/// Runs a query with plenty of memory and with `limit` bytes, which is too little to hold what it keeps.
+fn check(text: &str, limit: u64, ordered: bool) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = copy_of(folder.path());
+    let sorted = |mut rows: Vec<String>| {
+        if !ordered {
+            rows.sort();
+        }
+        rows
+    };
+    let plenty = with(Database::builder().threads(2), folder.path());
+    let expected = sorted(rows(&plenty.connect().unwrap(), text));
+    let stats = plenty.storage_stats().unwrap();
+    assert!(stats.memory.operators.peak > 4 * limit, "{text} needs {} only", stats.memory.operators.peak);
+    assert_eq!((stats.bytes_spilled, stats.memory.operators.used), (0, 0), "{text}");
+    plenty.close().unwrap();
+    for (threads, vector) in [(1, 2048), (2, 2048), (1, 3)] {
+        let builder = Database::builder().threads(threads).memory_limit(limit).vector_size(vector);
+        let little = with(builder, folder.path());
+        let found = sorted(rows(&little.connect().unwrap(), text));
+        let place = found.iter().zip(&expected).position(|(found, expected)| found != expected);
+        assert!(
+            found == expected,
+            "{text} with {threads} threads and vectors of {vector}: {} rows of {}, other at {:?}: {:?}",
+            found.len(),
+            expected.len(),
+            place,
+            place.map(|place| (&found[place], &expected[place])),
+        );
+        let stats = little.storage_stats().unwrap();
+        assert!(stats.bytes_spilled > limit, "{text}: {} bytes were put aside", stats.bytes_spilled);
+        assert!(stats.memory.total.peak <= limit * 3 / 2, "{text}: {:?}", stats.memory);
+        assert_eq!(stats.memory.operators.used, 0, "{text}");
+        assert_eq!(std::fs::read_dir(path.join("tmp")).unwrap().count(), 0, "{text} leaves files behind");
+        little.close().unwrap();
+    }
+}
+
+/// A quarter of what the queries below need, or less.
+const LITTLE: u64 = 256 << 10;
+
+#[test]
+fn sorting() {
+    check("MATCH (t:T) WITH t.id AS id, t.a AS a, t.b AS b ORDER BY b, a DESC, id RETURN id", LITTLE, true);
+    check("MATCH (t:T) WITH t.id AS id, t.c AS c, t.b AS b ORDER BY c DESC, id RETURN id", LITTLE / 2, true);
+}
+
+#[test]
+fn sorting_with_a_limit_that_is_large() {
+    let text =
+        "MATCH (t:T) WITH t.id AS id, t.a AS a, t.b AS b ORDER BY b, a, id SKIP 3000 LIMIT 4500 RETURN id";
+    check(text, LITTLE, true);
+}
+
+#[test]
+fn grouping() {
+    let text = "MATCH (t:T) RETURN t.b AS b, t.id / 2 AS half, count(*), sum(t.a), avg(t.c), min(t.b), max(t.a), \
+                stdev(t.d), percentileDisc(t.d, 0.5)";
+    check(text, LITTLE, false);
+}
+
+#[test]
+fn grouping_by_nodes_and_collecting() {
+    check(
+        "MATCH (t:T) WITH t AS t, count(*) AS n, min(t.b) AS b, max(t.c) AS c RETURN t.id, n, c",
+        LITTLE / 2,
+        false,
+    );
+    // One thread sees the rows in order, so lists are the same with little memory; with two it is their sizes.
+    let text = "MATCH (t:T) WITH t.c AS c, t.d AS d, collect(t.b) AS texts RETURN c, d, size(texts)";
+    check(text, LITTLE, false);
+}
+
+#[test]
+fn distinct_rows_and_distinct_values() {
+    check("MATCH (t:T) RETURN DISTINCT t.b, t.c, t.a", LITTLE, false);
+    check("MATCH (t:T) RETURN count(DISTINCT t.c), sum(DISTINCT t.a), count(DISTINCT t.b)", LITTLE, false);
+    check("MATCH (t:T) RETURN t.d, count(DISTINCT t.b), count(*), sum(DISTINCT t.id)", LITTLE, false);
+    check("MATCH (t:T) RETURN t.b, count(DISTINCT t.id), max(t.c), collect(DISTINCT t.a)[99]", LITTLE, false);
+}
+
+#[test]
+fn where_nothing_can_be_put_aside_the_error_says_what_to_do() {
+    let database = Database::builder().memory_limit(2 << 20).in_memory().unwrap();
+    let connection = database.connect().unwrap();
+    let error = connection.query("UNWIND range(1, 200000) AS n WITH n ORDER BY -n RETURN n").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::OutOfMemory, "{error}");
+    let text = format!("{error:#}");
+    assert!(text.contains("Sort needs") && text.contains("memory limit"), "{text}");
+    assert_eq!(database.storage_stats().unwrap().memory.total.used, 0);
+}
