@@ -117,31 +117,67 @@ fn sorting_with_a_limit_that_is_large() {
     check(text, LITTLE, true);
 }
 
+// The rows below are summed up at the end, since a result counts as well.
+
 #[test]
 fn grouping() {
-    let text = "MATCH (t:T) RETURN t.b AS b, t.id / 2 AS half, count(*), sum(t.a), avg(t.c), min(t.b), max(t.a), \
-                stdev(t.d), percentileDisc(t.d, 0.5)";
+    let text = "MATCH (t:T) WITH t.b AS b, t.id / 2 AS half, count(*) AS n, sum(t.a) AS s, avg(t.c) AS m, min(t.b) AS least, \
+                max(t.a) AS most, stdev(t.d) AS spread, percentileDisc(t.d, 0.5) AS middle \
+                RETURN count(*), sum(n), sum(s * half), sum(m), min(least), max(least), sum(most * half), \
+                sum(round(spread * 1000)), sum(middle * half), sum(size(b) * half)";
     check(text, LITTLE, false);
 }
 
 #[test]
 fn grouping_by_nodes_and_collecting() {
-    check(
-        "MATCH (t:T) WITH t AS t, count(*) AS n, min(t.b) AS b, max(t.c) AS c RETURN t.id, n, c",
-        LITTLE / 2,
-        false,
-    );
-    // One thread sees the rows in order, so lists are the same with little memory; with two it is their sizes.
-    let text = "MATCH (t:T) WITH t.c AS c, t.d AS d, collect(t.b) AS texts RETURN c, d, size(texts)";
+    let text = "MATCH (t:T) WITH t, count(*) AS n, min(t.b) AS b, max(t.c) AS c \
+                RETURN count(*), sum(t.id * n), sum(t.id * size(b)), sum(c)";
+    check(text, LITTLE / 2, false);
+    let text = "MATCH (t:T) WITH t.c AS c, t.d AS d, collect(t.b) AS texts \
+                RETURN count(*), sum(size(texts) * c), sum(d * size(texts)), sum(size(texts[0]))";
     check(text, LITTLE, false);
 }
 
 #[test]
 fn distinct_rows_and_distinct_values() {
-    check("MATCH (t:T) RETURN DISTINCT t.b, t.c, t.a", LITTLE, false);
+    let text = "MATCH (t:T) WITH DISTINCT t.b AS b, t.c AS c, t.a AS a \
+                RETURN count(*), sum(size(b)), sum(c), sum(a * c), min(b), max(b)";
+    check(text, LITTLE, false);
     check("MATCH (t:T) RETURN count(DISTINCT t.c), sum(DISTINCT t.a), count(DISTINCT t.b)", LITTLE, false);
     check("MATCH (t:T) RETURN t.d, count(DISTINCT t.b), count(*), sum(DISTINCT t.id)", LITTLE, false);
-    check("MATCH (t:T) RETURN t.b, count(DISTINCT t.id), max(t.c), collect(DISTINCT t.a)[99]", LITTLE, false);
+    let text = "MATCH (t:T) WITH t.b AS b, count(DISTINCT t.id) AS n, max(t.c) AS c, size(collect(DISTINCT t.a)) AS k \
+                RETURN count(*), sum(n * n), sum(c), sum(k * n), sum(size(b) * k)";
+    check(text, LITTLE, false);
+}
+
+#[test]
+fn joining() {
+    let text = "MATCH (a:T), (b:T) WHERE a.c = b.c AND a.b = b.b \
+                RETURN count(*), sum(a.id * b.a), sum(a.id + b.d * 7), max(b.b)";
+    check(text, LITTLE / 2, false);
+    // Nearly all rows have one key, which no hash can split.
+    let text = "MATCH (a:T), (b:T) WHERE CASE WHEN a.id < 3 THEN 0 ELSE 99 END = b.d * 0 \
+                RETURN count(*), sum(a.id * b.a), max(b.b), sum(b.c)";
+    check(text, LITTLE / 2, false);
+}
+
+#[test]
+fn writing_what_a_long_list_of_rows_says() {
+    let text = "MATCH (t:T) WITH t, t.b + 'x' AS b, t.b AS before SET t.a = t.d + size(b) + size(before)";
+    let run = |limit: u64| {
+        let folder = tempfile::tempdir().expect("a folder");
+        copy_of(folder.path());
+        let database = with(Database::builder().threads(1).memory_limit(limit), folder.path());
+        let connection = database.connect().unwrap();
+        connection.query(text).unwrap();
+        let stats = database.storage_stats().unwrap();
+        let found = rows(&connection, "MATCH (t:T) RETURN count(*), sum(t.a), min(t.a), max(t.a)");
+        (found, stats.bytes_spilled)
+    };
+    let (expected, nothing) = run(1 << 30);
+    let (found, spilled) = run(1 << 20);
+    assert_eq!((found, nothing), (expected, 0));
+    assert!(spilled > 0);
 }
 
 #[test]

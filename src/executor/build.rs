@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use parking_lot::Mutex;
 
 use super::aggregate::Grouping;
-use super::chunks::{ChunkList, ChunkSource, Collect};
+use super::chunks::{ChunkList, ChunkSource, Collect, MayPutAside};
 use super::context::QueryContext;
 use super::distinct_rels::DistinctRels;
 use super::error::{ExecutionError, ExecutionResult};
@@ -17,7 +17,7 @@ use super::fetch::Fetch;
 use super::filter::Filter;
 use super::has_edge::HasEdge;
 use super::intersect::Intersect;
-use super::join::{BuildRows, CrossProduct, HashProbe, HashTableSide};
+use super::join::{BuildRows, CrossProduct, hash_join};
 use super::limit::{Budget, Limit};
 use super::lookup::LookupNode;
 use super::node_bits::node_bits;
@@ -42,14 +42,12 @@ pub fn run<'x>(node: &'x PlanNode, query: &'x QueryContext, sink: &'x Factory<'x
     expect_rows(node, query);
     match &node.operator {
         P::Unit => {
-            let one = ChunkList {
-                chunks: vec![super::chunks::Chunk { columns: vec![], rows: 1, multiplicity: vec![] }],
-            };
-            drive(query, &ChunkSource::new(&one.chunks, true), sink)
+            let one = [super::chunks::Chunk { columns: vec![], rows: 1, multiplicity: vec![] }];
+            drive(query, &ChunkSource::new(&one, true), sink)
         }
         P::Kept { slot } => {
-            let chunks = query.kept.get(*slot).map_or(&[][..], |list| &list.chunks);
-            drive(query, &ChunkSource::new(chunks, true), sink)
+            let nothing = ChunkList::default();
+            drive(query, &ChunkSource::of(query.kept.get(*slot).unwrap_or(&nothing)), sink)
         }
         P::ScanNodes { tables, filter } => {
             drive(query, &ScanRows::new(tables, filter.as_ref(), &[], query)?, sink)
@@ -102,15 +100,12 @@ pub fn run<'x>(node: &'x PlanNode, query: &'x QueryContext, sink: &'x Factory<'x
                 as Next<'_>)
         }),
         P::HashJoin { probe, build, probe_keys, build_keys } => {
-            let rows = BuildRows::new(&build.outputs, collect(build, query, false)?);
-            let types = build_keys.iter().map(|key| key.data_type.clone()).collect();
-            let side = HashTableSide::new(rows, &mut Evaluator::all(build_keys, query)?, types, query)?;
-            run(probe, query, &|| {
-                Ok(Box::new(HashProbe::new(&side, Evaluator::all(probe_keys, query)?, sink()?)) as Next<'_>)
-            })
+            hash_join((probe, probe_keys), (build, build_keys), query, sink)
         }
         P::CrossProduct { left, right } => {
-            let rows = BuildRows::new(&right.outputs, collect(right, query, false)?);
+            let mut kept = collect(right, query, false)?;
+            let _held = kept.held(query)?;
+            let rows = BuildRows::new(&right.outputs, kept, query)?;
             run(left, query, &|| Ok(Box::new(CrossProduct::new(&rows, sink()?)) as Next<'_>))
         }
         P::Aggregate { input, keys, aggregates, key_kind } => {
@@ -196,20 +191,35 @@ pub fn run<'x>(node: &'x PlanNode, query: &'x QueryContext, sink: &'x Factory<'x
             let gathered = Mutex::new(ChunkList::default());
             for input in inputs {
                 run(input, query, &|| {
-                    Ok(Box::new(Unfold::new(Box::new(Collect::new(types, &gathered)))) as Next<'_>)
+                    Ok(Box::new(Unfold::new(Box::new(Collect::new(types, &gathered, MayPutAside::Yes))))
+                        as Next<'_>)
                 })?;
             }
-            drive(query, &ChunkSource::new(&gathered.into_inner().chunks, true), sink)
+            drive(query, &ChunkSource::of(&gathered.into_inner()), sink)
         }
     }
 }
 
 /// All rows of a node; `unfold` writes out rows that stand for several.
 pub fn collect(node: &PlanNode, query: &QueryContext, unfold: bool) -> ExecutionResult<ChunkList> {
+    collect_with(node, query, unfold, MayPutAside::No)
+}
+
+/// All rows of a node, each for itself; they are put aside where memory is short.
+pub fn collect_aside(node: &PlanNode, query: &QueryContext) -> ExecutionResult<ChunkList> {
+    collect_with(node, query, true, MayPutAside::Yes)
+}
+
+fn collect_with(
+    node: &PlanNode,
+    query: &QueryContext,
+    unfold: bool,
+    may: MayPutAside,
+) -> ExecutionResult<ChunkList> {
     let gathered = Mutex::new(ChunkList::default());
     let around = query.pipeline_rows.swap(0, Ordering::Relaxed);
     let outcome = run(node, query, &|| {
-        let sink: Next<'_> = Box::new(Collect::new(&node.outputs, &gathered));
+        let sink: Next<'_> = Box::new(Collect::new(&node.outputs, &gathered, may));
         Ok(if unfold { Box::new(Unfold::new(sink)) } else { sink })
     });
     query.pipeline_rows.store(around, Ordering::Relaxed);

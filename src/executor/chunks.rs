@@ -1,13 +1,18 @@
-//! Rows that an operator keeps: copied out of their batches, chunk by chunk, with their multiplicities.
+//! Rows that an operator keeps: copied out of their batches, chunk by chunk, with their multiplicities. Where they may
+//! be put aside, the chunks in memory follow those that were.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
-use super::context::Context;
+use super::context::{Context, QueryContext};
 use super::error::ExecutionResult;
 use super::operator::{Flow, Operator};
 use super::pipeline::Source;
+use super::spill::{ROWS_PER_LOOK, Room, bytes_of, write_blocks};
+use crate::storage::memory::Reservation;
+use crate::storage::spill::{SpillBlock, SpillFile};
 use crate::types::DataType;
 use crate::vector::{Batch, Multiplicity, ValueVector, VectorBuffer};
 
@@ -33,9 +38,115 @@ impl Chunk {
 #[derive(Default)]
 pub struct ChunkList {
     pub chunks: Vec<Chunk>,
+    /// The rows before them.
+    aside: Vec<AsideChunk>,
+    held: Option<Reservation>,
+    /// Full chunks whose bytes are known, and these bytes.
+    counted: (usize, u64),
+    /// Rows since the account was looked at.
+    unseen: usize,
+    file: Option<Arc<SpillFile>>,
+}
+
+/// A chunk that was put aside.
+struct AsideChunk {
+    file: Arc<SpillFile>,
+    block: SpillBlock,
+    /// Of the columns, and of the multiplicity where there is one.
+    types: Arc<[DataType]>,
+    columns: usize,
+}
+
+impl AsideChunk {
+    fn take_back(&self, query: &QueryContext) -> ExecutionResult<Chunk> {
+        let mut columns = query.take_back(&self.file, &self.block, &self.types)?;
+        let mut counts = columns.split_off(self.columns.min(columns.len()));
+        let counts =
+            counts.pop().and_then(|mut counts| counts.natives_mut::<u64>().map(|counts| counts.to_vec()));
+        Ok(Chunk { columns, rows: self.block.rows as usize, multiplicity: counts.unwrap_or_default() })
+    }
+}
+
+impl From<Vec<Chunk>> for ChunkList {
+    fn from(chunks: Vec<Chunk>) -> ChunkList {
+        ChunkList { chunks, ..ChunkList::default() }
+    }
 }
 
 impl ChunkList {
+    /// The memory of the chunks.
+    pub fn bytes(&mut self) -> u64 {
+        while self.counted.0 + 1 < self.chunks.len() {
+            self.counted.1 += bytes_of(&self.chunks[self.counted.0].columns);
+            self.counted.0 += 1;
+        }
+        self.counted.1 + self.chunks.last().map_or(0, |chunk| bytes_of(&chunk.columns))
+    }
+
+    /// Counts what the rows take, for `operator`. Where memory is short and they `may` be, they are put aside.
+    pub fn look(&mut self, operator: &str, may: MayPutAside, query: &QueryContext) -> ExecutionResult<()> {
+        let bytes = self.bytes();
+        let held = self.held.get_or_insert_with(|| query.account());
+        if may == MayPutAside::No {
+            return Ok(held.hold(operator, bytes)?);
+        }
+        if query.room(held, bytes, operator)? == Room::Held {
+            return Ok(());
+        }
+        let file = match &self.file {
+            Some(file) => Arc::clone(file),
+            None => Arc::clone(self.file.insert(query.spill_file(operator)?)),
+        };
+        for Chunk { mut columns, rows, multiplicity } in self.chunks.drain(..) {
+            let count = columns.len();
+            if !multiplicity.is_empty() {
+                let mut counts = VectorBuffer::new(DataType::UInt64);
+                counts.extend(&multiplicity);
+                columns.push(counts);
+            }
+            let types: Arc<[DataType]> = columns.iter().map(|column| column.data_type().clone()).collect();
+            for block in write_blocks(&columns, &types, rows, &file, query)? {
+                let (file, types) = (Arc::clone(&file), Arc::clone(&types));
+                self.aside.push(AsideChunk { file, block, types, columns: count });
+            }
+        }
+        self.counted = (0, 0);
+        held.shrink_to(0);
+        Ok(())
+    }
+
+    /// Takes the account of the rows, for whoever goes on holding them.
+    pub fn held(&mut self, query: &QueryContext) -> ExecutionResult<Reservation> {
+        self.look(OPERATOR, MayPutAside::No, query)?;
+        Ok(self.held.take().unwrap_or_else(|| query.account()))
+    }
+
+    /// Adds a chunk to rows that may be put aside.
+    pub fn push(&mut self, chunk: Chunk, operator: &str, query: &QueryContext) -> ExecutionResult<()> {
+        self.unseen += chunk.rows;
+        self.chunks.push(chunk);
+        if self.unseen < ROWS_PER_LOOK {
+            return Ok(());
+        }
+        self.unseen = 0;
+        self.look(operator, MayPutAside::Yes, query)
+    }
+
+    /// Takes over the rows of another list.
+    pub fn absorb(&mut self, mut other: ChunkList) {
+        self.chunks.append(&mut other.chunks);
+        self.aside.append(&mut other.aside);
+        match (&mut self.held, other.held) {
+            (Some(held), Some(others)) => held.absorb(others),
+            (held, others) => *held = held.take().or(others),
+        }
+    }
+
+    /// The chunks one by one, in order.
+    pub fn drain(self) -> ChunkDrain {
+        ChunkDrain { list: self, at: 0 }
+    }
+
     /// Copies the selected rows of a batch.
     pub fn append(&mut self, types: &[DataType], batch: &Batch<'_>) {
         let full = self.chunks.last().is_none_or(|chunk| chunk.rows >= CHUNK_ROWS);
@@ -58,36 +169,77 @@ impl ChunkList {
     }
 }
 
+/// Whether rows may be put aside where memory is short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MayPutAside {
+    Yes,
+    No,
+}
+
+/// Takes the chunks of a list, those that were put aside first.
+pub struct ChunkDrain {
+    list: ChunkList,
+    at: usize,
+}
+
+impl ChunkDrain {
+    /// The next chunk.
+    pub fn next(&mut self, query: &QueryContext) -> ExecutionResult<Option<Chunk>> {
+        let at = self.at;
+        self.at += 1;
+        match self.list.aside.get(at) {
+            Some(chunk) => chunk.take_back(query).map(Some),
+            None => {
+                let chunk = self.list.chunks.get_mut(at - self.list.aside.len());
+                Ok(chunk.map(|chunk| std::mem::replace(chunk, Chunk::empty())))
+            }
+        }
+    }
+}
+
 /// Collects all rows of a pipeline; the instances' lists are put together in `into`.
 pub struct Collect<'x> {
     types: &'x [DataType],
     own: ChunkList,
     into: &'x Mutex<ChunkList>,
+    may: MayPutAside,
+    /// Rows since the account was looked at.
+    unseen: usize,
 }
+
+/// What errors call the keeper of rows.
+const OPERATOR: &str = "collecting rows";
 
 impl<'x> Collect<'x> {
     /// A sink for rows of these types.
-    pub fn new(types: &'x [DataType], into: &'x Mutex<ChunkList>) -> Collect<'x> {
-        Collect { types, own: ChunkList::default(), into }
+    pub fn new(types: &'x [DataType], into: &'x Mutex<ChunkList>, may: MayPutAside) -> Collect<'x> {
+        Collect { types, own: ChunkList::default(), into, may, unseen: 0 }
     }
 }
 
 impl Operator for Collect<'_> {
-    fn push<'b>(&mut self, _: &mut Context<'_>, batch: Batch<'b>) -> ExecutionResult<Flow> {
-        if batch.selected() > 0 {
+    fn push<'b>(&mut self, context: &mut Context<'_>, batch: Batch<'b>) -> ExecutionResult<Flow> {
+        let rows = batch.selected();
+        if rows > 0 {
             self.own.append(self.types, &batch);
+            self.unseen += rows;
+        }
+        if self.unseen >= ROWS_PER_LOOK {
+            self.unseen = 0;
+            self.own.look(OPERATOR, self.may, context.query)?;
         }
         Ok(Flow::Continue)
     }
 
     fn finish(&mut self, _: &mut Context<'_>) -> ExecutionResult<()> {
-        self.into.lock().chunks.append(&mut self.own.chunks);
+        self.into.lock().absorb(std::mem::take(&mut self.own));
         Ok(())
     }
 }
 
 /// Pushes kept rows again, in order when a single worker runs it.
 pub struct ChunkSource<'x> {
+    aside: &'x [AsideChunk],
     chunks: &'x [Chunk],
     next: AtomicU64,
     ordered: bool,
@@ -96,18 +248,27 @@ pub struct ChunkSource<'x> {
 impl<'x> ChunkSource<'x> {
     /// `ordered`: the rows must arrive in order, so one worker takes them all.
     pub fn new(chunks: &'x [Chunk], ordered: bool) -> ChunkSource<'x> {
-        ChunkSource { chunks, next: AtomicU64::new(0), ordered }
+        ChunkSource { aside: &[], chunks, next: AtomicU64::new(0), ordered }
+    }
+
+    /// The rows of a list, in order.
+    pub fn of(list: &'x ChunkList) -> ChunkSource<'x> {
+        ChunkSource { aside: &list.aside, ..ChunkSource::new(&list.chunks, true) }
     }
 }
 
 impl Source for ChunkSource<'_> {
     fn next_morsel(&self) -> Option<u64> {
         let at = self.next.fetch_add(1, Ordering::Relaxed);
-        (at < self.chunks.len() as u64).then_some(at)
+        (at < (self.aside.len() + self.chunks.len()) as u64).then_some(at)
     }
 
     fn run(&self, morsel: u64, context: &mut Context<'_>, next: &mut dyn Operator) -> ExecutionResult<Flow> {
-        let Some(chunk) = self.chunks.get(morsel as usize) else { return Ok(Flow::Continue) };
+        let at = morsel as usize;
+        if let Some(chunk) = self.aside.get(at) {
+            return push_chunk(&chunk.take_back(context.query)?, context, next);
+        }
+        let Some(chunk) = self.chunks.get(at - self.aside.len()) else { return Ok(Flow::Continue) };
         push_chunk(chunk, context, next)
     }
 
@@ -125,6 +286,7 @@ pub fn push_chunk(
     let size = context.query.vector_size;
     let mut start = 0;
     while start < chunk.rows {
+        context.query.check()?;
         let length = size.min(chunk.rows - start);
         let columns: Vec<ValueVector<'_>> =
             chunk.columns.iter().map(|column| column.vector().slice_from(start)).collect();

@@ -116,13 +116,6 @@ impl DistinctValues {
         }
     }
 
-    /// Adds what another worker has seen; its group `i` is our group `mapping[i]`.
-    pub fn merge(&mut self, other: &DistinctValues, mapping: &[u32]) {
-        let groups: Vec<u32> = other.groups.iter().map(|group| mapping[*group as usize]).collect();
-        let arguments: Vec<ValueVector<'_>> = other.values.iter().map(VectorBuffer::vector).collect();
-        self.add(&arguments, &groups, groups.len(), Selection::All);
-    }
-
     /// Feeds all values to the aggregate.
     pub fn feed(&self, state: &mut StateColumn) -> ExecutionResult<()> {
         let arguments: Vec<ValueVector<'_>> = self.values.iter().map(VectorBuffer::vector).collect();

@@ -113,6 +113,8 @@ impl Operator for Expand<'_> {
             if nullable && batch.columns[self.from].is_null(*row as usize) {
                 continue;
             }
+            // Where few neighbours are wanted, many rows go by before a batch is full.
+            context.query.check()?;
             let first = self.out.found.nodes.len();
             self.edge.append(nodes.get(*row as usize), context, &mut self.out.found)?;
             if let Some(wanted) = self.wanted {

@@ -71,6 +71,7 @@ impl<'x> Intersect<'x> {
 
     /// Leaves the common neighbours of one row in `common`.
     fn intersect(&mut self, nodes: &[u64], context: &mut Context<'_>) -> ExecutionResult<()> {
+        context.query.check()?;
         for (at, node) in nodes.iter().enumerate() {
             if self.known[at] != *node {
                 self.lists[at].nodes.clear();

@@ -179,7 +179,10 @@ impl KeyTable {
         match &self.layout {
             Layout::Packed { .. } => hashes.extend(scratch.packed.iter().map(|key| hash_packed(*key))),
             Layout::Bytes { .. } => hashes.extend(
-                scratch.starts.windows(2).map(|place| Entry::spread(hash_bytes(&scratch.bytes[place[0]..place[1]]))),
+                scratch
+                    .starts
+                    .windows(2)
+                    .map(|place| Entry::spread(hash_bytes(&scratch.bytes[place[0]..place[1]]))),
             ),
         }
     }

@@ -261,6 +261,7 @@ impl<'x> Step<'x> {
             if *weight == 0 {
                 continue;
             }
+            context.query.check()?;
             let node = GlobalId::new(table, first + at as u64).0;
             for (edge, matches) in edges.iter_mut().zip(found.iter_mut()) {
                 matches.nodes.clear();
@@ -346,6 +347,7 @@ fn add_lists(
             let (mut from, length) = group.list(start + at as u32, &mut cursor)?;
             let end = from + u64::from(length);
             while from < end {
+                context.query.check()?;
                 let piece = group.neighbours(from, (end - from) as usize, &mut cursor)?;
                 *total =
                     sum_list(piece, child).and_then(|sum| total.checked_add(sum)).ok_or_else(too_many)?;
@@ -357,6 +359,7 @@ fn add_lists(
     let mut scanner = adjacency.scanner();
     scanner.open(first / NODE_GROUP_ROWS, start..start + sum.len() as u32)?;
     while let Some(window) = scanner.next(&mut context.worker, false)? {
+        context.query.check()?;
         let mut overflow = false;
         window.for_each_list(|node, entries| {
             let at = (node - first) as usize;

@@ -156,6 +156,7 @@ impl<'x> ScanRows<'x> {
         let WorkerScan { scanner, filter, selection, ends, converted, .. } = &mut scan;
         let mut flow = Flow::Continue;
         while let Some(found) = scanner.next(&mut context.worker)? {
+            context.query.check()?;
             ends.resize_with(read.len(), Vec::new);
             for ((column, vector), ids) in read.iter().zip(&found.columns).zip(ends.iter_mut()) {
                 if let (Some(base), Some(offsets)) = (rows.end_base(*column), vector.slice_of::<u64>()) {

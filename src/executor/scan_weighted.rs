@@ -146,6 +146,7 @@ fn push_weighted(
     let size = context.query.vector_size;
     let mut represented = 0u64;
     for (at, part) in weights.chunks(size).enumerate() {
+        context.query.check()?;
         let mut mask = vec![0u64; part.len().div_ceil(64)];
         for (word, weights) in mask.iter_mut().zip(part.chunks(64)) {
             for (bit, weight) in weights.iter().enumerate() {

@@ -1,5 +1,6 @@
 //! The groups of one worker, of all, or of one partition: keys, states, and the values that DISTINCT has seen.
 
+use super::super::context::QueryContext;
 use super::super::distinct_values::DistinctValues;
 use super::super::error::ExecutionResult;
 use super::super::group_index::GroupIndex;
@@ -9,6 +10,9 @@ use crate::functions::StateColumn;
 use crate::planner::physical_plan::KeyKind;
 use crate::types::DataType;
 use crate::vector::{Selection, ValueVector, VectorBuffer};
+
+/// Groups that are merged between two looks for an interrupt.
+const PIECE: usize = 1 << 14;
 
 /// See the module.
 pub(super) struct Groups {
@@ -58,14 +62,29 @@ impl Groups {
     }
 
     /// Adds what another worker has found.
-    pub fn merge(&mut self, other: &Groups) -> ExecutionResult<()> {
-        let keys: Vec<ValueVector<'_>> = other.keys.iter().map(VectorBuffer::vector).collect();
-        let mapping = self.find(&keys, other.len());
+    pub fn merge(&mut self, other: &Groups, query: &QueryContext) -> ExecutionResult<()> {
+        let mut mapping = Vec::with_capacity(other.len());
+        for start in (0..other.len()).step_by(PIECE) {
+            query.check()?;
+            let keys: Vec<ValueVector<'_>> =
+                other.keys.iter().map(|key| key.vector().slice_from(start)).collect();
+            mapping.extend(self.find(&keys, PIECE.min(other.len() - start)));
+        }
         for ((state, distinct), (other, other_distinct)) in
             self.states.iter_mut().zip(&mut self.distinct).zip(other.states.iter().zip(&other.distinct))
         {
             match (distinct, other_distinct) {
-                (Some(distinct), Some(other)) => distinct.merge(other, &mapping),
+                (Some(distinct), Some(other)) => {
+                    let groups: Vec<u32> =
+                        other.groups().iter().map(|group| mapping[*group as usize]).collect();
+                    for (at, groups) in groups.chunks(PIECE).enumerate() {
+                        query.check()?;
+                        let values = other.values().iter();
+                        let values: Vec<ValueVector<'_>> =
+                            values.map(|values| values.vector().slice_from(at * PIECE)).collect();
+                        distinct.add(&values, groups, groups.len(), Selection::All);
+                    }
+                }
                 _ => state.merge(other, &mapping[..mapping.len().min(other.groups())])?,
             }
         }

@@ -192,7 +192,7 @@ impl Operator for GroupSink<'_> {
             return Ok(());
         };
         if query.room(held, all.bytes() + own.bytes(), OPERATOR)? == Room::Held {
-            return all.merge(&own);
+            return all.merge(&own, query);
         }
         let aside = grouping.aside(query)?;
         aside.put(grouping, &own, query)?;

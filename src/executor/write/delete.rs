@@ -19,12 +19,13 @@ impl Writing<'_> {
     pub(super) fn delete(&mut self, delete: &PhysicalDelete, input: ChunkList) -> ExecutionResult<ChunkList> {
         let mut doomed = Doomed::default();
         let mut kept = ChunkList::default();
-        for chunk in input.chunks {
+        let mut input = input.drain();
+        while let Some(chunk) = input.next(self.query)? {
             self.query.check()?;
             let (values, rows) = self.over(&delete.values, chunk)?;
             self.collect_doomed(&values, &mut doomed)?;
             self.row += rows.rows as u64;
-            kept.chunks.push(rows);
+            kept.push(rows, self.clause, self.query)?;
         }
         self.row = 0;
         let rels = self.left_of(doomed.rels);

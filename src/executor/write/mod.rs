@@ -18,7 +18,7 @@ pub use fault::{WriteFault, WriteRow};
 
 use rustc_hash::FxHashSet;
 
-use super::build::collect;
+use super::build::{collect, collect_aside};
 use super::chunks::{Chunk, ChunkList};
 use super::context::QueryContext;
 use super::error::ExecutionResult;
@@ -102,18 +102,21 @@ impl Writing<'_> {
     /// Runs one clause; gives the rows that go on.
     fn stage(&mut self, stage: &WriteStage) -> ExecutionResult<ChunkList> {
         self.fresh();
-        let input = collect(&stage.input, self.query, true)?;
+        let input = collect_aside(&stage.input, self.query)?;
         self.row = 0;
         self.clause = name_of(&stage.write);
         let mut out = ChunkList::default();
         if let PhysicalWrite::Delete(delete) = &stage.write {
             // What is deleted is known for all rows before the first of it goes: a node may lose its last
             // relationship by a later row.
-            let kept = self.delete(delete, input)?;
-            out.chunks.extend(kept.chunks.into_iter().map(|chunk| emitted(chunk, &stage.emit)));
+            let mut kept = self.delete(delete, input)?.drain();
+            while let Some(chunk) = kept.next(self.query)? {
+                out.push(emitted(chunk, &stage.emit), self.clause, self.query)?;
+            }
             return Ok(out);
         }
-        for chunk in input.chunks {
+        let mut input = input.drain();
+        while let Some(chunk) = input.next(self.query)? {
             self.query.check()?;
             let rows = chunk.rows as u64;
             let written = match &stage.write {
@@ -122,7 +125,7 @@ impl Writing<'_> {
                 PhysicalWrite::Merge(merge) => self.merge(merge, chunk)?,
                 PhysicalWrite::Set(set) => self.set(&[set], &|_| 0, chunk)?,
             };
-            out.chunks.push(emitted(written, &stage.emit));
+            out.push(emitted(written, &stage.emit), self.clause, self.query)?;
             self.row += rows;
         }
         self.check_touched()?;

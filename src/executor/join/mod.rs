@@ -1,18 +1,79 @@
-//! Joins against a build side that is kept in memory: by hashed keys, or all with all.
+//! Joins against a build side that is kept in memory: by hashed keys, or all with all. Where a hashed side does not fit,
+//! both sides are put aside in partitions that do, see `grace`.
 
+mod grace;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use grace::{Gathered, GraceSource, JoinSide};
+
+use super::build::run;
 use super::chunks::{Chunk, ChunkList};
 use super::context::{Context, QueryContext};
 use super::counters::count;
 use super::error::ExecutionResult;
 use super::evaluate::Evaluator;
 use super::key_table::{KeyScratch, KeyTable};
-use super::operator::{Flow, Next, Operator};
+use super::operator::{Factory, Flow, Next, Operator};
+use super::pipeline::drive;
+use crate::planner::physical_plan::{Expression, PhysicalOperator, PlanNode};
 use crate::storage::StorageError;
 use crate::types::DataType;
 use crate::vector::{Batch, Multiplicity, SelectionBuffer, ValueVector, VectorBuffer};
 
 /// The end of a chain of rows.
 const NO_ROW: u32 = u32::MAX;
+
+/// Runs a hash join: the build side first, then the other one, whose rows go through the table as they come.
+pub fn hash_join<'x>(
+    (probe, probe_keys): (&'x PlanNode, &'x [Expression]),
+    (build, build_keys): (&'x PlanNode, &'x [Expression]),
+    query: &'x QueryContext,
+    sink: &'x Factory<'x>,
+) -> ExecutionResult<()> {
+    let side = JoinSide::new(&build.outputs, build_keys, !is_inside_sub_plan(probe), query);
+    let around = query.pipeline_rows.swap(0, Ordering::Relaxed);
+    let outcome = run(build, query, &|| Ok(Box::new(side.sink(query)?) as Next<'_>));
+    query.pipeline_rows.store(around, Ordering::Relaxed);
+    outcome?;
+    match side.gathered(query)? {
+        Gathered::Kept(list, _held) => {
+            let rows = BuildRows::new(&build.outputs, list, query)?;
+            let types = build_keys.iter().map(|key| key.data_type.clone()).collect();
+            let side = HashTableSide::new(rows, &mut Evaluator::all(build_keys, query)?, types, query)?;
+            run(probe, query, &|| {
+                Ok(Box::new(HashProbe::new(&side, Evaluator::all(probe_keys, query)?, sink()?)) as Next<'_>)
+            })
+        }
+        Gathered::Aside(build_rows) => {
+            let others = JoinSide::aside(&probe.outputs, probe_keys, query);
+            run(probe, query, &|| Ok(Box::new(others.sink(query)?) as Next<'_>))?;
+            let Gathered::Aside(probe_rows) = others.gathered(query)? else { return Ok(()) };
+            let next = AtomicU64::new(0);
+            drive(query, &GraceSource { build: &side, probe: &others, build_rows, probe_rows, next }, sink)
+        }
+    }
+}
+
+/// Whether rows pass through the join on their way to the `Settle` of a sub-plan, which wants them batch by batch: then
+/// they cannot be put aside.
+fn is_inside_sub_plan(probe: &PlanNode) -> bool {
+    use PhysicalOperator as P;
+    let (mut node, mut settled) = (probe, 0);
+    loop {
+        match &node.operator {
+            P::Number { .. } if settled == 0 => return true,
+            P::Number { .. } => settled -= 1,
+            P::Settle { .. } => settled += 1,
+            P::Aggregate { .. } | P::Distinct { .. } | P::Sort { .. } | P::TopK { .. } => return false,
+            _ => {}
+        }
+        match crate::planner::inputs(&node.operator).first() {
+            Some(input) => node = input,
+            None => return false,
+        }
+    }
+}
 
 /// All build rows in one piece, so that a row number is a position in every column.
 pub struct BuildRows {
@@ -23,12 +84,13 @@ pub struct BuildRows {
 
 impl BuildRows {
     /// Puts the chunks together.
-    pub fn new(types: &[DataType], list: ChunkList) -> BuildRows {
+    pub fn new(types: &[DataType], list: ChunkList, query: &QueryContext) -> ExecutionResult<BuildRows> {
         let mut columns: Vec<VectorBuffer> =
             types.iter().map(|data_type| VectorBuffer::new(data_type.clone())).collect();
         let mut multiplicity = Vec::new();
         let mut rows = 0;
         for Chunk { columns: from, rows: added, multiplicity: counts } in list.chunks {
+            query.check()?;
             for (column, from) in columns.iter_mut().zip(&from) {
                 column.append_range(&from.vector(), 0, added);
             }
@@ -40,7 +102,7 @@ impl BuildRows {
             }
             rows += added;
         }
-        BuildRows { columns, rows, multiplicity }
+        Ok(BuildRows { columns, rows, multiplicity })
     }
 
     fn multiplicity(&self, row: usize) -> u64 {
