@@ -14,6 +14,7 @@ mod encode;
 mod error;
 mod rules;
 mod schema;
+mod shares;
 mod statistics;
 mod stored_value;
 mod suggest;

@@ -9,10 +9,10 @@ use super::compile::{QueryPlan, bind_statement, plan_query};
 use super::session::{Session, View};
 use crate::binder::{BoundQuery, BoundStatement};
 use crate::error::{Error, ErrorKind, Result};
-use crate::executor::{self, QueryContext, QueryRows};
+use crate::executor::{self, Profile, QueryContext, QueryRows};
 use crate::params::Params;
 use crate::parser::{ast, parse};
-use crate::planner::explain;
+use crate::planner::{explain, explain_with};
 use crate::query_result::{QueryResult, ResultChunk, ResultColumn};
 use crate::types::Value;
 
@@ -177,8 +177,11 @@ impl Session {
         if analyze {
             let started = Instant::now();
             let mut context = self.context(&plan, &mut params, view);
+            context.profile = Some(Profile::of(&plan.plan));
             let rows = self.run_in_context(&plan, &mut context, view)?.len();
             execution_time = started.elapsed();
+            let actual = |node: &_| context.profile.as_ref().and_then(|profile| profile.actual(node));
+            lines = explain_with(&plan.plan, &actual).lines().map(str::to_owned).collect();
             lines.push(String::new());
             lines.push(format!("rows: {rows}"));
             lines.push(format!("time: {:.3} ms", execution_time.as_secs_f64() * 1e3));

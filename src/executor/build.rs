@@ -23,6 +23,7 @@ use super::lookup::LookupNode;
 use super::node_bits::node_bits;
 use super::operator::{Factory, Next};
 use super::pipeline::drive;
+use super::profile::Tap;
 use super::project::Project;
 use super::recursive::run_recursion;
 use super::scan_nodes::ScanRows;
@@ -36,8 +37,18 @@ use super::weigh::Weigh;
 use crate::planner::physical_plan::{Expression, ExpressionKind, KeyKind, PhysicalOperator, PlanNode};
 use crate::types::{ColumnId, DST_COLUMN, SRC_COLUMN, Value};
 
-/// Runs a node and pushes its rows into instances of `sink`.
+/// Runs a node and pushes its rows into instances of `sink`; under PROFILE they are counted on their way.
 pub fn run<'x>(node: &'x PlanNode, query: &'x QueryContext, sink: &'x Factory<'x>) -> ExecutionResult<()> {
+    let profile = query.profile.as_ref();
+    match profile.and_then(|profile| Some((profile, profile.counts(node)?))) {
+        None => run_node(node, query, sink),
+        Some((profile, counts)) => counts.timed(profile, || {
+            run_node(node, query, &|| Ok(Box::new(Tap::new(counts, sink()?)) as Next<'_>))
+        }),
+    }
+}
+
+fn run_node<'x>(node: &'x PlanNode, query: &'x QueryContext, sink: &'x Factory<'x>) -> ExecutionResult<()> {
     use PhysicalOperator as P;
     expect_rows(node, query);
     match &node.operator {

@@ -10,6 +10,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::chunks::ChunkList;
 use super::counters::Counters;
 use super::error::{ExecutionError, ExecutionResult};
+use super::profile::Profile;
 use crate::storage::buffer_pool::{Cursor, PoolWorker};
 use crate::transaction::ReadTransaction;
 use crate::types::{VECTOR_SIZE, Value};
@@ -27,6 +28,8 @@ pub struct QueryContext {
     /// When the query has to be over, and the limit it came from.
     pub deadline: Option<(Instant, u64)>,
     pub counters: Counters,
+    /// Counts per operator; none but under PROFILE.
+    pub profile: Option<Profile>,
     /// The statement's instant, nanoseconds since 1970.
     pub now_nanos: i128,
     /// Rows that writing clauses keep, by slot.
@@ -54,6 +57,7 @@ impl QueryContext {
             interrupt: Arc::default(),
             deadline: None,
             counters: Counters::default(),
+            profile: None,
             now_nanos: since.as_nanos() as i128,
             kept: Vec::new(),
             deleted: None,

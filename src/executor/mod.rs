@@ -34,6 +34,7 @@ mod messages;
 mod node_bits;
 mod operator;
 mod pipeline;
+mod profile;
 mod project;
 mod recursive;
 mod rows;
@@ -55,6 +56,7 @@ pub use chunks::Chunk;
 pub use context::{Context, QueryContext};
 pub use counters::Counters;
 pub use error::{ExecutionError, ExecutionResult};
+pub use profile::Profile;
 
 use std::sync::atomic::Ordering;
 

@@ -2,6 +2,7 @@
 //! of the pipeline. Little work stays on the calling thread.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use super::context::{Context, QueryContext};
 use super::counters::count;
@@ -33,7 +34,13 @@ pub fn drive<'x>(query: &'x QueryContext, source: &dyn Source, sink: &Factory<'x
                 builder = builder.stack_size(bytes);
             }
             // A thread that the system does not give is one helper less.
-            builder.spawn_scoped(scope, || work(query, source, sink, &stop, true)).ok()
+            let help = || {
+                let started = Instant::now();
+                let outcome = work(query, source, sink, &stop, true);
+                query.profile.iter().for_each(|profile| profile.helped(started.elapsed()));
+                outcome
+            };
+            builder.spawn_scoped(scope, help).ok()
         };
         let helpers: Vec<_> = (1..workers).filter_map(start).collect();
         let mut outcome = work(query, source, sink, &stop, false);

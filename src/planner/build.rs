@@ -3,7 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::cardinality::Estimator;
+use super::canonical;
+use super::cardinality::{Estimator, list_length};
 use super::decorrelate::Carried;
 use super::factorize::{strip, whole_graph};
 use super::implied::drop_implied;
@@ -149,9 +150,10 @@ impl Builder<'_> {
                     self.nullable.insert(variable);
                     let needed = needed_later(self);
                     current = self.flush(current, graph.take(), needed, false);
+                    let length = list_length(&list);
                     let input = Box::new(current.plan);
                     current.plan = LogicalPlan::Unwind { input, list, variable };
-                    current.rows *= 10.0;
+                    current.rows *= length;
                     current.bound.insert(variable);
                 }
                 BoundClause::Project(projection) => {
@@ -295,7 +297,7 @@ impl Builder<'_> {
         } else {
             self.flush(current, graph, needed, shape.duplicates_irrelevant())
         };
-        plan_projection(partial, shape)
+        plan_projection(partial, shape, &self.estimator, &self.variables)
     }
 
     /// Plans the graph when only the number of its rows matters.
@@ -312,6 +314,7 @@ impl Builder<'_> {
         unroll(&mut graph, &mut self.variables, &|v| variables.contains(&v));
         let mut with_paths = needed.clone();
         extend_by_paths(&graph, &mut with_paths);
+        canonical::sort(&mut graph, &with_paths, &current.bound);
         if let Some(weighted) = whole_graph(&graph, &with_paths, &self.estimator) {
             if let Some(expanded) = self.cheaper_expanded(&current, &graph, &with_paths, shape, weighted.cost)
             {
@@ -371,7 +374,7 @@ impl Builder<'_> {
     pub(super) fn order(
         &self,
         current: Partial,
-        graph: QueryGraph,
+        mut graph: QueryGraph,
         weights: BTreeMap<VariableId, super::logical_plan::WeightTerms>,
         mut needed: BTreeSet<VariableId>,
         duplicates_irrelevant: bool,
@@ -380,6 +383,7 @@ impl Builder<'_> {
             needed.extend(variables_of(filter));
         }
         extend_by_paths(&graph, &mut needed);
+        canonical::sort(&mut graph, &needed, &current.bound);
         let current = Partial { done: Default::default(), ..current };
         JoinOrder { graph: &graph, estimator: self.estimator, weights, needed, duplicates_irrelevant }
             .plan(current)

@@ -1,16 +1,23 @@
-//! How many rows to expect: table sizes, degrees and distinct counts from the statistics, fixed guesses elsewhere.
+//! How many rows to expect of each step of a plan, from table sizes, degrees and distinct counts. Join ordering and
+//! EXPLAIN ask the same questions here; the shares that predicates keep are in `selectivity`.
 
-use crate::binder::bound::{BoundExpression, ExpressionKind};
-use crate::catalog::{Catalog, ColumnStatistics, Statistics};
+use std::collections::BTreeSet;
+
+use crate::binder::bound::{BoundExpression, ExpressionKind, PathMode, Variable, VariableId, VariableKind};
+use crate::catalog::{Catalog, DirectionStatistics, Statistics};
 use crate::types::{ColumnId, TableId, Value};
 
-use super::logical_plan::{Direction, Leg};
+use super::inputs_of;
+use super::logical_plan::{Direction, Leg, LogicalPlan, MessageNode};
 use super::query_graph::GraphNode;
+use super::rewrite::variables_of;
 
-/// Share of rows that a predicate of unknown effect keeps.
-const UNKNOWN_SELECTIVITY: f64 = 0.3;
-/// Share of rows that an equality with an unknown column keeps.
-const EQUALITY_SELECTIVITY: f64 = 0.05;
+/// Hops of a variable-length edge that estimates follow.
+const HOPS_MAX: u32 = 8;
+/// Estimates stay below this, so that products of them stay finite.
+const ROWS_MAX: f64 = 1e18;
+/// Elements of a list that is not known yet.
+pub const LIST_LENGTH: f64 = 10.0;
 
 /// Estimates from one version of the catalog and its statistics.
 #[derive(Clone, Copy)]
@@ -25,13 +32,14 @@ impl Estimator<'_> {
         self.statistics.table(table).map_or(0.0, |table| table.rows as f64)
     }
 
-    fn column(&self, table: TableId, column: ColumnId) -> Option<&ColumnStatistics> {
-        self.statistics.table(table)?.columns.get(&column)
+    /// Rows of several tables.
+    pub fn rows_of(&self, tables: &[TableId]) -> f64 {
+        tables.iter().map(|table| self.rows(*table)).sum()
     }
 
     /// Nodes that fulfil a graph node's own predicates.
     pub fn nodes(&self, node: &GraphNode) -> f64 {
-        let rows: f64 = node.tables.iter().map(|table| self.rows(*table)).sum();
+        let rows = self.rows_of(&node.tables);
         (rows * self.selectivity_of_all(&node.predicates)).max(if rows > 0.0 { 1.0 } else { 0.0 })
     }
 
@@ -49,122 +57,175 @@ impl Estimator<'_> {
             || self.is_key(table, column)
     }
 
+    fn direction(&self, leg: &Leg) -> Option<&DirectionStatistics> {
+        let table = self.statistics.table(leg.rel.table)?;
+        Some(match leg.direction {
+            Direction::Forward => &table.forward,
+            Direction::Backward => &table.backward,
+        })
+    }
+
     /// Mean number of neighbours of a node that the legs start from.
     pub fn fanout(&self, legs: &[Leg], from: &[TableId]) -> f64 {
-        let rows: f64 = from.iter().map(|table| self.rows(*table)).sum();
+        let rows = self.rows_of(from);
         if rows == 0.0 { 0.0 } else { self.edges(legs) / rows }
     }
 
     /// Entries of all lists of the legs.
     pub fn edges(&self, legs: &[Leg]) -> f64 {
-        legs.iter()
-            .map(|leg| {
-                self.statistics.table(leg.rel.table).map_or(0.0, |table| match leg.direction {
-                    Direction::Forward => table.forward.edges as f64,
-                    Direction::Backward => table.backward.edges as f64,
-                })
-            })
-            .sum()
+        legs.iter().filter_map(|leg| self.direction(leg)).map(|direction| direction.edges as f64).sum()
     }
 
-    /// The share of rows that all conjuncts keep, taken as independent.
-    pub fn selectivity_of_all(&self, predicates: &[BoundExpression]) -> f64 {
-        predicates.iter().map(|predicate| self.selectivity(predicate)).product()
+    /// Nodes that have a neighbour across one of the legs, at most.
+    fn active(&self, legs: &[Leg], tables: &[TableId]) -> f64 {
+        let lists = legs.iter().filter_map(|leg| self.direction(leg));
+        let active: f64 = lists.map(|direction| direction.nodes_with_edges as f64).sum();
+        let rows = self.rows_of(tables);
+        if active > 0.0 { active.min(rows) } else { rows }
     }
 
-    /// The share of rows that a predicate keeps.
-    pub fn selectivity(&self, predicate: &BoundExpression) -> f64 {
-        match &predicate.kind {
-            ExpressionKind::And(all) => self.selectivity_of_all(all),
-            ExpressionKind::Or(all) => all.iter().map(|one| self.selectivity(one)).sum::<f64>().min(1.0),
-            ExpressionKind::Not(operand) => (1.0 - self.selectivity(operand)).max(0.01),
-            ExpressionKind::IsNull { operand, negated } => {
-                let nulls = self.null_share(operand);
-                if *negated { 1.0 - nulls } else { nulls }
+    /// Relationships to expect between two nodes that are bound: nodes without any are taken not to be met.
+    pub fn connections(&self, legs: &[Leg], from: &[TableId], to: &[TableId]) -> f64 {
+        let back: Vec<Leg> =
+            legs.iter().map(|leg| Leg { direction: leg.direction.reversed(), ..*leg }).collect();
+        let pairs = self.active(legs, from) * self.active(&back, to);
+        if pairs == 0.0 { 0.0 } else { self.edges(legs) / pairs }
+    }
+
+    /// Ends to expect per start of a variable-length edge, and the relationships that are looked at for them. `once`
+    /// says that each node is put out at most once per start.
+    pub fn reached(
+        &self,
+        legs: &[Leg],
+        ends: f64,
+        (min, max): (u32, Option<u32>),
+        (mode, once): (PathMode, bool),
+    ) -> (f64, f64) {
+        let from: BTreeSet<TableId> = legs.iter().map(Leg::from_table).collect();
+        let from: Vec<TableId> = from.into_iter().collect();
+        let (nodes, edges) = (self.rows_of(&from).max(1.0), self.edges(legs));
+        let fanout = edges / nodes;
+        let search = once || mode.is_shortest();
+        let last = max.unwrap_or(HOPS_MAX).min(HOPS_MAX).max(min.min(HOPS_MAX));
+        let (mut reached, mut looked_at) = (if min == 0 { 1.0 } else { 0.0 }, 1.0);
+        let mut level = 1.0;
+        for hop in 1..=last {
+            level = f64::min(level * fanout, if search { nodes } else { ROWS_MAX });
+            looked_at += level;
+            if hop >= min {
+                reached += level;
             }
-            ExpressionKind::Literal(Value::Bool(true)) => 1.0,
-            ExpressionKind::Literal(_) => 0.0,
-            ExpressionKind::Call { function, arguments } => match &arguments[..] {
-                [left, right] => self.comparison(function.name, left, right),
-                _ => UNKNOWN_SELECTIVITY,
-            },
-            _ => UNKNOWN_SELECTIVITY,
+        }
+        match search {
+            true => (reached.min(ends.max(1.0)), looked_at.min(edges.max(1.0))),
+            false => (reached.min(ROWS_MAX), looked_at.min(ROWS_MAX)),
         }
     }
 
-    fn null_share(&self, operand: &BoundExpression) -> f64 {
-        let ExpressionKind::Property { columns, .. } = &operand.kind else { return 0.1 };
-        let rows: f64 = columns.iter().map(|(table, _)| self.rows(*table)).sum();
-        let nulls: f64 = columns
-            .iter()
-            .filter_map(|(table, column)| self.column(*table, *column))
-            .map(|column| column.null_count as f64)
-            .sum();
-        if rows == 0.0 { 0.0 } else { nulls / rows }
-    }
-
-    fn comparison(&self, operator: &str, left: &BoundExpression, right: &BoundExpression) -> f64 {
-        let (property, other, operator) = match (&left.kind, &right.kind) {
-            (ExpressionKind::Property { columns, .. }, _) => (columns, right, operator),
-            (_, ExpressionKind::Property { columns, .. }) => (columns, left, mirrored(operator)),
-            _ => return if operator == "=" { EQUALITY_SELECTIVITY } else { UNKNOWN_SELECTIVITY },
-        };
-        let statistics: Vec<(f64, Option<&ColumnStatistics>)> = property
-            .iter()
-            .map(|(table, column)| (self.rows(*table), self.column(*table, *column)))
-            .collect();
-        let rows: f64 = statistics.iter().map(|(rows, _)| rows).sum();
-        if rows == 0.0 {
-            return 1.0;
+    /// Rows of an equality join on keys of which the sides have so many different values.
+    pub fn joined(&self, left: f64, right: f64, keys: &[(BoundExpression, BoundExpression)]) -> f64 {
+        let mut rows = left * right;
+        for (a, b) in keys {
+            let distinct =
+                |side: &BoundExpression, rows: f64| self.distinct_of(side).unwrap_or(rows).min(rows).max(1.0);
+            rows /= distinct(a, left).max(distinct(b, right));
         }
-        let share = |(rows, column): &(f64, Option<&ColumnStatistics>)| match operator {
-            "=" => {
-                rows / column.map_or(1.0 / EQUALITY_SELECTIVITY, |column| (column.distinct as f64).max(1.0))
+        rows.min(ROWS_MAX)
+    }
+
+    /// Different combinations of the expressions' values among so many rows of a plan.
+    pub fn groups<'e>(
+        &self,
+        rows: f64,
+        keys: impl Iterator<Item = &'e BoundExpression>,
+        plan: &LogicalPlan,
+        variables: &[Variable],
+    ) -> f64 {
+        let mut combinations = 1.0;
+        for key in keys {
+            let entities = match key.kind {
+                ExpressionKind::Variable(v) | ExpressionKind::InternalId(v) => {
+                    let all = self.entities(variables.get(v.0 as usize));
+                    all.map(|all| all * self.admitted(plan, v))
+                }
+                _ => None,
+            };
+            let distinct = entities.or_else(|| self.distinct_of(key)).unwrap_or_else(|| rows.sqrt());
+            combinations = f64::min(combinations * distinct.max(1.0), ROWS_MAX);
+        }
+        // Of so many kinds, as many are met by rows that fall on them by chance.
+        (combinations * -(-rows / combinations).exp_m1()).clamp(1.0_f64.min(rows), rows.max(0.0))
+    }
+
+    /// The share of its nodes that a variable can still stand for in a plan's rows, by conjuncts over it alone.
+    fn admitted(&self, plan: &LogicalPlan, variable: VariableId) -> f64 {
+        use LogicalPlan as L;
+        let own = match plan {
+            L::ScanNodes { variable: scanned, predicates, .. } if *scanned == variable => {
+                self.selectivity_of_all(predicates)
             }
-            "<>" => *rows,
-            "<" | "<=" | ">" | ">=" => rows * range_share(*column, operator, other),
-            _ => rows * UNKNOWN_SELECTIVITY,
+            L::Expand { edge, target, .. } if edge.to == variable => self.selectivity_of_all(target),
+            L::LookupNode { variable: found, table, .. } if *found == variable => {
+                1.0 / self.rows(*table).max(1.0)
+            }
+            L::Filter { predicates, .. } => {
+                let alone = |predicate: &&BoundExpression| {
+                    variables_of(predicate).iter().all(|used| *used == variable)
+                };
+                predicates.iter().filter(alone).map(|predicate| self.selectivity(predicate)).product()
+            }
+            _ => 1.0,
         };
-        (statistics.iter().map(share).sum::<f64>() / rows).clamp(0.0, 1.0)
+        inputs_of(plan).into_iter().fold(own, |share, input| share * self.admitted(input, variable))
+    }
+
+    /// Nodes or relationships that a variable can stand for.
+    fn entities(&self, variable: Option<&Variable>) -> Option<f64> {
+        match &variable?.kind {
+            VariableKind::Node { tables } => Some(self.rows_of(tables)),
+            VariableKind::Rel { tables } => Some(tables.iter().map(|rel| self.rows(rel.table)).sum()),
+            _ => None,
+        }
+    }
+
+    /// The share of a tree's nodes with at least one match below them.
+    pub fn weighing(&self, node: &MessageNode) -> f64 {
+        let mut share = self.selectivity_of_all(&node.predicates);
+        for step in &node.children {
+            let below = self.weighing(&step.child);
+            for edge in &step.edges {
+                let (rows, edges) = (self.rows_of(&node.tables).max(1.0), self.edges(&edge.legs));
+                let active = self.active(&edge.legs, &node.tables).max(1.0);
+                let kept = below * self.selectivity_of_all(&edge.predicates);
+                let any = 1.0 - (1.0 - kept).powf(edges / active);
+                share *= (active / rows).min(1.0) * any;
+            }
+        }
+        share
     }
 }
 
-pub(super) fn mirrored(operator: &str) -> &str {
-    match operator {
-        "<" => ">",
-        "<=" => ">=",
-        ">" => "<",
-        ">=" => "<=",
-        other => other,
+/// The number that SKIP or LIMIT says, if it is known.
+pub fn literal_count(expression: Option<&BoundExpression>) -> Option<f64> {
+    match &expression?.kind {
+        ExpressionKind::Literal(value) => value.as_i64().map(|count| count.max(0) as f64),
+        _ => None,
     }
 }
 
-/// Where a constant stands between a column's least and greatest value.
-fn range_share(column: Option<&ColumnStatistics>, operator: &str, constant: &BoundExpression) -> f64 {
-    let ExpressionKind::Literal(value) = &constant.kind else { return UNKNOWN_SELECTIVITY };
-    let bounds =
-        column.and_then(|column| Some((number(column.min.as_ref()?)?, number(column.max.as_ref()?)?)));
-    let (Some((min, max)), Some(at)) = (bounds, number(value)) else { return UNKNOWN_SELECTIVITY };
-    if max <= min {
-        return if at == min { 1.0 } else { UNKNOWN_SELECTIVITY };
+/// Elements of a list, if it is written out.
+pub fn list_length(list: &BoundExpression) -> f64 {
+    match &list.kind {
+        ExpressionKind::Literal(Value::List(values)) => values.len() as f64,
+        ExpressionKind::Call { function, arguments } if function.name == "list_creation" => {
+            arguments.len() as f64
+        }
+        ExpressionKind::Call { function, arguments } if function.name == "range" => {
+            match (literal_count(arguments.first()), literal_count(arguments.get(1)), arguments.len()) {
+                (Some(first), Some(last), 2) => (last - first + 1.0).max(0.0),
+                _ => LIST_LENGTH,
+            }
+        }
+        _ => LIST_LENGTH,
     }
-    let below = ((at - min) / (max - min)).clamp(0.0, 1.0);
-    let share = if operator.starts_with('<') { below } else { 1.0 - below };
-    share.max(0.001)
-}
-
-fn number(value: &Value) -> Option<f64> {
-    Some(match value {
-        Value::Int8(x) => f64::from(*x),
-        Value::Int16(x) => f64::from(*x),
-        Value::Int32(x) => f64::from(*x),
-        Value::Int64(x) | Value::Date(x) | Value::Timestamp(_, x) | Value::TimestampTz(x) => *x as f64,
-        Value::UInt8(x) => f64::from(*x),
-        Value::UInt16(x) => f64::from(*x),
-        Value::UInt32(x) => f64::from(*x),
-        Value::UInt64(x) => *x as f64,
-        Value::Float(x) => f64::from(*x),
-        Value::Double(x) => *x,
-        _ => return None,
-    })
 }

@@ -1,36 +1,64 @@
 //! Plans as text: one line per operator, the root first, inputs indented below.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use super::physical_plan::{
     Answer, PhysicalMessage, PhysicalOperator, PhysicalPlan, PhysicalSettle, PhysicalWrite, PlanNode,
     WriteStage,
 };
 
+/// What an operator did when it was executed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Actual {
+    /// Rows that it put out.
+    pub rows: u64,
+    /// Rows that these stand for.
+    pub represented: u64,
+    /// Its own working time on all threads.
+    pub time: Duration,
+}
+
+/// Says what a node did, where that is known.
+pub type Actuals<'a> = &'a dyn Fn(&PlanNode) -> Option<Actual>;
+
 /// The tree of operators with what they put out and how many rows are expected. A writing clause stands where its rows
 /// are used, above the plan of its input.
 pub fn explain(plan: &PhysicalPlan) -> String {
+    explain_with(plan, &|_| None)
+}
+
+/// The same with what each operator did.
+pub fn explain_with(plan: &PhysicalPlan, actuals: Actuals<'_>) -> String {
     let mut out = String::new();
-    line(&plan.root, 0, &plan.stages, &mut out);
+    line(&plan.root, 0, &plan.stages, actuals, &mut out);
     out
 }
 
-fn line(node: &PlanNode, depth: usize, stages: &[WriteStage], out: &mut String) {
+fn line(node: &PlanNode, depth: usize, stages: &[WriteStage], actuals: Actuals<'_>, out: &mut String) {
     if let PhysicalOperator::Kept { slot } = node.operator
         && let Some(stage) = slot.checked_sub(1).and_then(|at| stages.get(at))
     {
-        return write_line(stage, depth, stages, out);
+        return write_line(stage, depth, stages, actuals, out);
     }
     let (name, detail) = describe(&node.operator);
     let labels = node.labels.join(", ");
     // Writing to a string cannot fail.
-    let _ = writeln!(
+    let _ = write!(
         out,
         "{:indent$}{name}{detail} [{labels}] ~{:.0} rows",
         "",
         node.estimated_rows,
         indent = depth * 2
     );
+    if let Some(Actual { rows, represented, time }) = actuals(node) {
+        let _ = write!(out, ", {rows} actual");
+        if represented != rows {
+            let _ = write!(out, " for {represented}");
+        }
+        let _ = write!(out, ", {:.3} ms", time.as_secs_f64() * 1e3);
+    }
+    out.push('\n');
     if let PhysicalOperator::ScanWeighted { terms, .. }
     | PhysicalOperator::Weight { terms, .. }
     | PhysicalOperator::Weigh { terms, .. } = &node.operator
@@ -42,10 +70,16 @@ fn line(node: &PlanNode, depth: usize, stages: &[WriteStage], out: &mut String) 
             out.push('\n');
         }
     }
-    inputs(&node.operator).into_iter().for_each(|input| line(input, depth + 1, stages, out));
+    inputs(&node.operator).into_iter().for_each(|input| line(input, depth + 1, stages, actuals, out));
 }
 
-fn write_line(stage: &WriteStage, depth: usize, stages: &[WriteStage], out: &mut String) {
+fn write_line(
+    stage: &WriteStage,
+    depth: usize,
+    stages: &[WriteStage],
+    actuals: Actuals<'_>,
+    out: &mut String,
+) {
     use PhysicalWrite as W;
     let created = |create: &super::physical_plan::PhysicalCreate| {
         format!("{} nodes, {} relationships", create.nodes.len(), create.rels.len())
@@ -67,9 +101,9 @@ fn write_line(stage: &WriteStage, depth: usize, stages: &[WriteStage], out: &mut
     let labels = stage.labels.join(", ");
     let _ = writeln!(out, "{:indent$}{text} [{labels}]", "", indent = depth * 2);
     if let W::Merge(merge) = &stage.write {
-        line(&merge.found, depth + 1, &[], out);
+        line(&merge.found, depth + 1, &[], actuals, out);
     }
-    line(&stage.input, depth + 1, stages, out);
+    line(&stage.input, depth + 1, stages, actuals, out);
 }
 
 fn message(node: &PhysicalMessage, out: &mut String) {

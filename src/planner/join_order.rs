@@ -1,26 +1,18 @@
-//! The order in which the variables of a query graph are bound. Every node of a component is tried as the start;
-//! from there the cheapest edge comes next, and the start with the least sum of intermediate rows wins. Ties go to
-//! the variable that was mentioned first in its table's order, so that the spelling of a pattern does not matter.
+//! From a query graph to a plan over its variables. Components are taken one after the other; the order in which the
+//! nodes of one are bound is found in `enumerate`, and built here step by step with the checks that become possible:
+//! conjuncts, trails, weights.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::cardinality::Estimator;
+use super::enumerate::{Found, Part, Planned, PlannedStep, Search};
 use super::logical_plan::{
     ExpandEdge, LogicalPlan, OtherRel, PathParts, RecursiveEdge, TrailExclusion, WeightTerms,
 };
-use super::query_graph::{GraphNode, QueryGraph, legs};
+use super::query_graph::{QueryGraph, legs};
 use super::rewrite::{is_constant, variables_of};
 use crate::binder::bound::{BoundExpression, ExpressionKind, VariableId};
 use crate::types::{DataType, TableId};
-
-/// In components of more nodes only the cheapest starts are followed to their end.
-const NODES_ALL_STARTS: usize = 24;
-const STARTS_MAX: usize = 3;
-/// Up to this many rows, keys of further nodes are looked up before edges are followed.
-const LOOKUP_ROWS_MAX: f64 = 32.0;
-
-/// What a neighbour costs whose bit says that it is not wanted, beside one that is put out.
-const FILTERED_NEIGHBOUR_COST: f64 = 0.1;
 
 /// What the plan under construction has bound, and what it is expected to cost.
 #[derive(Clone)]
@@ -50,18 +42,39 @@ impl Done {
         self.intersected.extend(&other.intersected);
         self
     }
+
+    /// What concerns nodes and conjuncts alone.
+    fn without_edges(&self) -> Done {
+        let (filters, weights) = (self.filters.clone(), self.weights.clone());
+        Done { filters, weights, ..Done::default() }
+    }
+
+    /// What still holds once the rows so far, which are one without columns, are left out: constant conjuncts go with
+    /// them and are looked at again.
+    fn after_unit(self) -> Done {
+        Done { filters: BTreeSet::new(), ..self }
+    }
 }
 
 impl Partial {
     /// Before anything is bound.
     pub fn unit() -> Partial {
-        Partial {
-            plan: LogicalPlan::Unit,
-            bound: BTreeSet::new(),
-            rows: 1.0,
-            cost: 0.0,
-            done: Done::default(),
-        }
+        Partial::of(1.0, 0.0, Done::default())
+    }
+
+    /// Nothing bound, with these figures.
+    fn of(rows: f64, cost: f64, done: Done) -> Partial {
+        Partial { plan: LogicalPlan::Unit, bound: BTreeSet::new(), rows, cost, done }
+    }
+
+    /// Whether a conjunct over several variables is dealt with.
+    pub(super) fn has_filter(&self, at: usize) -> bool {
+        self.done.filters.contains(&at)
+    }
+
+    /// Whether no column has the edge's relationships.
+    pub(super) fn is_intersected(&self, edge: usize) -> bool {
+        self.done.intersected.contains(&edge)
     }
 }
 
@@ -77,13 +90,7 @@ pub struct JoinOrder<'a> {
     pub duplicates_irrelevant: bool,
 }
 
-/// One way to go on.
-enum Step {
-    Edge { edge: usize, from: VariableId },
-    Intersect { to: VariableId, edges: Vec<usize> },
-}
-
-impl JoinOrder<'_> {
+impl<'a> JoinOrder<'a> {
     /// Extends `input` by all components of the graph.
     pub fn plan(&self, input: Partial) -> Partial {
         if self.graph.impossible {
@@ -141,39 +148,99 @@ impl JoinOrder<'_> {
     }
 
     fn add_component(&self, input: Partial, component: &BTreeSet<VariableId>) -> Partial {
-        if component.iter().any(|variable| input.bound.contains(variable)) {
-            let mut partial = input;
-            for variable in
-                component.iter().filter(|v| partial.bound.contains(v)).copied().collect::<Vec<_>>()
-            {
-                // A variable bound by an earlier part still has this part's predicates to fulfil.
-                partial = self.filter_bound_node(partial, variable);
-            }
-            let partial = self.after_binding(partial);
-            return self.complete(partial, component);
+        let mut partial = input;
+        let given: Vec<VariableId> =
+            component.iter().filter(|variable| partial.bound.contains(variable)).copied().collect();
+        for variable in &given {
+            // A variable bound by an earlier part still has this part's predicates to fulfil.
+            partial = self.filter_bound_node(partial, *variable);
         }
-        let keyed = component.iter().find_map(|variable| self.lookup(&input, *variable));
-        // A lookup stands on the rows of the input; without names these are still rows.
-        let on_input = keyed.is_some();
-        let alone = input.bound.is_empty() && matches!(input.plan, LogicalPlan::Unit);
-        let mut starts: Vec<Partial> = match keyed {
-            Some(partial) => vec![partial],
-            None => self.scans(component),
+        partial = match given.is_empty() {
+            true => self.begin_component(partial, component),
+            false => self.after_binding(partial),
         };
-        if component.len() > NODES_ALL_STARTS {
-            starts.sort_by(|a, b| a.cost.total_cmp(&b.cost));
-            starts.truncate(STARTS_MAX);
+        let open = |partial: &Partial| {
+            let edge = |at: usize| partial.bound.contains(&self.graph.edges[at].pattern.variable);
+            component.iter().flat_map(|variable| self.graph.edges_at(*variable)).any(|at| !edge(at))
+        };
+        while open(&partial) {
+            let part = Part::of(self, &partial, component);
+            let Some(found) = Search::new(self, &partial, &part).best(partial.rows, false) else { break };
+            partial = self.built(partial, found);
         }
-        let finished = starts.into_iter().map(|start| {
-            let start = self.after_binding(start);
-            self.complete(start, component)
-        });
-        let best = finished.min_by(|a, b| a.cost.total_cmp(&b.cost));
-        let Some(best) = best else { return input };
-        if alone || on_input {
-            return Partial { cost: best.cost + input.cost, ..best };
+        partial
+    }
+
+    /// Binds a component that nothing is known of yet, or a part of it.
+    fn begin_component(&self, input: Partial, component: &BTreeSet<VariableId>) -> Partial {
+        let part = Part::of(self, &input, component);
+        let unit = Partial::unit();
+        if is_unit(&input.plan) {
+            let cost = input.cost;
+            return match Search::new(self, &input, &part).best(1.0, false) {
+                Some(found) => {
+                    let built = self.built(input, found);
+                    Partial { cost: built.cost + cost, ..built }
+                }
+                None => input,
+            };
         }
-        self.join(input, best)
+        // Looked up for each row, or planned alone and joined.
+        let over = Search::new(self, &input, &part).best(input.rows, true);
+        let alone = Search::new(self, &unit, &part).best(1.0, false);
+        match (over, alone) {
+            (Some(over), alone)
+                if alone.as_ref().is_none_or(|alone| over.cost <= self.joining_cost(&input, alone)) =>
+            {
+                self.built(input, over)
+            }
+            (_, Some(alone)) => {
+                let alone = self.built(unit, alone);
+                self.join(input, alone)
+            }
+            (_, None) => input,
+        }
+    }
+
+    /// What a separate plan and joining it cost, about.
+    fn joining_cost(&self, input: &Partial, alone: &Found) -> f64 {
+        let keyed = |filter: &BoundExpression| matches!(&filter.kind, ExpressionKind::Call { function, .. } if function.name == "=");
+        let rows = if self.graph.filters.iter().any(keyed) {
+            input.rows.max(alone.rows)
+        } else {
+            input.rows * alone.rows
+        };
+        alone.cost + (input.rows + alone.rows) * 3.0 + rows
+    }
+
+    /// Extends a plan by the steps that were found.
+    fn built(&self, input: Partial, found: Found) -> Partial {
+        let cost = input.cost + found.cost;
+        Partial { rows: found.rows, cost, ..self.build(input, &found.steps) }
+    }
+
+    fn build(&self, mut partial: Partial, steps: &[Planned]) -> Partial {
+        for Planned { step, rows } in steps {
+            partial.rows = *rows;
+            let next = match step {
+                PlannedStep::Scan(variable) => self.scan(partial, *variable),
+                PlannedStep::ScanRels(edge) => self.scan_rels(partial, *edge),
+                PlannedStep::Lookup(variable) => match self.lookup(&partial, *variable) {
+                    Some(found) => found,
+                    None => partial,
+                },
+                PlannedStep::Edge { edge, from } => self.follow(partial, *edge, *from),
+                PlannedStep::Intersect { to, edges } => self.intersect(partial, *to, edges),
+                PlannedStep::Join { other, node } => {
+                    // What this side has done needs no doing on the other one.
+                    let done = partial.done.without_edges();
+                    let other = self.build(Partial { done, ..Partial::unit() }, other);
+                    self.join_at(partial, other, *node)
+                }
+            };
+            partial = self.after_binding(next);
+        }
+        partial
     }
 
     /// A node whose primary key equals something that is known by now.
@@ -196,163 +263,28 @@ impl JoinOrder<'_> {
         }
         let mut bound = input.bound.clone();
         bound.insert(variable);
-        Some(Partial { plan, bound, rows: input.rows, cost: input.cost + input.rows, done })
+        Some(Partial { plan, bound, rows: input.rows, cost: input.cost, done })
     }
 
-    fn scans(&self, component: &BTreeSet<VariableId>) -> Vec<Partial> {
-        let mut starts = Vec::new();
-        let mut nodes: Vec<&GraphNode> =
-            component.iter().filter_map(|variable| self.graph.node(*variable)).collect();
-        nodes.sort_by(|a, b| a.tables.cmp(&b.tables));
-        for node in nodes {
-            let rows = self.estimator.nodes(node);
-            let scanned: f64 = node.tables.iter().map(|table| self.estimator.rows(*table)).sum();
-            starts.push(Partial {
-                plan: LogicalPlan::ScanNodes {
-                    variable: node.variable,
-                    tables: node.tables.clone(),
-                    predicates: node.predicates.clone(),
-                },
-                bound: BTreeSet::from([node.variable]),
-                rows,
-                // A scan of packed columns is cheap beside following edges.
-                cost: scanned * 0.1 + rows,
-                done: Done::default(),
-            });
-        }
-        starts.extend(self.rel_scans(component));
-        starts
-    }
-
-    /// Scanning the relationships themselves pays when neither end narrows them down.
-    fn rel_scans(&self, component: &BTreeSet<VariableId>) -> Vec<Partial> {
-        let mut starts = Vec::new();
-        for (at, edge) in self.graph.edges.iter().enumerate() {
-            let pattern = &edge.pattern;
-            let ends = [pattern.source, pattern.target];
-            let usable = component.contains(&pattern.source)
-                && pattern.length.is_none()
-                && !pattern.undirected
-                && pattern.source != pattern.target
-                && ends.iter().all(|v| self.graph.node(*v).is_some_and(|node| node.predicates.is_empty()));
-            if !usable {
-                continue;
-            }
-            let expand = self.expand_edge(at, pattern.source);
-            let edges = self.estimator.edges(&expand.legs);
-            let rows = edges * self.estimator.selectivity_of_all(&edge.predicates);
-            starts.push(Partial {
-                plan: LogicalPlan::ScanRels { predicates: edge.predicates.clone(), edge: expand },
-                bound: BTreeSet::from([pattern.source, pattern.target, pattern.variable]),
-                rows,
-                // In the order of the table, without a step from list to list.
-                cost: edges * 0.1 + rows * 0.4,
-                done: Done::default(),
-            });
-        }
-        starts
-    }
-
-    /// Binds all that is left of a component, cheapest edge first.
-    fn complete(&self, mut partial: Partial, component: &BTreeSet<VariableId>) -> Partial {
-        partial = self.bind_keyed(partial, component);
-        while let Some(step) = self.next_step(&partial, component) {
-            partial = match step {
-                Step::Edge { edge, from } => self.follow(partial, edge, from),
-                Step::Intersect { to, edges } => self.intersect(partial, to, edges),
-            };
-            partial = self.after_binding(partial);
-        }
-        partial
-    }
-
-    /// Nodes whose keys are known are looked up at once where that is cheap: the edges to them then only have to be
-    /// found, not followed and filtered.
-    fn bind_keyed(&self, mut partial: Partial, component: &BTreeSet<VariableId>) -> Partial {
-        for variable in component {
-            if partial.rows <= LOOKUP_ROWS_MAX
-                && !partial.bound.contains(variable)
-                && let Some(found) = self.lookup(&partial, *variable)
-            {
-                partial = self.after_binding(found);
-            }
-        }
-        partial
-    }
-
-    fn next_step(&self, partial: &Partial, component: &BTreeSet<VariableId>) -> Option<Step> {
-        let mut best: Option<(f64, Step)> = None;
-        let mut offer = |rows: f64, step: Step| {
-            if best.as_ref().is_none_or(|(least, _)| rows < *least) {
-                best = Some((rows, step));
-            }
+    fn scan(&self, input: Partial, variable: VariableId) -> Partial {
+        let Some(node) = self.graph.node(variable) else { return input };
+        let plan = LogicalPlan::ScanNodes {
+            variable,
+            tables: node.tables.clone(),
+            predicates: node.predicates.clone(),
         };
-        for (at, edge) in self.graph.edges.iter().enumerate() {
-            let pattern = &edge.pattern;
-            if partial.bound.contains(&pattern.variable) || !component.contains(&pattern.source) {
-                continue;
-            }
-            let known = |v: VariableId| partial.bound.contains(&v);
-            for (from, to) in [(pattern.source, pattern.target), (pattern.target, pattern.source)] {
-                if known(from) && (known(to) || from != to) {
-                    offer(self.rows_after(partial, at, from), Step::Edge { edge: at, from });
-                }
-            }
-        }
-        for node in component.iter().filter(|v| !partial.bound.contains(v)) {
-            let mut closing: Vec<usize> = self
-                .graph
-                .edges_at(*node)
-                .filter(|at| {
-                    let pattern = &self.graph.edges[*at].pattern;
-                    let other = if pattern.source == *node { pattern.target } else { pattern.source };
-                    pattern.length.is_none()
-                        && !pattern.undirected
-                        && !self.needed.contains(&pattern.variable)
-                        && self.graph.edges[*at].predicates.is_empty()
-                        && other != *node
-                        && partial.bound.contains(&other)
-                        && legs(self.graph, pattern, other).len() == 1
-                        && !partial.bound.contains(&pattern.variable)
-                })
-                .collect();
-            // Each one that cannot be intersected may rule out another.
-            while let Some(place) = closing.iter().position(|at| !self.trails_allow(partial, *at, &closing)) {
-                closing.remove(place);
-            }
-            if closing.len() >= 2 {
-                let fewest = closing
-                    .iter()
-                    .map(|at| {
-                        let pattern = &self.graph.edges[*at].pattern;
-                        let from = if pattern.source == *node { pattern.target } else { pattern.source };
-                        self.rows_after(partial, *at, from)
-                    })
-                    .fold(f64::MAX, f64::min);
-                offer(fewest * 0.5, Step::Intersect { to: *node, edges: closing });
-            }
-        }
-        best.map(|(_, step)| step)
+        let rows = self.estimator.nodes(node);
+        Partial { plan, bound: BTreeSet::from([variable]), rows, cost: 0.0, done: input.done.after_unit() }
     }
 
-    fn rows_after(&self, partial: &Partial, at: usize, from: VariableId) -> f64 {
+    /// All relationships of an edge with both ends.
+    fn scan_rels(&self, input: Partial, at: usize) -> Partial {
         let edge = &self.graph.edges[at];
-        let pattern = &edge.pattern;
-        let to = if pattern.source == from { pattern.target } else { pattern.source };
-        let (Some(start), Some(end)) = (self.graph.node(from), self.graph.node(to)) else {
-            return partial.rows;
-        };
-        let mut fanout = self.estimator.fanout(&legs(self.graph, pattern, from), &start.tables)
-            * self.estimator.selectivity_of_all(&edge.predicates);
-        let total: f64 = end.tables.iter().map(|table| self.estimator.rows(*table)).sum();
-        if let Some(length) = &pattern.length {
-            fanout = length.expected_ends(fanout, total, self.duplicates_irrelevant);
-        }
-        if partial.bound.contains(&to) {
-            partial.rows * fanout / total.max(1.0)
-        } else {
-            partial.rows * fanout * self.estimator.selectivity_of_all(&end.predicates)
-        }
+        let expand = self.expand_edge(at, edge.pattern.source);
+        let rows = self.estimator.edges(&expand.legs) * self.estimator.selectivity_of_all(&edge.predicates);
+        let bound = BTreeSet::from([edge.pattern.source, edge.pattern.target, edge.pattern.variable]);
+        let plan = LogicalPlan::ScanRels { predicates: edge.predicates.clone(), edge: expand };
+        Partial { plan, bound, rows, cost: 0.0, done: input.done.after_unit() }
     }
 
     fn expand_edge(&self, at: usize, from: VariableId) -> ExpandEdge {
@@ -370,12 +302,9 @@ impl JoinOrder<'_> {
     }
 
     fn follow(&self, partial: Partial, at: usize, from: VariableId) -> Partial {
-        let rows = self.rows_after(&partial, at, from);
         let edge = self.expand_edge(at, from);
         let into = partial.bound.contains(&edge.to);
         let to = edge.to;
-        let reached = partial.rows * self.fanout(&edge);
-        let edge_checked = !edge.predicates.is_empty();
         let mut bound = partial.bound;
         bound.extend([edge.variable, to]);
         let input = Box::new(partial.plan);
@@ -389,19 +318,14 @@ impl JoinOrder<'_> {
             None => {
                 let target = self.worth_bits(partial.rows, &edge);
                 if !target.is_empty() {
-                    let cost = partial.cost + reached * FILTERED_NEIGHBOUR_COST + rows;
                     let plan = LogicalPlan::Expand { input, edge, target };
-                    return Partial { plan, bound, rows, cost, done: partial.done };
+                    return Partial { plan, bound, ..Partial::of(partial.rows, partial.cost, partial.done) };
                 }
                 LogicalPlan::Expand { input, edge, target }
             }
         };
-        // Every neighbour is put out before the predicates on it; those on the relationship gather properties first.
-        let looked_at = if into { rows.max(partial.rows) } else { reached.max(partial.rows) };
-        let checked = if edge_checked { reached } else { 0.0 };
-        let cost = partial.cost + looked_at + checked;
-        let fulfilled = Partial { plan, bound, rows, cost, done: partial.done };
-        if into { fulfilled } else { self.filter_bound_node(fulfilled, to) }
+        let reached = Partial { plan, bound, ..Partial::of(partial.rows, partial.cost, partial.done) };
+        if into { reached } else { self.filter_bound_node(reached, to) }
     }
 
     /// Neighbours per node.
@@ -418,8 +342,8 @@ impl JoinOrder<'_> {
         if rows * self.fanout(edge) < nodes { Vec::new() } else { node.predicates.clone() }
     }
 
-    fn intersect(&self, partial: Partial, to: VariableId, edges: Vec<usize>) -> Partial {
-        let (exclusions, checked) = self.exclusions(&partial.bound, &edges);
+    fn intersect(&self, partial: Partial, to: VariableId, edges: &[usize]) -> Partial {
+        let (exclusions, checked) = self.exclusions(&partial.bound, edges);
         let mut bound = partial.bound;
         bound.insert(to);
         let expands: Vec<ExpandEdge> = edges
@@ -433,7 +357,7 @@ impl JoinOrder<'_> {
         let rows = partial.rows;
         let mut done = partial.done;
         let mut input = partial.plan;
-        done.intersected.extend(&edges);
+        done.intersected.extend(edges);
         for set in checked {
             // The other members among themselves, if all are there; with the intersected ones the intersection deals.
             let earlier = self.compared(&self.graph.distinct_edges[set], &done);
@@ -443,21 +367,8 @@ impl JoinOrder<'_> {
             }
         }
         let plan = LogicalPlan::Intersect { input: Box::new(input), edges: expands, exclusions };
-        let partial = Partial { plan, bound, rows, cost: partial.cost + rows * 4.0, done };
+        let partial = Partial { plan, bound, rows, cost: partial.cost, done };
         self.filter_bound_node(partial, to)
-    }
-
-    /// Whether an edge may be intersected together with others under trail semantics. It is gone afterwards, so every
-    /// edge that it must differ from is bound by now, is intersected with it, or can never be the same relationship.
-    fn trails_allow(&self, partial: &Partial, at: usize, closing: &[usize]) -> bool {
-        let tables = &self.graph.edges[at].pattern.tables;
-        self.graph.distinct_edges.iter().filter(|set| set.contains(&at)).flatten().all(|other| {
-            let pattern = &self.graph.edges[*other].pattern;
-            let in_rows =
-                partial.bound.contains(&pattern.variable) && !partial.done.intersected.contains(other);
-            let met = in_rows || closing.contains(other);
-            !tables.iter().any(|table| pattern.tables.contains(table)) || (pattern.length.is_none() && met)
-        })
     }
 
     /// What the intersected edges must differ from, and the trail sets that are then dealt with.
@@ -555,7 +466,8 @@ impl JoinOrder<'_> {
     /// Joins two disconnected plans by their equality filters, or by a product.
     fn join(&self, left: Partial, right: Partial) -> Partial {
         let mut keys = Vec::new();
-        for filter in &self.graph.filters {
+        let mut left = left;
+        for (at, filter) in self.graph.filters.iter().enumerate() {
             let ExpressionKind::Call { function, arguments } = &filter.kind else { continue };
             let [a, b] = &arguments[..] else { continue };
             if function.name != "=" || a.data_type != b.data_type {
@@ -569,28 +481,64 @@ impl JoinOrder<'_> {
                 keys.push((a.clone(), b.clone()));
             } else if within(b, &left.bound) && within(a, &right.bound) {
                 keys.push((b.clone(), a.clone()));
+            } else {
+                continue;
+            }
+            // Equal bytes are equal values, but not for every type.
+            if a.data_type.is_integer()
+                || matches!(a.data_type, DataType::String | DataType::Id | DataType::Date)
+            {
+                left.done.filters.insert(at);
             }
         }
-        let mut bound = left.bound.clone();
-        bound.extend(right.bound.iter().copied());
-        let cost = left.cost + right.cost;
-        let done = left.done.with(&right.done);
-        let joined = if keys.is_empty() {
-            let rows = left.rows * right.rows;
-            Partial { plan: cross(left.plan, right.plan), bound, rows, cost: cost + rows, done }
-        } else {
-            let rows = left.rows.max(right.rows);
-            // The smaller side is built.
-            let plan = if left.rows < right.rows && !super::subquery::is_numbered(&left.plan) {
-                let keys = keys.into_iter().map(|(a, b)| (b, a)).collect();
-                LogicalPlan::HashJoin { probe: Box::new(right.plan), build: Box::new(left.plan), keys }
-            } else {
-                LogicalPlan::HashJoin { probe: Box::new(left.plan), build: Box::new(right.plan), keys }
-            };
-            Partial { plan, bound, rows, cost: cost + rows, done }
+        let joined = match keys.is_empty() {
+            true => {
+                let mut bound = left.bound;
+                bound.extend(right.bound);
+                let (rows, done) = (left.rows * right.rows, left.done.with(&right.done));
+                Partial {
+                    plan: cross(left.plan, right.plan),
+                    bound,
+                    rows,
+                    cost: left.cost + right.cost + rows,
+                    done,
+                }
+            }
+            false => self.hash_joined(left, right, keys),
         };
         let joined = self.check_trails(joined);
         self.apply_filters(joined)
+    }
+
+    /// Joins two plans that bind the same node.
+    fn join_at(&self, left: Partial, right: Partial, node: VariableId) -> Partial {
+        let id = BoundExpression {
+            kind: ExpressionKind::InternalId(node),
+            data_type: DataType::Id,
+            span: Default::default(),
+        };
+        self.hash_joined(left, right, vec![(id.clone(), id)])
+    }
+
+    fn hash_joined(
+        &self,
+        left: Partial,
+        right: Partial,
+        keys: Vec<(BoundExpression, BoundExpression)>,
+    ) -> Partial {
+        let mut bound = left.bound;
+        bound.extend(right.bound);
+        let done = left.done.with(&right.done);
+        let rows = self.estimator.joined(left.rows, right.rows, &keys);
+        let cost = left.cost + right.cost + left.rows.max(right.rows) + rows;
+        // The smaller side is built.
+        let plan = if left.rows < right.rows && !super::subquery::is_numbered(&left.plan) {
+            let keys = keys.into_iter().map(|(a, b)| (b, a)).collect();
+            LogicalPlan::HashJoin { probe: Box::new(right.plan), build: Box::new(left.plan), keys }
+        } else {
+            LogicalPlan::HashJoin { probe: Box::new(left.plan), build: Box::new(right.plan), keys }
+        };
+        Partial { plan, bound, rows, cost, done }
     }
 
     fn build_paths(&self, mut partial: Partial) -> Partial {
@@ -608,6 +556,15 @@ impl JoinOrder<'_> {
     }
 }
 
+/// One row without columns, or none.
+fn is_unit(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Unit => true,
+        LogicalPlan::Filter { input, .. } => is_unit(input),
+        _ => false,
+    }
+}
+
 fn cross(left: LogicalPlan, right: LogicalPlan) -> LogicalPlan {
     match left {
         LogicalPlan::Unit => right,
@@ -616,7 +573,7 @@ fn cross(left: LogicalPlan, right: LogicalPlan) -> LogicalPlan {
 }
 
 /// The values of a node's whole primary key, and which of the conjuncts say so.
-fn key_equality(
+pub(super) fn key_equality(
     estimator: &Estimator<'_>,
     node: VariableId,
     table: TableId,

@@ -77,7 +77,7 @@ impl Builder<'_> {
         extend_by_paths(&graph, &mut needed);
         let stripped = self.stripped(current, graph.clone(), &factors, &needed, &shape);
         let Some(mut weighted) = whole_graph(&graph, &needed, &estimator) else {
-            return Some(plan_projection(stripped, shape));
+            return Some(plan_projection(stripped, shape, &self.estimator, &self.variables));
         };
         let attached = weighted
             .weights
@@ -85,13 +85,13 @@ impl Builder<'_> {
             .iter_mut()
             .all(|(_, tree)| factors.iter().all(|factor| attach(tree, factor.node, &factor.step)));
         if !attached || self.is_cheaper(&graph, &stripped, weighted.cost) {
-            return Some(plan_projection(stripped, shape));
+            return Some(plan_projection(stripped, shape, &self.estimator, &self.variables));
         }
         let rows = graph.node(weighted.root).map_or(0.0, |node| estimator.nodes(node));
         let plan = LogicalPlan::ScanWeighted { variable: weighted.root, weights: weighted.weights };
         let bound = BTreeSet::from([weighted.root]);
         let partial = Partial { plan, bound, rows, cost: weighted.cost, done: Default::default() };
-        Some(plan_projection(partial, shape))
+        Some(plan_projection(partial, shape, &self.estimator, &self.variables))
     }
 
     /// An optional match that is one step from a node and a tree below it.

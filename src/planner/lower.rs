@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::build::Built;
-use super::cardinality::Estimator;
+use super::cardinality::{Estimator, list_length, literal_count};
 use super::explain::inputs;
 use super::logical_plan::{
     ExpandEdge, LogicalPlan, MessageEdge, MessageNode, OtherRel, TrailExclusion, WeightTerms,
@@ -82,7 +82,8 @@ impl Lowering<'_> {
             LogicalPlan::ScanWeighted { variable, weights } => {
                 let schema = vec![ColumnKey::Variable(*variable)];
                 let tables = weights.terms.first().map_or_else(Vec::new, |(_, root)| root.tables.clone());
-                let rows = tables.iter().map(|table| self.estimator.rows(*table)).sum();
+                let share = weights.terms.first().map_or(1.0, |(_, root)| self.estimator.weighing(root));
+                let rows = self.estimator.rows_of(&tables) * share;
                 let operator = PhysicalOperator::ScanWeighted { tables, terms: self.terms(weights) };
                 (self.node(operator, &schema, rows), schema)
             }
@@ -111,7 +112,8 @@ impl Lowering<'_> {
                 below.insert(ColumnKey::Variable(*variable));
                 let (node, schema) = self.lower(input, &below);
                 let column = self.position(&schema, &ColumnKey::Variable(*variable));
-                let rows = node.estimated_rows;
+                let share = weights.terms.first().map_or(1.0, |(_, root)| self.estimator.weighing(root));
+                let rows = node.estimated_rows * share;
                 let terms = self.terms(weights);
                 let operator = PhysicalOperator::Weight { input: Box::new(node), column, terms };
                 (self.node(operator, &schema, rows), schema)
@@ -156,7 +158,7 @@ impl Lowering<'_> {
                 let (node, schema) = self.lower(input, &below);
                 let wanted: Vec<ColumnKey> = below.into_iter().collect();
                 let node = if schema == wanted { node } else { self.select(node, &schema, &wanted) };
-                let rows = node.estimated_rows;
+                let rows = self.combinations(&node, input);
                 let key_kind = self.key_kind(&wanted);
                 let operator = PhysicalOperator::Distinct { input: Box::new(node), key_kind };
                 (self.node(operator, &wanted, rows), wanted)
@@ -170,27 +172,30 @@ impl Lowering<'_> {
                 // Properties that only later steps want are fetched for the survivors alone.
                 let later: Keys = required.iter().map(ColumnKey::variable_only).collect();
                 let (node, schema, keys) = self.sorted_input(input, keys, &later);
+                let rows = node.estimated_rows.min(literal_count(Some(limit)).unwrap_or(10.0));
                 let skip = skip.as_ref().map(|e| self.expression(e, &schema));
                 let limit = self.expression(limit, &schema);
                 let operator = PhysicalOperator::TopK { input: Box::new(node), keys, skip, limit };
-                (self.node(operator, &schema, 10.0), schema)
+                (self.node(operator, &schema, rows), schema)
             }
             LogicalPlan::Limit { input, skip, limit } => {
                 let later: Keys = required.iter().map(ColumnKey::variable_only).collect();
                 let (node, schema) = self.lower(input, &later);
+                let skipped = literal_count(skip.as_ref()).unwrap_or(0.0);
+                let rows = (node.estimated_rows - skipped).max(0.0);
+                let rows = literal_count(limit.as_ref()).map_or(rows, |most| rows.min(most));
                 let skip = skip.as_ref().map(|e| self.expression(e, &schema));
                 let limit = limit.as_ref().map(|e| self.expression(e, &schema));
-                let rows = node.estimated_rows;
                 let operator = PhysicalOperator::Limit { input: Box::new(node), skip, limit };
                 (self.node(operator, &schema, rows), schema)
             }
             LogicalPlan::Unwind { input, list, variable } => {
                 let below = self.below(required, [list].into_iter(), &[*variable]);
                 let (node, schema) = self.input(input, &below, [list].into_iter());
+                let rows = node.estimated_rows * list_length(list);
                 let list = self.expression(list, &schema);
                 let (keep, mut kept) = self.keep(&schema, required);
                 kept.push(ColumnKey::Variable(*variable));
-                let rows = node.estimated_rows * 10.0;
                 (self.node(PhysicalOperator::Unwind { input: Box::new(node), keep, list }, &kept, rows), kept)
             }
             LogicalPlan::Union { inputs, all } => self.union(inputs, *all),
@@ -313,7 +318,7 @@ impl Lowering<'_> {
         let mut filter_keys = Keys::new();
         let (scan, rest) = self.split_pushed(variable, tables, predicates);
         rest.iter().for_each(|predicate| keys_of(predicate, self, &mut filter_keys));
-        let rows: f64 = tables.iter().map(|table| self.estimator.rows(*table)).sum();
+        let rows = self.estimator.rows_of(tables);
         let selectivity = self.estimator.selectivity_of_all(predicates);
         let mut columns: Vec<ColumnKey> =
             filter_keys.into_iter().filter(|key| matches!(key, ColumnKey::Property(..))).collect();
@@ -431,10 +436,16 @@ impl Lowering<'_> {
         let emit_id = required.iter().any(|key| key.variable() == edge.variable);
         let physical = self.edge(edge);
         let (keep, mut kept) = self.keep(&schema, required);
-        let from_tables: Vec<TableId> = edge.legs.iter().map(|leg| leg.from_table()).collect();
-        let fanout = self.estimator.fanout(&edge.legs, &from_tables);
-        let selectivity = target.map_or(1.0, |target| self.estimator.selectivity_of_all(target));
-        let rows = node.estimated_rows * fanout.max(0.1) * selectivity;
+        let (from_tables, to_tables) = (self.node_tables(edge.from), self.node_tables(edge.to));
+        let met = match target {
+            Some(target) => {
+                self.estimator.fanout(&edge.legs, &from_tables) * self.estimator.selectivity_of_all(target)
+            }
+            // Without ids, parallel relationships are one row.
+            None if !emit_id => self.estimator.connections(&edge.legs, &from_tables, &to_tables).min(1.0),
+            None => self.estimator.connections(&edge.legs, &from_tables, &to_tables),
+        };
+        let rows = node.estimated_rows * met * self.estimator.selectivity_of_all(&edge.predicates);
         let input = Box::new(node);
         let operator = if into {
             let to = self.position(&schema, &ColumnKey::Variable(edge.to));
@@ -479,10 +490,23 @@ impl Lowering<'_> {
         let from = edges.iter().map(|edge| self.position(&schema, &ColumnKey::Variable(edge.from))).collect();
         let (keep, mut kept) = self.keep(&schema, required);
         kept.push(ColumnKey::Variable(to));
-        let rows = node.estimated_rows;
+        let rows = node.estimated_rows * self.common_neighbours(edges, to);
         let edges = edges.iter().map(|edge| self.edge(edge)).collect();
         let operator = PhysicalOperator::Intersect { input: Box::new(node), keep, from, edges, exclusions };
         (self.node(operator, &kept, rows), kept)
+    }
+
+    /// Nodes to expect that all edges lead to.
+    fn common_neighbours(&self, edges: &[ExpandEdge], to: VariableId) -> f64 {
+        let to = self.node_tables(to);
+        let fanout = |edge: &ExpandEdge| self.estimator.fanout(&edge.legs, &self.node_tables(edge.from));
+        let shortest = edges.iter().min_by(|a, b| fanout(a).total_cmp(&fanout(b)));
+        let Some(shortest) = shortest else { return 0.0 };
+        let others = edges.iter().filter(|edge| edge.variable != shortest.variable);
+        others.fold(fanout(shortest), |rows, edge| {
+            let from = self.node_tables(edge.from);
+            rows * self.estimator.connections(&edge.legs, &from, &to).min(1.0)
+        })
     }
 
     fn filter(&self, input: &LogicalPlan, predicates: &[BoundExpression], required: &Keys) -> Lowered {
@@ -505,16 +529,19 @@ impl Lowering<'_> {
         keys: &[(BoundExpression, BoundExpression)],
         required: &Keys,
     ) -> Lowered {
-        let side = |plan: &LogicalPlan, used: Vec<&BoundExpression>| {
+        let side = |plan: &LogicalPlan, used: Vec<&BoundExpression>, given: &BTreeSet<VariableId>| {
             let mut below = self.of_side(plan, required);
+            below.retain(|key| !given.contains(&key.variable()));
             used.iter().for_each(|e| keys_of(e, self, &mut below));
             self.input(plan, &below, used.into_iter())
         };
-        let (probe, mut schema) = side(probe, keys.iter().map(|(a, _)| a).collect());
-        let (build, build_schema) = side(build, keys.iter().map(|(_, b)| b).collect());
+        // A variable that both sides bind is taken from the probe side.
+        let given = super::bound_by(probe);
+        let (probe, mut schema) = side(probe, keys.iter().map(|(a, _)| a).collect(), &BTreeSet::new());
+        let (build, build_schema) = side(build, keys.iter().map(|(_, b)| b).collect(), &given);
         let probe_keys = keys.iter().map(|(a, _)| self.expression(a, &schema)).collect();
         let build_keys = keys.iter().map(|(_, b)| self.expression(b, &build_schema)).collect();
-        let rows = probe.estimated_rows.max(build.estimated_rows);
+        let rows = self.estimator.joined(probe.estimated_rows, build.estimated_rows, keys);
         schema.extend(build_schema);
         let (probe, build) = (Box::new(probe), Box::new(build));
         (
@@ -527,6 +554,12 @@ impl Lowering<'_> {
     fn of_side(&self, plan: &LogicalPlan, required: &Keys) -> Keys {
         let bound = super::bound_by(plan);
         required.iter().filter(|key| bound.contains(&key.variable())).cloned().collect()
+    }
+
+    /// Different rows among those of a node; `below` says what its columns are made of.
+    fn combinations(&self, node: &PlanNode, below: &LogicalPlan) -> f64 {
+        let LogicalPlan::Project { items, .. } = below else { return node.estimated_rows };
+        self.estimator.groups(node.estimated_rows, items.iter().map(|(_, item)| item), below, self.variables)
     }
 
     fn project(
@@ -588,7 +621,8 @@ impl Lowering<'_> {
         outputs.extend(beside.iter().map(|(output, _)| output.clone()));
         let key_kind = self.key_kind(&outputs);
         outputs.extend(aggregates.iter().map(|(variable, _)| ColumnKey::Variable(*variable)));
-        let rows = if keys.is_empty() { 1.0 } else { node.estimated_rows.sqrt().max(1.0) };
+        let by = keys.iter().map(|(_, key)| key);
+        let rows = self.estimator.groups(node.estimated_rows, by, input, self.variables);
         let mut keys: Vec<Expression> = keys.iter().map(|(_, key)| self.expression(key, &schema)).collect();
         keys.extend(beside.iter().map(|(_, key)| self.column(&schema, key)));
         let aggregates = aggregates

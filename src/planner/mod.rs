@@ -2,10 +2,12 @@
 //! physical plan over column positions. Knows statistics and schemas, no pages and no values of rows.
 
 mod build;
+mod canonical;
 mod cardinality;
 mod decorrelate;
 mod deep_stack;
-mod explain;
+mod enumerate;
+pub mod explain;
 mod factorize;
 mod implied;
 mod join_order;
@@ -21,8 +23,10 @@ mod physical_recursion;
 mod physical_write;
 mod projection;
 mod query_graph;
+mod ranges;
 mod recursion;
 mod rewrite;
+mod selectivity;
 mod simplify;
 mod subquery;
 mod unnest;
@@ -31,7 +35,7 @@ mod write;
 
 pub use cardinality::Estimator;
 pub use deep_stack::{on_stack_for, stack_for};
-pub use explain::{explain, inputs};
+pub use explain::{explain, explain_with, inputs};
 pub use lower_check::lower_checks;
 pub use physical_plan::PhysicalPlan;
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::build::Builder;
-use super::cardinality::Estimator;
+use super::cardinality::{Estimator, literal_count};
 use super::join_order::Partial;
 use super::logical_plan::LogicalPlan;
 use super::rewrite::{conjuncts, rename_expression, replace, same_expression, variables_of};
@@ -240,17 +240,29 @@ fn simplify_call(call: &mut AggregateCall, estimator: &Estimator<'_>, builder: &
 }
 
 /// Puts the projection on top of a plan.
-pub fn plan_projection(input: Partial, shape: Shape) -> Partial {
+pub fn plan_projection(
+    input: Partial,
+    shape: Shape,
+    estimator: &Estimator<'_>,
+    variables: &[Variable],
+) -> Partial {
     let Shape { grouped, distinct, keys, aggregates, items, order_by, .. } = shape;
     let Shape { skip, limit, predicates, order_after, .. } = shape;
     let mut rows = input.rows;
     let mut plan = input.plan;
     if grouped {
-        rows = if keys.is_empty() { 1.0 } else { rows.sqrt().max(1.0) };
+        rows = estimator.groups(rows, keys.iter().map(|(_, key)| key), &plan, variables);
         plan = LogicalPlan::Aggregate { input: Box::new(plan), keys, aggregates };
     }
     let bound: BTreeSet<VariableId> = items.iter().map(|(variable, _)| *variable).collect();
     let outputs: Vec<VariableId> = items.iter().map(|(variable, _)| *variable).collect();
+    if distinct {
+        rows = estimator.groups(rows, items.iter().map(|(_, item)| item), &plan, variables);
+    }
+    if let Some(most) = literal_count(limit.as_ref()) {
+        rows = rows.min(most);
+    }
+    rows *= estimator.selectivity_of_all(&predicates);
     let project = |plan| LogicalPlan::Project { input: Box::new(plan), items };
     plan = if distinct {
         let plan = LogicalPlan::Distinct { input: Box::new(project(plan)), variables: outputs };

@@ -41,18 +41,6 @@ impl RecursiveEdge {
     }
 }
 
-/// Longer paths are not told apart when ends are counted.
-const HOPS_COUNTED: u32 = 4;
-
-impl VariableLength {
-    /// How many ends to expect of one start, if each node has `fanout` neighbours and there are `nodes` to end at.
-    pub(super) fn expected_ends(&self, fanout: f64, nodes: f64, distinct: bool) -> f64 {
-        let hops = self.max.unwrap_or(u32::MAX).clamp(1, HOPS_COUNTED);
-        let walks: f64 = (1..=hops).map(|hop| fanout.powi(hop as i32)).sum();
-        let once = matches!(self.mode, PathMode::Shortest | PathMode::WeightedShortest);
-        if once || (distinct && self.min <= 1) { walks.min(nodes) } else { walks }
-    }
-}
 
 impl Lowering<'_> {
     /// Lowers `plan` so that every required key, or for a property at least its variable, is among the columns. The
@@ -140,7 +128,10 @@ impl Lowering<'_> {
         kept.extend(emit_length.then_some(length));
         kept.extend(emit_cost.then_some(cost));
         kept.extend(path.into_iter().filter(|_| emit_path));
-        let rows = node.estimated_rows * 100.0;
+        let ends = self.estimator.rows_of(&self.node_tables(step.to));
+        let kind = (edge.mode, edge.distinct_ends);
+        let (reached, _) = self.estimator.reached(&step.legs, ends, (edge.min, edge.max), kind);
+        let rows = node.estimated_rows * if into { (reached / ends.max(1.0)).min(1.0) } else { reached };
         let recursion = PhysicalRecursion {
             keep,
             from,

@@ -375,7 +375,7 @@ fn existence(predicate: &BoundExpression) -> Option<(&BoundSubquery, bool)> {
                     (query, bound, function.name)
                 }
                 (ExpressionKind::Literal(bound), ExpressionKind::Subquery(query)) => {
-                    (query, bound, super::cardinality::mirrored(function.name))
+                    (query, bound, super::selectivity::mirrored(function.name))
                 }
                 _ => return None,
             };
