@@ -1,5 +1,5 @@
-//! Catalog and statistics as bytes: four letters, a version, then bincode. The types below mirror what stands on
-//! disk and nothing else in the crate derives serde; a change of them is a new version and a new mirror.
+//! The catalog as bytes: four letters, a version, then bincode (statistics likewise, in `encode_statistics`). The
+//! types below mirror what stands on disk and nothing else in the crate derives serde; a change of them is a new version and a new mirror.
 //! See `specs/format/catalog.md`.
 
 use std::sync::Arc;
@@ -9,18 +9,13 @@ use serde::{Deserialize, Serialize};
 
 use super::Catalog;
 use super::catalog::CatalogParts;
-use super::distinct::DistinctSketch;
 use super::schema::{
     ColumnSchema, Dialect, Multiplicity, NodeTableSchema, RelTableSchema, RelTypeSchema, SchemaMode,
 };
-use super::statistics::{ColumnStatistics, DirectionStatistics, Statistics, TableStatistics};
-use super::stored_value::StoredValue;
 use crate::types::{ColumnId, DataType, TableId};
 
 const CATALOG_MAGIC: [u8; 4] = *b"QCAT";
-const STATISTICS_MAGIC: [u8; 4] = *b"QSTA";
 const CATALOG_VERSION: u32 = 1;
-const STATISTICS_VERSION: u32 = 1;
 const PREFIX_BYTES: usize = 8;
 /// More than any catalog; a damaged length must not become an allocation.
 const DECODE_BYTES_MAX: usize = 1 << 30;
@@ -86,33 +81,6 @@ struct StoredColumn {
     comment: Option<String>,
 }
 
-#[derive(Serialize, Deserialize)]
-struct StoredStatistics {
-    tables: Vec<StoredTableStatistics>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct StoredTableStatistics {
-    id: u32,
-    rows: u64,
-    columns: Vec<StoredColumnStatistics>,
-    forward: StoredDirection,
-    backward: StoredDirection,
-}
-
-/// Edges, nodes with edges, longest list.
-type StoredDirection = (u64, u64, u64);
-
-#[derive(Serialize, Deserialize)]
-struct StoredColumnStatistics {
-    id: u32,
-    min: Option<StoredValue>,
-    max: Option<StoredValue>,
-    null_count: u64,
-    distinct: u64,
-    sketch: Option<Vec<u8>>,
-}
-
 /// The catalog's bytes.
 pub fn encode_catalog(catalog: &Catalog) -> Vec<u8> {
     let stored = StoredCatalog {
@@ -161,31 +129,11 @@ pub fn decode_catalog(bytes: &[u8]) -> Result<Catalog, DecodeError> {
     Ok(catalog)
 }
 
-/// The bytes of the statistics.
-pub fn encode_statistics(statistics: &Statistics) -> Vec<u8> {
-    let tables = statistics.tables().map(|(id, table)| store_table_statistics(id, table)).collect();
-    encode(STATISTICS_MAGIC, STATISTICS_VERSION, &StoredStatistics { tables })
-}
-
-/// The inverse of `encode_statistics`.
-pub fn decode_statistics(bytes: &[u8]) -> Result<Statistics, DecodeError> {
-    const WHAT: &str = "statistics";
-    let stored: StoredStatistics = decode(WHAT, STATISTICS_MAGIC, STATISTICS_VERSION, bytes)?;
-    let mut statistics = Statistics::default();
-    for table in stored.tables {
-        let id = TableId(table.id);
-        let loaded = load_table_statistics(table);
-        let loaded = loaded.map_err(|detail| DecodeError::Content { what: WHAT, detail })?;
-        statistics.set_table(id, loaded);
-    }
-    Ok(statistics)
-}
-
 fn configuration() -> Configuration<LittleEndian, Varint, Limit<DECODE_BYTES_MAX>> {
     config::standard().with_limit::<DECODE_BYTES_MAX>()
 }
 
-fn encode(magic: [u8; 4], version: u32, content: &impl Serialize) -> Vec<u8> {
+pub(super) fn encode(magic: [u8; 4], version: u32, content: &impl Serialize) -> Vec<u8> {
     let mut out = Vec::new();
     out.extend_from_slice(&magic);
     out.extend_from_slice(&version.to_le_bytes());
@@ -201,6 +149,17 @@ fn decode<T: for<'de> Deserialize<'de>>(
     version: u32,
     bytes: &[u8],
 ) -> Result<T, DecodeError> {
+    let (_, body) = body_of(what, magic, version, bytes)?;
+    parse_body(what, body)
+}
+
+/// The version and the body, if the version is not above the newest.
+pub(super) fn body_of<'b>(
+    what: &'static str,
+    magic: [u8; 4],
+    newest: u32,
+    bytes: &'b [u8],
+) -> Result<(u32, &'b [u8]), DecodeError> {
     let Some((prefix, body)) = bytes.split_first_chunk::<PREFIX_BYTES>() else {
         return Err(DecodeError::Magic { what });
     };
@@ -209,9 +168,17 @@ fn decode<T: for<'de> Deserialize<'de>>(
         return Err(DecodeError::Magic { what });
     }
     let found = number.iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte));
-    if found != version {
-        return Err(DecodeError::Version { what, found, supported: version });
+    if found == 0 || found > newest {
+        return Err(DecodeError::Version { what, found, supported: newest });
     }
+    Ok((found, body))
+}
+
+/// What a body says, which nothing may follow.
+pub(super) fn parse_body<T: for<'de> Deserialize<'de>>(
+    what: &'static str,
+    body: &[u8],
+) -> Result<T, DecodeError> {
     let content = |detail: String| DecodeError::Content { what, detail };
     let (value, used) = bincode::serde::decode_from_slice(body, configuration())
         .map_err(|error: bincode::error::DecodeError| content(error.to_string()))?;
@@ -330,64 +297,10 @@ fn check_references(catalog: &Catalog) -> Result<(), String> {
     Ok(())
 }
 
-fn store_table_statistics(id: TableId, table: &TableStatistics) -> StoredTableStatistics {
-    let direction =
-        |direction: &DirectionStatistics| (direction.edges, direction.nodes_with_edges, direction.max_degree);
-    StoredTableStatistics {
-        id: id.0,
-        rows: table.rows,
-        columns: table.columns.iter().map(|(id, column)| store_column_statistics(*id, column)).collect(),
-        forward: direction(&table.forward),
-        backward: direction(&table.backward),
-    }
-}
-
-fn load_table_statistics(stored: StoredTableStatistics) -> Result<TableStatistics, String> {
-    let direction = |(edges, nodes_with_edges, max_degree): StoredDirection| DirectionStatistics {
-        edges,
-        nodes_with_edges,
-        max_degree,
-    };
-    Ok(TableStatistics {
-        rows: stored.rows,
-        columns: stored.columns.into_iter().map(load_column_statistics).collect::<Result<_, _>>()?,
-        forward: direction(stored.forward),
-        backward: direction(stored.backward),
-    })
-}
-
-fn store_column_statistics(id: ColumnId, column: &ColumnStatistics) -> StoredColumnStatistics {
-    StoredColumnStatistics {
-        id: id.0,
-        min: column.min.as_ref().and_then(StoredValue::store),
-        max: column.max.as_ref().and_then(StoredValue::store),
-        null_count: column.null_count,
-        distinct: column.distinct,
-        sketch: column.sketch.as_ref().map(|sketch| sketch.to_bytes().to_vec()),
-    }
-}
-
-fn load_column_statistics(stored: StoredColumnStatistics) -> Result<(ColumnId, ColumnStatistics), String> {
-    let sketch = match stored.sketch {
-        None => None,
-        Some(bytes) => Some(DistinctSketch::from_bytes(&bytes).ok_or("a sketch of the wrong size")?),
-    };
-    let load = |value: Option<StoredValue>| value.map(StoredValue::load).transpose();
-    let statistics = ColumnStatistics {
-        min: load(stored.min)?,
-        max: load(stored.max)?,
-        null_count: stored.null_count,
-        distinct: stored.distinct,
-        sketch,
-    };
-    Ok((ColumnId(stored.id), statistics))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::catalog::{NewColumn, NewNodeTable, NewRelType};
-    use crate::types::Value;
 
     fn sample() -> Catalog {
         let mut catalog = Catalog::new(Dialect::Kuzu, SchemaMode::Strict);
@@ -418,24 +331,6 @@ mod tests {
         catalog
     }
 
-    fn sample_statistics() -> Statistics {
-        let mut statistics = Statistics::default();
-        let mut sketch = DistinctSketch::new();
-        (0..3).for_each(|value| sketch.insert_hash(value));
-        let column = ColumnStatistics {
-            min: Some(Value::Int64(-1)),
-            max: Some(Value::String("zoë".to_owned())),
-            null_count: 7,
-            distinct: sketch.estimate(),
-            sketch: Some(sketch),
-        };
-        let table = statistics.table_mut(TableId(1));
-        table.rows = 300;
-        table.columns.insert(ColumnId(4), column);
-        table.forward = DirectionStatistics { edges: 300, nodes_with_edges: 20, max_degree: 44 };
-        statistics
-    }
-
     #[track_caller]
     fn check_golden(bytes: &[u8], path: &str, golden: &[u8]) {
         if std::env::var_os("QUIRE_BLESS").is_some() {
@@ -450,17 +345,12 @@ mod tests {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/contract/catalog_v1.bin");
         let golden = include_bytes!("../../tests/contract/catalog_v1.bin");
         check_golden(&encode_catalog(&sample()), path, golden);
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/contract/statistics_v1.bin");
-        let golden = include_bytes!("../../tests/contract/statistics_v1.bin");
-        check_golden(&encode_statistics(&sample_statistics()), path, golden);
     }
 
     #[test]
     fn what_was_encoded_comes_back() {
         assert_eq!(decode_catalog(&encode_catalog(&sample())), Ok(sample()));
         assert_eq!(decode_catalog(&encode_catalog(&Catalog::default())), Ok(Catalog::default()));
-        let statistics = sample_statistics();
-        assert_eq!(decode_statistics(&encode_statistics(&statistics)), Ok(statistics));
     }
 
     #[test]

@@ -10,9 +10,12 @@
 mod catalog;
 mod change;
 mod distinct;
+mod distribution;
 mod encode;
+mod encode_statistics;
 mod error;
 mod rules;
+mod sample;
 mod schema;
 mod shares;
 mod statistics;
@@ -21,8 +24,11 @@ mod suggest;
 
 pub use catalog::{Catalog, DroppedTables, TableEntry};
 pub use distinct::DistinctSketch;
-pub use encode::{DecodeError, decode_catalog, decode_statistics, encode_catalog, encode_statistics};
+pub use distribution::Distribution;
+pub use encode::{DecodeError, decode_catalog, encode_catalog};
+pub use encode_statistics::{decode_statistics, encode_statistics};
 pub use error::{CatalogError, ObjectKind};
+pub use sample::{RowSample, is_sampled, picked_rows};
 pub use schema::{
     ColumnSchema, Dialect, Multiplicity, NewColumn, NewNodeTable, NewRelType, NodeTableSchema,
     RelTableSchema, RelTypeSchema, SchemaMode,

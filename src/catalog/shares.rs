@@ -14,6 +14,9 @@ impl ColumnStatistics {
         let there = 1.0 - self.share_of_nulls(rows);
         let mean = there / (self.distinct as f64).max(1.0);
         let Some(value) = value else { return mean };
+        if let Some(distribution) = &self.distribution {
+            return there * distribution.equal(value, self.distinct as f64);
+        }
         match position(self, value) {
             Some(at) if !(0.0..=1.0).contains(&at) => 0.0,
             _ => mean,
@@ -23,6 +26,9 @@ impl ColumnStatistics {
     /// Rows with values below one, which counts itself if `inclusive`; `None` where the order is not known.
     pub fn share_below(&self, value: &Value, inclusive: bool, rows: f64) -> Option<f64> {
         let there = 1.0 - self.share_of_nulls(rows);
+        if let Some(distribution) = &self.distribution {
+            return Some(there * distribution.below(value, inclusive));
+        }
         let at = position(self, value)?;
         let one = if inclusive { there / (self.distinct as f64).max(1.0) } else { 0.0 };
         Some(match at {
@@ -35,7 +41,11 @@ impl ColumnStatistics {
 
 /// Where a value stands between the least (0) and the greatest (1).
 fn position(column: &ColumnStatistics, value: &Value) -> Option<f64> {
-    let (min, max) = (column.min.as_ref()?, column.max.as_ref()?);
+    between(column.min.as_ref()?, column.max.as_ref()?, value)
+}
+
+/// Where a value stands between two others, 0 to 1, or below or above them.
+pub fn between(min: &Value, max: &Value, value: &Value) -> Option<f64> {
     if let (Value::String(min), Value::String(max), Value::String(value)) = (min, max, value) {
         return Some(text_position(min.as_bytes(), max.as_bytes(), value.as_bytes()));
     }

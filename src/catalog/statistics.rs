@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::distinct::DistinctSketch;
+use super::distribution::Distribution;
 use crate::types::{ColumnId, TableId, Value};
 
 /// The statistics of all tables of one version of the database.
@@ -33,12 +34,33 @@ pub struct DirectionStatistics {
     pub nodes_with_edges: u64,
     /// The longest list.
     pub max_degree: u64,
+    /// The sum of the squares of the lists' lengths; 0 where it is not known.
+    pub squares: u64,
 }
 
 impl DirectionStatistics {
     /// The mean length of the lists that are not empty.
     pub fn average_degree(&self) -> f64 {
         if self.nodes_with_edges == 0 { 0.0 } else { self.edges as f64 / self.nodes_with_edges as f64 }
+    }
+
+    /// The mean length of the lists as entries see it: long lists are met more often by who arrives at their nodes
+    /// along these very entries.
+    pub fn degree_by_entry(&self) -> f64 {
+        match self.squares {
+            0 => self.average_degree(),
+            squares => squares as f64 / (self.edges as f64).max(1.0),
+        }
+    }
+
+    /// Takes note of entries that were added to lists or taken away; how long these were is not looked up.
+    pub fn change_entries(&mut self, change: i64) {
+        let edges = self.edges.saturating_add_signed(change);
+        let squares = match self.edges {
+            0 => u128::from(edges) * u128::from(self.max_degree.max(1)),
+            before => u128::from(self.squares) * u128::from(edges) / u128::from(before),
+        };
+        (self.edges, self.squares) = (edges, u64::try_from(squares).unwrap_or(u64::MAX));
     }
 }
 
@@ -55,6 +77,8 @@ pub struct ColumnStatistics {
     pub distinct: u64,
     /// What the estimate comes from, for merging it with that of further loads.
     pub sketch: Option<DistinctSketch>,
+    /// How the values are spread, where their type has an order that can be measured.
+    pub distribution: Option<Distribution>,
 }
 
 impl ColumnStatistics {
@@ -77,6 +101,18 @@ impl ColumnStatistics {
         };
         if self.sketch.is_none() {
             self.sketch = other.sketch.clone();
+        }
+        self.merge_distribution(other.distribution.as_ref());
+    }
+}
+
+impl ColumnStatistics {
+    /// Adds the spread of further rows.
+    pub fn merge_distribution(&mut self, other: Option<&Distribution>) {
+        match (&mut self.distribution, other) {
+            (Some(ours), Some(theirs)) => ours.merge(theirs),
+            (ours @ None, theirs) => *ours = theirs.cloned(),
+            _ => {}
         }
     }
 }
@@ -148,6 +184,7 @@ mod tests {
             null_count: 1,
             distinct: sketch.estimate(),
             sketch: Some(sketch),
+            distribution: None,
         }
     }
 

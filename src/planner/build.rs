@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::canonical;
 use super::cardinality::{Estimator, list_length};
-use super::decorrelate::Carried;
+use super::constants;
+use super::decorrelate::{Carried, variable_of_type};
 use super::factorize::{strip, whole_graph};
 use super::implied::drop_implied;
 use super::join_order::{JoinOrder, Partial};
@@ -219,6 +220,7 @@ impl Builder<'_> {
             rename_expression(expression, &name);
             self.lengths.rewrite(expression);
             compare_nodes(expression, &self.variables, &self.estimator);
+            constants::fold(expression);
         });
         clause
     }
@@ -289,15 +291,35 @@ impl Builder<'_> {
     ) -> Partial {
         self.note_nullable(&projection);
         let estimator = self.estimator;
-        let shape = Shape::of(projection, &estimator, self);
-        let needed = shape.needed();
+        let mut shape = Shape::of(projection, &estimator, self);
+        let shared = shape.share(self);
+        let mut needed = shape.needed();
+        for (variable, common) in &shared {
+            needed.remove(variable);
+            needed.extend(variables_of(common));
+        }
         let nothing_before = matches!(current.plan, LogicalPlan::Unit);
         let partial = if shape.counts_rows() && current.bound.is_empty() && nothing_before {
             self.flush_counted(current, graph, needed, &shape)
         } else {
             self.flush(current, graph, needed, shape.duplicates_irrelevant())
         };
+        let partial = self.with_shared(partial, shared);
         plan_projection(partial, shape, &self.estimator, &self.variables)
+    }
+
+    /// Computes expressions beside what a plan binds.
+    fn with_shared(&self, partial: Partial, shared: Vec<(VariableId, BoundExpression)>) -> Partial {
+        let itself = |variable: VariableId| (variable, variable_of_type(variable, self.type_of(variable)));
+        let (mut plan, mut bound) = (partial.plan, partial.bound);
+        // One after the other: a later one may be part of an earlier one.
+        for (variable, common) in shared.into_iter().rev() {
+            let mut items: Vec<_> = bound.iter().map(|variable| itself(*variable)).collect();
+            items.push((variable, common));
+            bound.insert(variable);
+            plan = LogicalPlan::Project { input: Box::new(plan), items };
+        }
+        Partial { plan, bound, ..partial }
     }
 
     /// Plans the graph when only the number of its rows matters.

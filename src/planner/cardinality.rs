@@ -8,7 +8,7 @@ use crate::catalog::{Catalog, DirectionStatistics, Statistics};
 use crate::types::{ColumnId, TableId, Value};
 
 use super::inputs_of;
-use super::logical_plan::{Direction, Leg, LogicalPlan, MessageNode};
+use super::logical_plan::{Direction, ExpandEdge, Leg, LogicalPlan, MessageNode};
 use super::query_graph::GraphNode;
 use super::rewrite::variables_of;
 
@@ -69,6 +69,24 @@ impl Estimator<'_> {
     pub fn fanout(&self, legs: &[Leg], from: &[TableId]) -> f64 {
         let rows = self.rows_of(from);
         if rows == 0.0 { 0.0 } else { self.edges(legs) / rows }
+    }
+
+    /// The same for a node that was reached along entries of these very lists: long lists are met more often.
+    pub fn fanout_by_entry(&self, legs: &[Leg]) -> f64 {
+        let (mut entries, mut weighted) = (0.0, 0.0);
+        for direction in legs.iter().filter_map(|leg| self.direction(leg)) {
+            entries += direction.edges as f64;
+            weighted += direction.edges as f64 * direction.degree_by_entry();
+        }
+        if entries == 0.0 { 0.0 } else { weighted / entries }
+    }
+
+    /// Neighbours to expect across an edge whose start the plan has reached one way or another.
+    pub fn fanout_after(&self, edge: &ExpandEdge, from: &[TableId], plan: &LogicalPlan) -> f64 {
+        match arrives_by(plan, edge) {
+            true => self.fanout_by_entry(&edge.legs),
+            false => self.fanout(&edge.legs, from),
+        }
     }
 
     /// Entries of all lists of the legs.
@@ -203,6 +221,29 @@ impl Estimator<'_> {
         }
         share
     }
+}
+
+/// Whether a plan reaches the start of an edge along relationships that stand in the very lists that the edge follows.
+fn arrives_by(plan: &LogicalPlan, edge: &ExpandEdge) -> bool {
+    use LogicalPlan as L;
+    let same = |other: &ExpandEdge| {
+        let here = |at: VariableId, turned: bool| {
+            at == edge.from
+                && other.legs.len() == edge.legs.len()
+                && other.legs.iter().all(|leg| {
+                    let direction = if turned { leg.direction.reversed() } else { leg.direction };
+                    edge.legs.iter().any(|own| own.rel == leg.rel && own.direction == direction)
+                })
+        };
+        here(other.to, true) || here(other.from, false)
+    };
+    let own = match plan {
+        L::Expand { edge, .. } | L::ExpandInto { edge, .. } | L::ScanRels { edge, .. } => same(edge),
+        L::Intersect { edges, .. } => edges.iter().any(same),
+        L::Project { .. } | L::Aggregate { .. } | L::Distinct { .. } => return false,
+        _ => false,
+    };
+    own || inputs_of(plan).into_iter().any(|input| arrives_by(input, edge))
 }
 
 /// The number that SKIP or LIMIT says, if it is known.

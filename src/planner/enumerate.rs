@@ -99,6 +99,8 @@ struct EdgeFacts {
     has_predicates: bool,
     /// Ends per start and relationships looked at per start, from either end.
     reached: [(f64, f64); 2],
+    /// Edges that end at either end in the very lists that this one follows from there, and the ends per start then.
+    twins: [(u64, f64); 2],
     /// Relationships between two given ends.
     connections: f64,
     /// Whether its relationships may go unnamed, each end having one plain index.
@@ -503,7 +505,11 @@ impl<'s, 'a> Search<'s, 'a> {
         let to = edge.ends[1 - side];
         let into = state.nodes >> to & 1 == 1;
         let node = &self.nodes[to];
-        let (ends, looked_at) = edge.reached[side];
+        let (mut ends, looked_at) = edge.reached[side];
+        let (twins, by_entry) = edge.twins[side];
+        if state.edges & twins != 0 {
+            ends = by_entry;
+        }
         let reached = state.rows * ends;
         let (rows, cost) = if into {
             let rows = state.rows * edge.connections * edge.share;
@@ -697,6 +703,12 @@ fn bits(places: impl Iterator<Item = usize>) -> u64 {
     places.fold(0, |mask, place| mask | 1 << place)
 }
 
+fn same_lists(a: &[Leg], b: &[Leg]) -> bool {
+    let lists =
+        |legs: &[Leg]| legs.iter().map(|leg| (leg.rel.table, leg.direction as u8)).collect::<BTreeSet<_>>();
+    lists(a) == lists(b)
+}
+
 fn node_facts(order: &JoinOrder<'_>, variable: VariableId) -> NodeFacts {
     let node = order.graph.node(variable);
     let tables = node.map_or(&[][..], |node| &node.tables);
@@ -759,6 +771,16 @@ fn edge_facts(
             None => rivals_allow &= input.bound.contains(&rival.variable) && !input.is_intersected(*other),
         }
     }
+    let twins = [0, 1].map(|side| {
+        let twin = |other: &&usize| {
+            let twin = &graph.edges[**other].pattern;
+            let met = [twin.source, twin.target].contains(&sides[side]);
+            let fixed = pattern.length.is_none() && twin.length.is_none();
+            **other != at && met && fixed && same_lists(&legs(graph, twin, sides[side]), &side_legs[side])
+        };
+        let places = component.iter().enumerate().filter(|(_, other)| twin(other)).map(|(place, _)| place);
+        (bits(places), estimator.fanout_by_entry(&side_legs[side]))
+    });
     let plain = pattern.length.is_none() && !pattern.undirected && pattern.source != pattern.target;
     let free = |variable: &VariableId| graph.node(*variable).is_some_and(|node| node.predicates.is_empty());
     EdgeFacts {
@@ -768,6 +790,7 @@ fn edge_facts(
         share: estimator.selectivity_of_all(&edge.predicates),
         has_predicates: !edge.predicates.is_empty(),
         reached,
+        twins,
         connections,
         intersects: plain
             && !order.needed.contains(&pattern.variable)

@@ -9,7 +9,7 @@ use super::explain::inputs;
 use super::logical_plan::{
     ExpandEdge, LogicalPlan, MessageEdge, MessageNode, OtherRel, TrailExclusion, WeightTerms,
 };
-use super::lower_expression::{ColumnKey, Lowering, keys_of};
+use super::lower_expression::{ColumnKey, Lowering, Pushable, keys_of};
 use super::physical_plan::{
     Expression, ExpressionKind, FetchColumn, KeyKind, LateFilter, PhysicalAggregate, PhysicalEdge,
     PhysicalExclusion, PhysicalMessage, PhysicalMessageEdge, PhysicalOperator, PhysicalSortKey, PlanNode,
@@ -365,13 +365,23 @@ impl Lowering<'_> {
         let mut rest = Vec::new();
         for predicate in predicates {
             match self.pushable(variable, predicate) {
-                Some((columns, op, value)) => scan.retain_mut(|(table, pushed)| {
-                    let column = columns.iter().find(|(t, _)| t == table).map(|(_, column)| *column);
-                    if let Some(column) = column {
-                        pushed.push(PushedPredicate { column, op, value: value.clone() });
+                Some(Pushable { columns, tests, exact }) => {
+                    scan.retain_mut(|(table, pushed)| {
+                        let column = columns.iter().find(|(t, _)| t == table).map(|(_, column)| *column);
+                        if let Some(column) = column {
+                            let test = |(op, value): &(PredicateOp, Expression)| PushedPredicate {
+                                column,
+                                op: *op,
+                                value: value.clone(),
+                            };
+                            pushed.extend(tests.iter().map(test));
+                        }
+                        column.is_some()
+                    });
+                    if !exact {
+                        rest.push(predicate.clone());
                     }
-                    column.is_some()
-                }),
+                }
                 None => rest.push(predicate.clone()),
             }
         }
@@ -439,7 +449,8 @@ impl Lowering<'_> {
         let (from_tables, to_tables) = (self.node_tables(edge.from), self.node_tables(edge.to));
         let met = match target {
             Some(target) => {
-                self.estimator.fanout(&edge.legs, &from_tables) * self.estimator.selectivity_of_all(target)
+                self.estimator.fanout_after(edge, &from_tables, input)
+                    * self.estimator.selectivity_of_all(target)
             }
             // Without ids, parallel relationships are one row.
             None if !emit_id => self.estimator.connections(&edge.legs, &from_tables, &to_tables).min(1.0),

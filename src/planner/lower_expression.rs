@@ -78,6 +78,26 @@ impl ColumnKey {
     }
 }
 
+/// Tests of a column that storage makes.
+pub struct Pushable {
+    pub columns: Vec<(TableId, ColumnId)>,
+    /// All of which have to hold.
+    pub tests: Vec<(PredicateOp, Expression)>,
+    /// Whether the tests say all that the conjunct says; else it is still evaluated.
+    pub exact: bool,
+}
+
+/// Whether the value is the same for all rows of one execution.
+fn is_fixed(expression: &BoundExpression) -> bool {
+    let mut fixed = super::rewrite::is_constant(expression);
+    expression.walk(&mut |node| {
+        if let bound::ExpressionKind::Call { function, .. } = &node.kind {
+            fixed &= !function.volatile;
+        }
+    });
+    fixed
+}
+
 /// What lowering looks things up in.
 pub struct Lowering<'a> {
     pub variables: &'a [Variable],
@@ -257,31 +277,33 @@ impl Lowering<'_> {
         }
     }
 
-    /// `property op constant` that storage can apply.
-    #[expect(clippy::type_complexity, reason = "the parts of one predicate")]
-    pub fn pushable(
-        &self,
-        variable: VariableId,
-        predicate: &BoundExpression,
-    ) -> Option<(Vec<(TableId, ColumnId)>, PredicateOp, Expression)> {
+    /// What storage can test of a conjunct over a variable's property.
+    pub fn pushable(&self, variable: VariableId, predicate: &BoundExpression) -> Option<Pushable> {
         use bound::ExpressionKind as K;
         let K::Call { function, arguments } = &predicate.kind else { return None };
         let [left, right] = &arguments[..] else { return None };
-        let op = predicate_op(function.name)?;
         let property = |e: &BoundExpression| match &e.kind {
             K::Property { variable: v, columns, .. } if *v == variable => Some(columns.clone()),
             _ => None,
         };
-        let constant = |e: &BoundExpression| matches!(e.kind, K::Literal(_) | K::Parameter(_));
+        let Some(op) = predicate_op(function.name) else {
+            let (tests, exact) = super::ranges::tests_of(function.name, left, right)?;
+            let test = |(op, value): (PredicateOp, Value)| {
+                let kind = ExpressionKind::Literal(value);
+                (op, Expression { kind, data_type: left.data_type.clone() })
+            };
+            let tests = tests.into_iter().map(test).collect();
+            return Some(Pushable { columns: property(left)?, tests, exact });
+        };
         if left.data_type != right.data_type {
             return None;
         }
         let (columns, op, value) = match (property(left), property(right)) {
-            (Some(columns), None) if constant(right) => (columns, op, right),
-            (None, Some(columns)) if constant(left) => (columns, mirrored(op), left),
+            (Some(columns), None) if is_fixed(right) => (columns, op, right),
+            (None, Some(columns)) if is_fixed(left) => (columns, mirrored(op), left),
             _ => return None,
         };
-        Some((columns, op, self.expression(value, &[])))
+        Some(Pushable { columns, tests: vec![(op, self.expression(value, &[]))], exact: true })
     }
 
     /// An expression over the columns of `schema`.

@@ -4,6 +4,8 @@
 mod build;
 mod canonical;
 mod cardinality;
+mod common;
+mod constants;
 mod decorrelate;
 mod deep_stack;
 mod enumerate;

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use super::build::Builder;
 use super::cardinality::{Estimator, literal_count};
+use super::common;
 use super::join_order::Partial;
 use super::logical_plan::LogicalPlan;
 use super::rewrite::{conjuncts, rename_expression, replace, same_expression, variables_of};
@@ -86,6 +87,24 @@ impl Shape {
         if !self.order_after {
             self.order_by = keys;
         }
+    }
+
+    /// Takes out what several expressions compute, if rows are not left out before they are computed.
+    pub fn share(&mut self, builder: &mut Builder<'_>) -> Vec<(VariableId, BoundExpression)> {
+        let before = !self.distinct && !self.order_after;
+        let mut expressions: Vec<&mut BoundExpression> = if self.grouped {
+            let arguments = self.aggregates.iter_mut().flat_map(|(_, call)| &mut call.arguments);
+            self.keys.iter_mut().map(|(_, key)| key).chain(arguments).collect()
+        } else if self.limit.is_none() {
+            let sorted = self.order_by.iter_mut().filter(|_| before).map(|key| &mut key.expression);
+            self.items.iter_mut().map(|(_, item)| item).chain(sorted).collect()
+        } else {
+            Vec::new()
+        };
+        common::share(&mut expressions, &mut |common| {
+            let kind = VariableKind::Value(common.data_type.clone());
+            builder.fresh(Variable { name: " shared".to_owned(), kind })
+        })
     }
 
     /// Splits the items into keys and aggregates. Keys that are determined by a node whose primary key (or which

@@ -41,7 +41,6 @@ impl RecursiveEdge {
     }
 }
 
-
 impl Lowering<'_> {
     /// Lowers `plan` so that every required key, or for a property at least its variable, is among the columns. The
     /// length of a list that no expansion gives follows from the list.

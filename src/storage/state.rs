@@ -261,7 +261,7 @@ impl State {
             table.rows = table.rows.saturating_add_signed(change);
             if self.base.catalog.node_table_by_id(id).is_none() {
                 for direction in [&mut table.forward, &mut table.backward] {
-                    direction.edges = direction.edges.saturating_add_signed(change);
+                    direction.change_entries(change);
                     direction.nodes_with_edges = direction.nodes_with_edges.max(u64::from(table.rows > 0));
                     direction.max_degree = direction.max_degree.max(u64::from(table.rows > 0));
                 }

@@ -9,6 +9,7 @@ pub mod chunk_writer;
 pub mod encoding;
 pub mod fixed;
 pub mod predicate;
+pub mod sampled;
 pub mod statistics;
 
 pub use encoding::{Encoding, EncodingKind};

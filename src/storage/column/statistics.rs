@@ -1,7 +1,7 @@
 //! Statistics of one chunk: what a zone map asks before any page is read, and what the planner sums up.
 
 use super::bytes::{ByteReader, ByteWriter, Damage, Damaged};
-use crate::catalog::DistinctSketch;
+use crate::catalog::{DistinctSketch, RowSample};
 
 /// Bytes of a string that a bound keeps.
 pub const BOUND_TEXT_MAX: usize = 16;
@@ -30,6 +30,8 @@ pub struct ChunkStatistics {
     pub has_nan: bool,
     /// What table statistics are merged from; made by a load and not kept in the group page.
     pub sketch: Option<DistinctSketch>,
+    /// Likewise, for how the values are spread.
+    pub sample: Option<RowSample>,
 }
 
 impl Bound {
@@ -90,7 +92,14 @@ impl ChunkStatistics {
     pub fn decode(input: &mut ByteReader<'_>) -> Damaged<ChunkStatistics> {
         let (null_count, distinct, flags) = (input.u32()?, input.u32()?, input.u8()?);
         let range = if flags & 1 != 0 { Some((Bound::decode(input)?, Bound::decode(input)?)) } else { None };
-        Ok(ChunkStatistics { range, null_count, distinct, has_nan: flags & 2 != 0, sketch: None })
+        Ok(ChunkStatistics {
+            range,
+            null_count,
+            distinct,
+            has_nan: flags & 2 != 0,
+            sketch: None,
+            sample: None,
+        })
     }
 
     /// The statistics of two parts of one chunk together.
@@ -101,6 +110,11 @@ impl ChunkStatistics {
         match (&mut self.sketch, &other.sketch) {
             (Some(sum), Some(sketch)) => sum.merge(sketch),
             (sum @ None, sketch) => sum.clone_from(sketch),
+            _ => {}
+        }
+        match (&mut self.sample, &other.sample) {
+            (Some(sum), Some(sample)) => sum.merge(sample),
+            (sum @ None, sample) => sum.clone_from(sample),
             _ => {}
         }
         self.range = match (self.range.take(), &other.range) {
@@ -143,11 +157,32 @@ mod tests {
     fn statistics_come_back() {
         check(ChunkStatistics::default());
         let range = Some((Bound::Integer(-5), Bound::Integer(i128::MAX)));
-        check(ChunkStatistics { range, null_count: 3, distinct: 9, has_nan: false, sketch: None });
+        check(ChunkStatistics {
+            range,
+            null_count: 3,
+            distinct: 9,
+            has_nan: false,
+            sketch: None,
+            sample: None,
+        });
         let range = Some((Bound::text(b""), Bound::text(b"a string longer than sixteen")));
-        check(ChunkStatistics { range, null_count: 0, distinct: 2, has_nan: false, sketch: None });
+        check(ChunkStatistics {
+            range,
+            null_count: 0,
+            distinct: 2,
+            has_nan: false,
+            sketch: None,
+            sample: None,
+        });
         let range = Some((Bound::Float(-1.5), Bound::Float(2.5)));
-        check(ChunkStatistics { range, null_count: 0, distinct: 2, has_nan: true, sketch: None });
+        check(ChunkStatistics {
+            range,
+            null_count: 0,
+            distinct: 2,
+            has_nan: true,
+            sketch: None,
+            sample: None,
+        });
     }
 
     #[test]
@@ -158,6 +193,7 @@ mod tests {
             distinct: 2,
             has_nan: false,
             sketch: None,
+            sample: None,
         };
         let mut sum = of(3, 7);
         sum.merge(&of(5, 9));

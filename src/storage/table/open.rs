@@ -7,7 +7,7 @@ use super::bulk::{StagedGroup, StagedRels, StagedRows};
 use super::group_page::{GroupKind, GroupPage};
 use super::node_table::{ColumnLayout, GroupCache, NodeTable, TableLayout};
 use super::rel_table::{ImpliedIds, RelTable};
-use crate::catalog::{ColumnSchema, ColumnStatistics, DirectionStatistics, TableStatistics};
+use crate::catalog::{ColumnSchema, ColumnStatistics, DirectionStatistics, Distribution, TableStatistics};
 use crate::storage::column::statistics::{Bound, ChunkStatistics};
 use crate::storage::directory::{IndexTree, TableChange, TableRecord};
 use crate::storage::state::Snapshot;
@@ -163,10 +163,23 @@ pub(super) fn widen_statistics(
         let Some(data_type) = layout.column(*column).map(|column| column.data_type.clone()) else { continue };
         let fresh = column_statistics(&data_type, found);
         let widened = match statistics.columns.remove(column) {
-            Some(known) => merged(known, ColumnStatistics { null_count: 0, ..fresh }, found, &data_type),
+            Some(mut known) => {
+                make_room(&mut known, &fresh);
+                merged(known, ColumnStatistics { null_count: 0, ..fresh }, found, &data_type)
+            }
             None => fresh,
         };
         statistics.columns.insert(*column, widened);
+    }
+}
+
+/// The rows of a chunk that was written again were part of what is known already.
+fn make_room(known: &mut ColumnStatistics, fresh: &ColumnStatistics) {
+    let (Some(spread), Some(again)) = (&mut known.distribution, &fresh.distribution) else { return };
+    match spread.rows().saturating_sub(again.rows()) {
+        rest if rest * 2 > again.rows() => spread.scale(rest),
+        // Hardly anything else is there.
+        _ => known.distribution = None,
     }
 }
 
@@ -174,6 +187,7 @@ pub(super) fn widen_statistics(
 fn add_direction(sum: &mut DirectionStatistics, groups: &[StagedGroup], loaded: u64) {
     sum.edges += loaded;
     sum.nodes_with_edges += groups.iter().map(|group| u64::from(group.touched_nodes)).sum::<u64>();
+    sum.squares += groups.iter().map(|group| group.squares).sum::<u64>();
     sum.max_degree += groups.iter().map(|group| u64::from(group.max_degree)).max().unwrap_or(0);
 }
 
@@ -190,6 +204,7 @@ fn column_statistics(data_type: &DataType, found: &ChunkStatistics) -> ColumnSta
         null_count: u64::from(found.null_count),
         distinct: if found.distinct < 1000 { distinct.min(u64::from(found.distinct)) } else { distinct },
         sketch: found.sketch.clone(),
+        distribution: found.sample.as_ref().and_then(Distribution::of),
     }
 }
 
@@ -201,6 +216,7 @@ fn merged(
     data_type: &DataType,
 ) -> ColumnStatistics {
     known.null_count += fresh.null_count;
+    known.merge_distribution(fresh.distribution.as_ref());
     let bounds = |value: &Option<Value>| value.as_ref().and_then(|value| value_bound(data_type, value));
     let mut range = ChunkStatistics::default();
     if let (Some(low), Some(high)) = (bounds(&known.min), bounds(&known.max)) {

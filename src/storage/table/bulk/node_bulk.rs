@@ -6,8 +6,10 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::StagedGroup;
+use crate::catalog::picked_rows;
 use crate::storage::column::chunk::ChunkNulls;
 use crate::storage::column::chunk_writer::{WriteOptions, write_chunk};
+use crate::storage::column::sampled::sample_of;
 use crate::storage::column::statistics::ChunkStatistics;
 use crate::storage::table::group_page::{ExtentSink, GroupKind, GroupPage, SegmentPlacer};
 use crate::storage::table::node_table::TableLayout;
@@ -213,9 +215,11 @@ impl RowGroup {
         })?;
         let mut placer = SegmentPlacer::new(sink, Vec::new());
         let (mut placed, mut statistics) = (Vec::new(), Vec::new());
+        let picked = picked_rows(self.group, self.rows);
         for (column, data_type, vector) in columns {
             let chunk = write_chunk(&vector, &data_type, self.rows, options)?;
-            statistics.push((column, chunk.statistics.clone()));
+            let sample = sample_of(&vector, &data_type, self.rows, &picked, &chunk.statistics);
+            statistics.push((column, ChunkStatistics { sample, ..chunk.statistics.clone() }));
             if !matches!(chunk.nulls, ChunkNulls::All) {
                 placed.push((column, chunk.try_map(&mut |bytes| placer.place(bytes))?));
             }
@@ -234,6 +238,7 @@ impl RowGroup {
             entry_count: self.rows as u64,
             max_degree: 0,
             touched_nodes: 0,
+            squares: 0,
             page,
         };
         Ok(WrittenGroup { staged, statistics })

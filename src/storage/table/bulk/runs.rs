@@ -25,6 +25,8 @@ pub struct StagedGroup {
     pub max_degree: u32,
     /// Nodes with edges in the newest run; 0 for row groups.
     pub touched_nodes: u32,
+    /// The sum of the squares of the newest run's lists' lengths; 0 for row groups.
+    pub squares: u64,
     /// The page.
     pub page: ExtentRef,
 }
@@ -142,13 +144,27 @@ fn write_group(
     let empty = || GroupPage::empty(plan.kind, plan.table, group);
     let mut page = (plan.existing)(plan.kind, group)?.unwrap_or_else(empty);
     let (max_degree, touched_nodes) = (run.max_degree, run.touched_nodes);
+    let squares = squares_of(&run.offsets);
     page.row_count = nodes_of_group(plan.node_rows, u64::from(group));
     let mut placer = SegmentPlacer::new(sink, std::mem::take(&mut page.extents));
     page.runs.push(place_run(run, &mut placer)?);
     page.extents = placer.finish()?;
     let entry_count = page.runs.iter().map(|run| u64::from(run.entry_count)).sum();
     let extent = sink.write_extent(&page.encode())?;
-    Ok(StagedGroup { group, row_count: page.row_count, entry_count, max_degree, touched_nodes, page: extent })
+    let row_count = page.row_count;
+    Ok(StagedGroup { group, row_count, entry_count, max_degree, touched_nodes, squares, page: extent })
+}
+
+/// The sum of the squares of lists' lengths, from their ends in little-endian order.
+fn squares_of(offsets: &[u8]) -> u64 {
+    let (ends, _) = offsets.as_chunks::<4>();
+    let ends = ends.iter().map(|end| u64::from(u32::from_le_bytes(*end)));
+    let mut before = 0;
+    ends.fold(0u64, |sum, end| {
+        let length = end.saturating_sub(before);
+        before = end;
+        sum.saturating_add(length.saturating_mul(length))
+    })
 }
 
 /// Puts the parts of a run next to each other.

@@ -178,8 +178,8 @@ impl Fold<'_> {
                     GroupKind::Forward => &mut statistics.forward,
                     _ => &mut statistics.backward,
                 };
-                statistics.edges = statistics.edges.saturating_add_signed(delta.entries());
                 statistics.max_degree = statistics.max_degree.max(u64::from(written.max_degree));
+                statistics.change_entries(delta.entries());
                 // A bound: which of the touched nodes had edges before is not counted.
                 statistics.nodes_with_edges =
                     (statistics.nodes_with_edges + u64::from(delta.touched().count())).min(node_rows);

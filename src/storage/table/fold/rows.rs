@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::placed::write_page;
+use crate::catalog::picked_rows;
 use crate::storage::StorageResult;
 use crate::storage::buffer_pool::{Admission, PoolWorker, try_bytes_as};
 use crate::storage::column::bytes::Damage;
@@ -11,6 +12,7 @@ use crate::storage::column::chunk::ChunkNulls;
 use crate::storage::column::chunk_reader::append_rows;
 use crate::storage::column::chunk_writer::{WriteOptions, write_chunk};
 use crate::storage::column::predicate::or_bits;
+use crate::storage::column::sampled::sample_of;
 use crate::storage::column::statistics::{Bound, ChunkStatistics};
 use crate::storage::page::{ExtentRef, PageRun, extent_runs};
 use crate::storage::table::group_levels::{BirthRun, ColumnPatch, GroupLevels};
@@ -109,7 +111,10 @@ impl RowFold<'_> {
             }
             let values = self.column(&rows, (column, &data_type), worker)?;
             let chunk = write_chunk(&values.vector(), &data_type, rows.count, &WriteOptions::default())?;
-            folded.note(column, &data_type, chunk.statistics.clone());
+            let picked = picked_rows(self.group, rows.count);
+            let sample = sample_of(&values.vector(), &data_type, rows.count, &picked, &chunk.statistics);
+            let statistics = ChunkStatistics { sample, ..chunk.statistics.clone() };
+            folded.note(column, &data_type, statistics);
             page.columns.retain(|(known, _)| *known != column);
             if !matches!(chunk.nulls, ChunkNulls::All) {
                 page.columns.push((column, chunk.try_map(&mut |bytes| placer.place(bytes))?));
