@@ -161,6 +161,11 @@ impl Estimator<'_> {
     ) -> f64 {
         let mut combinations = 1.0;
         for key in keys {
+            if let ExpressionKind::Variable(variable) = key.kind
+                && is_scanned_once(plan, variable)
+            {
+                return rows;
+            }
             let entities = match key.kind {
                 ExpressionKind::Variable(v) | ExpressionKind::InternalId(v) => {
                     let all = self.entities(variables.get(v.0 as usize));
@@ -244,6 +249,16 @@ fn arrives_by(plan: &LogicalPlan, edge: &ExpandEdge) -> bool {
         _ => false,
     };
     own || inputs_of(plan).into_iter().any(|input| arrives_by(input, edge))
+}
+
+/// Whether each row of a plan has another value of the variable, since it was scanned and only filtered.
+fn is_scanned_once(plan: &LogicalPlan, variable: VariableId) -> bool {
+    use LogicalPlan as L;
+    match plan {
+        L::ScanNodes { variable: own, .. } | L::ScanWeighted { variable: own, .. } => *own == variable,
+        L::Filter { input, .. } | L::Weight { input, .. } => is_scanned_once(input, variable),
+        _ => false,
+    }
 }
 
 /// The number that SKIP or LIMIT says, if it is known.

@@ -36,6 +36,8 @@ const FILTERED_NEIGHBOUR_COST: f64 = 0.1;
 const SCANNED_COST: f64 = 0.1;
 /// A row for which the key index is searched.
 const LOOKUP_COST: f64 = 2.0;
+/// A row for whose both ends a list is searched.
+const SEARCHED_COST: f64 = 2.0;
 /// A row whose conjunct has to be evaluated on gathered values.
 const CHECKED_COST: f64 = 0.5;
 /// A row that a hash join keeps, and one that it looks up.
@@ -513,8 +515,8 @@ impl<'s, 'a> Search<'s, 'a> {
         let reached = state.rows * ends;
         let (rows, cost) = if into {
             let rows = state.rows * edge.connections * edge.share;
-            let read = if edge.variable_length { state.rows * looked_at } else { state.rows };
-            (rows, read.max(rows) + if edge.has_predicates { rows } else { 0.0 })
+            let read = if edge.variable_length { looked_at } else { SEARCHED_COST };
+            (rows, (state.rows * read).max(rows) + if edge.has_predicates { rows } else { 0.0 })
         } else {
             let rows = reached * edge.share * node.share;
             let read = if edge.variable_length { state.rows * looked_at } else { reached };
@@ -569,8 +571,9 @@ impl<'s, 'a> Search<'s, 'a> {
         });
         let lengths: Vec<f64> = lengths.collect();
         let shortest = lengths.iter().copied().fold(f64::MAX, f64::min);
-        // The shortest list is walked, and the others beside it or by searches.
-        let walked: f64 = lengths.iter().map(|length| length.min(shortest * 8.0)).sum();
+        // The shortest list is walked, the others beside it or by searches.
+        let walked: f64 = lengths.iter().map(|length| length.min(shortest * SEARCHED_COST)).sum();
+        let work = 0.5 * (lengths.len() as f64 + walked);
         let node = &self.nodes[to];
         let mut rows = state.rows * shortest * node.share;
         let first = lengths.iter().position(|length| *length == shortest).unwrap_or(0);
@@ -586,9 +589,7 @@ impl<'s, 'a> Search<'s, 'a> {
             edges: state.edges | mask,
             intersected: state.intersected | mask,
             rows,
-            cost: state.cost
-                + state.rows * (0.5 + walked * 0.5)
-                + if node.has_predicates { rows } else { 0.0 },
+            cost: state.cost + state.rows * work + if node.has_predicates { rows } else { 0.0 },
             parent: None,
             steps: vec![(step.clone(), state.rows)],
             ..*state
@@ -664,7 +665,8 @@ impl<'s, 'a> Search<'s, 'a> {
             // From the end with the shorter lists.
             let side = usize::from(edge.reached[1].0 < edge.reached[0].0 * CLEARLY_LESS);
             let (before, rows) = (state.rows, state.rows * expected(&at));
-            state.cost += state.rows.max(rows) + if edge.has_predicates { rows } else { 0.0 };
+            state.cost +=
+                (state.rows * SEARCHED_COST).max(rows) + if edge.has_predicates { rows } else { 0.0 };
             state.rows = rows;
             state.edges |= 1 << at;
             state.steps.push((Step::Edge { edge: at, from: edge.ends[side] }, before));
