@@ -1,7 +1,7 @@
 //! A function that is resolved for its argument types, and its evaluation over vectors of any shape.
 
 use super::{Call, FunctionResult, Kernel, KernelContext, Nulls, Overload, ScalarFunction, SelectKernel};
-use crate::types::DataType;
+use crate::types::{DataType, Value};
 use crate::vector::{
     Selection, SelectionBuffer, Shape, Validity, ValueVector, VectorBuffer, VectorRef, ones_below, simd,
 };
@@ -97,6 +97,25 @@ impl BoundScalar {
         }
         self.run(context, arguments, length, selection, out)?;
         Ok(out.vector())
+    }
+
+    /// The result for constant arguments of the right types; none where it differs from call to call, or is an error.
+    pub fn of_constants(&self, values: &[&Value]) -> Option<Value> {
+        if self.volatile || values.len() != self.arguments.len() {
+            return None;
+        }
+        let mut buffers = Vec::with_capacity(values.len());
+        for (value, data_type) in values.iter().zip(&self.arguments) {
+            let mut buffer = VectorBuffer::new(data_type.clone());
+            buffer.push_value(value).ok()?;
+            buffers.push(buffer);
+        }
+        let vectors: Vec<ValueVector<'_>> = buffers.iter().map(VectorBuffer::constant_vector).collect();
+        let mut out = VectorBuffer::new(self.result.clone());
+        // Functions of the present instant are volatile, so the instant does not matter.
+        let mut context = KernelContext::new(0, 0);
+        let result = self.evaluate(&mut context, &vectors, 1, Selection::All, &mut out).ok()?;
+        Some(result.value(0, &self.result))
     }
 
     /// The argument that is a dictionary with fewer entries than rows, if all others are constant.

@@ -3,9 +3,7 @@
 
 use super::rewrite::walk_mut;
 use crate::binder::bound::{BoundExpression, ExpressionKind};
-use crate::functions::{BoundScalar, KernelContext};
 use crate::types::{DataType, Value};
-use crate::vector::{Selection, VectorBuffer};
 
 /// Evaluates what can be.
 pub fn fold(expression: &mut BoundExpression) {
@@ -21,7 +19,7 @@ fn folded(node: &mut BoundExpression) -> Option<ExpressionKind> {
     match &mut node.kind {
         ExpressionKind::Call { function, arguments } if is_scalar(&node.data_type) => {
             let values: Option<Vec<&Value>> = arguments.iter().map(literal).collect();
-            evaluated(function, &values?).map(ExpressionKind::Literal)
+            function.of_constants(&values?).map(ExpressionKind::Literal)
         }
         ExpressionKind::And(all) => connective(all, true),
         ExpressionKind::Or(all) => connective(all, false),
@@ -61,24 +59,6 @@ fn literal(expression: &BoundExpression) -> Option<&Value> {
 fn is_scalar(data_type: &DataType) -> bool {
     data_type.children().is_empty()
         && !matches!(data_type, DataType::Any | DataType::Null | DataType::Map(..) | DataType::Json)
-}
-
-fn evaluated(function: &BoundScalar, values: &[&Value]) -> Option<Value> {
-    if function.volatile || values.len() != function.arguments.len() {
-        return None;
-    }
-    let mut buffers = Vec::with_capacity(values.len());
-    for (value, data_type) in values.iter().zip(&function.arguments) {
-        let mut buffer = VectorBuffer::new(data_type.clone());
-        buffer.push_value(value).ok()?;
-        buffers.push(buffer);
-    }
-    let vectors: Vec<_> = buffers.iter().map(VectorBuffer::constant_vector).collect();
-    let mut out = VectorBuffer::new(function.result.clone());
-    // Functions of the present instant are volatile, so the instant does not matter.
-    let mut context = KernelContext::new(0, 0);
-    let result = function.evaluate(&mut context, &vectors, 1, Selection::All, &mut out).ok()?;
-    Some(result.value(0, &function.result))
 }
 
 #[cfg(test)]

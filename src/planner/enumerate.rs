@@ -3,23 +3,15 @@
 //! the end. A first order is found step by step by the fewest expected rows; whatever costs more than that is not
 //! followed, and large patterns keep it.
 
-use std::collections::BTreeSet;
-
 use rustc_hash::FxHashMap;
 
+use super::figures::{BITS, EdgeFacts, FilterFacts, NodeFacts, Part, bits, edge_facts, node_facts};
 use super::join_order::{JoinOrder, Partial, key_equality};
-use super::logical_plan::Leg;
-use super::query_graph::legs;
 use super::rewrite::{is_constant, variables_of};
 use crate::binder::bound::{BoundExpression, VariableId};
-use crate::types::TableId;
 
 /// Components of more nodes are ordered step by step.
 const NODES_MAX: usize = 12;
-/// Nodes, edges and conjuncts have a bit each.
-const BITS: usize = u64::BITS as usize;
-/// Larger components are ordered in parts of so many new nodes.
-const PART_NODES: usize = 32;
 /// Ways to go on that are looked at before the search is given up.
 const TRANSITIONS_MAX: usize = 6000;
 /// States up to which plans of two halves are joined.
@@ -81,88 +73,6 @@ struct State {
     parent: Option<usize>,
     /// Each with the rows before it.
     steps: Vec<(Step, f64)>,
-}
-
-struct NodeFacts {
-    rows: f64,
-    /// Share that the node's own conjuncts keep.
-    share: f64,
-    has_predicates: bool,
-    /// What has to be bound before its key is known, and the conjuncts that say the key.
-    lookup: Option<(u64, u64, f64)>,
-}
-
-struct EdgeFacts {
-    /// Position in the graph.
-    at: usize,
-    ends: [usize; 2],
-    variable_length: bool,
-    share: f64,
-    has_predicates: bool,
-    /// Ends per start and relationships looked at per start, from either end.
-    reached: [(f64, f64); 2],
-    /// Edges that end at either end in the very lists that this one follows from there, and the ends per start then.
-    twins: [(u64, f64); 2],
-    /// Relationships between two given ends.
-    connections: f64,
-    /// Whether its relationships may go unnamed, each end having one plain index.
-    intersects: bool,
-    /// Edges here that it must differ from, and whether all others allow an intersection.
-    rivals: u64,
-    rivals_allow: bool,
-    scannable: bool,
-}
-
-struct FilterFacts {
-    needs: u64,
-    needs_edges: u64,
-    share: f64,
-    possible: bool,
-}
-
-/// A connected part of a graph whose nodes and edges can be named by bits.
-pub(super) struct Part {
-    pub nodes: Vec<VariableId>,
-    pub edges: Vec<usize>,
-}
-
-impl Part {
-    /// What is ordered next of a component: all that is left of it, or what is near to bound nodes.
-    pub fn of(order: &JoinOrder<'_>, input: &Partial, component: &BTreeSet<VariableId>) -> Part {
-        let graph = order.graph;
-        let inside = |variable: &VariableId| component.contains(variable);
-        let open = |at: &usize| {
-            let pattern = &graph.edges[*at].pattern;
-            inside(&pattern.source) && !input.bound.contains(&pattern.variable)
-        };
-        let open: Vec<usize> = (0..graph.edges.len()).filter(open).collect();
-        let all = graph.nodes.iter().map(|node| node.variable).filter(inside);
-        let all: Vec<VariableId> = all.collect();
-        if all.len() <= BITS && open.len() <= BITS {
-            return Part { nodes: all, edges: open };
-        }
-        let ends = |at: usize| [graph.edges[at].pattern.source, graph.edges[at].pattern.target];
-        let near = open.iter().flat_map(|at| ends(*at)).filter(|end| input.bound.contains(end));
-        let mut nodes: Vec<VariableId> = near.take(1).collect();
-        if nodes.is_empty() {
-            let size =
-                |variable: &VariableId| graph.node(*variable).map_or(0.0, |node| order.estimator.nodes(node));
-            nodes.extend(all.iter().copied().min_by(|a, b| size(a).total_cmp(&size(b))));
-        }
-        let mut edges: Vec<usize> = Vec::new();
-        // Breadth first, so that the part is connected; edges between its nodes come along while there is room.
-        while nodes.len() < PART_NODES {
-            let next = open
-                .iter()
-                .copied()
-                .find(|at| !edges.contains(at) && ends(*at).iter().any(|end| nodes.contains(end)));
-            let Some(next) = next.filter(|_| edges.len() < BITS) else { break };
-            edges.push(next);
-            nodes.extend(ends(next).into_iter().filter(|end| !nodes.contains(end)).collect::<BTreeSet<_>>());
-        }
-        edges.sort_unstable();
-        Part { nodes, edges }
-    }
 }
 
 /// A component of a graph in figures.
@@ -698,108 +608,5 @@ impl<'s, 'a> Search<'s, 'a> {
             Planned { step, rows: *rows }
         }));
         steps
-    }
-}
-
-fn bits(places: impl Iterator<Item = usize>) -> u64 {
-    places.fold(0, |mask, place| mask | 1 << place)
-}
-
-fn same_lists(a: &[Leg], b: &[Leg]) -> bool {
-    let lists =
-        |legs: &[Leg]| legs.iter().map(|leg| (leg.rel.table, leg.direction as u8)).collect::<BTreeSet<_>>();
-    lists(a) == lists(b)
-}
-
-fn node_facts(order: &JoinOrder<'_>, variable: VariableId) -> NodeFacts {
-    let node = order.graph.node(variable);
-    let tables = node.map_or(&[][..], |node| &node.tables);
-    let predicates = node.map_or(&[][..], |node| &node.predicates);
-    NodeFacts {
-        rows: order.estimator.rows_of(tables),
-        share: order.estimator.selectivity_of_all(predicates),
-        has_predicates: !predicates.is_empty(),
-        lookup: None,
-    }
-}
-
-fn edge_facts(
-    order: &JoinOrder<'_>,
-    input: &Partial,
-    at: usize,
-    ends: [usize; 2],
-    component: &[usize],
-) -> EdgeFacts {
-    let (graph, estimator) = (order.graph, &order.estimator);
-    let edge = &graph.edges[at];
-    let pattern = &edge.pattern;
-    let tables = |variable: VariableId| -> Vec<TableId> {
-        graph.node(variable).map_or_else(Vec::new, |node| node.tables.clone())
-    };
-    let sides = [pattern.source, pattern.target];
-    let side_tables = sides.map(tables);
-    let side_legs: [Vec<Leg>; 2] = sides.map(|side| legs(graph, pattern, side));
-    let once = order.duplicates_irrelevant
-        && pattern.length.as_ref().is_some_and(|length| length.min <= 1)
-        && !order.needed.contains(&pattern.variable);
-    let reached = [0, 1].map(|side| match &pattern.length {
-        None => {
-            let fanout = estimator.fanout(&side_legs[side], &side_tables[side]);
-            (fanout, fanout)
-        }
-        Some(length) => {
-            let kept = estimator.selectivity_of_all(&length.edge_predicates);
-            let ends = estimator.rows_of(&side_tables[1 - side]);
-            let (ends, looked_at) =
-                estimator.reached(&side_legs[side], ends, (length.min, length.max), (length.mode, once));
-            (ends * kept, looked_at)
-        }
-    });
-    let connections = match &pattern.length {
-        None => estimator.connections(&side_legs[0], &side_tables[0], &side_tables[1]),
-        Some(_) => (reached[0].0 / estimator.rows_of(&side_tables[1]).max(1.0)).min(1.0),
-    };
-    let (mut rivals, mut rivals_allow) = (0, true);
-    for other in
-        graph.distinct_edges.iter().filter(|set| set.contains(&at)).flatten().filter(|other| **other != at)
-    {
-        let rival = &graph.edges[*other].pattern;
-        if !pattern.tables.iter().any(|table| rival.tables.contains(table)) {
-            continue;
-        }
-        match component.iter().position(|known| known == other) {
-            _ if rival.length.is_some() => rivals_allow = false,
-            Some(place) => rivals |= 1 << place,
-            None => rivals_allow &= input.bound.contains(&rival.variable) && !input.is_intersected(*other),
-        }
-    }
-    let twins = [0, 1].map(|side| {
-        let twin = |other: &&usize| {
-            let twin = &graph.edges[**other].pattern;
-            let met = [twin.source, twin.target].contains(&sides[side]);
-            let fixed = pattern.length.is_none() && twin.length.is_none();
-            **other != at && met && fixed && same_lists(&legs(graph, twin, sides[side]), &side_legs[side])
-        };
-        let places = component.iter().enumerate().filter(|(_, other)| twin(other)).map(|(place, _)| place);
-        (bits(places), estimator.fanout_by_entry(&side_legs[side]))
-    });
-    let plain = pattern.length.is_none() && !pattern.undirected && pattern.source != pattern.target;
-    let free = |variable: &VariableId| graph.node(*variable).is_some_and(|node| node.predicates.is_empty());
-    EdgeFacts {
-        at,
-        ends,
-        variable_length: pattern.length.is_some(),
-        share: estimator.selectivity_of_all(&edge.predicates),
-        has_predicates: !edge.predicates.is_empty(),
-        reached,
-        twins,
-        connections,
-        intersects: plain
-            && !order.needed.contains(&pattern.variable)
-            && edge.predicates.is_empty()
-            && side_legs.iter().all(|legs| legs.len() == 1),
-        rivals,
-        rivals_allow,
-        scannable: plain && sides.iter().all(free),
     }
 }

@@ -5,7 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::cardinality::Estimator;
-use super::enumerate::{Found, Part, Planned, PlannedStep, Search};
+use super::enumerate::{Found, Planned, PlannedStep, Search};
+use super::figures::Part;
 use super::logical_plan::{
     ExpandEdge, LogicalPlan, OtherRel, PathParts, RecursiveEdge, TrailExclusion, WeightTerms,
 };

@@ -11,6 +11,7 @@ mod deep_stack;
 mod enumerate;
 pub mod explain;
 mod factorize;
+mod figures;
 mod implied;
 mod join_order;
 mod left_counts;
