@@ -6,9 +6,10 @@ use std::collections::BTreeSet;
 use super::bind::Binder;
 use super::bound::*;
 use super::error::{BindError, BindErrorKind, BindResult};
+use super::functions::names;
 use super::grouping::{set_variable, variable_of};
 use super::tables::table_set;
-use crate::parser::ast::{Name, Span};
+use crate::parser::ast::{self, Expression, FunctionCall, Name, Span};
 use crate::types::{DataType, Value};
 
 /// Conditions of one edge by what they speak of.
@@ -215,6 +216,41 @@ impl Binder<'_> {
         let (list, map) = (Box::new(list.clone()), Some(Box::new(map)));
         let kind = ExpressionKind::ListComprehension { variable, list, filter: None, map };
         Ok(BoundExpression { kind, data_type, span })
+    }
+
+    /// `shortestPath(…)` or `allShortestPaths(…)` as a value: the path or NULL, or the list of paths. `call` is a function
+    /// of the path, which is taken of each path found.
+    pub(super) fn bind_shortest(
+        &mut self,
+        pattern: &ast::PathPattern,
+        call: Option<&FunctionCall>,
+        span: Span,
+    ) -> BindResult<BoundExpression> {
+        // A name that no text can have.
+        let name = Name::new(" path".to_owned(), span);
+        let path = Expression { kind: ast::ExpressionKind::Variable(name.clone()), span };
+        let projection = match call {
+            None => path,
+            Some(call) => {
+                let arguments = vec![ast::FunctionArgument { name: None, value: path }];
+                let call = FunctionCall { arguments, ..call.clone() };
+                Expression { kind: ast::ExpressionKind::FunctionCall(Box::new(call)), span }
+            }
+        };
+        let one = pattern.shortest == Some(ast::ShortestPaths::One);
+        let pattern = ast::PathPattern { variable: Some(name), ..pattern.clone() };
+        let comprehension = ast::PatternComprehension { pattern, predicate: None, projection };
+        let found = self.bind_pattern_comprehension(&comprehension, span)?;
+        if !one {
+            return Ok(found);
+        }
+        let first = if self.is_kuzu() { 1 } else { 0 };
+        let first = BoundExpression {
+            kind: ExpressionKind::Literal(Value::Int64(first)),
+            data_type: DataType::Int64,
+            span,
+        };
+        self.call(names::ELEMENT, vec![found, first], span)
     }
 
     /// Whether a list holds nothing twice.

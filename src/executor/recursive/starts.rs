@@ -9,6 +9,7 @@ use super::super::context::{Context, QueryContext};
 use super::super::error::ExecutionResult;
 use super::super::operator::{Factory, Flow, Operator};
 use super::super::pipeline::{Source, drive};
+use crate::planner::inputs;
 use crate::planner::physical_plan::{PhysicalOperator, PlanNode};
 use crate::vector::{Batch, Multiplicity, ValueVector};
 
@@ -31,8 +32,19 @@ pub fn are_shared(input: &PlanNode, query: &QueryContext) -> bool {
 fn in_sub_plan(node: &PlanNode) -> bool {
     match &node.operator {
         PhysicalOperator::Number { .. } => true,
-        PhysicalOperator::Settle { .. } => false,
-        other => crate::planner::inputs(other).into_iter().any(in_sub_plan),
+        // That sub-plan is over; what it stands on may be part of another one.
+        PhysicalOperator::Settle { input, name, .. } => below(input, *name).is_some_and(in_sub_plan),
+        PhysicalOperator::HashJoin { probe, .. } => in_sub_plan(probe),
+        PhysicalOperator::CrossProduct { left, .. } => in_sub_plan(left),
+        other => inputs(other).into_iter().any(in_sub_plan),
+    }
+}
+
+/// The rows that are numbered by `name`.
+fn below(node: &PlanNode, name: u32) -> Option<&PlanNode> {
+    match &node.operator {
+        PhysicalOperator::Number { input, name: own, .. } if *own == name => Some(input),
+        other => inputs(other).into_iter().find_map(|input| below(input, name)),
     }
 }
 

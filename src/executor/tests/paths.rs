@@ -452,3 +452,60 @@ fn functions_of_paths() {
         "MATCH p = (a:Person {id: 0})-[e:Follows* TRAIL 2..3]->(b:Person) RETURN is_trail(p), is_acyclic(p)";
     assert_eq!(graph.rows(trail, how), ["true|false"]);
 }
+
+/// Every person follows every other.
+fn dense(persons: i64) -> Graph {
+    let all: Vec<Person> = (0..persons).map(|id| (id, Some(id), "x")).collect();
+    let graph = Graph::new(&all, &[]);
+    let everyone = 0..persons as usize;
+    let edges: Vec<Edge> =
+        everyone.clone().flat_map(|a| everyone.clone().map(move |b| (a, b, 1 + (a * 7 + b) as i64 % 5))).collect();
+    graph.load_edges("Follows", &edges);
+    graph
+}
+
+#[test]
+fn endless_enumerations_stop_when_they_are_told_to() {
+    use crate::executor::{ExecutionError, QueryContext, execute};
+    use crate::transaction::ReadTransaction;
+    use std::time::{Duration, Instant};
+    let graph = dense(40);
+    let from = "(a:Person {id: 0})";
+    for text in [
+        format!("MATCH {from}-[:Follows*]->(b:Person) RETURN count(*)"),
+        format!("MATCH {from}-[:Follows* ACYCLIC]->(b:Person) WHERE b.id < 0 RETURN b.id"),
+        format!("MATCH p = {from}-[:Follows* WALK 1..30]->(b:Person {{id: 3}}) RETURN count(DISTINCT p)"),
+        "MATCH (a:Person)-[:Follows*3..9]->(b:Person) RETURN count(DISTINCT b.id)".to_owned(),
+    ] {
+        for threads in [1, 2] {
+            let plan = graph.plan(&text, PLAIN);
+            let mut query = QueryContext::new(ReadTransaction::over(graph.engine.snapshot()));
+            query.threads = threads;
+            let begin = Instant::now();
+            query.deadline = Some((begin + Duration::from_millis(100), 100));
+            let outcome = execute(&plan, &query).map(|_| ());
+            assert!(matches!(outcome, Err(ExecutionError::TimedOut { .. })), "{text}: {outcome:?}");
+            // 50 ms in a quiet release build.
+            assert!(begin.elapsed() < Duration::from_millis(600), "{text} took {:?}", begin.elapsed());
+        }
+    }
+}
+
+#[test]
+fn enumerations_stream() {
+    let graph = dense(12);
+    let rows = graph.rows("MATCH (a:Person {id: 0})-[:Follows*]->(b:Person) RETURN 1 LIMIT 5", PLAIN);
+    assert_eq!(rows, ["1"; 5]);
+    let counted = graph.counter("MATCH (a:Person {id: 0})-[:Follows*]->(b:Person) RETURN 1 LIMIT 5", "nodes_expanded");
+    assert!(counted < 4000, "{counted} nodes for five rows");
+    // Ways that cannot come to the end in time are not followed.
+    let line: Vec<Edge> = (0..9).map(|at| (at, at + 1, 1)).chain((1..9).map(|at| (at, 10 + at, 1))).collect();
+    let all: Vec<Person> = (0..20).map(|id| (id, None, "x")).collect();
+    let graph = Graph::new(&all, &[]);
+    graph.load_edges("Follows", &line);
+    let pair = "MATCH (a:Person {id: 0})-[:Follows*1..9]->(b:Person {id: 9}) RETURN count(*)";
+    assert_eq!(graph.rows(pair, PLAIN), ["1"]);
+    assert_eq!(graph.counter(pair, "nodes_expanded"), 9);
+    let too_far = "MATCH (a:Person {id: 0})-[:Follows*1..8]->(b:Person {id: 9}) RETURN count(*)";
+    assert_eq!(graph.counter(too_far, "nodes_expanded"), 0);
+}
