@@ -39,6 +39,7 @@ impl Binder<'_> {
             Quantifier(quantifier) => self.bind_quantifier(quantifier, span),
             Subquery(subquery) => self.bind_subquery(subquery, span),
             Pattern(pattern) if pattern.shortest.is_none() => self.bind_pattern_predicate(pattern, span),
+            Pattern(pattern) => self.bind_shortest(pattern, None, span),
             PatternComprehension(comprehension) => self.bind_pattern_comprehension(comprehension, span),
             other => Err(not_executed(other, span)),
         }
@@ -226,7 +227,6 @@ fn not_executed(kind: &ast::ExpressionKind, span: Span) -> BindError {
     use ast::ExpressionKind::*;
     let what = match kind {
         Reduce(_) => "reduce",
-        Pattern(_) => "shortestPath in an expression",
         Lambda(_) => "a lambda",
         AllProperties(_) => ".* here",
         _ => "this expression",

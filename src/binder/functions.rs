@@ -43,6 +43,13 @@ impl Binder<'_> {
         if aggregate {
             return self.bind_aggregate(&name, call.distinct, &call.arguments, call.span);
         }
+        if let [argument] = call.arguments.as_slice()
+            && let ast::ExpressionKind::Pattern(pattern) = &argument.value.kind
+            && pattern.shortest == Some(ast::ShortestPaths::One)
+            && matches!(&*name, "length" | "nodes" | "relationships" | "rels")
+        {
+            return self.bind_shortest(pattern, Some(call), call.span);
+        }
         if let [list, lambda] = call.arguments.as_slice()
             && let ast::ExpressionKind::Lambda(lambda) = &lambda.value.kind
         {

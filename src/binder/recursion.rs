@@ -228,7 +228,7 @@ impl Binder<'_> {
     ) -> BindResult<BoundExpression> {
         // A name that no text can have.
         let name = Name::new(" path".to_owned(), span);
-        let path = Expression { kind: ast::ExpressionKind::Variable(name.clone()), span };
+        let path = Expression { kind: ast::ExpressionKind::Variable(name.text.clone()), span };
         let projection = match call {
             None => path,
             Some(call) => {

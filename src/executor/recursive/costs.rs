@@ -46,8 +46,7 @@ impl<'x> Costs<'x> {
                     continue;
                 }
                 let cost = values.get(row);
-                // The comparison is false for NaN too.
-                if !(cost >= 0.0) {
+                if cost.is_nan() || cost < 0.0 {
                     return Err(ExecutionError::BadCost { cost });
                 }
                 out.push(Some(cost));

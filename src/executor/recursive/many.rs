@@ -9,32 +9,80 @@ use super::super::lists::{EdgeReader, Matches};
 use super::super::operator::Flow;
 use super::Rules;
 use super::ends::{End, Ends};
-use super::node_numbers::NodeNumbers;
 use crate::planner::physical_plan::PathMode;
+use crate::types::GlobalId;
 use crate::vector::Batch;
 
 /// Starts of one search.
 pub const STARTS: usize = 64;
 /// Nodes of a level whose lists are read between looks at the clock.
 const PIECE_NODES: usize = 256;
+const PAGE_NODES: usize = 1024;
 
-/// Which starts have come to a node: at all, on the last level, and on the one under construction.
+/// Which starts have come to a node: at all, and on the level under construction.
 #[derive(Clone, Copy, Default)]
 struct Reached {
     seen: u64,
-    last: u64,
     next: u64,
+}
+
+/// What is known of the nodes of a table, as far as any are met.
+#[derive(Default)]
+struct Table {
+    number: u32,
+    pages: Vec<Option<Box<[Reached; PAGE_NODES]>>>,
+}
+
+impl Table {
+    #[inline]
+    fn node(&mut self, offset: u64) -> &mut Reached {
+        let (page, slot) = (offset as usize / PAGE_NODES, offset as usize % PAGE_NODES);
+        if self.pages.len() <= page {
+            self.pages.resize_with(page + 1, || None);
+        }
+        &mut self.pages[page].get_or_insert_with(|| Box::new([Reached::default(); PAGE_NODES]))[slot]
+    }
+
+    /// Adds the bits of a node to its neighbours; those that are new on this level go to `next`.
+    #[inline]
+    fn reach(&mut self, bits: u64, base: u64, offsets: impl Iterator<Item = u64>, next: &mut Vec<u64>) {
+        for offset in offsets {
+            let there = self.node(offset);
+            let new = bits & !there.seen;
+            if new != 0 {
+                if there.next == 0 {
+                    next.push(base + offset);
+                }
+                there.next |= new;
+                there.seen |= new;
+            }
+        }
+    }
+}
+
+/// The table of a node.
+fn table_of(tables: &mut Vec<Table>, number: u32) -> &mut Table {
+    let at = match tables.iter().position(|table| table.number == number) {
+        Some(at) => at,
+        None => {
+            tables.push(Table { number, pages: Vec::new() });
+            tables.len() - 1
+        }
+    };
+    &mut tables[at]
 }
 
 /// Searches from many starts at once.
 pub struct Many<'x> {
     rules: Rules<'x>,
     edge: EdgeReader<'x>,
-    numbers: NodeNumbers,
-    reached: Vec<Reached>,
+    tables: Vec<Table>,
+    /// Nodes of the last level with the starts that came to them.
     frontier: Vec<u64>,
-    /// Numbers of the nodes of the level under construction.
-    next: Vec<u32>,
+    bits: Vec<u64>,
+    next: Vec<u64>,
+    /// Nodes of all levels.
+    met: Vec<u64>,
     found: Matches,
 }
 
@@ -54,10 +102,11 @@ impl<'x> Many<'x> {
         Ok(Many {
             rules,
             edge: EdgeReader::new(&rules.spec.edge, false, query)?,
-            numbers: NodeNumbers::default(),
-            reached: Vec::new(),
+            tables: Vec::new(),
             frontier: Vec::new(),
+            bits: Vec::new(),
             next: Vec::new(),
+            met: Vec::new(),
             found: Matches::default(),
         })
     }
@@ -73,20 +122,21 @@ impl<'x> Many<'x> {
         let rules = self.rules;
         let spec = rules.spec;
         count(&context.query.counters.multi_source_searches, 1);
-        self.numbers.clear();
-        self.reached.clear();
-        self.frontier.clear();
+        self.clear();
         // Elsewhere a way may come back to its start, which is an end then.
         let start_is_seen = spec.mode.is_shortest() || spec.mode == PathMode::Acyclic || spec.min == 0;
         for (bit, (row, node)) in starts.iter().enumerate() {
-            let (number, fresh) = self.numbers.number(*node);
-            if fresh {
-                self.reached.push(Reached::default());
-                self.frontier.push(*node);
+            match self.frontier.iter().position(|known| known == node) {
+                Some(at) => self.bits[at] |= 1 << bit,
+                None => {
+                    self.frontier.push(*node);
+                    self.bits.push(1 << bit);
+                    self.met.push(*node);
+                }
             }
-            let reached = &mut self.reached[number as usize];
-            reached.last |= 1 << bit;
-            reached.seen |= u64::from(start_is_seen) << bit;
+            let id = GlobalId(*node);
+            table_of(&mut self.tables, id.table().0).node(id.offset()).seen |=
+                u64::from(start_is_seen) << bit;
             if spec.min == 0 && rules.wants(*node, None) {
                 ends.add(End { row: *row, node: *node, length: 0, cost: 0.0, times: 1, path: None });
             }
@@ -96,13 +146,16 @@ impl<'x> Many<'x> {
             depth += 1;
             self.level(context)?;
             self.frontier.clear();
-            for number in std::mem::take(&mut self.next) {
-                let node = self.numbers.node(number);
-                let reached = &mut self.reached[number as usize];
-                reached.last = std::mem::take(&mut reached.next);
-                let mut bits = reached.last;
+            self.bits.clear();
+            self.met.extend_from_slice(&self.next);
+            for at in 0..self.next.len() {
+                let node = self.next[at];
+                let id = GlobalId(node);
+                let reached = table_of(&mut self.tables, id.table().0).node(id.offset());
+                let mut bits = std::mem::take(&mut reached.next);
                 if rules.passes(node) {
                     self.frontier.push(node);
+                    self.bits.push(bits);
                 }
                 if !rules.wants(node, None) {
                     continue;
@@ -120,45 +173,46 @@ impl<'x> Many<'x> {
         Ok(Flow::Continue)
     }
 
+    /// Forgets all nodes of the search before.
+    fn clear(&mut self) {
+        for node in self.met.drain(..) {
+            let id = GlobalId(node);
+            *table_of(&mut self.tables, id.table().0).node(id.offset()) = Reached::default();
+        }
+        self.frontier.clear();
+        self.bits.clear();
+    }
+
     /// Finds the next level of all starts.
     fn level(&mut self, context: &mut Context<'_>) -> ExecutionResult<()> {
-        let Many { edge, numbers, reached, frontier, next, found, .. } = self;
+        let Many { edge, tables, frontier, bits, next, found, .. } = self;
         count(&context.query.counters.nodes_visited, frontier.len() as u64);
-        // The starts whose level a node is on, then the neighbours that they come to.
-        let mut visit = |numbers: &mut NodeNumbers, from: u64, nodes: &mut dyn Iterator<Item = u64>| {
-            let Some(from) = numbers.get(from) else { return };
-            let bits = reached[from as usize].last;
-            for node in nodes {
-                let (number, fresh) = numbers.number(node);
-                if fresh {
-                    reached.push(Reached::default());
-                }
-                let there = &mut reached[number as usize];
-                let new = bits & !there.seen;
-                if new != 0 {
-                    if there.next == 0 {
-                        next.push(number);
-                    }
-                    there.next |= new;
-                    there.seen |= new;
-                }
-            }
-        };
-        for piece in frontier.chunks(PIECE_NODES) {
+        next.clear();
+        for (piece, bits) in frontier.chunks(PIECE_NODES).zip(bits.chunks(PIECE_NODES)) {
             context.query.check()?;
             if !edge.is_plain() {
-                for from in piece {
+                for (from, bits) in piece.iter().zip(bits) {
                     found.nodes.clear();
                     found.rels.clear();
                     edge.append(*from, context, found)?;
-                    visit(numbers, *from, &mut found.nodes.iter().copied());
+                    for node in &found.nodes {
+                        let id = GlobalId(*node);
+                        let table = table_of(tables, id.table().0);
+                        table.reach(*bits, node - id.offset(), std::iter::once(id.offset()), next);
+                    }
                 }
                 continue;
             }
             for leg in &mut edge.legs {
                 let base = leg.to_base;
+                let table = table_of(tables, GlobalId(base).table().0);
+                // The nodes come in their order, each once or in several pieces.
+                let mut at = 0;
                 leg.visit(piece, context.query, &mut context.worker, &mut |from, neighbours| {
-                    visit(numbers, from, &mut neighbours.iter().map(|node| base + u64::from(*node)));
+                    while piece[at] != from {
+                        at += 1;
+                    }
+                    table.reach(bits[at], base, neighbours.iter().map(|node| u64::from(*node)), next);
                 })?;
             }
         }

@@ -44,11 +44,12 @@ pub(super) fn run_recursion<'x>(
     let inner = spec.inner.as_ref().map(|inner| node_bits(&inner.tables, inner.filter.as_ref(), query));
     let inner = inner.transpose()?;
     let expand = || Ok(Box::new(ExpandRecursive::new(spec, inner.as_ref(), query, sink()?)?) as Next<'_>);
-    if starts::are_shared(input, query) {
-        starts::share(input, query, &expand)
-    } else {
-        run(input, query, &expand)
+    if !starts::are_shared(input, query) {
+        return run(input, query, &expand);
     }
+    let ends_only = spec.mode == PathMode::Shortest || spec.distinct_ends;
+    let many = spec.to.is_none() && ends_only && !spec.emit_path;
+    starts::share(input, many, query, &expand)
 }
 
 /// What all kinds of recursion know of the edge.

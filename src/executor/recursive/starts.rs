@@ -48,11 +48,18 @@ fn below(node: &PlanNode, name: u32) -> Option<&PlanNode> {
     }
 }
 
-/// Runs `input` to its end and shares its rows among instances of `sink`.
-pub fn share<'x>(input: &'x PlanNode, query: &'x QueryContext, sink: &Factory<'x>) -> ExecutionResult<()> {
+/// Runs `input` to its end and shares its rows among instances of `sink`; `many` says that the more starts a piece
+/// has, the less work each of them is.
+pub fn share<'x>(
+    input: &'x PlanNode,
+    many: bool,
+    query: &'x QueryContext,
+    sink: &Factory<'x>,
+) -> ExecutionResult<()> {
     let chunks = collect(input, query, false)?.chunks;
     let rows: usize = chunks.iter().map(|chunk| chunk.rows).sum();
-    let size = rows.div_ceil(query.threads * PIECES_PER_WORKER).clamp(1, PIECE_STARTS.min(query.vector_size));
+    let pieces = if many { query.threads } else { query.threads * PIECES_PER_WORKER };
+    let size = rows.div_ceil(pieces).clamp(1, PIECE_STARTS.min(query.vector_size));
     let mut pieces = Vec::with_capacity(rows.div_ceil(size));
     for (at, chunk) in chunks.iter().enumerate() {
         pieces.extend((0..chunk.rows).step_by(size).map(|first| (at, first)));

@@ -115,7 +115,7 @@ impl<'x> Side<'x> {
         let known = self.labels.get(reached.best as usize);
         let better = known.is_none_or(|known| (label.cost, label.hops) < (known.cost, known.hops));
         let shorter = known.is_none_or(|known| label.hops < known.hops);
-        if !better && !(keep_shorter && shorter) {
+        if !(better || keep_shorter && shorter) {
             return None;
         }
         let at = self.labels.len() as u32;
@@ -168,10 +168,10 @@ impl<'x> Side<'x> {
         Some((self.found.nodes[entry], label))
     }
 
-    /// What is known of the best way to a node.
-    fn best(&self, node: u64) -> Option<(u32, Label)> {
-        let at = self.reached[self.numbers.get(node)? as usize].best;
-        Some((at, self.labels[at as usize]))
+    /// The best way to a node so far, and whether there can be no better one.
+    fn best(&self, node: u64) -> Option<(u32, Label, bool)> {
+        let Reached { best, settled } = self.reached[self.numbers.get(node)? as usize];
+        Some((best, self.labels[best as usize], settled != NONE))
     }
 
     /// Appends the way of a label, from its end to the start.
@@ -252,11 +252,11 @@ impl<'x> Weighted<'x> {
                     return Ok(Flow::Continue);
                 }
                 if self.way.rels.len() > rules.max_hops() as usize {
-                    return self.from_one(start, true, ends, context, batch);
+                    return self.around(start, true, ends, context, batch);
                 }
                 self.emit(start.row, ends, context, batch)
             }
-            None => self.from_one(start, false, ends, context, batch),
+            None => self.around(start, false, ends, context, batch),
         }
     }
 
@@ -278,14 +278,22 @@ impl<'x> Weighted<'x> {
             let (side, other) = if forward { (&mut *ahead, &*back) } else { (&mut *back, &*ahead) };
             let Some((at, _)) = side.settle() else { break };
             side.read(at, context)?;
+            // What the other side adds at least to whatever it is still to meet.
+            let rest = other.queue.peek().map_or(0.0, |entry| entry.cost);
             for entry in 0..side.found.nodes.len() {
                 let Some((node, label)) = side.step(at, entry) else { continue };
                 let inside = node != start && node != target;
+                let met = other.best(node);
+                // What is settled there stays as it is.
+                let left = met.filter(|(.., settled)| *settled).map_or(rest, |(_, there, _)| there.cost);
+                if best.is_some_and(|(cost, ..)| label.cost + left > cost) {
+                    continue;
+                }
                 if inside && !rules.passes(node) {
                     continue;
                 }
                 let Some(own) = side.offer(node, label, false) else { continue };
-                if let Some((far, there)) = other.best(node) {
+                if let Some((far, there, _)) = met {
                     let (cost, hops) = (label.cost + there.cost, label.hops + there.hops);
                     if best.is_none_or(|(known, most, ..)| (cost, hops) < (known, most)) {
                         let (first, second) = if forward { (own, far) } else { (far, own) };
@@ -305,7 +313,7 @@ impl<'x> Weighted<'x> {
     }
 
     /// The best paths from one node. `keep_shorter` says that the bound is known to cut paths off.
-    fn from_one(
+    fn around(
         &mut self,
         start: Start,
         keep_shorter: bool,
