@@ -121,6 +121,21 @@ fn a_rollback_takes_tables_and_loads_back() {
 }
 
 #[test]
+fn numbers_of_a_table_that_never_was_are_not_those_of_another() {
+    each(|files| {
+        let database = files.open();
+        let connection = database.connect().unwrap();
+        let made = "CREATE NODE TABLE T(id INT64 PRIMARY KEY, n SERIAL)";
+        run(&connection, &format!("BEGIN TRANSACTION; {made}"));
+        run(&connection, "CREATE (:T {id: 1, n: 70})");
+        run(&connection, "ROLLBACK");
+        run(&connection, made);
+        run(&connection, "CREATE (:T {id: 1})");
+        assert_eq!(run(&connection, "MATCH (t:T) RETURN t.n"), "0");
+    });
+}
+
+#[test]
 fn a_load_that_fails_takes_only_itself_back() {
     each(|files| {
         let database = files.open();

@@ -100,7 +100,9 @@ impl Snapshot {
     pub fn with_step(&self, step: &Arc<BaseStep>) -> StorageResult<Snapshot> {
         let paths = Arc::new(self.page_file().begin_batch()?);
         let applied = apply(self, std::slice::from_ref(step), &paths)?;
-        let mut pages = vec![paths];
+        let mut pages: Vec<Arc<WriteBatch>> = Vec::new();
+        // A definition alone writes nothing before its commit.
+        pages.extend(Some(paths).filter(|paths| paths.page_count() > 0));
         if let BaseStep::Load { pages: loaded, .. } = &**step {
             pages.push(Arc::clone(loaded));
         }

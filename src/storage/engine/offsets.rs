@@ -44,6 +44,11 @@ impl Offsets {
         }
     }
 
+    /// Forgets tables from an id on, which were never committed: the ids will be those of other tables.
+    pub fn forget_from(&self, table: TableId) {
+        self.next.lock().retain(|known, _| *known < table);
+    }
+
     /// Starts from the states again. Nobody may hold a reserved offset.
     pub fn forget(&self) {
         self.next.lock().clear();

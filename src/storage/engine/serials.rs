@@ -61,6 +61,11 @@ impl Serials {
         Ok(())
     }
 
+    /// Forgets tables from an id on, which were never committed: the ids will be those of other tables.
+    pub fn forget_from(&self, table: TableId) {
+        self.next.lock().retain(|(known, _), _| *known < table);
+    }
+
     /// Starts from the states again. No transaction that writes may be open.
     pub fn forget(&self) {
         self.next.lock().clear();

@@ -48,6 +48,7 @@ impl WriteTransaction {
         let mut catalog = Catalog::clone(self.catalog());
         let Some(dropped) = change(&mut catalog)? else { return Ok(false) };
         self.enter_for_definition(&dropped)?;
+        self.has_defined = true;
         let own = self.own_mut();
         dropped.iter().for_each(|table| own.remove_table(*table));
         self.add_step(BaseStep::Define { catalog: Arc::new(catalog), dropped })?;

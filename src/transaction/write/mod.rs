@@ -67,6 +67,9 @@ pub struct WriteTransaction {
     steps: Vec<Arc<BaseStep>>,
     /// Whether a load has gone into the own level.
     has_loaded: bool,
+    /// Whether there ever was a definition.
+    has_defined: bool,
+    is_committed: bool,
     announced: Announced,
     options: WriteOptions,
     /// Keeps those out that want all of the database for themselves.
@@ -128,6 +131,8 @@ impl WriteTransaction {
             begun: snapshot,
             steps: Vec::new(),
             has_loaded: false,
+            has_defined: false,
+            is_committed: false,
             announced,
             options,
             pass: None,
@@ -295,6 +300,7 @@ impl WriteTransaction {
         };
         // They are rows now.
         self.reserved.clear();
+        self.is_committed = true;
         if self.has_loaded || !self.steps.is_empty() {
             self.engine.settle_loads()?;
         }
@@ -308,6 +314,12 @@ impl WriteTransaction {
 impl Drop for WriteTransaction {
     fn drop(&mut self) {
         self.give_back_from(0);
+        if self.has_defined && !self.is_committed {
+            // Nobody else defines anything before this is dropped.
+            let first = TableId(self.begun.catalog().next_table_id());
+            self.engine.offsets().forget_from(first);
+            self.engine.serials().forget_from(first);
+        }
     }
 }
 
