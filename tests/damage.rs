@@ -262,10 +262,13 @@ fn page_versions(disk: &SimulatedBackend) -> Vec<u8> {
     let world = World::of(open(other.clone()).unwrap(), "DROP TABLE KNOWS");
     world.connection.query("CREATE REL TABLE KNOWS(FROM P TO P, since DATE, note STRING)").unwrap();
     for _ in 0..2 {
+        // Only then pages of before may be written over.
+        world.connection.query("CHECKPOINT").unwrap();
         let text: String =
             (0..250).map(|n| format!("{},{},2021-01-01,other\n", n % 160, n * 7 % 160)).collect();
         world.copy("KNOWS", text, "").unwrap();
     }
+    world.connection.query("CHECKPOINT").unwrap();
     drop(world);
     other.file_bytes(FILE).unwrap()
 }

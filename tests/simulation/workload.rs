@@ -22,9 +22,10 @@ const QUERIES: [(&str, &str); 5] = [
     ("N", "MATCH (n:N) RETURN n.id"),
 ];
 
-/// Loads run on one thread: then a seed gives one order of writes.
+/// Loads run on one thread: then a seed gives one order of writes; and they write pages, as large ones do.
 pub fn open(disk: impl StorageBackend + 'static) -> Result<Database, Error> {
-    Database::builder().threads(1).buffer_pool_size(8 << 20).backend(Arc::new(disk)).open("unused")
+    let builder = Database::builder().threads(1).buffer_pool_size(8 << 20).small_load_rows(1);
+    builder.backend(Arc::new(disk)).open("unused")
 }
 
 /// What the database holds.

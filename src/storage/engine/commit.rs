@@ -112,7 +112,11 @@ impl Engine {
         published: Published,
         mode: DurabilityMode,
     ) -> StorageResult<u64> {
-        let log = self.log.writer()?;
+        let log = self.log.writer().inspect_err(|error| {
+            if !matches!(error, StorageError::DiskFull { .. }) {
+                self.page_file().poison(format!("starting the log failed: {error}"));
+            }
+        })?;
         let writeset = match &base {
             Some(base) => Writeset::encode_over(base.root.logged(), &delta),
             None => Writeset::encode(&delta),

@@ -1,11 +1,12 @@
 //! The engine's side of the log: replaying it at open, and the writer, which is started when the first commit needs
-//! it, so that a database which is only read or loaded in bulk leaves the log as it is.
+//! it, so that a database which is only read leaves the log as it is.
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
 use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
+use uuid::Uuid;
 
 use super::options::{DurabilityMode, EngineOptions};
 use crate::storage::backend::StorageBackend;
@@ -22,6 +23,8 @@ pub(super) struct Log {
     writer: OnceLock<WalWriter>,
     /// Reads the log to its end; the writer goes on from there.
     reader: Mutex<Option<WalReader>>,
+    /// Opens the log anew, where the disk was full when it was to be written for the first time.
+    source: Option<(Arc<dyn StorageBackend>, Uuid, Lsn)>,
     config: WalConfig,
     mode: DurabilityMode,
 }
@@ -53,12 +56,19 @@ impl Log {
             true => DurabilityMode::InMemory,
             false => options.durability,
         };
-        let mut log =
-            Log { writer: OnceLock::new(), reader: Mutex::new(None), config: options.wal.clone(), mode };
+        let mut log = Log {
+            writer: OnceLock::new(),
+            reader: Mutex::new(None),
+            source: None,
+            config: options.wal.clone(),
+            mode,
+        };
         if backend.is_memory() {
             return Ok((log, Replayed::default()));
         }
-        let mut reader = WalReader::open(backend.shared(), page_file.uuid(), page_file.header().checkpoint)?;
+        let (shared, uuid, place) = (backend.shared(), page_file.uuid(), page_file.header().checkpoint);
+        log.source = Some((Arc::clone(&shared), uuid, place));
+        let mut reader = WalReader::open(shared, uuid, place)?;
         let total = reader.bytes_ahead()?;
         let mut replay = Replay::default();
         let mut read = 0;
@@ -98,7 +108,17 @@ impl Log {
         }
         let mut reader = self.reader.lock();
         if let Some(whole) = reader.take() {
-            let writer = whole.finish(self.config.clone())?;
+            let writer = match whole.finish(self.config.clone()) {
+                Ok(writer) => writer,
+                Err(error) => {
+                    if let (StorageError::DiskFull { .. }, Some((backend, uuid, place))) =
+                        (&error, &self.source)
+                    {
+                        *reader = Some(WalReader::open(Arc::clone(backend), *uuid, *place)?);
+                    }
+                    return Err(error);
+                }
+            };
             return Ok(self.writer.get_or_init(|| writer));
         }
         self.writer.get().ok_or(crate::storage::StorageError::ReadOnly)

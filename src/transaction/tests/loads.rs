@@ -280,7 +280,7 @@ fn a_full_disk_fails_the_commit_and_gives_its_pages_back() {
     writer.commit().unwrap();
     let rows: Vec<i64> = (0..20_000).collect();
     let mut refused = 0;
-    for room in (0..120).step_by(3) {
+    for room in 0..200 {
         disk.set_capacity(Some(disk.used_bytes() + room * 4096));
         let before = engine.storage_stats().unwrap().reserved_pages;
         let mut writer = begin(&engine).unwrap();
