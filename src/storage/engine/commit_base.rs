@@ -14,6 +14,10 @@ use crate::storage::page::{PreparedRoot, Root};
 use crate::storage::state::{BaseParts, Snapshot, State};
 use crate::types::TableId;
 
+/// A load of so many rows through the log is followed by a checkpoint in the background: whoever loads means to ask, and
+/// pages come with statistics of their values.
+const ROWS_WORTH_WRITING: u64 = 1024;
+
 /// A base that waits for its record to be durable.
 pub(super) struct NewBase {
     pub root: PreparedRoot,
@@ -55,13 +59,18 @@ impl Engine {
         Ok(Some(version))
     }
 
-    /// Makes a load or a definition that was committed outlive the process, whatever the mode.
-    pub fn settle_loads(&self) -> StorageResult<()> {
+    /// Makes a load or a definition that was committed outlive the process, whatever the mode. `rows` of a load went
+    /// into levels.
+    pub fn settle_loads(&self, rows: u64) -> StorageResult<()> {
         match self.log.mode() {
-            DurabilityMode::Strict => Ok(()),
-            DurabilityMode::Buffered => self.flush(),
-            DurabilityMode::InMemory => self.checkpoint(),
+            DurabilityMode::Strict => {}
+            DurabilityMode::Buffered => self.flush()?,
+            DurabilityMode::InMemory => return self.checkpoint(),
         }
+        if rows >= ROWS_WORTH_WRITING {
+            self.checkpoint_soon();
+        }
+        Ok(())
     }
 
     /// Applies the steps to the newest base and writes what leads to it.

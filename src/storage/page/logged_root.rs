@@ -69,10 +69,14 @@ impl PageFile {
         for run in &unneeded {
             added.remove(*run).map_err(|_| self.twice(*run))?;
         }
-        if let Some(allocator) = self.space.lock().as_ref() {
-            retired.iter().try_for_each(|run| allocator.check_live(*run))?;
+        let mut gone = IntervalSet::default();
+        for run in retired {
+            gone.insert(run).map_err(|_| self.twice(run))?;
         }
-        let logged = LoggedRoot { root, added: added.runs().collect(), retired };
+        if let Some(allocator) = self.space.lock().as_ref() {
+            gone.runs().try_for_each(|run| allocator.check_live(run))?;
+        }
+        let logged = LoggedRoot { root, added: added.runs().collect(), retired: gone.runs().collect() };
         Ok(PreparedRoot { logged, batches, unneeded })
     }
 

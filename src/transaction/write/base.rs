@@ -81,7 +81,7 @@ impl WriteTransaction {
     /// have been checked.
     pub fn add_small_load(&mut self, place: LoadPlace, load: SmallLoad) -> WriteResult<()> {
         let LoadPlace { table, row_bound, .. } = place;
-        self.has_loaded = true;
+        self.loaded_rows += load.count as u64;
         self.take_offsets(table, row_bound, row_bound + load.count as u64)?;
         self.take_serials(table, &load.serials)?;
         let columns: Vec<ColumnValues<'_>> = load

@@ -65,8 +65,8 @@ pub struct WriteTransaction {
     base: ReadTransaction,
     /// What was defined and loaded.
     steps: Vec<Arc<BaseStep>>,
-    /// Whether a load has gone into the own level.
-    has_loaded: bool,
+    /// Rows of loads that have gone into the own level.
+    loaded_rows: u64,
     /// Whether there ever was a definition.
     has_defined: bool,
     is_committed: bool,
@@ -130,7 +130,7 @@ impl WriteTransaction {
             base: ReadTransaction::over(snapshot.clone()),
             begun: snapshot,
             steps: Vec::new(),
-            has_loaded: false,
+            loaded_rows: 0,
             has_defined: false,
             is_committed: false,
             announced,
@@ -301,8 +301,8 @@ impl WriteTransaction {
         // They are rows now.
         self.reserved.clear();
         self.is_committed = true;
-        if self.has_loaded || !self.steps.is_empty() {
-            self.engine.settle_loads()?;
+        if self.loaded_rows > 0 || !self.steps.is_empty() {
+            self.engine.settle_loads(self.loaded_rows)?;
         }
         Ok(version)
     }
