@@ -95,10 +95,15 @@ fn test_modules(path: &Path, code: &str) -> Vec<PathBuf> {
     let lines: Vec<&str> = code.lines().collect();
     let pairs = lines.iter().zip(lines.iter().skip(1));
     pairs
-        .filter(|(attribute, _)| attribute.trim() == "#[cfg(test)]")
+        .filter(|(attribute, _)| is_for_tests(attribute))
         .filter_map(|(_, line)| line.trim().strip_suffix(';')?.split_once("mod ").map(|(_, name)| name))
         .map(|name| folder.join(name))
         .collect()
+}
+
+/// Whether what follows the line is seen by tests only.
+fn is_for_tests(line: &str) -> bool {
+    line.trim() == "#[cfg(test)]" || line.trim().starts_with("#[cfg(all(test,")
 }
 
 /// Blanks items behind `#[cfg(test)]`: up to the line that closes them at the same depth.
@@ -106,7 +111,7 @@ fn without_tests(code: &str) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     let mut rest = code.lines();
     while let Some(line) = rest.next() {
-        if line.trim() != "#[cfg(test)]" {
+        if !is_for_tests(line) {
             lines.push(line.to_owned());
             continue;
         }
