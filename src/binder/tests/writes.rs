@@ -72,7 +72,7 @@ fn bound_variables_are_reused_bare_or_not_at_all() {
     check_error("MATCH (a:Person)-[r:Knows]->(b) CREATE (a)-[r:Knows]->(b)", Redefinition, "r");
     check_error("MATCH (a:Person) MERGE (a)", Redefinition, "a");
     check_error("WITH 1 AS a CREATE (a)-[:Knows]->(:Person {id: 2})", VariableConflict, "a");
-    check_error("CREATE (a:Person {id: 1}), (b:Person {id: a.id})", UnknownVariable, "a");
+    check_error("CREATE (a:Person {id: 1})-[:Knows {since: a.id}]->(b:Person {id: 2})", UnknownVariable, "a");
 }
 
 #[test]
