@@ -24,6 +24,8 @@ mod plans;
 mod set;
 #[path = "writes/transactions.rs"]
 mod transactions;
+#[path = "writes/unique.rs"]
+mod unique;
 #[path = "writes/visibility.rs"]
 mod visibility;
 

@@ -72,8 +72,7 @@ fn map_of(map: &Bound<'_, PyDict>) -> PyResult<Value> {
         };
         return Ok(Value::Struct(map.iter().map(field).collect::<PyResult<_>>()?));
     }
-    let entry =
-        |(key, value): (Bound<'_, PyAny>, Bound<'_, PyAny>)| Ok((value_of(&key)?, value_of(&value)?));
+    let entry = |(key, value): (Bound<'_, PyAny>, Bound<'_, PyAny>)| Ok((value_of(&key)?, value_of(&value)?));
     Ok(Value::Map(map.iter().map(entry).collect::<PyResult<_>>()?))
 }
 

@@ -56,7 +56,9 @@ impl Database {
             None => builder,
             Some("opencypher") => builder.dialect(Dialect::OpenCypher),
             Some("kuzu") => builder.dialect(Dialect::Kuzu),
-            Some(other) => return Err(error::misused(&format!("there is no dialect {other:?}: opencypher, kuzu"))),
+            Some(other) => {
+                return Err(error::misused(&format!("there is no dialect {other:?}: opencypher, kuzu")));
+            }
         };
         let opened = py.detach(|| match path {
             Some(path) if path.as_os_str() != ":memory:" => builder.open(path),

@@ -113,7 +113,8 @@ fn time_object<'py>(py: Python<'py>, value: &Value) -> PyResult<Option<Bound<'py
     };
     match value {
         Value::Date(days) => {
-            let Some(ordinal) = days.checked_add(EPOCH_ORDINAL).filter(|day| (1..=LAST_ORDINAL).contains(day))
+            let Some(ordinal) =
+                days.checked_add(EPOCH_ORDINAL).filter(|day| (1..=LAST_ORDINAL).contains(day))
             else {
                 return Ok(None);
             };
@@ -132,7 +133,9 @@ fn time_object<'py>(py: Python<'py>, value: &Value) -> PyResult<Option<Bound<'py
         Value::TimestampTz(micros) => after(&classes.utc_epoch, i128::from(*micros)),
         Value::LocalDateTime(nanos) => after(&classes.epoch, nanos.div_euclid(1000)),
         Value::DateTime(zoned) => {
-            let Some(point) = after(&classes.utc_epoch, zoned.nanos.div_euclid(1000))? else { return Ok(None) };
+            let Some(point) = after(&classes.utc_epoch, zoned.nanos.div_euclid(1000))? else {
+                return Ok(None);
+            };
             point.call_method1("astimezone", (zone(zoned.offset_seconds)?,)).map(Some)
         }
         Value::LocalTime(nanos) => clock(*nanos, None),

@@ -18,6 +18,7 @@ mod stats;
 mod sync;
 #[cfg(test)]
 mod tests;
+mod unique;
 mod write_turn;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -48,6 +49,7 @@ pub use options::{
 };
 pub use serials::Serials;
 pub use stats::StorageStats;
+pub use unique::{UniqueIndex, UniqueIndexes, UniqueValues};
 pub use write_turn::{CommitChanges, WriteTurn};
 
 use checkpoint::Cut;
@@ -69,6 +71,7 @@ pub struct Engine {
     intents: Intents,
     offsets: Offsets,
     serials: Serials,
+    unique_indexes: UniqueIndexes,
     commits: Commits,
     log: Log,
     /// The version of the newest bulk load or definition.
@@ -114,6 +117,7 @@ impl Engine {
             intents: Intents::default(),
             offsets: Offsets::default(),
             serials: Serials::default(),
+            unique_indexes: UniqueIndexes::default(),
             commits: Commits::new(version, replayed.last_transaction, replayed.end),
             log,
             alone: AtomicU64::new(0),
@@ -168,6 +172,11 @@ impl Engine {
     /// Numbers of SERIAL columns.
     pub fn serials(&self) -> &Serials {
         &self.serials
+    }
+
+    /// Where values of UNIQUE columns may stand.
+    pub fn unique_indexes(&self) -> &UniqueIndexes {
+        &self.unique_indexes
     }
 
     /// The first of `count` offsets of a table that nobody else gets.

@@ -58,6 +58,8 @@ impl WriteTransaction {
     /// Begins a bulk load: nobody else changes the table or deletes nodes at its ends from now on.
     pub fn begin_load(&mut self, table: TableId) -> WriteResult<LoadPlace> {
         self.enter_for_load(table)?;
+        // Its rows will not be added one by one.
+        self.engine.unique_indexes().forget(table);
         let row_bound = self.engine.reserve_offsets(table, 0)?;
         let batch = Arc::new(self.engine.page_file().begin_batch()?);
         Ok(LoadPlace { table, view: self.view().snapshot().clone(), batch, row_bound })

@@ -1,15 +1,12 @@
-//! Primary keys and UNIQUE columns: whether a value is free in the own view, and that nobody else takes it meanwhile.
+//! Primary keys: whether one is free in the own view, and that nobody else takes it meanwhile.
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashSet;
 
-use super::{WriteError, WriteResult, WriteTransaction};
-use crate::catalog::{ColumnSchema, NodeTableSchema};
-use crate::storage::delta::ColumnValues;
+use super::{WriteResult, WriteTransaction};
+use crate::catalog::NodeTableSchema;
 use crate::storage::engine::{Hold, Intent};
 use crate::storage::index::{IndexKey, KeyLayout, KeyRef, visit_keys};
-use crate::storage::table::{NodeTable, ScanOptions};
-use crate::transaction::ReadTransaction;
-use crate::types::{ColumnId, DataType, NODE_GROUP_ROWS, TableId, VECTOR_SIZE, Value};
+use crate::types::{DataType, TableId};
 use crate::vector::{ValueVector, VectorBuffer, hash_bytes, hash_u64};
 
 /// The keys of rows, in order.
@@ -30,7 +27,7 @@ pub(super) fn digest(column: u32, key: KeyRef<'_>) -> u128 {
     }
 }
 
-fn owned(key: KeyRef<'_>) -> IndexKey {
+pub(super) fn owned(key: KeyRef<'_>) -> IndexKey {
     match key {
         KeyRef::Integer(key) => IndexKey::Integer(key),
         KeyRef::Bytes(key) => IndexKey::Bytes(key.to_vec()),
@@ -152,91 +149,4 @@ impl WriteTransaction {
         view.rel_table(table)?.endpoints(&[row], &mut worker, Some(&mut sources), Some(&mut targets))?;
         Ok(sources.first().copied().zip(targets.first().copied()))
     }
-
-    /// Announces the values of UNIQUE columns and looks for others that have them. The column is scanned: without an
-    /// index there is no faster way.
-    pub(super) fn check_unique(
-        &mut self,
-        table: (&str, TableId),
-        schema: &[ColumnSchema],
-        given: &[ColumnValues<'_>],
-        count: usize,
-        changing: &[u64],
-    ) -> WriteResult<()> {
-        for column in schema.iter().filter(|column| column.unique) {
-            let Some(values) = given.iter().find(|values| values.column == column.id) else { continue };
-            let Some(layout) = KeyLayout::new(std::slice::from_ref(&column.data_type)) else { continue };
-            let taken = |row: usize, value: Value| WriteError::Unique {
-                table: table.0.to_owned(),
-                column: column.name.clone(),
-                value: value.to_string(),
-                row,
-            };
-            let mut wanted: FxHashMap<IndexKey, usize> = FxHashMap::default();
-            let mut repeated = None;
-            visit_keys(&layout, &[values.values], count, &mut Vec::new(), |row, key| {
-                if let Some(key) = key
-                    && wanted.insert(owned(key), row).is_some()
-                {
-                    repeated = repeated.or(Some(row));
-                }
-            });
-            if let Some(row) = repeated {
-                return Err(taken(row, values.values.value(row, &column.data_type)));
-            }
-            for key in wanted.keys() {
-                let intent = Intent::Key(table.1, digest(column.id.0 + 1, KeyRef::of(key)));
-                self.announced.announce(intent, Hold::Exclusive)?;
-            }
-            let view = self.view();
-            let rows = match view.catalog().node_table_by_id(table.1) {
-                Some(_) => view.node_table(table.1)?,
-                None => std::sync::Arc::clone(view.rel_table(table.1)?.rows()),
-            };
-            let found = find_value(&view, &rows, column.id, &layout, &wanted, changing)?;
-            if let Some(row) = found {
-                return Err(taken(row, values.values.value(row, &column.data_type)));
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The wanted value that a row of the table has, which is none of those that change.
-fn find_value(
-    view: &ReadTransaction,
-    rows: &std::sync::Arc<NodeTable>,
-    column: ColumnId,
-    layout: &KeyLayout,
-    wanted: &FxHashMap<IndexKey, usize>,
-    changing: &[u64],
-) -> WriteResult<Option<usize>> {
-    if wanted.is_empty() {
-        return Ok(None);
-    }
-    let changing: FxHashSet<u64> = changing.iter().copied().collect();
-    let mut worker = view.worker()?;
-    let options = ScanOptions { vector_size: VECTOR_SIZE };
-    let mut scanner = rows.scanner(&[column], &[], &options)?;
-    for group in 0..rows.group_count() {
-        scanner.open(group, 0..NODE_GROUP_ROWS as u32)?;
-        while let Some(scanned) = scanner.next(&mut worker)? {
-            let first = scanned.first_offset;
-            let mut found = None;
-            let Some(values) = scanned.columns.first() else { continue };
-            visit_keys(layout, &[*values], scanned.length, &mut Vec::new(), |row, key| {
-                if let Some(key) = key
-                    && scanned.selection.contains(row)
-                    && let Some(wanting) = wanted.get(&owned(key))
-                    && !changing.contains(&(first + row as u64))
-                {
-                    found = Some(*wanting);
-                }
-            });
-            if found.is_some() {
-                return Ok(found);
-            }
-        }
-    }
-    Ok(None)
 }

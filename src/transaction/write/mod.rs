@@ -8,6 +8,7 @@ mod error;
 mod keys;
 mod nodes;
 mod rels;
+mod unique;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

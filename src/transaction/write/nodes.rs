@@ -1,6 +1,7 @@
 //! Nodes that are made, changed and deleted.
 
 use super::keys::{key_layout, key_text, keys_of};
+use super::unique::Rows;
 use super::{
     Deleted, Reserved, WriteError, WriteResult, WriteTransaction, match_columns, not_null, unknown_column,
     unknown_table, without_repetitions,
@@ -46,7 +47,7 @@ impl WriteTransaction {
             values: values.vector(),
         }));
         let keys = self.claim_keys(schema, &columns, count)?;
-        self.check_unique((&schema.name, schema.id), &schema.columns, &columns, count, &[])?;
+        self.check_unique((&schema.name, schema.id), &schema.columns, &columns, count, Rows::New(first))?;
         let own = self.own_mut().table_mut(schema.id);
         own.add_rows(first, &columns, count);
         let mut entries: Vec<(KeyRef<'_>, u64)> = keys.iter().map(KeyRef::of).zip(first..).collect();
@@ -130,7 +131,8 @@ impl WriteTransaction {
             self.engine.serials().pass(table, column, values, rows.len(), || self.engine.snapshot())?;
         }
         if schema.unique {
-            self.check_unique((name, table), std::slice::from_ref(schema), &[given], rows.len(), rows)?;
+            let changed = Rows::Changed(rows);
+            self.check_unique((name, table), std::slice::from_ref(schema), &[given], rows.len(), changed)?;
         }
         let keys = match catalog.node_table_by_id(table) {
             Some(nodes) if nodes.primary_key.contains(&column) => {

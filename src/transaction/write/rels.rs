@@ -2,6 +2,7 @@
 
 use rustc_hash::FxHashSet;
 
+use super::unique::Rows;
 use super::{WriteError, WriteResult, WriteTransaction, match_columns, unknown_table};
 use crate::catalog::{RelTableSchema, RelTypeSchema};
 use crate::storage::StorageError;
@@ -60,7 +61,7 @@ impl WriteTransaction {
             data_type: &DataType::Serial,
             values: values.vector(),
         }));
-        self.check_unique((&schema.name, table), &schema.columns, &columns, count, &[])?;
+        self.check_unique((&schema.name, table), &schema.columns, &columns, count, Rows::New(first))?;
         Ok(self.own_mut().table_mut(table).add_rels(first, sources, targets, &columns)?)
     }
 
