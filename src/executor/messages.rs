@@ -15,7 +15,7 @@ use super::node_bits::node_bits;
 use super::operator::{Flow, Operator};
 use super::pipeline::{Source, drive};
 use super::scatter::{Sums, bits_of_few, few_nodes, scatter};
-use crate::planner::physical_plan::{PhysicalEdge, PhysicalMessage, PhysicalMessageEdge};
+use crate::planner::physical_plan::{Factor, PhysicalEdge, PhysicalMessage, PhysicalMessageEdge};
 use crate::storage::table::Adjacency;
 use crate::types::{GlobalId, NODE_GROUP_ROWS, TableId};
 
@@ -67,7 +67,7 @@ pub struct Prepared<'x> {
 struct Step<'x> {
     edges: &'x [PhysicalEdge],
     is_loop: bool,
-    optional: bool,
+    factor: Factor,
     child: NodeWeights,
     /// What hangs below each node, where it was pushed up from below.
     scattered: Option<Sums>,
@@ -87,8 +87,8 @@ impl<'x> Prepared<'x> {
             })
             .collect::<ExecutionResult<Vec<_>>>()?;
         let tables = || message.tables.iter().map(|scan| scan.table);
-        // What is optional leaves no node out.
-        let needed = || steps.iter().filter(|step| !step.optional);
+        // Elsewhere no match leaves no node out.
+        let needed = || steps.iter().filter(|step| step.factor.needs_match());
         let few = || needed().filter_map(|step| step.scattered.as_ref()).find_map(few_nodes);
         let own = match &message.late {
             None => tables().map(|table| (table, Weights::Ones)).collect(),
@@ -102,8 +102,8 @@ impl<'x> Prepared<'x> {
 
     /// The sum of the weights of `length` nodes from `first` on, if list lengths alone are the answer.
     pub fn sum_of_degrees(&self, table: TableId, first: u64, length: usize) -> ExecutionResult<Option<u128>> {
-        let optional = self.steps.iter().any(|step| step.optional);
-        if optional || !matches!(weights_of(&self.own, table), Some(Weights::Ones)) || self.steps.is_empty() {
+        let joined = self.steps.iter().any(|step| step.factor != Factor::Each);
+        if joined || !matches!(weights_of(&self.own, table), Some(Weights::Ones)) || self.steps.is_empty() {
             return Ok(None);
         }
         let mut factors: Vec<&Arc<Adjacency>> = Vec::with_capacity(2);
@@ -124,7 +124,7 @@ impl<'x> Prepared<'x> {
 
     /// Whether no node can weigh anything: some step counts self-loops and there are none.
     pub fn is_zero(&self) -> ExecutionResult<bool> {
-        for step in self.steps.iter().filter(|step| step.is_loop && !step.optional) {
+        for step in self.steps.iter().filter(|step| step.is_loop && step.factor.needs_match()) {
             let mut loops = 0;
             for leg in step.edges.iter().flat_map(|edge| &edge.legs) {
                 let rel = self.query.transaction.rel_table(leg.rel.table)?;
@@ -171,8 +171,7 @@ impl<'x> Prepared<'x> {
             step.sum(edges, &mut reader.found, table, first, out, sum, context)?;
             let mut overflow = false;
             for (weight, below) in out.iter_mut().zip(sum.iter()) {
-                let below = if step.optional { (*below).max(1) } else { *below };
-                let (product, over) = weight.overflowing_mul(below);
+                let (product, over) = weight.overflowing_mul(step.factor.of(*below));
                 *weight = product;
                 overflow |= over;
             }
@@ -198,10 +197,10 @@ pub struct WeightReader<'x> {
 
 impl<'x> Step<'x> {
     fn new(step: &'x PhysicalMessageEdge, query: &'x QueryContext) -> ExecutionResult<Step<'x>> {
-        let PhysicalMessageEdge { edges, is_loop, optional, child } = step;
-        let (is_loop, optional) = (*is_loop, *optional);
+        let PhysicalMessageEdge { edges, is_loop, factor, child } = step;
+        let (is_loop, factor) = (*is_loop, *factor);
         let (child_weights, degrees) = (Vec::new(), Vec::new());
-        let mut new = Step { edges, is_loop, optional, child: child_weights, scattered: None, degrees };
+        let mut new = Step { edges, is_loop, factor, child: child_weights, scattered: None, degrees };
         if is_loop {
             return Ok(new);
         }

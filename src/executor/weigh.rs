@@ -7,7 +7,7 @@ use super::error::ExecutionResult;
 use super::operator::{Flow, Next, Operator};
 use super::scan_weighted::WeightTable;
 use crate::planner::physical_plan::Answer;
-use crate::vector::{Batch, Selection, ValueVector, Values};
+use crate::vector::{Batch, Multiplicity, Selection, ValueVector, Values};
 
 /// Answers put beside rows, or rows that pass by them.
 pub struct Answers {
@@ -53,6 +53,12 @@ impl Answers {
                     return Ok(Flow::Continue);
                 }
                 return next.push(context, Batch { selection: Selection::Mask(mask), ..batch });
+            }
+            Answer::Multiply => {
+                for (row, found) in found.iter_mut().enumerate() {
+                    *found = found.saturating_mul(batch.multiplicity.get(row));
+                }
+                return next.push(context, Batch { multiplicity: Multiplicity::PerRow(found), ..batch });
             }
             Answer::Mark => {
                 truths.clear();

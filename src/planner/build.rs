@@ -162,7 +162,13 @@ impl Builder<'_> {
                     if !waiting.is_empty() {
                         let waiting = std::mem::take(&mut waiting);
                         let counted = match carried.all().next() {
-                            None => self.count_optionals(&current, graph.as_ref(), &waiting, &projection),
+                            None => self.count_optionals(
+                                &current,
+                                graph.as_ref(),
+                                &waiting,
+                                &projection,
+                                &needed_by_waiting,
+                            ),
                             Some(_) => None,
                         };
                         if let Some(counted) = counted {
@@ -337,6 +343,10 @@ impl Builder<'_> {
         let mut with_paths = needed.clone();
         extend_by_paths(&graph, &mut with_paths);
         canonical::sort(&mut graph, &with_paths, &current.bound);
+        let few = graph.nodes.iter().any(|node| self.estimator.nodes(node) <= FEW_NODES);
+        if !few && let Some(counted) = self.with_conditions(&graph, &with_paths) {
+            return Partial { cost: current.cost + counted.cost, ..counted };
+        }
         if let Some(weighted) = whole_graph(&graph, &with_paths, &self.estimator) {
             if let Some(expanded) = self.cheaper_expanded(&current, &graph, &with_paths, shape, weighted.cost)
             {
@@ -369,12 +379,6 @@ impl Builder<'_> {
         let expanded =
             self.order(current.clone(), graph, weights, needed.clone(), shape.duplicates_irrelevant());
         (expanded.cost * ROW_COST < cost).then_some(expanded)
-    }
-
-    /// Whether a plan that starts from few nodes costs less than one that looks at all of them.
-    pub(super) fn is_cheaper(&self, graph: &QueryGraph, expanded: &Partial, cost: f64) -> bool {
-        let few = graph.nodes.iter().any(|node| self.estimator.nodes(node) <= FEW_NODES);
-        few && expanded.cost * ROW_COST < cost
     }
 
     pub(super) fn flush(

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use super::physical_plan::{
-    Answer, PhysicalMessage, PhysicalOperator, PhysicalPlan, PhysicalSettle, PhysicalWrite, PlanNode,
+    Answer, Factor, PhysicalMessage, PhysicalOperator, PhysicalPlan, PhysicalSettle, PhysicalWrite, PlanNode,
     WriteStage,
 };
 
@@ -119,9 +119,12 @@ fn message(node: &PhysicalMessage, out: &mut String) {
         if at > 0 {
             out.push_str(", ");
         }
-        if step.optional {
-            out.push_str("optional ");
-        }
+        out.push_str(match step.factor {
+            Factor::Each => "",
+            Factor::AtLeastOne => "optional ",
+            Factor::Exists => "some ",
+            Factor::Absent => "no ",
+        });
         if step.is_loop {
             out.push_str("loop");
         } else {
@@ -200,6 +203,7 @@ fn answer_name(answer: Answer) -> &'static str {
     match answer {
         Answer::Exists => "semi join",
         Answer::Absent => "anti join",
+        Answer::Multiply => "counted left join",
         Answer::Mark => "mark join",
         Answer::Count => "count",
     }

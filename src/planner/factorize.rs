@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::cardinality::Estimator;
-use super::logical_plan::{ExpandEdge, MessageEdge, MessageNode, WeightTerms};
+use super::logical_plan::{ExpandEdge, Factor, MessageEdge, MessageNode, WeightTerms};
 use super::query_graph::{QueryGraph, legs};
 use super::rewrite::variables_of;
 use crate::binder::bound::{BoundExpression, ExpressionKind, VariableId};
@@ -272,7 +272,7 @@ fn loop_edges(graph: &QueryGraph, variable: VariableId) -> Vec<MessageEdge> {
                 predicates: Vec::new(),
                 children: Vec::new(),
             },
-            optional: false,
+            factor: Factor::Each,
         })
         .collect()
 }
@@ -348,7 +348,7 @@ fn take_leaf(
     let Some(at) = graph.nodes.iter().position(|node| node.variable == leaf) else { return };
     let node = graph.nodes.remove(at);
     let child = MessageNode { variable: leaf, tables: node.tables, predicates: node.predicates, children };
-    below.entry(parent).or_default().push(MessageEdge { edges, child, optional: false });
+    below.entry(parent).or_default().push(MessageEdge { edges, child, factor: Factor::Each });
     // Positions of the remaining edges change, and with them the sets that name edges by position.
     let mut position = 0;
     let moved: Vec<Option<usize>> = (0..graph.edges.len())
@@ -371,7 +371,7 @@ fn take_leaf(
 
 /// Edges a tree visits: a child without restriction is answered by list lengths alone, and where few nodes of a child
 /// weigh anything, only their edges are followed, upwards.
-fn visit_cost(node: &MessageNode, estimator: &Estimator<'_>) -> f64 {
+pub(super) fn visit_cost(node: &MessageNode, estimator: &Estimator<'_>) -> f64 {
     visit(node, estimator).0
 }
 

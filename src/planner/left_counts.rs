@@ -1,16 +1,25 @@
-//! Optional matches under a projection that only counts rows: a left join multiplies a row by what it finds, or by one,
-//! so it becomes one more factor of message passing and no row is written out for it.
+//! Optional matches and conditions under a projection that only counts rows: a left join multiplies a row by what it
+//! finds, or by one, a semi or anti join by one or zero, so each becomes one more factor of message passing and no row
+//! is written out for it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::build::{Builder, extend_by_paths};
-use super::factorize::{strip, whole_graph};
+use super::factorize::{strip, visit_cost, whole_graph};
+use super::implied::drop_implied;
 use super::join_order::Partial;
-use super::logical_plan::{LogicalPlan, MessageEdge, MessageNode, WeightTerms};
+use super::logical_plan::{Factor, LogicalPlan, MessageEdge, MessageNode, SettleKind, WeightTerms};
 use super::projection::{Shape, plan_projection};
 use super::query_graph::QueryGraph;
+use super::rewrite::has_subquery;
+use super::unnest::existence;
 use super::unroll::unroll;
-use crate::binder::bound::{BoundMatch, BoundProjection, VariableId};
+use crate::binder::bound::{
+    BoundClause, BoundExpression, BoundMatch, BoundProjection, ExpressionKind, VariableId, VariableKind,
+};
+
+/// What a row costs that is written out, in edges that are only visited.
+const WRITTEN_ROW_COST: f64 = 2.0;
 
 /// What is found below a node of the graph, or one.
 struct LeftFactor {
@@ -46,69 +55,166 @@ impl Builder<'_> {
         current
     }
 
-    /// The whole projection, if it counts rows and asks for nothing of the optional matches.
+    /// The whole projection, if it counts rows and asks for nothing of the optional matches, or only how often one of them
+    /// was found, and if that costs less than to write their rows out.
     pub(super) fn count_optionals(
         &mut self,
         current: &Partial,
         graph: Option<&QueryGraph>,
         waiting: &[BoundMatch],
         projection: &BoundProjection,
+        needed_by_waiting: &BTreeSet<VariableId>,
     ) -> Option<Partial> {
         let mut graph = graph?.clone();
+        drop_implied(&mut graph);
         let mut factors = Vec::with_capacity(waiting.len());
-        let mut own = BTreeSet::new();
+        let mut owns: Vec<BTreeSet<VariableId>> = Vec::with_capacity(waiting.len());
         for matched in waiting {
-            factors.push(self.left_factor(matched, &graph)?);
-            own.extend(matched.pattern.nodes.iter().filter(|node| graph.node(**node).is_none()));
-            own.extend(matched.pattern.edges.iter().map(|edge| edge.variable));
+            let mut below = QueryGraph::default();
+            below.add_match(matched, &self.variables);
+            factors.push(self.factor_below(below, &graph, Factor::AtLeastOne)?);
+            let nodes = matched.pattern.nodes.iter().filter(|node| graph.node(**node).is_none());
+            owns.push(nodes.copied().chain(matched.pattern.edges.iter().map(|edge| edge.variable)).collect());
         }
-        self.nullable.extend(&own);
+        owns.iter().for_each(|own| self.nullable.extend(own));
         self.note_nullable(projection);
         let estimator = self.estimator;
-        let shape = Shape::of(projection.clone(), &estimator, self);
+        let mut shape = Shape::of(projection.clone(), &estimator, self);
+        let counted = owns.iter().position(|own| shape.counts_only(own));
+        let last = counted.map(|at| factors.remove(at));
+        if last.is_some() {
+            shape.count_rows();
+        }
         let mut needed = shape.needed();
-        if !shape.counts_rows() || !needed.is_disjoint(&own) {
+        let reads = owns.iter().any(|own| !needed.is_disjoint(own));
+        if !shape.counts_rows() || reads {
             return None;
         }
+        needed.extend(last.iter().map(|factor| factor.node));
+        let general = self.apply_waiting(
+            current.clone(),
+            Some(graph.clone()),
+            waiting.to_vec(),
+            needed_by_waiting.clone(),
+        );
         {
             let wanted = &needed;
             unroll(&mut graph, &mut self.variables, &|v| wanted.contains(&v));
         }
         extend_by_paths(&graph, &mut needed);
-        let stripped = self.stripped(current, graph.clone(), &factors, &needed, &shape);
-        let Some(mut weighted) = whole_graph(&graph, &needed, &estimator) else {
-            return Some(plan_projection(stripped, shape, &self.estimator, &self.variables));
-        };
-        let attached = weighted
-            .weights
-            .terms
-            .iter_mut()
-            .all(|(_, tree)| factors.iter().all(|factor| attach(tree, factor.node, &factor.step)));
-        if !attached || self.is_cheaper(&graph, &stripped, weighted.cost) {
-            return Some(plan_projection(stripped, shape, &self.estimator, &self.variables));
+        let mut found = self.weighted_scan(&graph, &factors, &needed);
+        if found.is_none() {
+            let stripped = self.stripped(current, graph, &factors, &needed, &shape);
+            found = Some(stripped);
         }
-        let rows = graph.node(weighted.root).map_or(0.0, |node| estimator.nodes(node));
-        let plan = LogicalPlan::ScanWeighted { variable: weighted.root, weights: weighted.weights };
-        let bound = BTreeSet::from([weighted.root]);
-        let partial = Partial { plan, bound, rows, cost: weighted.cost, done: Default::default() };
-        Some(plan_projection(partial, shape, &self.estimator, &self.variables))
+        let mut found = found?;
+        if let Some(LeftFactor { node, step }) = last {
+            let tables = match self.variables.get(node.0 as usize).map(|variable| &variable.kind) {
+                Some(VariableKind::Node { tables }) => tables.clone(),
+                _ => return None,
+            };
+            let children = vec![MessageEdge { factor: Factor::Each, ..step }];
+            let tree = MessageNode { variable: node, tables, predicates: Vec::new(), children };
+            found.cost += visit_cost(&tree, &estimator);
+            let weights = WeightTerms { terms: vec![(1, tree)] };
+            let (input, kind) = (Box::new(found.plan), SettleKind::Multiply);
+            found.plan = LogicalPlan::Weigh { input, variable: node, weights, kind };
+        }
+        (found.cost < general.cost * WRITTEN_ROW_COST).then(|| plan_projection(found, shape, &estimator, &self.variables))
     }
 
-    /// An optional match that is one step from a node and a tree below it.
-    fn left_factor(&mut self, matched: &BoundMatch, graph: &QueryGraph) -> Option<LeftFactor> {
-        let node = *matched.pattern.nodes.iter().find(|node| graph.node(**node).is_some())?;
+    /// The whole graph and its factors as one scan of a root with weights.
+    fn weighted_scan(
+        &self,
+        graph: &QueryGraph,
+        factors: &[LeftFactor],
+        needed: &BTreeSet<VariableId>,
+    ) -> Option<Partial> {
+        let mut weighted = whole_graph(graph, needed, &self.estimator)?;
+        let mut cost = 0.0;
+        for (_, tree) in &mut weighted.weights.terms {
+            if !factors.iter().all(|factor| attach(tree, factor.node, &factor.step)) {
+                return None;
+            }
+            cost += visit_cost(tree, &self.estimator);
+        }
+        let rows = graph.node(weighted.root).map_or(0.0, |node| self.estimator.nodes(node));
+        let plan = LogicalPlan::ScanWeighted { variable: weighted.root, weights: weighted.weights };
+        let bound = BTreeSet::from([weighted.root]);
+        Some(Partial { plan, bound, rows, cost, done: Default::default() })
+    }
+
+    /// A graph in which some conditions ask for patterns at one node each: they are factors like the rest of the graph.
+    pub(super) fn with_conditions(
+        &mut self,
+        graph: &QueryGraph,
+        needed: &BTreeSet<VariableId>,
+    ) -> Option<Partial> {
+        if !graph.filters.iter().any(has_subquery) {
+            return None;
+        }
+        let mut rest = graph.clone();
+        let mut factors = Vec::new();
+        for filter in std::mem::take(&mut rest.filters) {
+            match self.condition(&filter, graph) {
+                Some(factor) => factors.push(factor),
+                None => rest.filters.push(filter),
+            }
+        }
+        if factors.is_empty() {
+            return None;
+        }
+        self.weighted_scan(&rest, &factors, needed)
+    }
+
+    /// A condition that asks for a pattern at one node of the graph.
+    fn condition(&mut self, filter: &BoundExpression, graph: &QueryGraph) -> Option<LeftFactor> {
+        let (query, exists) = existence(filter)?;
+        let [(own, value)] = &query.imports[..] else { return None };
+        let ExpressionKind::Variable(outside) = value.kind else { return None };
+        let [branch] = &query.branches[..] else { return None };
+        let [BoundClause::Match(found)] = &branch.clauses[..] else { return None };
+        if found.optional || found.predicates.iter().any(has_subquery) {
+            return None;
+        }
         let mut below = QueryGraph::default();
-        below.add_match(matched, &self.variables);
+        below.add_match(found, &self.variables);
+        if *own != outside {
+            below.rename_node(*own, outside);
+        }
+        let factor = if exists { Factor::Exists } else { Factor::Absent };
+        self.factor_below(below, graph, factor)
+    }
+
+    /// A pattern that is one step from a node of the graph and a tree below it.
+    fn factor_below(
+        &mut self,
+        mut below: QueryGraph,
+        graph: &QueryGraph,
+        factor: Factor,
+    ) -> Option<LeftFactor> {
+        let mut shared =
+            below.nodes.iter().map(|node| node.variable).filter(|node| graph.node(*node).is_some());
+        let node = shared.next()?;
+        if shared.next().is_some() {
+            return None;
+        }
         unroll(&mut below, &mut self.variables, &|_| false);
         let weighted = whole_graph(&below, &BTreeSet::from([node]), &self.estimator)?;
-        let [(1, root)] = &mut weighted.weights.terms.into_iter().collect::<Vec<_>>()[..] else {
-            return None;
-        };
-        if !root.predicates.is_empty() || root.children.len() != 1 {
+        let mut terms = weighted.weights.terms;
+        let (sign, mut root) = terms.pop()?;
+        // The pattern may ask for fewer tables than the node can lie in.
+        let narrowed = graph.node(node).is_some_and(|node| node.tables != root.tables);
+        if sign != 1
+            || !terms.is_empty()
+            || !root.predicates.is_empty()
+            || root.children.len() != 1
+            || narrowed
+        {
             return None;
         }
         let step = root.children.pop()?;
-        Some(LeftFactor { node, step: MessageEdge { optional: true, ..step } })
+        Some(LeftFactor { node, step: MessageEdge { factor, ..step } })
     }
 
     /// The graph without what hangs at it: that and the optional matches become weights of the nodes that stay.
@@ -130,7 +236,11 @@ impl Builder<'_> {
             let terms = weights.entry(*node).or_insert_with(|| WeightTerms { terms: vec![(1, alone)] });
             terms.terms.iter_mut().for_each(|(_, root)| root.children.push(step.clone()));
         }
-        self.order(current.clone(), graph, weights, needed.clone(), shape.duplicates_irrelevant())
+        let trees = weights.values().flat_map(|weights| &weights.terms);
+        let cost: f64 = trees.map(|(_, tree)| visit_cost(tree, &self.estimator)).sum();
+        let counted =
+            self.order(current.clone(), graph, weights, needed.clone(), shape.duplicates_irrelevant());
+        Partial { cost: counted.cost + cost, ..counted }
     }
 }
 

@@ -97,8 +97,38 @@ pub struct MessageNode {
 pub struct MessageEdge {
     pub edges: Vec<ExpandEdge>,
     pub child: MessageNode,
-    /// What has no match counts once (a left join).
-    pub optional: bool,
+    pub factor: Factor,
+}
+
+/// What the matches below a step make of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Factor {
+    /// As many rows as there are.
+    Each,
+    /// The same, but one where there is none (left join).
+    AtLeastOne,
+    /// One if there is any (semi join).
+    Exists,
+    /// One if there is none (anti join).
+    Absent,
+}
+
+impl Factor {
+    /// How many rows a row becomes that has this many matches.
+    #[inline]
+    pub fn of(self, matches: u64) -> u64 {
+        match self {
+            Factor::Each => matches,
+            Factor::AtLeastOne => matches.max(1),
+            Factor::Exists => u64::from(matches > 0),
+            Factor::Absent => u64::from(matches == 0),
+        }
+    }
+
+    /// Whether a row without matches is gone.
+    pub fn needs_match(self) -> bool {
+        matches!(self, Factor::Each | Factor::Exists)
+    }
 }
 
 /// A signed sum of message trees: the inclusion–exclusion of trail semantics and of `<>` between nodes.
@@ -306,6 +336,8 @@ pub enum SettleKind {
     Exists,
     /// The rows that it found nothing for (anti join).
     Absent,
+    /// All rows, each for as many as it found, be it none: for counts that keep their groups.
+    Multiply,
     /// All rows, with whether it found something (mark join).
     Mark(VariableId),
     /// All rows, with how many rows it found.
@@ -318,7 +350,7 @@ impl SettleKind {
     /// The variable that receives the answer.
     pub fn answer(&self) -> Option<VariableId> {
         match self {
-            SettleKind::Optional | SettleKind::Exists | SettleKind::Absent => None,
+            SettleKind::Optional | SettleKind::Exists | SettleKind::Absent | SettleKind::Multiply => None,
             SettleKind::Mark(variable)
             | SettleKind::Count(variable)
             | SettleKind::Collect { variable, .. } => Some(*variable),

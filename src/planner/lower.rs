@@ -747,7 +747,7 @@ impl Lowering<'_> {
         let step = |step: &MessageEdge| PhysicalMessageEdge {
             edges: step.edges.iter().map(|edge| self.edge(edge)).collect(),
             is_loop: step.edges.iter().any(|edge| edge.from == edge.to),
-            optional: step.optional,
+            factor: step.factor,
             child: self.message(&step.child),
         };
         PhysicalMessage {

@@ -61,7 +61,10 @@ impl Lowering<'_> {
                 outputs = kept;
                 (PhysicalSettle::Optional { found, left }, rows)
             }
-            SettleKind::Exists => (PhysicalSettle::Semi { columns, absent: false }, rows),
+            // Only arrays of counts multiply.
+            SettleKind::Exists | SettleKind::Multiply => {
+                (PhysicalSettle::Semi { columns, absent: false }, rows)
+            }
             SettleKind::Absent => (PhysicalSettle::Semi { columns, absent: true }, rows),
             SettleKind::Mark(variable) => {
                 outputs.push(ColumnKey::Variable(*variable));
@@ -195,6 +198,7 @@ fn answer_of(kind: &SettleKind) -> Answer {
         SettleKind::Exists => Answer::Exists,
         SettleKind::Absent => Answer::Absent,
         SettleKind::Count(_) => Answer::Count,
+        SettleKind::Multiply => Answer::Multiply,
         SettleKind::Mark(_) | SettleKind::Optional | SettleKind::Collect { .. } => Answer::Mark,
     }
 }

@@ -111,7 +111,7 @@ fn bound_by(plan: &LogicalPlan) -> BTreeSet<VariableId> {
                 bound.extend(bound_by(input));
                 bound.remove(row);
             }
-            SettleKind::Exists | SettleKind::Absent => bound.extend(outer),
+            SettleKind::Exists | SettleKind::Absent | SettleKind::Multiply => bound.extend(outer),
             SettleKind::Mark(variable)
             | SettleKind::Count(variable)
             | SettleKind::Collect { variable, .. } => {

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+pub use super::logical_plan::Factor;
 use super::logical_plan::{Leg, LogicalPlan};
 // What the binder says that needs no planning; a COPY runs as it was bound.
 pub use crate::binder::bound::{BoundCopy, CopyTarget, PathMode, QuantifierKind, RelTable};
@@ -113,8 +114,7 @@ pub struct PhysicalMessageEdge {
     pub edges: Vec<PhysicalEdge>,
     /// The edge leads from the node to itself; the child says nothing of its own.
     pub is_loop: bool,
-    /// What has no match counts once (a left join).
-    pub optional: bool,
+    pub factor: Factor,
     pub child: PhysicalMessage,
 }
 
@@ -318,6 +318,8 @@ pub enum Answer {
     Exists,
     /// Only rows that nothing was found for pass.
     Absent,
+    /// All rows pass, each for as many as it found, be it none.
+    Multiply,
     /// All rows pass; appends whether something was found.
     Mark,
     /// All rows pass; appends how much was found.

@@ -182,6 +182,25 @@ impl Shape {
         needed
     }
 
+    /// Whether all that is aggregated is how often one of these variables is there, which decide no group.
+    pub fn counts_only(&self, variables: &BTreeSet<VariableId>) -> bool {
+        let counted = |call: &AggregateCall| {
+            let argument = call.arguments.first().map(|argument| &argument.kind);
+            call.function.name == "count"
+                && !call.distinct
+                && matches!(argument, Some(ExpressionKind::Variable(variable)) if variables.contains(variable))
+        };
+        self.grouped
+            && !self.aggregates.is_empty()
+            && self.aggregates.iter().all(|(_, call)| counted(call))
+            && self.keys.iter().all(|(_, key)| variables_of(key).is_disjoint(variables))
+    }
+
+    /// Counts rows instead.
+    pub fn count_rows(&mut self) {
+        self.aggregates.iter_mut().for_each(|(_, call)| call.arguments.clear());
+    }
+
     /// Whether rows may be represented by their number.
     pub fn counts_rows(&self) -> bool {
         let counts = |call: &AggregateCall| {

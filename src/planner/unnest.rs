@@ -364,7 +364,7 @@ impl Builder<'_> {
 }
 
 /// The query that a condition asks for rows of, and whether there must be one.
-fn existence(predicate: &BoundExpression) -> Option<(&BoundSubquery, bool)> {
+pub(super) fn existence(predicate: &BoundExpression) -> Option<(&BoundSubquery, bool)> {
     match &predicate.kind {
         ExpressionKind::Subquery(query) if query.kind == SubqueryKind::Exists => Some((query, true)),
         ExpressionKind::Not(operand) => existence(operand).map(|(query, exists)| (query, !exists)),

@@ -139,6 +139,29 @@ fn left_joins_that_are_counted_multiply() {
         "MATCH (a:Person) OPTIONAL MATCH (a)-[:Follows]->(b)-[:Follows]->(c) WHERE c.age > 40 RETURN count(*), sum(a.id)",
         &["6|170"],
     );
+    let persons = "MATCH (a:Person) OPTIONAL MATCH (a)-[:Likes]->(b:Person)";
+    check(
+        &graph,
+        &format!("{persons} RETURN a.name, count(b)"),
+        &["Ada|1", "Bob|1", "Cid|1", "Dan|0", "Eve|0"],
+    );
+    check(&graph, &format!("{persons} RETURN count(b), count(b) + 1"), &["3|4"]);
+    check(&graph, &format!("{persons} RETURN a.age, count(b)"), &["30|1", "40|1", "50|0", "NULL|1"]);
+    check(
+        &graph,
+        &format!("{persons} OPTIONAL MATCH (a)<-[f:Follows]-() RETURN a.name, count(f)"),
+        &["Ada|0", "Bob|1", "Cid|3", "Dan|1", "Eve|1"],
+    );
+    check(
+        &graph,
+        "MATCH (a:Person)-[:Follows]->(b:Person) WHERE NOT (b)-[:Likes]->() AND (a)-[:LivesIn]->() RETURN count(*)",
+        &["1"],
+    );
+    check(
+        &graph,
+        "MATCH (a:Person)-[:Follows]->(b:Person)-[:Follows]->(c) WHERE (b)-[:Likes]->(:Person) AND NOT EXISTS { (c)-[:Likes]->({age: 40}) } RETURN c.name, count(*)",
+        &["Cid|2", "Dan|3"],
+    );
     assert!(graph.counter(&format!("{counted} RETURN count(*)"), "messages_passed") > 0);
     assert_eq!(graph.counter(&format!("{counted} RETURN count(*)"), "rows_numbered"), 0);
 }
