@@ -11,9 +11,9 @@ use super::build::Builder;
 use super::join_order::Partial;
 use super::logical_plan::{LogicalPlan, SettleKind};
 use super::query_graph::QueryGraph;
-use super::rewrite::replace;
+use super::rewrite::{replace, variables_of};
 use crate::binder::bound::{
-    AggregateCall, BoundCall, BoundExpression, BoundProjection, BoundSingleQuery, BoundSubquery,
+    AggregateCall, BoundCall, BoundClause, BoundExpression, BoundProjection, BoundSingleQuery, BoundSubquery,
     ExpressionKind, ProjectionItem, SortKey, Variable, VariableId, VariableKind, is_row_by_row,
 };
 use crate::functions::{bind_struct_extract, bind_struct_pack, resolve_aggregate};
@@ -50,6 +50,7 @@ impl Builder<'_> {
         let renames = self.renames.clone();
         let partial = match &call.outputs {
             Some(_) if is_row_by_row(&call.branches) => self.inlined(current, call, carried, &names),
+            Some(outputs) if names.is_empty() => self.called_once(current, call, outputs),
             Some(outputs) => self.called(current, call, outputs, &names),
             None => self.unit_call(current, call, carried),
         };
@@ -112,6 +113,116 @@ impl Builder<'_> {
         self.nullable.extend(outputs);
         let plan = LogicalPlan::With { shared: Box::new(together.shared), input: Box::new(plan), row };
         Partial { plan, bound, rows, cost: current.cost, done: Default::default() }
+    }
+
+    /// A query that takes nothing from the rows runs once.
+    fn called_once(&mut self, current: Partial, call: &BoundCall, outputs: &[VariableId]) -> Partial {
+        let (body, found) = self.alone(&call.branches, call.union_all, &BTreeSet::new());
+        // A UNION puts out the variables of its first branch.
+        debug_assert_eq!(found, outputs);
+        let outer = current.bound.clone();
+        let mut bound = outer.clone();
+        bound.extend(outputs);
+        self.nullable.extend(outputs);
+        let join = |left, right| match left {
+            LogicalPlan::Unit => right,
+            left => LogicalPlan::CrossProduct { left: Box::new(left), right: Box::new(right) },
+        };
+        let plan = match call.optional {
+            false => join(current.plan, body),
+            true => {
+                let row = self.row_variable();
+                let left = LogicalPlan::Number { input: Box::new(current.plan), row, multiplied: true };
+                let kind = SettleKind::Optional;
+                LogicalPlan::Settle { input: Box::new(join(left, body)), row, outer, kind }
+            }
+        };
+        Partial { plan, bound, done: Default::default(), ..current }
+    }
+
+    /// Plans a query that takes nothing from any row, with what it puts out.
+    fn alone(
+        &mut self,
+        branches: &[BoundSingleQuery],
+        union_all: bool,
+        needed: &BTreeSet<VariableId>,
+    ) -> (LogicalPlan, Vec<VariableId>) {
+        let mut inputs = Vec::with_capacity(branches.len());
+        for branch in branches {
+            let renames = std::mem::take(&mut self.renames);
+            let lengths = std::mem::take(&mut self.lengths);
+            let projects = branch.clauses.iter().any(|clause| matches!(clause, BoundClause::Project(_)));
+            let variables = if projects { BTreeSet::new() } else { needed.clone() };
+            let carried = Carried { variables, ..Carried::default() };
+            let (end, outputs) = self.clauses(Partial::unit(), &branch.clauses, &carried);
+            self.renames = renames;
+            self.lengths = lengths;
+            inputs.push((end.plan, outputs));
+        }
+        let outputs = inputs.first().map_or_else(Vec::new, |(_, outputs)| outputs.clone());
+        match (inputs.len(), inputs.pop()) {
+            (1, Some((plan, _))) => (plan, outputs),
+            (_, Some(last)) => {
+                inputs.push(last);
+                (LogicalPlan::Union { inputs, all: union_all }, outputs)
+            }
+            (_, None) => (LogicalPlan::Unit, outputs),
+        }
+    }
+
+    /// Asks a query that takes nothing from the rows: once, and its answer stands beside each of them.
+    pub(super) fn ask_once(
+        &mut self,
+        plan: LogicalPlan,
+        query: &BoundSubquery,
+        kind: SettleKind,
+    ) -> (LogicalPlan, Option<BoundExpression>) {
+        let needed = query.value.as_ref().map_or_else(BTreeSet::new, variables_of);
+        let (body, outputs) = self.alone(&query.branches, query.union_all, &needed);
+        let outer = bound_by(&plan);
+        let beside = |left: LogicalPlan, right: LogicalPlan| LogicalPlan::CrossProduct {
+            left: Box::new(left),
+            right: Box::new(right),
+        };
+        let (plan, answer) = match kind {
+            SettleKind::Count(variable) => {
+                let (input, keys) = (Box::new(body), Vec::new());
+                let aggregates = match resolve_aggregate("count", &[]) {
+                    Ok(function) => {
+                        let data_type = function.result.clone();
+                        let (function, arguments) = (Arc::new(function), Vec::new());
+                        vec![(variable, AggregateCall { function, arguments, distinct: false, data_type })]
+                    }
+                    Err(_) => Vec::new(),
+                };
+                (beside(plan, LogicalPlan::Aggregate { input, keys, aggregates }), None)
+            }
+            SettleKind::Collect { value, .. } => {
+                let row = self.row_variable();
+                let value = match outputs.first() {
+                    Some(output) => variable_of_type(*output, value.data_type.clone()),
+                    None => value,
+                };
+                let mut together = Together { shared: LogicalPlan::Unit, row, own_row: row, body, outputs };
+                let answer = self.collected(&mut together, &value, false);
+                (beside(plan, together.body), answer)
+            }
+            kind => {
+                let one = BoundExpression {
+                    kind: ExpressionKind::Literal(Value::Int64(1)),
+                    data_type: DataType::Int64,
+                    span: Default::default(),
+                };
+                let first = LogicalPlan::Limit { input: Box::new(body), skip: None, limit: Some(one) };
+                let row = self.row_variable();
+                let number = LogicalPlan::Number { input: Box::new(plan), row, multiplied: false };
+                let input = Box::new(beside(number, first));
+                (LogicalPlan::Settle { input, row, outer, kind }, None)
+            }
+        };
+        let mut plan = plan;
+        self.unnest(&mut plan);
+        (plan, answer)
     }
 
     /// A query without RETURN only writes: its clauses run as stages, and the rows go on as they were.
@@ -245,9 +356,19 @@ impl Builder<'_> {
         together: &mut Together,
         value: &BoundExpression,
     ) -> Option<BoundExpression> {
-        let span = value.span;
         let output = together.outputs.first().copied()?;
         let value = variable_of_type(output, value.data_type.clone());
+        self.collected(together, &value, true)
+    }
+
+    /// The values of all rows as one list, or `by_row` as one for each number.
+    fn collected(
+        &mut self,
+        together: &mut Together,
+        value: &BoundExpression,
+        by_row: bool,
+    ) -> Option<BoundExpression> {
+        let span = value.span;
         let wrapped =
             bind_struct_pack(vec![Field { name: "value".into(), data_type: value.data_type.clone() }]);
         let wrapped_type = wrapped.result.clone();
@@ -271,7 +392,7 @@ impl Builder<'_> {
         let body = std::mem::replace(&mut together.body, LogicalPlan::Unit);
         together.body = LogicalPlan::Aggregate {
             input: Box::new(body),
-            keys: vec![(own_row, key)],
+            keys: if by_row { vec![(own_row, key)] } else { Vec::new() },
             aggregates: vec![(list, call)],
         };
         together.own_row = own_row;

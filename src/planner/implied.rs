@@ -1,5 +1,5 @@
-//! Conditions that follow from others. Where no edge leads from `c` to `x` and one leads from `c` to `y`, the nodes `x`
-//! and `y` differ: `x <> y` beside it need not be checked, and `y` may be counted without being written out.
+//! Conditions that follow from others need not be checked, and what only they ask for need not be written out. Where
+//! no edge leads from `c` to `x` and one leads from `c` to `y`, the nodes `x` and `y` differ.
 
 use super::factorize::different_nodes;
 use super::query_graph::QueryGraph;
@@ -7,20 +7,58 @@ use crate::binder::bound::{
     BoundClause, BoundExpression, ExpressionKind, PatternEdge, SubqueryKind, VariableId,
 };
 
-/// Drops inequalities between nodes that follow from an edge and the absence of another.
+/// Drops inequalities between nodes that follow from an edge and the absence of another, and trail conditions on two
+/// relationships that cannot be the same one because nodes differ that then would not.
 pub fn drop_implied(graph: &mut QueryGraph) {
     let absent: Vec<PatternEdge> = graph.filters.iter().filter_map(absent_edge).collect();
-    if absent.is_empty() {
-        return;
-    }
     let edges: Vec<PatternEdge> = graph.edges.iter().map(|edge| edge.pattern.clone()).collect();
     let matched: Vec<VariableId> = graph.nodes.iter().map(|node| node.variable).collect();
-    graph.filters.retain(|filter| match different_nodes(filter) {
-        Some((a, b)) if matched.contains(&a) && matched.contains(&b) => !absent.iter().any(|absent| {
-            edges.iter().any(|edge| implies(absent, edge, a, b) || implies(absent, edge, b, a))
-        }),
+    let mut different: Vec<(VariableId, VariableId)> = Vec::new();
+    for edge in &edges {
+        for absent in &absent {
+            for end in [absent.source, absent.target].into_iter().filter(|end| matched.contains(end)) {
+                for other in [edge.source, edge.target] {
+                    if implies(absent, edge, end, other) {
+                        different.push((end, other));
+                    }
+                }
+            }
+        }
+    }
+    let known = different.len();
+    let mut asked = Vec::new();
+    graph.filters.retain(|filter| {
+        let Some((a, b)) = different_nodes(filter) else { return true };
+        let same = |(x, y): &(VariableId, VariableId)| (*x, *y) == (a, b) || (*x, *y) == (b, a);
+        asked.push((a, b));
+        !different[..known].iter().any(same)
+    });
+    different.extend(asked);
+    graph.distinct_edges.retain(|set| match set[..] {
+        [first, second] => !cannot_coincide(&edges[first], &edges[second], &different),
         _ => true,
     });
+}
+
+/// Whether nodes that differ would be one if both edges were the same relationship.
+fn cannot_coincide(
+    first: &PatternEdge,
+    second: &PatternEdge,
+    different: &[(VariableId, VariableId)],
+) -> bool {
+    let directed = |edge: &PatternEdge| edge.length.is_none() && !edge.undirected;
+    if !directed(first) || !directed(second) {
+        return false;
+    }
+    // The two sources become one node, and so do the two targets; these are one as well if they share a variable.
+    let sources = [first.source, second.source];
+    let targets = [first.target, second.target];
+    let joined = sources.iter().any(|source| targets.contains(source));
+    let one = |node: VariableId, other: VariableId| {
+        let within = |set: &[VariableId]| set.contains(&node) && set.contains(&other);
+        within(&sources) || within(&targets) || joined && within(&[sources, targets].concat())
+    };
+    different.iter().any(|(a, b)| one(*a, *b))
 }
 
 /// Whether the edge to `y` and the absence of one to `x` from the same node tell these apart.

@@ -121,6 +121,9 @@ impl Builder<'_> {
         query: &BoundSubquery,
         kind: SettleKind,
     ) -> (LogicalPlan, Option<BoundExpression>) {
+        if query.imports.is_empty() {
+            return self.ask_once(plan, query, kind);
+        }
         let (plan, names) = self.imported(plan, query);
         let rows = self.rows_of(&plan);
         if !is_row_by_row(&query.branches) {
