@@ -120,7 +120,8 @@ impl Builder<'_> {
             let (input, kind) = (Box::new(found.plan), SettleKind::Multiply);
             found.plan = LogicalPlan::Weigh { input, variable: node, weights, kind };
         }
-        (found.cost < general.cost * WRITTEN_ROW_COST).then(|| plan_projection(found, shape, &estimator, &self.variables))
+        (found.cost < general.cost * WRITTEN_ROW_COST)
+            .then(|| plan_projection(found, shape, &estimator, &self.variables))
     }
 
     /// The whole graph and its factors as one scan of a root with weights.
