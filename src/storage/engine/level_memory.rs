@@ -12,11 +12,19 @@ use crate::storage::{StorageError, StorageResult};
 const UNCOUNTED_BYTES: u64 = 64 << 10;
 /// A checkpoint helps only where commits hold this part of the share, as a divisor; the rest is of open transactions.
 const WORTH_WRITING: u64 = 8;
+/// The part of the share that one transaction's level takes before whole groups of it go to pages, as a divisor.
+const EARLY: u64 = 4;
 
 impl Engine {
     /// An account for the changes of one transaction.
     pub fn change_memory(&self) -> Reservation {
         self.files.memory().reservation(MemoryClass::Layers)
+    }
+
+    /// How much a transaction's level grows between two attempts to write whole groups of it into pages: a quarter of
+    /// the share.
+    pub fn early_bytes(&self) -> u64 {
+        self.files.memory().layer_share() / EARLY
     }
 
     /// Counts the changes of a transaction, which have grown to `bytes`. What commits hold is written into pages first

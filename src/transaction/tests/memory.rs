@@ -84,3 +84,88 @@ fn an_open_transaction_makes_room_by_writing_what_others_have_committed() {
     assert_eq!(graph.engine.storage_stats().unwrap().checkpoints, 1);
     writer.commit().unwrap();
 }
+
+/// What the persons of a version are: how many, and the sum of their ids.
+fn persons(graph: &Graph, view: &ReadTransaction) -> (u64, i64) {
+    let nodes = view.node_table(graph.person).unwrap();
+    let mut worker = view.worker().unwrap();
+    let mut out = VectorBuffer::new(DataType::Int64);
+    let rows: Vec<u64> =
+        (0..nodes.row_bound()).filter(|row| nodes.is_visible(*row, &mut worker).unwrap()).collect();
+    nodes.gather(graph.column("id"), &rows, &mut worker, &mut out).unwrap();
+    let sum = (0..out.len()).map(|row| out.vector().value(row, &DataType::Int64).as_i64().unwrap()).sum();
+    (rows.len() as u64, sum)
+}
+
+#[test]
+fn a_large_transaction_writes_whole_groups_early() {
+    const COUNT: i64 = 140_000;
+    let disk = SimulatedBackend::new(5);
+    let small = EngineOptions { memory_limit: 16 * MIB, checkpoint_threshold: 0, ..options() };
+    let graph = Graph::with(&disk, &small).unwrap();
+    let mut writer = graph.begin();
+    add(&graph, &mut writer, 0, 10).unwrap();
+    writer.commit().unwrap();
+    let mut writer = graph.begin();
+    add(&graph, &mut writer, 10, 1000).unwrap();
+    let savepoint = writer.savepoint();
+    add(&graph, &mut writer, 1010, COUNT).unwrap();
+    writer.rollback_to(savepoint);
+    assert_eq!(persons(&graph, &writer.view()).0, 1010);
+    add(&graph, &mut writer, 1010, COUNT).unwrap();
+    // All rows together take more.
+    assert!(writer.bytes() < 5 * MIB, "{} bytes", writer.bytes());
+    let expected = (COUNT as u64 + 1010, (0..COUNT + 1010).sum());
+    assert_eq!(persons(&graph, &writer.view()), expected);
+    // Rows that have pages already are read, changed, deleted and found by key like all others.
+    let (early, late) = (graph.find(&writer.view(), 70_000).unwrap(), COUNT + 1000);
+    graph.set(&mut writer, "name", early, Value::String("renamed".to_owned())).unwrap();
+    let gone = graph.find(&writer.view(), 120_000).unwrap();
+    writer.delete_nodes(graph.person, &[gone], false).unwrap();
+    let again = graph.insert(&mut writer, &[70_000]).unwrap_err();
+    assert!(matches!(again, WriteError::DuplicateKey { .. }), "{again}");
+    let last = graph.find(&writer.view(), late).unwrap();
+    graph.link(&mut writer, graph.knows, early, last).unwrap();
+    let expected = (expected.0 - 1, expected.1 - 120_000);
+    assert!(memory(&graph).layers.peak <= 8 * MIB, "{:?}", memory(&graph).layers);
+    writer.commit().unwrap();
+    let check = |graph: &Graph| {
+        let view = graph.read();
+        assert_eq!(persons(graph, &view), expected);
+        assert_eq!(graph.value(&view, "name", early), Value::String("renamed".to_owned()));
+        assert_eq!((graph.find(&view, 70_000), graph.find(&view, 120_000)), (Some(early), None));
+        let numbers: Vec<Value> =
+            [early, last].iter().map(|row| graph.value(&view, "number", *row)).collect();
+        assert!(numbers[0] != numbers[1] && !numbers[1].is_null(), "{numbers:?}");
+        assert_eq!(view.rel_table(graph.knows).unwrap().row_count(), 1);
+        graph.engine.check().unwrap();
+    };
+    check(&graph);
+    check(&Graph::with(&disk.snapshot(), &small).unwrap());
+    check(&Graph::with(&disk.crash(), &small).unwrap());
+    graph.engine.checkpoint().unwrap();
+    check(&graph);
+    let mut writer = graph.begin();
+    add(&graph, &mut writer, 1_000_000, 100).unwrap();
+    writer.commit().unwrap();
+    drop(graph);
+    let reopened = Graph::with(&disk.snapshot(), &small).unwrap();
+    assert_eq!(persons(&reopened, &reopened.read()).0, expected.0 + 100);
+}
+
+#[test]
+fn a_large_transaction_that_is_rolled_back_leaves_no_page() {
+    let graph = with_limit(16 * MIB);
+    let before = graph.engine.storage_stats().unwrap();
+    let mut writer = graph.begin();
+    add(&graph, &mut writer, 0, 150_000).unwrap();
+    assert!(graph.engine.storage_stats().unwrap().reserved_pages > 0);
+    drop(writer);
+    let after = graph.engine.storage_stats().unwrap();
+    assert_eq!((after.reserved_pages, after.memory.layers.used), (0, before.memory.layers.used));
+    assert_eq!(persons(&graph, &graph.read()).0, 0);
+    graph.engine.check().unwrap();
+    let mut writer = graph.begin();
+    add(&graph, &mut writer, 0, 100).unwrap();
+    writer.commit().unwrap();
+}

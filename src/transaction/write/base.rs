@@ -133,7 +133,7 @@ impl WriteTransaction {
         Ok(())
     }
 
-    fn add_step(&mut self, step: BaseStep) -> WriteResult<()> {
+    pub(super) fn add_step(&mut self, step: BaseStep) -> WriteResult<()> {
         let step = Arc::new(step);
         // Who commits after this one statement never reads it before.
         if !self.options.single {

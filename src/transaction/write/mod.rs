@@ -4,6 +4,7 @@
 
 mod announced;
 mod base;
+mod early;
 mod error;
 mod keys;
 mod nodes;
@@ -78,6 +79,8 @@ pub struct WriteTransaction {
     own: Delta,
     /// The account of the level.
     held: Reservation,
+    /// How large the level may be until whole groups of it are written into pages.
+    early_at: u64,
     /// The view of the level as it is now.
     view: Mutex<Option<ReadTransaction>>,
     /// Offsets, and numbers of SERIAL columns, that were given to this transaction, in order.
@@ -139,6 +142,7 @@ impl WriteTransaction {
             pass: None,
             own: Delta::default(),
             held: engine.change_memory(),
+            early_at: engine.early_bytes(),
             view: Mutex::new(None),
             reserved: Vec::new(),
         }
@@ -193,7 +197,7 @@ impl WriteTransaction {
     /// relationships end.
     fn start_writing(&mut self, table: TableId) -> WriteResult<()> {
         self.enter(&[])?;
-        self.engine.hold_changes(&mut self.held, self.own.bytes())?;
+        self.hold_own()?;
         let ends = self.catalog().rel_table_by_id(table).map(|(_, pair)| [pair.source, pair.target]);
         for table in std::iter::once(table).chain(ends.into_iter().flatten()) {
             self.announced.enter(Area::Table(table), Passage::Shared)?;
@@ -272,7 +276,9 @@ impl WriteTransaction {
     /// Undoes what was changed since the savepoint. What was announced stays announced.
     pub fn rollback_to(&mut self, savepoint: Savepoint) {
         *self.own_mut() = savepoint.own;
-        self.held.shrink_to(self.own.bytes());
+        // What was written early since is in the level again, for a moment beyond its share if need be.
+        self.held.force(self.own.bytes());
+        self.early_at = self.own.bytes() + self.engine.early_bytes();
         self.base = savepoint.base;
         self.steps.truncate(savepoint.steps);
         self.give_back_from(savepoint.reserved);

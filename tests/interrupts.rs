@@ -1,0 +1,156 @@
+//! Time limits end statements of every kind within 50 ms, and leave nothing behind: no memory, no files, no changes.
+
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+use quiredb::{Connection, Database, ErrorKind};
+
+const NODES: u64 = 20_000;
+const LIMIT: Duration = Duration::from_millis(150);
+/// How late a statement may end, once it runs undisturbed. Without optimization everything between two looks takes long.
+const LATE: Duration = Duration::from_millis(if cfg!(debug_assertions) { 250 } else { 50 });
+/// Other programs may take the processor away: the best of some tries counts.
+const TRIES: usize = 8;
+
+/// All of them would run for many seconds.
+const ENDLESS: &[(&str, &str)] = &[
+    (
+        "unwinding and filtering",
+        "UNWIND range(1, 10000) AS a UNWIND range(1, 10000) AS b WITH a, b WHERE a * b = -1 RETURN count(*)",
+    ),
+    (
+        "lists",
+        "UNWIND range(1, 10000) AS a UNWIND range(1, 10000) AS b RETURN max(size([x IN range(1, 50) WHERE x % 7 = a % 7 | x]))",
+    ),
+    (
+        "sorting in files",
+        "UNWIND range(1, 10000) AS a UNWIND range(1, 10000) AS b WITH a, b ORDER BY a * b % 1009, b RETURN max(a)",
+    ),
+    (
+        "the top of many",
+        "UNWIND range(1, 10000) AS a UNWIND range(1, 10000) AS b WITH a, b ORDER BY a * b % 1009, b LIMIT 100 RETURN max(a)",
+    ),
+    (
+        "grouping in files",
+        "UNWIND range(1, 10000) AS a UNWIND range(1, 10000) AS b WITH a * 10000 + b AS k, count(*) AS n RETURN max(n)",
+    ),
+    (
+        "distinct rows",
+        "UNWIND range(1, 10000) AS a UNWIND range(1, 10000) AS b WITH DISTINCT a, b % 5000 AS c RETURN count(*)",
+    ),
+    (
+        "distinct values",
+        "UNWIND range(1, 10000) AS a UNWIND range(1, 10000) AS b RETURN count(DISTINCT a * 10000 + b)",
+    ),
+    ("joining", "MATCH (a:P), (b:P) WHERE a.few = b.few RETURN sum(a.v * b.v)"),
+    ("products", "MATCH (a:P), (b:P) WHERE a.v + b.v = -1 RETURN count(*), sum(a.id * b.id)"),
+    (
+        "expanding",
+        "MATCH (a:P)-[:K]->(b:P)-[:K]->(c:P)-[:K]->(d:P)-[:K]->(e:P) RETURN sum(a.v * b.v * c.v * d.v * e.v)",
+    ),
+    (
+        "intersecting",
+        "MATCH (a:P)-[:K]->(b:P)-[:K]->(c:P)-[:K]->(d:P), (a)-[:K]->(d), (b)-[:K]->(d) RETURN sum(a.v * b.v * c.v * d.v)",
+    ),
+    ("trails", "MATCH (a:P {id: 1})-[r:K*1..9]->(b:P) RETURN sum(b.v * size(r))"),
+    ("shortest paths", "MATCH p = (a:P)-[:K* SHORTEST 1..20]->(b:P) WHERE a.v > b.v RETURN sum(length(p))"),
+    (
+        "creating",
+        "UNWIND range(1, 2000) AS a UNWIND range(1, 1000) AS b CREATE (:W {id: a * 1000 + b, v: a})",
+    ),
+    (
+        "merging",
+        "UNWIND range(1, 2000) AS a UNWIND range(1, 1000) AS b MERGE (w:W {id: a * 1000 + b}) SET w.v = a",
+    ),
+    ("setting", "MATCH (a:P)-[:K]->(b:P)-[:K]->(c:P) SET c.v = a.v + b.v"),
+];
+
+fn run(connection: &Connection, text: &str) {
+    connection.query(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+}
+
+/// A graph on disk, with too little memory for what is sorted and grouped.
+fn open(folder: &std::path::Path) -> Database {
+    let builder = Database::builder().threads(2).memory_limit(16 << 20).buffer_pool_size(32 << 20);
+    let database = builder.open(folder.join("db")).expect("the database opens");
+    let connection = database.connect().expect("a connection");
+    run(&connection, "CREATE NODE TABLE P(id INT64, v INT64, few INT64, PRIMARY KEY (id))");
+    run(&connection, "CREATE NODE TABLE W(id INT64, v INT64, PRIMARY KEY (id))");
+    run(&connection, "CREATE REL TABLE K(FROM P TO P)");
+    let (mut nodes, mut edges) = (String::new(), String::new());
+    for node in 0..NODES {
+        writeln!(nodes, "{node},{},{}", node * 7919 % 1000, node % 3).expect("texts grow");
+        for edge in 0..12u64 {
+            let noise = (node * 12 + edge).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40;
+            writeln!(edges, "{node},{}", noise % NODES).expect("texts grow");
+        }
+    }
+    for (table, text) in [("P", nodes), ("K", edges)] {
+        let path = folder.join(format!("{table}.csv"));
+        std::fs::write(&path, text).expect("the file can be written");
+        run(&connection, &format!("COPY {table} FROM '{}'", path.display()));
+    }
+    drop(connection);
+    database
+}
+
+/// How long after its time limit a statement ended.
+fn late(connection: &Connection, what: &str, text: &str) -> Duration {
+    connection.set_query_timeout(Some(LIMIT));
+    let started = Instant::now();
+    let outcome = connection.query(text);
+    let late = started.elapsed().saturating_sub(LIMIT);
+    connection.set_query_timeout(None);
+    let error = outcome.err().unwrap_or_else(|| panic!("{what} ended by itself: {text}"));
+    assert_eq!(error.kind(), ErrorKind::Interrupted, "{what}: {error}");
+    late
+}
+
+#[test]
+fn time_limits_are_kept_by_every_operator() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let database = open(folder.path());
+    let connection = database.connect().expect("a connection");
+    let sums = "MATCH (p:P) RETURN count(*), sum(p.v), sum(p.few)";
+    let before = connection.query(sums).expect("it runs").to_values();
+    let mut found = Vec::new();
+    for (what, text) in ENDLESS {
+        let mut best = Duration::MAX;
+        for _ in 0..TRIES {
+            best = best.min(late(&connection, what, text));
+            if best <= LATE {
+                break;
+            }
+        }
+        found.push((what, best));
+        let memory = database.storage_stats().expect("figures").memory;
+        assert_eq!(memory.operators.used, 0, "{what} keeps memory");
+        let left = std::fs::read_dir(folder.path().join("db/tmp")).expect("the folder is there").count();
+        assert_eq!(left, 0, "{what} leaves files behind");
+    }
+    assert!(found.iter().all(|(_, best)| *best <= LATE), "{found:?}");
+    assert!(database.storage_stats().expect("figures").bytes_spilled > 0);
+    assert_eq!(connection.query(sums).expect("it runs").to_values(), before);
+    assert_eq!(
+        connection.query("MATCH (w:W) RETURN count(*)").expect("it runs").to_values()[0][0].as_i64(),
+        Some(0)
+    );
+}
+
+#[test]
+fn an_interrupt_from_another_thread_ends_a_sort() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let database = open(folder.path());
+    let connection = database.connect().expect("a connection");
+    let handle = connection.interrupt_handle();
+    let text = ENDLESS[2].1;
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            std::thread::sleep(LIMIT);
+            handle.interrupt();
+        });
+        let error = connection.query(text).map(|_| ()).expect_err("it is interrupted");
+        assert_eq!(error.kind(), ErrorKind::Interrupted, "{error}");
+    });
+    run(&connection, "MATCH (p:P) RETURN count(*)");
+}
