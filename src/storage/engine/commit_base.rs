@@ -14,8 +14,8 @@ use crate::storage::page::{PreparedRoot, Root};
 use crate::storage::state::{BaseParts, Snapshot, State};
 use crate::types::TableId;
 
-/// A load of so many rows through the log is followed by a checkpoint in the background: whoever loads means to ask, and
-/// pages come with statistics of their values.
+/// A load of so many rows through the log is followed by a checkpoint: whoever loads means to ask, and pages come with
+/// the statistics that plans are made by.
 const ROWS_WORTH_WRITING: u64 = 1024;
 
 /// A base that waits for its record to be durable.
@@ -67,8 +67,9 @@ impl Engine {
             DurabilityMode::Buffered => self.flush()?,
             DurabilityMode::InMemory => return self.checkpoint(),
         }
-        if rows >= ROWS_WORTH_WRITING {
-            self.checkpoint_soon();
+        if rows >= ROWS_WORTH_WRITING && self.checkpoint_threshold > 0 {
+            // The rows are in the log already; what fails here is tried again by the next checkpoint.
+            let _ = self.checkpoint();
         }
         Ok(())
     }

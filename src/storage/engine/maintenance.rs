@@ -104,13 +104,6 @@ fn run(signals: &Signals, engine: &Weak<Engine>, interval: Duration) {
 }
 
 impl Engine {
-    /// Lets a checkpoint begin in the background, unless there shall be none.
-    pub(super) fn checkpoint_soon(&self) {
-        if self.checkpoint_threshold > 0 {
-            self.maintenance.ring(self, |state| state.checkpoint = true);
-        }
-    }
-
     /// Sees to what a commit left to be done.
     pub(super) fn maintenance_after_commit(&self) {
         let is_buffered = self.log.mode() == DurabilityMode::Buffered;
