@@ -80,6 +80,16 @@ impl Accounts {
         writer.commit().expect("a commit");
     }
 
+    /// Gives a row a new name.
+    fn rename(&self, row: u64) {
+        let mut names = VectorBuffer::new(DataType::String);
+        names.push_str(&format!("the new name of account {row}"));
+        let mut writer =
+            WriteTransaction::begin(&self.engine, WriteOptions::default()).expect("a transaction");
+        writer.update(self.table, self.columns[1], &[row], &names.vector()).expect("a new value");
+        writer.commit().expect("a commit");
+    }
+
     /// Commits per second of `threads` committers.
     fn rate(&self, threads: usize, time: Duration) -> f64 {
         static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -127,17 +137,24 @@ fn snapshots(accounts: &Accounts) {
     show("snapshot, 99th percentile (with the clock)", times[times.len() / 100 * 99] as f64, "ns");
 }
 
-fn replay(folder: &std::path::Path) {
+/// The bytes of a log up to the last that is not zero.
+fn written_bytes(folder: &std::path::Path) -> usize {
+    let files = std::fs::read_dir(folder).expect("a log").flatten();
+    let used = |file: std::fs::DirEntry| {
+        let bytes = std::fs::read(file.path()).expect("a segment");
+        bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1)
+    };
+    files.map(used).sum()
+}
+
+/// Replays the log that `fill` writes.
+fn replay(what: &str, folder: &std::path::Path, fill: impl FnOnce(&Accounts)) {
     let backend = PosixBackend::new(folder);
     let accounts = open(&backend, DurabilityMode::Buffered);
-    for batch in 0..1000 {
-        accounts.insert(batch * 1000, 1000);
-    }
-    for single in 0..50_000 {
-        accounts.insert(10_000_000 + single, 1);
-    }
+    fill(&accounts);
     accounts.engine.flush().expect("a flush");
-    let bytes = accounts.engine.storage_stats().expect("numbers").wal_bytes as f64;
+    // What was reserved and not written is not replayed.
+    let bytes = written_bytes(&folder.join("wal")) as f64;
     // The process ends here, as far as the files can tell.
     let copy = tempfile::tempdir().expect("a folder");
     for name in ["data.quire", "wal"] {
@@ -155,7 +172,21 @@ fn replay(folder: &std::path::Path) {
     let again = open(&PosixBackend::new(copy.path()), DurabilityMode::Buffered);
     let seconds = started.elapsed().as_secs_f64();
     assert_eq!(again.engine.snapshot().version(), accounts.engine.snapshot().version());
-    show("replay of the log", bytes / seconds / 1e6, "MB/s");
+    show(&format!("replay of {what}, {:.0} MB", bytes / 1e6), bytes / seconds / 1e6, "MB/s");
+}
+
+fn replays(folder: &std::path::Path) {
+    replay("rows in commits of 1,000 and of 1", &folder.join("both"), |accounts| {
+        (0..1000).for_each(|batch| accounts.insert(batch * 1000, 1000));
+        (0..50_000).for_each(|single| accounts.insert(10_000_000 + single, 1));
+    });
+    replay("rows in commits of 1", &folder.join("rows"), |accounts| {
+        (0..200_000).for_each(|single| accounts.insert(single, 1));
+    });
+    replay("new values in commits of 1", &folder.join("values"), |accounts| {
+        accounts.insert(0, 50_000);
+        (0..200_000u64).for_each(|step| accounts.rename(step * 7919 % 50_000));
+    });
 }
 
 /// Prepared statements of one client.
@@ -242,7 +273,7 @@ fn main() {
         snapshots(&open(&at("memory2"), DurabilityMode::InMemory));
     }
     if wanted.has("replay") {
-        replay(&folder.path().join("replay"));
+        replays(&folder.path().join("replay"));
     }
     for mode in &wanted.modes {
         if wanted.has("statements") {

@@ -62,6 +62,10 @@ fn a_checkpoint_after_a_few_updates_writes_little() {
     assert!(written <= 24, "{written} pages for a hundred values");
     assert_eq!(after.patch_segments_written - before.patch_segments_written, 2, "one for each group");
     check(&connection, &changed);
+    let skipped =
+        connection.query("PROFILE MATCH (a:Account) WHERE a.balance > 1000000 RETURN count(*)").unwrap();
+    let lines: Vec<String> = skipped.rows().map(|row| row.get(0).unwrap()).collect();
+    assert!(lines.iter().any(|line| line == "groups_skipped: 2"), "zone maps cover patches: {lines:?}");
 
     // Newer values over the patch: in a level, then in the next patch.
     let more: Vec<(i64, Option<f64>)> = (0..50).map(|at| (at * 1398, Some(at as f64 / 4.0))).collect();

@@ -102,6 +102,14 @@ impl ChunkStatistics {
         })
     }
 
+    /// Makes them those of a chunk of `rows` rows with new values for some: the range covers what was and what is new,
+    /// and the counts are bounds, below all rows, since the chunk has values.
+    pub fn widen(&mut self, new: &ChunkStatistics, rows: u32) {
+        self.merge(new);
+        self.distinct = self.distinct.min(rows);
+        self.null_count = self.null_count.min(rows.saturating_sub(1));
+    }
+
     /// The statistics of two parts of one chunk together.
     pub fn merge(&mut self, other: &ChunkStatistics) {
         self.null_count = self.null_count.saturating_add(other.null_count);

@@ -123,8 +123,10 @@ impl RowSet {
         let mut word = self.word(index) & (u64::MAX << (row % 64));
         while word == 0 {
             index += 1;
-            if index >= BLOCKS * BLOCK_WORDS {
-                return None;
+            if index.is_multiple_of(BLOCK_WORDS) {
+                // Blocks without a row are passed over whole.
+                let next = (index / BLOCK_WORDS..BLOCKS).find(|block| self.blocks[*block].is_some())?;
+                index = next * BLOCK_WORDS;
             }
             word = self.word(index);
         }
@@ -133,7 +135,7 @@ impl RowSet {
 
     /// The rows, rising.
     pub fn iter(&self) -> impl Iterator<Item = u16> + '_ {
-        let mut next = 0u32;
+        let mut next = if self.is_empty() { 1 << 16 } else { 0u32 };
         std::iter::from_fn(move || {
             if next >= 1 << 16 {
                 return None;
@@ -146,10 +148,11 @@ impl RowSet {
 
     /// The number of rows from the first to the last in the set: one more than the last.
     pub fn bound(&self) -> u32 {
-        for index in (0..BLOCKS * BLOCK_WORDS).rev() {
-            let word = self.word(index);
-            if word != 0 {
-                return (index * 64) as u32 + 64 - word.leading_zeros();
+        for block in (0..BLOCKS).rev() {
+            let words = self.blocks[block].as_ref();
+            let last = words.and_then(|words| words.iter().rposition(|word| *word != 0).zip(Some(words)));
+            if let Some((at, words)) = last {
+                return ((block * BLOCK_WORDS + at) * 64) as u32 + 64 - words[at].leading_zeros();
             }
         }
         0

@@ -230,7 +230,6 @@ impl NodeScanner {
             let column = self.columns[*position].0;
             match group.chunk(column) {
                 _ if self.levels.is_patched(column) => true,
-                Some(chunk) if chunk.is_patched() => true,
                 Some(chunk) => test.can_pass(&chunk.chunk.statistics, group.rows()),
                 None => *test == ColumnTest::Null(true),
             }

@@ -64,7 +64,7 @@ pub struct ColumnChunk {
 }
 
 impl ColumnChunk {
-    /// Whether there are new values beside the segments: then these, and the statistics, are not all there is.
+    /// Whether there are new values beside the segments: then these are not all there is.
     pub fn is_patched(&self) -> bool {
         self.chunk.patch.is_some()
     }

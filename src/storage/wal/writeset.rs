@@ -17,6 +17,8 @@ pub const WRITESET_FORMAT_VERSION: u8 = 1;
 pub const WRITESET_WITH_ROOT_VERSION: u8 = 2;
 /// The bytes of the commit's version, which are filled in last.
 const VERSION_BYTES: usize = 8;
+/// The room that a writeset begins with.
+const WRITESET_BYTES: usize = 256;
 /// The bytes of an entry of a list.
 pub(super) const ENTRY_BYTES: usize = 20;
 
@@ -60,7 +62,8 @@ impl Writeset {
     }
 
     fn cut(delta: &Delta, root: Option<&LoggedRoot>, payload_bytes: usize) -> Writeset {
-        let mut out = ByteWriter::default();
+        // Most writesets are small; a buffer that need not grow is worth an allocation or three to each.
+        let mut out = ByteWriter { bytes: Vec::with_capacity(WRITESET_BYTES) };
         out.u64(0);
         match root {
             None => out.u8(WRITESET_FORMAT_VERSION),

@@ -104,7 +104,9 @@ impl RowFold<'_> {
             if let Some(at) = known.filter(|_| !all)
                 && let Some((bytes, statistics)) = self.small_patch(&rows, (column, &data_type))?
             {
-                page.columns[at].1.patch = Some(placer.place(bytes)?);
+                let chunk = &mut page.columns[at].1;
+                chunk.patch = Some(placer.place(bytes)?);
+                chunk.statistics.widen(&statistics, rows.count as u32);
                 folded.note(column, &data_type, statistics);
                 folded.patches += 1;
                 continue;

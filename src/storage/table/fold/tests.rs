@@ -211,6 +211,7 @@ impl World {
         let (sum, new) = (&mut self.counters, folded.counters);
         sum.row_groups += new.row_groups;
         sum.chunks += new.chunks;
+        sum.patches += new.patches;
         sum.runs_added += new.runs_added;
         sum.runs_merged += new.runs_merged;
         sum.key_trees += new.key_trees;
@@ -320,6 +321,28 @@ proptest! {
         let mut world = World::new();
         changes.iter().for_each(|change| world.apply(change));
         world.fold();
+        world.reopen();
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
+    /// Few new values at a time, patch over patch, until a chunk is written anew.
+    #[test]
+    fn patched_chunks_are_what_a_model_holds(
+        rounds in prop::collection::vec((prop::collection::vec(any::<u16>(), 1..5), 1..6usize), 2..12)
+    ) {
+        let mut world = World::new();
+        world.add_nodes(world.model.next_node, 600);
+        world.add_edges(7, 600, false);
+        world.fold();
+        let before = world.counters;
+        for (picks, stretch) in rounds {
+            world.apply(&Change::Rename { picks: picks.clone(), stretch });
+            world.apply(&Change::Since { picks });
+            world.fold();
+        }
+        prop_assert!(world.counters.patches > before.patches);
         world.reopen();
     }
 }
