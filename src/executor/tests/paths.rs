@@ -215,11 +215,11 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
 
     #[test]
     fn many_starts_and_pairs_find_what_one_start_finds(
-        edges in prop::collection::vec((0..NODES, 0..NODES, 0..5i64), 1..12),
+        edges in prop::collection::vec((0..NODES, 0..NODES, 0..5i64), 1..8),
         both_ways in any::<bool>(),
         bounded in any::<bool>(),
         threads in 1..3usize,
