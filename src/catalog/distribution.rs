@@ -172,7 +172,7 @@ mod tests {
         near(spread.below(&Value::Int64(7), true), 0.5);
         near(spread.below(&Value::Int64(250_000), false), 0.75);
         near(spread.below(&Value::Int64(2_000_000), false), 1.0);
-        assert_eq!(spread.rows().abs_diff(10_000) < 3, true);
+        assert!(spread.rows().abs_diff(10_000) < 3);
     }
 
     #[test]
