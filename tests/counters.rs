@@ -165,8 +165,11 @@ const WORKS_SHORT_OF_MEMORY: &[(&str, &str)] = &[
 #[test]
 fn rows_are_put_aside_where_memory_is_short() {
     let folder = tempfile::tempdir().expect("a folder");
-    let builder = Database::builder().threads(2).memory_limit(8 << 20);
-    let database = builder.open(folder.path().join("graph")).expect("the database opens");
+    let open = |limit: u64| {
+        let builder = Database::builder().threads(2).memory_limit(limit);
+        builder.open(folder.path().join("graph")).expect("the database opens")
+    };
+    let database = open(256 << 20);
     let connection = database.connect().expect("a connection");
     run(&connection, "CREATE NODE TABLE Person(id INT64, noise INT64, kind STRING, PRIMARY KEY (id))");
     let mut text = String::new();
@@ -174,6 +177,10 @@ fn rows_are_put_aside_where_memory_is_short() {
     let path = folder.path().join("persons.csv");
     std::fs::write(&path, text).expect("the file can be written");
     run(&connection, &format!("COPY Person FROM '{}'", path.display()));
+    drop(connection);
+    database.close().expect("the database closes");
+    let database = open(8 << 20);
+    let connection = database.connect().expect("a connection");
     for (counter, text) in WORKS_SHORT_OF_MEMORY {
         assert!(counted(&connection, counter, text) > 0, "{counter} stands still in {text}");
     }

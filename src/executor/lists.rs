@@ -9,7 +9,7 @@ use super::evaluate::Evaluator;
 use super::fetch::Gatherer;
 use crate::planner::logical_plan::{Direction, Leg};
 use crate::planner::physical_plan::PhysicalEdge;
-use crate::storage::buffer_pool::PoolWorker;
+use crate::storage::buffer_pool::{Cursor, PoolWorker};
 use crate::storage::table::{Adjacency, CsrGroup, PIECE_ENTRIES};
 use crate::types::{GlobalId, NODE_GROUP_ROWS, TableId};
 use crate::vector::{Batch, SelectionBuffer, ValueVector, Values};
@@ -88,6 +88,21 @@ impl LegReader {
         })
     }
 
+    /// The same for a reader with a cursor, which rests while a group is read.
+    #[inline]
+    fn group_beside(
+        &mut self,
+        node: u64,
+        query: &QueryContext,
+        cursor: &mut Cursor<'_>,
+    ) -> ExecutionResult<Option<&Arc<CsrGroup>>> {
+        let index = (GlobalId(node).offset() / NODE_GROUP_ROWS) as usize;
+        if !matches!(self.groups.get(index), Some(Slot::Empty | Slot::Read(_))) {
+            cursor.rest();
+        }
+        self.group(node, query)
+    }
+
     fn read_group(&mut self, index: usize, query: &QueryContext) -> ExecutionResult<()> {
         if self.groups.len() <= index {
             self.groups.resize(index + 1, Slot::Unread);
@@ -116,14 +131,14 @@ impl LegReader {
         let mut cursor = worker.cursor();
         for (at, node) in nodes.iter().enumerate() {
             if let Some(ahead) = nodes.get(at + PREFETCH_NODES).filter(|ahead| self.starts_at(**ahead))
-                && let Some(group) = self.group(*ahead, query)?
+                && let Some(group) = self.group_beside(*ahead, query, &mut cursor)?
             {
                 group.prefetch((GlobalId(*ahead).offset() % NODE_GROUP_ROWS) as u32, &mut cursor)?;
             }
             if !self.starts_at(*node) {
                 continue;
             }
-            let Some(group) = self.group(*node, query)? else { continue };
+            let Some(group) = self.group_beside(*node, query, &mut cursor)? else { continue };
             let local = (GlobalId(*node).offset() % NODE_GROUP_ROWS) as u32;
             let (mut start, length) = group.list(local, &mut cursor)?;
             if CsrGroup::is_changed(start) {

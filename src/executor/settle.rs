@@ -77,7 +77,7 @@ impl Collected<'_> {
     }
 
     /// One list for each of `length` rows, in the order in which the values came.
-    fn into_lists(&mut self, length: usize) -> &VectorBuffer {
+    fn as_lists(&mut self, length: usize) -> &VectorBuffer {
         let Collected { values, rows, lists, .. } = self;
         let mut order: Vec<u32> = (0..rows.len() as u32).collect();
         order.sort_by_key(|place| rows[*place as usize]);
@@ -231,7 +231,7 @@ impl Operator for Settle<'_> {
             PhysicalSettle::Collect { columns, .. } => {
                 let mut columns = pick(columns);
                 let Some(collected) = &mut self.collected else { return Ok(Flow::Continue) };
-                columns.push(collected.into_lists(batch.length).vector());
+                columns.push(collected.as_lists(batch.length).vector());
                 self.next.push(context, Batch { columns: &columns, ..batch })
             }
         }

@@ -90,6 +90,12 @@ impl Deref for SegmentView<'_> {
 }
 
 impl Cursor<'_> {
+    /// Leaves the epoch until the next reading, so that the thread may read by guards meanwhile: who waits for frames
+    /// inside an epoch waits for himself.
+    pub fn rest(&mut self) {
+        self.entered.leave();
+    }
+
     /// Lends bytes `range` of a segment, which may span up to `CURSOR_BLOCKS_MAX` blocks.
     #[inline]
     pub fn bytes<'s>(&'s mut self, segment: &'s SegmentRef, range: Range<u64>) -> StorageResult<&'s [u8]> {

@@ -18,8 +18,10 @@ const ENTRY_BYTES: u64 = 56;
 /// The indexes of all UNIQUE columns that have been written.
 #[derive(Default)]
 pub struct UniqueIndexes {
-    columns: Mutex<FxHashMap<(TableId, ColumnId), Arc<Mutex<UniqueIndex>>>>,
+    columns: Mutex<FxHashMap<(TableId, ColumnId), SharedIndex>>,
 }
+
+type SharedIndex = Arc<Mutex<UniqueIndex>>;
 
 /// The index of one column.
 #[derive(Default)]

@@ -227,8 +227,8 @@ fn group_lists(
     positions: &mut Vec<u64>,
     lengths: &mut Vec<u32>,
 ) -> StorageResult<()> {
-    let mut cursor = worker.cursor();
     if group.has_levels() {
+        let mut cursor = worker.cursor();
         for node in nodes {
             let (position, length) = group.list((node % NODE_GROUP_ROWS) as u32, &mut cursor)?;
             positions.push(position);
@@ -237,6 +237,7 @@ fn group_lists(
         return Ok(());
     }
     let run = group.lists()?;
+    let mut cursor = worker.cursor();
     let mut push = |found: Result<(u32, u32), Damage>| {
         let (start, end) = found.map_err(|damage| group.error(damage))?;
         positions.push(u64::from(start));

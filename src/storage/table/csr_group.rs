@@ -7,7 +7,7 @@ use super::csr_run::{RunDescriptor, RunIds};
 use super::group_page::{GroupKind, GroupPage};
 use super::list_overlay::ListOverlay;
 use super::node_table::resolve;
-use crate::storage::buffer_pool::{BufferPool, SegmentOwner, SegmentRef};
+use crate::storage::buffer_pool::{BufferPool, Cursor, SegmentOwner, SegmentRef};
 use crate::storage::column::Encoding;
 use crate::storage::column::bytes::{DATA_FILE, Damage};
 use crate::storage::column::chunk_reader::ChunkError;
@@ -224,6 +224,22 @@ impl CsrGroup {
         }
         let merged = self.merge().map_err(|error| self.chunk_error(error))?;
         Ok(self.merged.get_or_init(|| merged))
+    }
+
+    /// The same for a reader with a cursor, which rests while runs are merged.
+    #[inline]
+    pub(super) fn lists_beside(&self, cursor: &mut Cursor<'_>) -> StorageResult<&CsrRun> {
+        if !self.has_lists() {
+            cursor.rest();
+        }
+        self.lists()
+    }
+
+    fn has_lists(&self) -> bool {
+        match &self.overlay {
+            Some(overlay) => overlay.base().has_lists(),
+            None => self.borrowed().is_some() || self.merged.get().is_some(),
+        }
     }
 
     /// An error of reading this group.

@@ -24,7 +24,7 @@ impl CsrGroup {
             let piece = list.get(at..at + length.min(PIECE_ENTRIES));
             return piece.ok_or_else(|| self.error(Damage("entries behind the end of a list")));
         }
-        let run = self.lists()?;
+        let run = self.lists_beside(cursor)?;
         let length = length.min(PIECE_ENTRIES) as u64;
         let bytes = cursor.bytes(&run.neighbours, start * 4..(start + length) * 4)?;
         try_bytes_as(bytes).ok_or_else(|| self.error(Damage("neighbours are not aligned")))
@@ -45,7 +45,7 @@ impl CsrGroup {
             );
             return Ok(());
         }
-        let run = self.lists()?;
+        let run = self.lists_beside(cursor)?;
         let (start, end) = (start as usize, start as usize + length);
         if end > run.entry_count as usize {
             return Err(self.error(Damage("entries behind the end of an adjacency run")));
@@ -103,7 +103,7 @@ impl CsrGroup {
             let list = overlay.list(node, cursor)?;
             return Ok((ListOverlay::position(node), list.neighbours.len() as u32));
         }
-        let run = self.lists()?;
+        let run = self.lists_beside(cursor)?;
         if node >= run.node_count {
             return Ok((0, 0));
         }
@@ -122,7 +122,8 @@ impl CsrGroup {
     /// Begins to fetch what `list` will read of a node.
     #[inline]
     pub fn prefetch(&self, node: u32, cursor: &mut Cursor<'_>) -> StorageResult<()> {
-        cursor.prefetch(&self.lists()?.offsets, u64::from(node) * 4);
+        let run = self.lists_beside(cursor)?;
+        cursor.prefetch(&run.offsets, u64::from(node) * 4);
         Ok(())
     }
 
