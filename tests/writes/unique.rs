@@ -46,6 +46,39 @@ fn values_are_taken_and_free_again() {
 }
 
 #[test]
+fn a_row_that_comes_back_has_its_value_again() {
+    let graph = graph();
+    graph.run("CREATE (:U {id: 1, code: 'a'})");
+    graph.run("BEGIN TRANSACTION");
+    graph.run("MATCH (u:U {id: 1}) DELETE u");
+    graph.run("CREATE (:U {id: 2, code: 'a'})");
+    graph.run("ROLLBACK");
+    taken(&graph, "CREATE (:U {id: 3, code: 'a'})");
+}
+
+#[test]
+fn rows_that_are_in_pages_before_the_commit_count() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // Groups are written early from a quarter of the changes' half on.
+    let builder = Database::builder().memory_limit(32 << 20).buffer_pool_size(32 << 20);
+    let database = builder.open(folder.path().join("graph")).expect("a database");
+    let connection = database.connect().expect("a connection");
+    connection.query("CREATE NODE TABLE N(id INT64 PRIMARY KEY, text STRING)").expect("a table");
+    let make = |keys: i64| {
+        format!("UNWIND range(1, 240000) AS i CREATE (:N {{id: i % {keys}, text: 'text of ' + string(i)}})")
+    };
+    let error = connection.query(&make(239_999)).expect_err("a key comes twice");
+    assert!(error.message().contains("primary key"), "{error}");
+    let count = |text: &str| {
+        connection.query(text).expect("rows").first().expect("a row").get::<i64>(0).expect("a number")
+    };
+    assert_eq!(count("MATCH (n:N) RETURN count(*)"), 0);
+    connection.query(&make(240_000)).expect("all keys differ");
+    assert_eq!(count("MATCH (n:N) RETURN count(DISTINCT n.id)"), 240_000);
+    assert!(connection.query("CREATE (:N {id: 7})").is_err());
+}
+
+#[test]
 fn transactions_and_loads_meet() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("u.csv");

@@ -51,7 +51,7 @@ impl WriteTransaction {
         self.has_defined = true;
         let own = self.own_mut();
         dropped.iter().for_each(|table| own.remove_table(*table));
-        self.add_step(BaseStep::Define { catalog: Arc::new(catalog), dropped })?;
+        self.add_last_step(BaseStep::Define { catalog: Arc::new(catalog), dropped })?;
         Ok(true)
     }
 
@@ -76,7 +76,7 @@ impl WriteTransaction {
         drop(view);
         self.take_offsets(table, row_bound, row_end)?;
         self.take_serials(table, &load.serials)?;
-        self.add_step(BaseStep::Load { load, pages: batch })
+        self.add_last_step(BaseStep::Load { load, pages: batch })
     }
 
     /// Takes over the rows of a load that are too few for pages of their own, as if they had been made one by one. They
@@ -133,13 +133,23 @@ impl WriteTransaction {
         Ok(())
     }
 
+    /// A step that the statement ends with: who commits after this one statement never reads it before.
+    fn add_last_step(&mut self, step: BaseStep) -> WriteResult<()> {
+        match self.options.single {
+            true => {
+                self.own_mut();
+                self.steps.push(Arc::new(step));
+                Ok(())
+            }
+            false => self.add_step(step),
+        }
+    }
+
+    /// A step that the own view sees from now on.
     pub(super) fn add_step(&mut self, step: BaseStep) -> WriteResult<()> {
         let step = Arc::new(step);
-        // Who commits after this one statement never reads it before.
-        if !self.options.single {
-            let base = self.base.snapshot().with_step(&step)?;
-            self.base = ReadTransaction::over(base);
-        }
+        let base = self.base.snapshot().with_step(&step)?;
+        self.base = ReadTransaction::over(base);
         self.own_mut();
         self.steps.push(step);
         Ok(())

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::keys::{digest, owned};
-use super::{WriteError, WriteResult, WriteTransaction};
+use super::{Reserved, WriteError, WriteResult, WriteTransaction};
 use crate::catalog::ColumnSchema;
 use crate::storage::delta::ColumnValues;
 use crate::storage::engine::{Hold, Intent, UniqueIndex, UniqueValues};
@@ -176,8 +176,10 @@ impl WriteTransaction {
         let (table, mut worker) = (column.rows(&view)?, view.worker()?);
         for (key, row, at) in candidates {
             if !table.is_visible(at, &mut worker)? {
-                // Nobody else can be giving it the value: the value is announced.
-                values.remove(column.digest(KeyRef::of(key)), at);
+                if !self.may_return(column, at)? {
+                    // Nobody else can be giving it the value: the value is announced.
+                    values.remove(column.digest(KeyRef::of(key)), at);
+                }
                 continue;
             }
             let mut buffer = VectorBuffer::new(column.schema.data_type.clone());
@@ -191,6 +193,23 @@ impl WriteTransaction {
             }
         }
         Ok(None)
+    }
+}
+
+impl WriteTransaction {
+    /// Whether a row that the own view does not have is there for others, or will be again after a rollback.
+    fn may_return(&self, column: &Column<'_>, row: u64) -> WriteResult<bool> {
+        let own = |given: &Reserved| {
+            given.table == column.table
+                && given.column.is_none()
+                && (given.first..given.first + given.count).contains(&row)
+        };
+        let newest = ReadTransaction::begin(&self.engine);
+        if self.reserved.iter().any(own) || newest.catalog().table_by_id(column.table).is_none() {
+            return Ok(true);
+        }
+        let (rows, mut worker) = (column.rows(&newest)?, newest.worker()?);
+        Ok(rows.is_visible(row, &mut worker)?)
     }
 }
 
