@@ -108,7 +108,10 @@ impl Engine {
         self.logged_at_checkpoint.store(cut.logged, Ordering::Relaxed);
         self.checkpoints.fetch_add(1, Ordering::Relaxed);
         self.patches.fetch_add(patches, Ordering::Relaxed);
-        if let Some(log) = self.log.started() {
+        // A header that could not be written twice may still be the older one.
+        if let Some(log) = self.log.started()
+            && self.page_file().check_writable().is_ok()
+        {
             // What stays behind is removed by the next checkpoint.
             let _ = log.remove_segments_before(cut.end.segment);
         }

@@ -45,10 +45,11 @@ impl Engine {
             self.checkpoint_in_turn(false)?;
         }
         let Some(base) = self.prepare_base(begun, steps)? else { return Ok(None) };
+        // Without a log too: a later sync that fails could not be tried again, had it these pages to write.
+        self.page_file().sync_prepared(&base.root)?;
         let version = match self.log.mode() {
             DurabilityMode::InMemory => self.enqueue_unlogged(delta, Some(base), published),
             _ => {
-                self.page_file().sync_prepared(&base.root)?;
                 // A load stays, whatever the mode.
                 self.commit_logged(delta, Some(base), published, DurabilityMode::Strict)?
             }
@@ -65,7 +66,11 @@ impl Engine {
         match self.log.mode() {
             DurabilityMode::Strict => {}
             DurabilityMode::Buffered => self.flush()?,
-            DurabilityMode::InMemory => return self.checkpoint(),
+            // The load is visible, and in memory as all else until a checkpoint: this one failed, the next may not.
+            DurabilityMode::InMemory => {
+                let _ = self.checkpoint();
+                return Ok(());
+            }
         }
         if rows >= ROWS_WORTH_WRITING && self.checkpoint_threshold > 0 {
             // The rows are in the log already; what fails here is tried again by the next checkpoint.

@@ -56,21 +56,23 @@ impl UniqueValues {
     /// Room for so many rows, if there is memory for them.
     pub fn with_room(rows: u64, memory: &MemoryAccountant) -> Option<UniqueValues> {
         let mut held = memory.reservation(MemoryClass::Operators);
-        held.try_hold(rows.saturating_mul(ENTRY_BYTES))
+        held.try_hold_share(rows.saturating_mul(ENTRY_BYTES))
             .then(|| UniqueValues { entries: HashTable::new(), held })
     }
 
     /// Notes that a row has, or may get, a value.
-    pub fn add(&mut self, value: u128, row: u64) {
+    /// False when there is no memory for it: then the index is of no use any more.
+    #[must_use]
+    pub fn add(&mut self, value: u128, row: u64) -> bool {
         let hash = hash_of(value);
         if self.entries.find(hash, |entry| *entry == (value, row)).is_none() {
             self.entries.insert_unique(hash, (value, row), |entry| hash_of(entry.0));
             let bytes = self.entries.len() as u64 * ENTRY_BYTES;
-            if bytes > self.held.bytes() && !self.held.try_hold(bytes) {
-                // Without it the value would be lost; what was asked for before has room for a while.
-                self.held.force(bytes);
+            if bytes > self.held.bytes() && !self.held.try_hold_share(bytes) {
+                return false;
             }
         }
+        true
     }
 
     /// The rows that may have a value.
@@ -101,10 +103,10 @@ mod tests {
         let memory = MemoryAccountant::new(1 << 20);
         let mut values = UniqueValues::with_room(10, &memory).unwrap();
         for row in 0..1000 {
-            values.add(u128::from(row % 10), row);
-            values.add(u128::from(row % 10) << 64, row);
+            assert!(values.add(u128::from(row % 10), row));
+            assert!(values.add(u128::from(row % 10) << 64, row));
         }
-        values.add(3, 3);
+        assert!(values.add(3, 3));
         values.remove(3, 13);
         values.remove(3, 14);
         let mut rows = Vec::new();

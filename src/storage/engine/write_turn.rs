@@ -51,10 +51,10 @@ impl WriteTurn {
     pub(super) fn begin(engine: &Arc<Engine>, wait: Option<Duration>) -> StorageResult<WriteTurn> {
         engine.page_file().check_writable()?;
         let wait = wait.unwrap_or(engine.lock_wait);
-        let deadline = Instant::now() + wait;
+        let deadline = Instant::now().checked_add(wait);
         let alone = engine.gate.pass(Passage::Exclusive, Some(wait), &engine.location())?;
         // The ticket is given back by the drop of the turn.
-        let left = deadline.saturating_duration_since(Instant::now());
+        let left = deadline.map_or(wait, |deadline| deadline.saturating_duration_since(Instant::now()));
         engine.turns.take(Some(left), &engine.location())?.keep();
         let mut turn =
             WriteTurn { engine: Arc::clone(engine), snapshot: engine.snapshot(), batch: None, _alone: alone };
@@ -166,7 +166,7 @@ pub(super) struct Ticket<'t> {
 
 impl Turns {
     pub fn take(&self, wait: Option<Duration>, path: &str) -> StorageResult<Ticket<'_>> {
-        let deadline = wait.map(|wait| Instant::now() + wait);
+        let deadline = wait.and_then(|wait| Instant::now().checked_add(wait));
         let mut state = self.state.lock();
         while state.taken {
             let late = match deadline {

@@ -178,6 +178,7 @@ impl KeyIndex {
                 entries.push((key, offset));
                 if entries.len() < MERGE_KEYS { Ok(()) } else { write(&mut entries) }
             })?;
+            cursor.rest();
             write(&mut entries)?;
         }
         Ok(old.iter().map(|tree| tree.reference().clone()).chain(builder.finish()?).collect())
@@ -246,7 +247,7 @@ fn merge<'k>(
     for scan in &mut scans {
         heads.push(scan.next(cursor)?);
     }
-    let mut position = 0;
+    let (mut position, mut emitted) = (0, 0);
     loop {
         let fresh = (position < count).then(|| entry(position));
         let known = heads.iter().flatten().map(|(key, _)| KeyRef::of(key));
@@ -262,6 +263,11 @@ fn merge<'k>(
         if let Some((_, offset)) = fresh.filter(|(key, _)| *key == KeyRef::of(&least)) {
             newest = offset;
             position += 1;
+        }
+        emitted += 1;
+        if emitted % MERGE_KEYS == 0 {
+            // Whoever takes so many looks into the table, and may have to wait for frames.
+            cursor.rest();
         }
         emit(least, newest)?;
     }

@@ -102,6 +102,18 @@ impl Adjacency {
         self.under_levels(group, base)
     }
 
+    /// The same for a reader with a cursor, which rests while small runs are read.
+    fn group_beside(&self, group: u64, cursor: &mut Cursor<'_>) -> StorageResult<Option<Arc<CsrGroup>>> {
+        let base = self.base_group(group)?;
+        if self.levels.is_empty() && base.as_ref().is_none_or(|base| !base.has_few_changes()) {
+            return Ok(base);
+        }
+        if !self.changed.read().contains_key(&group) {
+            cursor.rest();
+        }
+        self.under_levels(group, base)
+    }
+
     /// The lists of a group as its page has them.
     fn base_group(&self, group: u64) -> StorageResult<Option<Arc<CsrGroup>>> {
         let kind = match self.direction {
@@ -194,7 +206,7 @@ impl Adjacency {
 
     /// Position and length of one list.
     pub fn list(&self, node: u64, cursor: &mut Cursor<'_>) -> StorageResult<(u64, u32)> {
-        match self.group(node / NODE_GROUP_ROWS)? {
+        match self.group_beside(node / NODE_GROUP_ROWS, cursor)? {
             Some(group) => group.list((node % NODE_GROUP_ROWS) as u32, cursor),
             None => Ok((0, 0)),
         }
@@ -202,14 +214,14 @@ impl Adjacency {
 
     /// Whether there is an edge to `far`; the first such entry's position in the group if there is one.
     pub fn find_edge(&self, node: u64, far: u64, cursor: &mut Cursor<'_>) -> StorageResult<Option<u64>> {
-        let Some(group) = self.group(node / NODE_GROUP_ROWS)? else { return Ok(None) };
+        let Some(group) = self.group_beside(node / NODE_GROUP_ROWS, cursor)? else { return Ok(None) };
         let Ok(far) = u32::try_from(far) else { return Ok(None) };
         group.find_edge((node % NODE_GROUP_ROWS) as u32, far, cursor)
     }
 
     /// Whether there is an edge from `node` to `far` in this direction.
     pub fn contains_edge(&self, node: u64, far: u64, cursor: &mut Cursor<'_>) -> StorageResult<bool> {
-        let Some(group) = self.group(node / NODE_GROUP_ROWS)? else { return Ok(false) };
+        let Some(group) = self.group_beside(node / NODE_GROUP_ROWS, cursor)? else { return Ok(false) };
         let Ok(far) = u32::try_from(far) else { return Ok(false) };
         group.contains_edge((node % NODE_GROUP_ROWS) as u32, far, cursor)
     }

@@ -49,6 +49,7 @@ impl WriteTransaction {
         let Some(dropped) = change(&mut catalog)? else { return Ok(false) };
         self.enter_for_definition(&dropped)?;
         self.has_defined = true;
+        dropped.iter().for_each(|table| self.engine.unique_indexes().forget(*table));
         let own = self.own_mut();
         dropped.iter().for_each(|table| own.remove_table(*table));
         self.add_last_step(BaseStep::Define { catalog: Arc::new(catalog), dropped })?;

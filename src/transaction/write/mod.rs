@@ -71,7 +71,6 @@ pub struct WriteTransaction {
     loaded_rows: u64,
     /// Whether there ever was a definition.
     has_defined: bool,
-    is_committed: bool,
     announced: Announced,
     options: WriteOptions,
     /// Keeps those out that want all of the database for themselves.
@@ -136,7 +135,6 @@ impl WriteTransaction {
             steps: Vec::new(),
             loaded_rows: 0,
             has_defined: false,
-            is_committed: false,
             announced,
             options,
             pass: None,
@@ -259,11 +257,15 @@ impl WriteTransaction {
     }
 
     fn give_back_from(&mut self, kept: usize) {
-        for Reserved { table, column, first, count } in self.reserved.drain(kept..).rev() {
-            match column {
-                None => self.engine.offsets().give_back(table, first, count),
-                Some(column) => self.engine.serials().give_back(table, column, first, count),
-            }
+        give_back(&self.engine, &mut self.reserved, kept);
+    }
+
+    fn take_given(&mut self) -> Given {
+        let defined = std::mem::take(&mut self.has_defined);
+        Given {
+            engine: Arc::clone(&self.engine),
+            reserved: std::mem::take(&mut self.reserved),
+            defined_from: defined.then(|| TableId(self.begun.catalog().next_table_id())),
         }
     }
 
@@ -290,14 +292,18 @@ impl WriteTransaction {
         if self.is_unchanged() {
             return Ok(self.version());
         }
+        // Asked again behind the last intent: what was forgotten before it was announced would be overwritten.
+        if !self.announced.is_remembered() {
+            return Err(self.announced.too_old());
+        }
         let own = std::mem::take(self.own_mut());
-        let announced = self.announced.take();
-        // From its publication on the level is counted with all that commits hold.
-        let held = std::mem::replace(&mut self.held, self.engine.change_memory());
-        let published = Box::new(move |version| {
-            announced.commit(version);
-            drop(held);
-        });
+        let pending = Pending {
+            given: self.take_given(),
+            announced: self.announced.take(),
+            // From its publication on the level is counted with all that commits hold.
+            held: std::mem::replace(&mut self.held, self.engine.change_memory()),
+        };
+        let published = Box::new(move |version| pending.publish(version));
         let version = match self.steps.is_empty() {
             true => self.engine.commit(own, published)?,
             false => {
@@ -305,9 +311,6 @@ impl WriteTransaction {
                 committed.ok_or(WriteError::TooOld)?
             }
         };
-        // They are rows now.
-        self.reserved.clear();
-        self.is_committed = true;
         if self.loaded_rows > 0 || !self.steps.is_empty() {
             self.engine.settle_loads(self.loaded_rows)?;
         }
@@ -320,13 +323,52 @@ impl WriteTransaction {
 
 impl Drop for WriteTransaction {
     fn drop(&mut self) {
-        self.give_back_from(0);
-        if self.has_defined && !self.is_committed {
-            // Nobody else defines anything before this is dropped.
-            let first = TableId(self.begun.catalog().next_table_id());
+        // Before what it announced: whoever comes then may be given the same numbers.
+        drop(self.take_given());
+    }
+}
+
+/// The numbers that a transaction was given; back they go when it is dropped.
+struct Given {
+    engine: Arc<Engine>,
+    reserved: Vec<Reserved>,
+    /// Where the ids of tables begin that the transaction has defined.
+    defined_from: Option<TableId>,
+}
+
+impl Drop for Given {
+    fn drop(&mut self) {
+        give_back(&self.engine, &mut self.reserved, 0);
+        if let Some(first) = self.defined_from {
             self.engine.offsets().forget_from(first);
             self.engine.serials().forget_from(first);
         }
+    }
+}
+
+fn give_back(engine: &Engine, reserved: &mut Vec<Reserved>, kept: usize) {
+    for Reserved { table, column, first, count } in reserved.drain(kept..).rev() {
+        match column {
+            None => engine.offsets().give_back(table, first, count),
+            Some(column) => engine.serials().give_back(table, column, first, count),
+        }
+    }
+}
+
+/// What a commit takes with it to its publication. Where it fails all is given back in this order.
+struct Pending {
+    given: Given,
+    announced: Announced,
+    held: Reservation,
+}
+
+impl Pending {
+    fn publish(mut self, version: u64) {
+        // They are rows and tables now.
+        self.given.reserved.clear();
+        self.given.defined_from = None;
+        self.announced.commit(version);
+        drop(self.held);
     }
 }
 

@@ -117,10 +117,11 @@ impl WriteTransaction {
         match &mut *index {
             UniqueIndex::Known(values) => {
                 let holder = self.holder(column, values, wanted, &changing)?;
-                if holder.is_none() {
-                    for (key, row) in wanted {
-                        values.add(column.digest(KeyRef::of(key)), rows.offset(*row));
-                    }
+                let mut add = |(key, row): (&IndexKey, &usize)| {
+                    values.add(column.digest(KeyRef::of(key)), rows.offset(*row))
+                };
+                if holder.is_none() && !wanted.iter().all(&mut add) {
+                    *index = UniqueIndex::Refused;
                 }
                 Ok(holder)
             }
@@ -146,13 +147,14 @@ impl WriteTransaction {
         let Some(mut values) = UniqueValues::with_room(rows, self.engine.snapshot().memory()) else {
             return Ok(None);
         };
+        let mut has_room = true;
         for view in &views {
             each_value(view, column, |key, row| {
-                values.add(column.digest(key), row);
-                true
+                has_room &= values.add(column.digest(key), row);
+                has_room
             })?;
         }
-        Ok(Some(values))
+        Ok(has_room.then_some(values))
     }
 
     /// The row of the call whose value a row of the own view has.
