@@ -132,17 +132,8 @@ impl Operator for Expand<'_> {
         Ok(flow)
     }
 
-    fn settle<'b>(
-        &mut self,
-        context: &mut Context<'_>,
-        name: u32,
-        batch: Batch<'b>,
-    ) -> ExecutionResult<Flow> {
-        self.out.next.settle(context, name, batch)
-    }
-
-    fn finish(&mut self, context: &mut Context<'_>) -> ExecutionResult<()> {
-        self.out.next.finish(context)
+    fn next(&mut self) -> Option<&mut dyn Operator> {
+        Some(&mut *self.out.next)
     }
 }
 
@@ -262,16 +253,7 @@ impl Operator for ExpandInto<'_> {
         self.push_counted(context, &batch)
     }
 
-    fn settle<'b>(
-        &mut self,
-        context: &mut Context<'_>,
-        name: u32,
-        batch: Batch<'b>,
-    ) -> ExecutionResult<Flow> {
-        self.out.next.settle(context, name, batch)
-    }
-
-    fn finish(&mut self, context: &mut Context<'_>) -> ExecutionResult<()> {
-        self.out.next.finish(context)
+    fn next(&mut self) -> Option<&mut dyn Operator> {
+        Some(&mut *self.out.next)
     }
 }

@@ -18,13 +18,30 @@ pub enum Flow {
 pub trait Operator: Send {
     /// Takes one batch.
     fn push<'b>(&mut self, context: &mut Context<'_>, batch: Batch<'b>) -> ExecutionResult<Flow>;
+    /// The operator inside, for one that leaves the other calls to it.
+    fn next(&mut self) -> Option<&mut dyn Operator> {
+        None
+    }
     /// All that the rows of `batch` lead to inside the sub-plan `name` has been pushed: handed on to its end, which
-    /// settles them. Operators that take part in sub-plans hand it on.
-    fn settle<'b>(&mut self, _: &mut Context<'_>, _: u32, _: Batch<'b>) -> ExecutionResult<Flow> {
-        Err(ExecutionError::Internal { operator: "sub-plan", detail: "it has no end".into() })
+    /// settles them.
+    fn settle<'b>(
+        &mut self,
+        context: &mut Context<'_>,
+        name: u32,
+        batch: Batch<'b>,
+    ) -> ExecutionResult<Flow> {
+        match self.next() {
+            Some(next) => next.settle(context, name, batch),
+            None => Err(ExecutionError::Internal { operator: "sub-plan", detail: "it has no end".into() }),
+        }
     }
     /// No batch comes any more: hands on what is left and finishes the next operator.
-    fn finish(&mut self, context: &mut Context<'_>) -> ExecutionResult<()>;
+    fn finish(&mut self, context: &mut Context<'_>) -> ExecutionResult<()> {
+        match self.next() {
+            Some(next) => next.finish(context),
+            None => Err(ExecutionError::Internal { operator: "pipeline", detail: "it has no end".into() }),
+        }
+    }
 }
 
 /// The next operator of a pipeline.

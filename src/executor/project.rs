@@ -28,16 +28,7 @@ impl Operator for Project<'_> {
         self.next.push(context, Batch { columns: &columns, ..batch })
     }
 
-    fn settle<'b>(
-        &mut self,
-        context: &mut Context<'_>,
-        name: u32,
-        batch: Batch<'b>,
-    ) -> ExecutionResult<Flow> {
-        self.next.settle(context, name, batch)
-    }
-
-    fn finish(&mut self, context: &mut Context<'_>) -> ExecutionResult<()> {
-        self.next.finish(context)
+    fn next(&mut self) -> Option<&mut dyn Operator> {
+        Some(&mut *self.next)
     }
 }

@@ -53,16 +53,7 @@ impl Operator for Unfold<'_> {
         self.flush(context, &batch)
     }
 
-    fn settle<'b>(
-        &mut self,
-        context: &mut Context<'_>,
-        name: u32,
-        batch: Batch<'b>,
-    ) -> ExecutionResult<Flow> {
-        self.next.settle(context, name, batch)
-    }
-
-    fn finish(&mut self, context: &mut Context<'_>) -> ExecutionResult<()> {
-        self.next.finish(context)
+    fn next(&mut self) -> Option<&mut dyn Operator> {
+        Some(&mut *self.next)
     }
 }

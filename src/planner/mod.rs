@@ -50,42 +50,54 @@ use std::collections::BTreeSet;
 use crate::binder::bound::VariableId;
 use logical_plan::{LogicalPlan, SettleKind};
 
+/// What `inputs_of` and `inputs_mut` share: the plans below a node, by reference of either kind.
+macro_rules! inputs {
+    ($plan:expr, $iter:ident) => {{
+        use LogicalPlan as L;
+        match $plan {
+            L::Unit
+            | L::Kept { .. }
+            | L::Shared { .. }
+            | L::ScanNodes { .. }
+            | L::ScanWeighted { .. }
+            | L::ScanRels { .. } => Vec::new(),
+            L::LookupNode { input, .. }
+            | L::Expand { input, .. }
+            | L::ExpandInto { input, .. }
+            | L::Intersect { input, .. }
+            | L::ExpandRecursive { input, .. }
+            | L::Weight { input, .. }
+            | L::Filter { input, .. }
+            | L::DistinctRels { input, .. }
+            | L::Project { input, .. }
+            | L::Aggregate { input, .. }
+            | L::Distinct { input, .. }
+            | L::Sort { input, .. }
+            | L::TopK { input, .. }
+            | L::Limit { input, .. }
+            | L::Unwind { input, .. }
+            | L::BuildPath { input, .. }
+            | L::Number { input, .. }
+            | L::LimitEach { input, .. }
+            | L::Weigh { input, .. }
+            | L::HasEdge { input, .. }
+            | L::Settle { input, .. } => vec![input],
+            L::With { shared, input, .. } => vec![shared, input],
+            L::HashJoin { probe, build, .. } => vec![probe, build],
+            L::CrossProduct { left, right } => vec![left, right],
+            L::Union { inputs, .. } => inputs.$iter().map(|(plan, _)| plan).collect(),
+        }
+    }};
+}
+
 /// The plans below a node.
 fn inputs_of(plan: &LogicalPlan) -> Vec<&LogicalPlan> {
-    use LogicalPlan as L;
-    match plan {
-        L::Unit
-        | L::Kept { .. }
-        | L::Shared { .. }
-        | L::ScanNodes { .. }
-        | L::ScanWeighted { .. }
-        | L::ScanRels { .. } => Vec::new(),
-        L::LookupNode { input, .. }
-        | L::Expand { input, .. }
-        | L::ExpandInto { input, .. }
-        | L::Intersect { input, .. }
-        | L::ExpandRecursive { input, .. }
-        | L::Weight { input, .. }
-        | L::Filter { input, .. }
-        | L::DistinctRels { input, .. }
-        | L::Project { input, .. }
-        | L::Aggregate { input, .. }
-        | L::Distinct { input, .. }
-        | L::Sort { input, .. }
-        | L::TopK { input, .. }
-        | L::Limit { input, .. }
-        | L::Unwind { input, .. }
-        | L::BuildPath { input, .. }
-        | L::Number { input, .. }
-        | L::LimitEach { input, .. }
-        | L::Weigh { input, .. }
-        | L::HasEdge { input, .. }
-        | L::Settle { input, .. } => vec![input],
-        L::With { shared, input, .. } => vec![shared, input],
-        L::HashJoin { probe, build, .. } => vec![probe, build],
-        L::CrossProduct { left, right } => vec![left, right],
-        L::Union { inputs, .. } => inputs.iter().map(|(plan, _)| plan).collect(),
-    }
+    inputs!(plan, iter)
+}
+
+/// The plans below a node, to be changed.
+fn inputs_mut(plan: &mut LogicalPlan) -> Vec<&mut LogicalPlan> {
+    inputs!(plan, iter_mut)
 }
 
 /// The variables that are bound in a plan's rows.

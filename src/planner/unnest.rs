@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::build::Builder;
 use super::decorrelate::{Carried, variable_of_type};
 use super::factorize::whole_graph;
+use super::inputs_mut;
 use super::join_order::Partial;
 use super::logical_plan::{ExpandEdge, LogicalPlan, SettleKind};
 use super::query_graph::{QueryGraph, legs};
@@ -434,42 +435,4 @@ fn is_one_graph(query: &BoundSubquery) -> bool {
 
 fn take(plan: &mut LogicalPlan) -> LogicalPlan {
     std::mem::replace(plan, LogicalPlan::Unit)
-}
-
-/// The plans below a node, to be changed.
-fn inputs_mut(plan: &mut LogicalPlan) -> Vec<&mut LogicalPlan> {
-    use LogicalPlan as L;
-    match plan {
-        L::Unit
-        | L::Kept { .. }
-        | L::Shared { .. }
-        | L::ScanNodes { .. }
-        | L::ScanWeighted { .. }
-        | L::ScanRels { .. } => Vec::new(),
-        L::LookupNode { input, .. }
-        | L::Expand { input, .. }
-        | L::ExpandInto { input, .. }
-        | L::Intersect { input, .. }
-        | L::ExpandRecursive { input, .. }
-        | L::Weight { input, .. }
-        | L::Filter { input, .. }
-        | L::DistinctRels { input, .. }
-        | L::Project { input, .. }
-        | L::Aggregate { input, .. }
-        | L::Distinct { input, .. }
-        | L::Sort { input, .. }
-        | L::TopK { input, .. }
-        | L::Limit { input, .. }
-        | L::Unwind { input, .. }
-        | L::BuildPath { input, .. }
-        | L::Number { input, .. }
-        | L::LimitEach { input, .. }
-        | L::Weigh { input, .. }
-        | L::HasEdge { input, .. }
-        | L::Settle { input, .. } => vec![input],
-        L::With { shared, input, .. } => vec![shared, input],
-        L::HashJoin { probe, build, .. } => vec![probe, build],
-        L::CrossProduct { left, right } => vec![left, right],
-        L::Union { inputs, .. } => inputs.iter_mut().map(|(plan, _)| plan).collect(),
-    }
 }

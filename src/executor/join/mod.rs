@@ -298,17 +298,8 @@ impl Operator for HashProbe<'_> {
         pairs.flush(context, &batch)
     }
 
-    fn settle<'b>(
-        &mut self,
-        context: &mut Context<'_>,
-        name: u32,
-        batch: Batch<'b>,
-    ) -> ExecutionResult<Flow> {
-        self.pairs.next.settle(context, name, batch)
-    }
-
-    fn finish(&mut self, context: &mut Context<'_>) -> ExecutionResult<()> {
-        self.pairs.next.finish(context)
+    fn next(&mut self) -> Option<&mut dyn Operator> {
+        Some(&mut *self.pairs.next)
     }
 }
 
@@ -342,16 +333,7 @@ impl Operator for CrossProduct<'_> {
         self.pairs.flush(context, &batch)
     }
 
-    fn settle<'b>(
-        &mut self,
-        context: &mut Context<'_>,
-        name: u32,
-        batch: Batch<'b>,
-    ) -> ExecutionResult<Flow> {
-        self.pairs.next.settle(context, name, batch)
-    }
-
-    fn finish(&mut self, context: &mut Context<'_>) -> ExecutionResult<()> {
-        self.pairs.next.finish(context)
+    fn next(&mut self) -> Option<&mut dyn Operator> {
+        Some(&mut *self.pairs.next)
     }
 }
