@@ -38,15 +38,19 @@ impl QueryContext {
     }
 
     /// Counts what an operator holds that can put rows aside instead. Where there is no place for them it is an error.
+    /// What would not be worth a block is counted without asking, since there is nothing else that could be done with it.
     pub fn room(&self, held: &mut Reservation, bytes: u64, operator: &str) -> ExecutionResult<Room> {
         if held.try_hold_share(bytes) {
             return Ok(Room::Held);
         }
         let least = SPILL_BYTES_MIN.min(self.transaction.memory().limit() / HOLDERS_IN_LIMIT);
-        if bytes > least && self.transaction.spill().is_there() {
+        if !self.transaction.spill().is_there() {
+            held.hold(operator, bytes)?;
+        } else if bytes > least {
             return Ok(Room::Short);
+        } else {
+            held.force(bytes);
         }
-        held.hold(operator, bytes)?;
         Ok(Room::Held)
     }
 

@@ -7,7 +7,8 @@
 //! 2. Only what is committed already, or is on its way to the log, counts without asking: it is in memory anyway.
 //! 3. Changes of transactions get half of the limit at most, so that readers always have the other half.
 //! 4. An operator that can spill takes at most half of what the others leave, so that what comes behind it in a
-//!    pipeline has room as well.
+//!    pipeline has room as well. The least that it works with, of which nothing could be spilled, it counts without
+//!    asking: whether there is room for that must not depend on what others hold at the moment.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -72,7 +73,13 @@ struct Gauge {
 impl Gauge {
     /// Adds bytes if the sum stays within `limit`.
     fn take(&self, bytes: u64, limit: u64) -> bool {
-        let fits = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= limit);
+        self.take_if(bytes, |_, sum| sum <= limit)
+    }
+
+    /// Adds bytes if what is used and the sum allow it; both are looked at together with the addition, so that two who
+    /// ask at once do not both get the same room.
+    fn take_if(&self, bytes: u64, allowed: impl Fn(u64, u64) -> bool) -> bool {
+        let fits = |used: u64| used.checked_add(bytes).filter(|sum| allowed(used, *sum));
         match self.used.fetch_update(Relaxed, Relaxed, fits) {
             Ok(before) => {
                 self.rise(before + bytes);
@@ -163,6 +170,19 @@ impl Account {
         taken
     }
 
+    /// Takes `bytes` for one who holds `own` already, as long as it then holds half of what others leave at most.
+    fn take_share(&self, class: MemoryClass, own: u64, bytes: u64) -> bool {
+        let limit = self.limit;
+        let taken = self.total.take_if(bytes, |used, sum| {
+            let others = used.saturating_sub(own);
+            sum <= limit && own + bytes <= limit.saturating_sub(others) / 2
+        });
+        if taken {
+            self.class(class).add(bytes);
+        }
+        taken
+    }
+
     fn add(&self, class: MemoryClass, bytes: u64) {
         self.class(class).add(bytes);
         self.total.add(bytes);
@@ -215,13 +235,18 @@ impl Reservation {
 
     /// As `try_hold`, for an operator that can spill instead: at most half of what others leave.
     pub fn try_hold_share(&mut self, bytes: u64) -> bool {
-        if bytes > self.bytes {
-            let others = self.account.total.used().saturating_sub(self.bytes);
-            if bytes > self.account.limit.saturating_sub(others) / 2 {
-                return false;
+        if bytes <= self.bytes {
+            return self.try_hold(bytes);
+        }
+        // A step more is asked for within the share, too: otherwise the first one would leave nothing to the others.
+        let wanted = bytes.saturating_add(STEP.min(bytes)) - self.bytes;
+        for more in [wanted, bytes - self.bytes] {
+            if self.account.take_share(self.class, self.bytes, more) {
+                self.bytes += more;
+                return true;
             }
         }
-        self.try_hold(bytes)
+        false
     }
 
     /// As `try_hold`, with an error that says who asked.
@@ -314,6 +339,41 @@ mod tests {
         assert!(groups.try_hold_share(5 * MIB));
         sort.absorb(groups);
         assert!(sort.bytes() >= 6 * MIB && sort.bytes() == accountant.stats().total.used);
+    }
+
+    #[test]
+    fn who_can_spill_leaves_something_to_each_that_asks_later() {
+        let accountant = MemoryAccountant::new(MIB / 4);
+        let mut holders: Vec<Reservation> = Vec::new();
+        for part in 1..8 {
+            let mut next = accountant.reservation(MemoryClass::Operators);
+            // More than half of what is left is refused, half of it is granted and no step beyond it.
+            let left = MIB / 4 - accountant.stats().total.used;
+            assert!(!next.try_hold_share(left / 2 + 1) && next.try_hold_share(left / 2), "holder {part}");
+            assert_eq!(accountant.stats().total.used, MIB / 4 - left + left / 2);
+            holders.push(next);
+        }
+    }
+
+    #[test]
+    fn threads_that_can_spill_never_take_all() {
+        const LIMIT: u64 = MIB / 4;
+        let accountant = MemoryAccountant::new(LIMIT);
+        std::thread::scope(|scope| {
+            for seed in 0..3u64 {
+                let accountant = &accountant;
+                scope.spawn(move || {
+                    let mut held = accountant.reservation(MemoryClass::Operators);
+                    for round in 0..5000u64 {
+                        if !held.try_hold_share((round * 7919 + seed * 104_729) % LIMIT) {
+                            held.shrink_to(0);
+                        }
+                        assert!(accountant.stats().total.used <= LIMIT - LIMIT / 8);
+                    }
+                });
+            }
+        });
+        assert_eq!(accountant.stats().total.used, 0);
     }
 
     #[test]

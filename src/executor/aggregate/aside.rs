@@ -1,9 +1,9 @@
 //! Groups that are put aside. They are split by a hash of their keys into partitions; a row holds the keys and the parts
 //! of the states, and for DISTINCT a row of its own holds keys and value. At the end each partition is put together by
-//! itself. One that is still too large is split once more, by other bits of the hash; after that the memory has to do.
+//! itself. One that is still too large is split once more, by other bits of the hash; after that the memory has to do:
+//! what other workers do not hold, or, once they are done, all of it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use parking_lot::Mutex;
 
@@ -17,6 +17,7 @@ use super::super::spill::{LEVELS, PARTITIONS, Room, partitions, write_blocks};
 use super::groups::Groups;
 use super::{Grouping, OPERATOR};
 use crate::planner::physical_plan::KeyKind;
+use crate::storage::memory::Reservation;
 use crate::storage::spill::{SpillBlock, SpillFile};
 use crate::types::DataType;
 use crate::vector::{ValueVector, VectorBuffer};
@@ -116,26 +117,28 @@ impl Grouping<'_> {
         types
     }
 
-    /// Puts the groups of a partition together and pushes them.
+    /// Puts the groups of a partition together and pushes them. None, and nothing pushed, where the memory does not do
+    /// although the partition was split as often as it may be, unless that is `last` and so an error.
     fn restore(
         &self,
-        part: Part,
+        part: &Part,
         from: &Aside,
-        context: &mut Context<'_>,
-        next: &mut dyn Operator,
-    ) -> ExecutionResult<Flow> {
-        let query = context.query;
+        last: bool,
+        deeper: &mut Option<Aside>,
+        query: &QueryContext,
+    ) -> ExecutionResult<Restored> {
         let mut held = query.account();
         let mut groups = Groups::new(self, &KeyKind::Hash);
-        let mut deeper: Option<Aside> = None;
         let types = self.stored_types();
         for block in &part.groups {
             let columns = query.take_back(&from.file, block, &types)?;
             groups.import(self, &columns, block.rows as usize)?;
             if self.keys.is_empty() || from.level + 1 == LEVELS {
-                held.hold(OPERATOR, groups.bytes())?;
+                if !hold(&mut held, groups.bytes(), last)? {
+                    return Ok(Restored::Short);
+                }
             } else if query.room(&mut held, groups.bytes(), OPERATOR)? == Room::Short {
-                let deeper = match &mut deeper {
+                let deeper = match deeper {
                     Some(deeper) => deeper,
                     None => deeper.insert(Aside::new(self, from.level + 1, query)?),
                 };
@@ -148,25 +151,17 @@ impl Grouping<'_> {
             deeper.put(self, &groups, query)?;
             drop((groups, held));
             for (at, blocks) in part.distinct.iter().enumerate() {
-                self.split_values(at, blocks, from, &deeper, query)?;
+                self.split_values(at, blocks, from, deeper, query)?;
             }
-            for part in &deeper.parts {
-                let part = std::mem::take(&mut *part.lock());
-                if self.restore(part, &deeper, context, next)? == Flow::Stop {
-                    return Ok(Flow::Stop);
-                }
-            }
-            return Ok(Flow::Continue);
-        }
-        if part.groups.is_empty() {
-            return Ok(Flow::Continue);
+            return Ok(Restored::Split);
         }
         for (at, blocks) in part.distinct.iter().enumerate() {
-            self.feed_values(at, blocks, &from.file, from.level, &mut groups, query)?;
+            if !self.feed_values(at, blocks, &from.file, (from.level, last), &mut groups, query)? {
+                return Ok(Restored::Short);
+            }
             groups.distinct[at] = None;
         }
-        let (columns, rows) = groups.results(self)?;
-        push_chunk(&Chunk { columns, rows, multiplicity: Vec::new() }, context, next)
+        Ok(Restored::Groups(Box::new(groups), held))
     }
 
     /// The values of DISTINCT follow their groups into smaller partitions.
@@ -191,17 +186,17 @@ impl Grouping<'_> {
     }
 
     /// Feeds each value once to the states of a partition's groups. Values that do not fit are split by a hash of keys
-    /// and value: those of different parts are different.
+    /// and value: those of different parts are different. False where the memory does not do, see `restore`.
     fn feed_values(
         &self,
         aggregate: usize,
         blocks: &[SpillBlock],
         file: &Arc<SpillFile>,
-        level: usize,
+        (level, last): (usize, bool),
         groups: &mut Groups,
         query: &QueryContext,
-    ) -> ExecutionResult<()> {
-        let Some(mut seen) = self.distinct_values(aggregate) else { return Ok(()) };
+    ) -> ExecutionResult<bool> {
+        let Some(mut seen) = self.distinct_values(aggregate) else { return Ok(true) };
         let types = self.distinct_types(aggregate);
         let mut held = query.account();
         let mut deeper: Option<(Arc<SpillFile>, Vec<Vec<SpillBlock>>)> = None;
@@ -212,7 +207,9 @@ impl Grouping<'_> {
             let by_row = groups.find(keys, block.rows as usize);
             seen.add(arguments, &by_row, block.rows as usize, crate::vector::Selection::All);
             if level + 1 >= 2 * LEVELS {
-                held.hold(OPERATOR, seen.bytes())?;
+                if !hold(&mut held, seen.bytes(), last)? {
+                    return Ok(false);
+                }
             } else if query.room(&mut held, seen.bytes(), OPERATOR)? == Room::Short {
                 // All of them, those that were kept so far and those that come, go to smaller parts.
                 let file_of_parts = query.spill_file(OPERATOR)?;
@@ -241,11 +238,35 @@ impl Grouping<'_> {
         let Some((file, parts)) = deeper else {
             let count = groups.len();
             groups.states[aggregate].resize(count);
-            return seen.feed(&mut groups.states[aggregate]);
+            seen.feed(&mut groups.states[aggregate])?;
+            return Ok(true);
         };
         drop((seen, held));
-        parts.iter().try_for_each(|part| self.feed_values(aggregate, part, &file, level + 1, groups, query))
+        for part in &parts {
+            if !self.feed_values(aggregate, part, &file, (level + 1, last), groups, query)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
+}
+
+/// What has become of a partition.
+enum Restored {
+    Groups(Box<Groups>, Reservation),
+    /// Its groups are in smaller partitions now.
+    Split,
+    /// The memory did not do.
+    Short,
+}
+
+/// Counts what has to be in memory; an error only where it is the `last` try.
+fn hold(held: &mut Reservation, bytes: u64, last: bool) -> ExecutionResult<bool> {
+    if last {
+        held.hold(OPERATOR, bytes)?;
+        return Ok(true);
+    }
+    Ok(held.try_hold(bytes))
 }
 
 /// Splits rows by a hash of their first `hashed` columns and writes each part.
@@ -276,29 +297,100 @@ fn split(
     Ok(split)
 }
 
-/// Pushes the groups of all partitions; workers take one partition after another.
+/// Pushes the groups of all partitions; workers take one partition after another. One that does not fit beside those
+/// of other workers waits until these are done, and is then put together alone: whether a query has enough memory does
+/// not depend on who works at the same time.
 pub(super) struct AsideSource<'g> {
     grouping: &'g Grouping<'g>,
     aside: &'g Aside,
-    next: AtomicU64,
+    state: Mutex<Progress>,
 }
+
+/// How far the workers are.
+#[derive(Default)]
+struct Progress {
+    /// Partitions that were taken.
+    taken: usize,
+    /// Partitions that are worked at.
+    active: usize,
+    /// Partitions that did not fit.
+    late: Vec<(Part, Arc<SpillFile>, usize)>,
+}
+
+/// The morsel of all partitions that did not fit.
+const LATE: u64 = PARTITIONS as u64;
 
 impl<'g> AsideSource<'g> {
     pub fn new(grouping: &'g Grouping<'g>, aside: &'g Aside) -> AsideSource<'g> {
-        AsideSource { grouping, aside, next: AtomicU64::new(0) }
+        AsideSource { grouping, aside, state: Mutex::default() }
+    }
+
+    /// Puts a partition together and pushes its groups.
+    fn restore(
+        &self,
+        part: Part,
+        from: &Aside,
+        last: bool,
+        context: &mut Context<'_>,
+        next: &mut dyn Operator,
+    ) -> ExecutionResult<Flow> {
+        if part.groups.is_empty() {
+            return Ok(Flow::Continue);
+        }
+        let mut deeper = None;
+        match self.grouping.restore(&part, from, last, &mut deeper, context.query)? {
+            Restored::Groups(groups, _held) => {
+                let (columns, rows) = groups.results(self.grouping)?;
+                push_chunk(&Chunk { columns, rows, multiplicity: Vec::new() }, context, next)
+            }
+            Restored::Short => {
+                self.state.lock().late.push((part, Arc::clone(&from.file), from.level));
+                Ok(Flow::Continue)
+            }
+            Restored::Split => {
+                for part in deeper.iter().flat_map(|deeper| &deeper.parts) {
+                    let part = std::mem::take(&mut *part.lock());
+                    let Some(deeper) = &deeper else { continue };
+                    if self.restore(part, deeper, last, context, next)? == Flow::Stop {
+                        return Ok(Flow::Stop);
+                    }
+                }
+                Ok(Flow::Continue)
+            }
+        }
+    }
+
+    fn restore_late(&self, context: &mut Context<'_>, next: &mut dyn Operator) -> ExecutionResult<Flow> {
+        loop {
+            let Some((part, file, level)) = self.state.lock().late.pop() else { return Ok(Flow::Continue) };
+            let from = Aside { file, level, parts: Vec::new() };
+            if self.restore(part, &from, true, context, next)? == Flow::Stop {
+                return Ok(Flow::Stop);
+            }
+        }
     }
 }
 
 impl Source for AsideSource<'_> {
     fn next_morsel(&self) -> Option<u64> {
-        let at = self.next.fetch_add(1, Relaxed);
-        (at < PARTITIONS as u64).then_some(at)
+        let mut state = self.state.lock();
+        if state.taken < PARTITIONS {
+            state.taken += 1;
+            state.active += 1;
+            return Some(state.taken as u64 - 1);
+        }
+        // Whoever is done last has the memory for itself.
+        (state.active == 0 && !state.late.is_empty()).then_some(LATE)
     }
 
     fn run(&self, morsel: u64, context: &mut Context<'_>, next: &mut dyn Operator) -> ExecutionResult<Flow> {
-        let Some(part) = self.aside.parts.get(morsel as usize) else { return Ok(Flow::Continue) };
+        let Some(part) = self.aside.parts.get(morsel as usize) else {
+            return self.restore_late(context, next);
+        };
         let part = std::mem::take(&mut *part.lock());
-        self.grouping.restore(part, self.aside, context, next)
+        let outcome = self.restore(part, self.aside, false, context, next);
+        self.state.lock().active -= 1;
+        outcome
     }
 
     fn parallelism(&self) -> usize {
