@@ -106,22 +106,37 @@ impl Binder<'_> {
                 let data_type = value_type(&column.data_type);
                 let name = column.name.clone();
                 assigned.push(Assignment { column: column.id, name, data_type, value, merged: None });
-            } else if self.must_be_given(table, column) {
-                let owner = self.table_name(table);
-                let message = format!("{owner}.{} must not be null and is given no value", column.name);
-                let error = BindError::new(BindErrorKind::InvalidPattern, span, message);
-                return Err(error.with_hint(format!("Write {{{}: …}}", column.name)));
+            } else if self.is_key(table, column) {
+                return Err(self.not_given(table, column, span));
+            } else if column.not_null && column.data_type != DataType::Serial && clause == Creating::Create {
+                self.not_given.push((table, column.clone(), span));
             }
         }
         Ok(assigned)
     }
 
-    fn must_be_given(&self, table: TableId, column: &ColumnSchema) -> bool {
-        let key = self
-            .catalog
-            .node_table_by_id(table)
-            .is_some_and(|schema| schema.primary_key.contains(&column.id));
-        (column.not_null || key) && column.data_type != DataType::Serial
+    /// Refuses CREATE without a value that must be there, if no SET of the statement can give it either. What only
+    /// rows can tell, and whether MERGE makes anything at all, is seen when the statement has run.
+    pub fn refuse_missing_values(&self) -> BindResult<()> {
+        let missing = self.not_given.iter().find(|(_, column, _)| !self.columns_set.contains(&column.id));
+        match missing {
+            Some((table, column, span)) => Err(self.not_given(*table, column, *span)),
+            None => Ok(()),
+        }
+    }
+
+    fn not_given(&self, table: TableId, column: &ColumnSchema, span: Span) -> BindError {
+        let owner = self.table_name(table);
+        let message = format!("{owner}.{} must not be null and is given no value", column.name);
+        let error = BindError::new(BindErrorKind::InvalidPattern, span, message);
+        error.with_hint(format!("Write {{{}: …}}", column.name))
+    }
+
+    /// Whether a value of the column names the row; those of SERIAL columns come by themselves.
+    fn is_key(&self, table: TableId, column: &ColumnSchema) -> bool {
+        let schema = self.catalog.node_table_by_id(table);
+        schema.is_some_and(|schema| schema.primary_key.contains(&column.id))
+            && column.data_type != DataType::Serial
     }
 
     /// A DEFAULT as it was declared, for each new row anew.
@@ -169,7 +184,10 @@ impl Binder<'_> {
                 let kind = ExpressionKind::Literal(assigned);
                 Ok(BoundExpression { kind, data_type: target, span: value.span })
             }
-            Err(error) => wrong(format!("{owner}.{} cannot be {constant}: {error}", column.name)),
+            Err(error) => {
+                let quote = if matches!(constant, Value::String(_)) { "'" } else { "" };
+                wrong(format!("{owner}.{} cannot be {quote}{constant}{quote}: {error}", column.name))
+            }
         }
     }
 

@@ -1,14 +1,14 @@
 //! The way in, and what every part of the binder works on.
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::aggregate::AggregateContext;
 use super::bound::{BoundCheck, BoundStatement, Variable, VariableId, VariableKind};
 use super::error::{BindError, BindErrorKind, BindResult};
 use super::scope::Scope;
-use crate::catalog::{Catalog, Dialect, closest_name};
+use crate::catalog::{Catalog, ColumnSchema, Dialect, closest_name};
 use crate::parser::ast::{self, Span, StatementKind, StatementMode};
-use crate::types::{DataType, TableId};
+use crate::types::{ColumnId, DataType, TableId};
 
 /// The types of the parameters that the caller gives; a name that is missing is of type ANY.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -81,6 +81,10 @@ pub(super) struct Binder<'a> {
     pub aggregates: AggregateContext,
     /// The CHECKs of the tables that the statement writes.
     pub checks: Vec<BoundCheck>,
+    /// NOT NULL columns without a default that a CREATE does not mention.
+    pub not_given: Vec<(TableId, ColumnSchema, Span)>,
+    /// The columns that SET may write.
+    pub columns_set: FxHashSet<ColumnId>,
 }
 
 impl<'a> Binder<'a> {
@@ -106,6 +110,8 @@ impl<'a> Binder<'a> {
             available: Vec::new(),
             aggregates: AggregateContext::forbidden("here"),
             checks: Vec::new(),
+            not_given: Vec::new(),
+            columns_set: FxHashSet::default(),
         }
     }
 
@@ -123,6 +129,7 @@ impl<'a> Binder<'a> {
             StatementKind::Checkpoint => BoundStatement::Checkpoint,
             other => return Err(BindError::not_supported(other.name(), statement.span)),
         };
+        self.refuse_missing_values()?;
         let analyze = match statement.mode {
             StatementMode::Run => return Ok(bound),
             StatementMode::Explain => false,

@@ -54,7 +54,7 @@ impl Binder<'_> {
                 }
                 RemoveItemKind::Labels { variable, .. } => {
                     self.entity_variable(variable)?;
-                    return Err(labels_are_fixed("removed", item.span));
+                    return Err(labels_are_fixed("removing a label from", item.span));
                 }
             }
         }
@@ -125,6 +125,10 @@ impl Binder<'_> {
             _ => {
                 let bound = self.bind_expression(map)?;
                 if let DataType::Map(..) | DataType::Any | DataType::Json = bound.data_type {
+                    for table in self.entity_tables(variable) {
+                        let columns: Vec<_> = self.columns(table).iter().map(|column| column.id).collect();
+                        self.columns_set.extend(columns);
+                    }
                     let change = PropertyChange::Map { value: bound, replace };
                     return Ok(BoundSet { variable, change, span });
                 }
@@ -189,7 +193,9 @@ impl Binder<'_> {
         let tables = self.entity_tables(variable);
         let mut values = Vec::with_capacity(written.len());
         for (key, value) in written {
-            values.push(self.property_value(&tables, key, value)?);
+            let value = self.property_value(&tables, key, value)?;
+            self.columns_set.extend(value.columns.iter().map(|(_, column, _)| *column));
+            values.push(value);
         }
         Ok(BoundSet { variable, change: PropertyChange::Values(values), span })
     }
@@ -224,7 +230,7 @@ impl Binder<'_> {
         for label in labels {
             let same = tables.iter().all(|table| self.table_name(*table) == label.text);
             if !same || tables.is_empty() {
-                return Err(labels_are_fixed("added", label.span));
+                return Err(labels_are_fixed("adding a label to", label.span));
             }
         }
         Ok(())
@@ -232,6 +238,6 @@ impl Binder<'_> {
 }
 
 fn labels_are_fixed(what: &str, span: Span) -> BindError {
-    BindError::not_supported(&format!("a label that is {what} to a node of a strict table"), span)
+    BindError::not_supported(&format!("{what} a node of a strict table"), span)
         .with_hint("A node has the label of its table")
 }

@@ -95,3 +95,40 @@ fn nothing_equals_null() {
     assert!(error.contains("P.name = NULL") && error.contains("row 2 of MERGE"), "{error}");
     graph.check("MATCH (n:P) RETURN count(*)", "0");
 }
+
+#[test]
+fn values_that_must_be_there_may_come_by_set() {
+    let graph = Graph::new();
+    graph.run("CREATE NODE TABLE U(id INT64 PRIMARY KEY, name STRING NOT NULL, v INT64)");
+    graph.run("CREATE REL TABLE W(FROM U TO U, w INT64 NOT NULL, x INT64)");
+    graph.run("CREATE (:U {id: 1, name: 'a'})");
+    // A key is enough for what is there.
+    graph.counts("MERGE (u:U {id: 1}) ON CREATE SET u.name = 'x' ON MATCH SET u.v = 1", [0, 0, 0, 0, 1, 0]);
+    graph.counts("MERGE (u:U {id: 1})", [0; 6]);
+    graph.run("UNWIND [1, 2] AS i MERGE (u:U {id: i}) ON CREATE SET u.name = 'x' ON MATCH SET u.v = 2");
+    graph.run("UNWIND [2, 3] AS i MERGE (u:U {id: i}) SET u += {name: 'y'}");
+    graph.run("CREATE (u:U {id: 4}) WITH u AS n SET n.name = 'c'");
+    graph.check("MATCH (u:U) RETURN u.id, u.name, u.v ORDER BY u.id", "1|a|2 2|y| 3|y| 4|c|");
+    // Neither is what goes again by the end.
+    graph.counts("MERGE (u:U {id: 9}) DELETE u", [1, 1, 0, 0, 1, 1]);
+    let error = graph.fails("UNWIND [1, 5, 6] AS i MERGE (u:U {id: i}) ON MATCH SET u.name = 'm'");
+    assert!(
+        error.contains("U.name must not be null (the U with the primary key 5)")
+            && error.contains("row 2 of MERGE"),
+        "{error}"
+    );
+    graph.check("MATCH (u:U {id: 1}) RETURN u.name", "a");
+    let error = graph.fails("UNWIND [7, 8] AS i CREATE (u:U {id: i}) WITH u, i WHERE i = 7 SET u.name = 's'");
+    assert!(error.contains("the primary key 8") && error.contains("row 2 of CREATE"), "{error}");
+    assert!(graph.fails("CREATE (u:U {id: 7})").contains("is given no value"));
+    assert!(graph.fails("CREATE (u:U {id: 7}) SET u.v = 1").contains("is given no value"));
+    assert!(graph.fails("MERGE (u:U {id: 7}) ON CREATE SET u.name = NULL").contains("must not be null"));
+    assert!(graph.fails("MATCH (u:U {id: 1}) SET u.name = NULL").contains("must not be null"));
+    assert!(graph.fails("MERGE (u:U {name: 'z'})").contains("U.id must not be null"));
+    let between = "MATCH (a:U {id: 1}), (b:U {id: 2})";
+    let error = graph.fails(&format!("{between} MERGE (a)-[:W]->(b)"));
+    assert!(error.contains("W.w must not be null (the W from the U with"), "{error}");
+    graph.counts(&format!("{between} MERGE (a)-[k:W]->(b) ON CREATE SET k.w = 1"), [0, 0, 1, 0, 1, 0]);
+    graph.counts(&format!("{between} MERGE (a)-[k:W]->(b) ON MATCH SET k.x = 5"), [0, 0, 0, 0, 1, 0]);
+    graph.check("MATCH ()-[k:W]->() RETURN k.w, k.x", "1|5");
+}

@@ -9,6 +9,14 @@ use crate::functions::assign_value;
 use crate::types::{DataType, TableId, Value};
 use crate::vector::VectorBuffer;
 
+/// A value as people would write it: texts in quotes, so that '6' is not taken for 6.
+fn literal_text(value: &Value) -> String {
+    match value {
+        Value::String(text) => format!("'{text}'"),
+        other => other.to_string(),
+    }
+}
+
 impl Writing<'_> {
     /// A column of values as the type of a table's column. `rows` are the places of the values in the chunk at hand.
     pub(super) fn cast<'v>(
@@ -42,7 +50,7 @@ impl Writing<'_> {
             let fault = WriteFault::Value {
                 table: self.table_name(table),
                 column: name.to_owned(),
-                value: value.to_string(),
+                value: literal_text(value),
                 reason: error.to_string(),
             };
             self.fault(row, fault)

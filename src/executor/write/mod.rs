@@ -8,6 +8,7 @@ mod create;
 mod delete;
 mod fault;
 mod merge;
+mod owed;
 mod rows;
 mod set;
 
@@ -27,6 +28,7 @@ use crate::planner::physical_plan::{PhysicalWrite, PlanNode, WriteStage};
 use crate::planner::{PhysicalPlan, on_stack_for};
 use crate::transaction::{WriteError, WriteTransaction};
 use check::Checks;
+use owed::Owed;
 use rows::{joined, no_rows};
 
 /// What a statement changed, counted as openCypher does.
@@ -38,6 +40,20 @@ pub struct ChangeCounts {
     pub rels_deleted: u64,
     pub properties_set: u64,
     pub labels_added: u64,
+}
+
+impl ChangeCounts {
+    /// All counts with names for people.
+    pub fn list(&self) -> [(&'static str, u64); 6] {
+        [
+            ("nodes created", self.nodes_created),
+            ("nodes deleted", self.nodes_deleted),
+            ("relationships created", self.rels_created),
+            ("relationships deleted", self.rels_deleted),
+            ("properties set", self.properties_set),
+            ("labels added", self.labels_added),
+        ]
+    }
 }
 
 /// Runs a plan that writes. Afterwards the context reads what the statement has written.
@@ -61,11 +77,13 @@ pub fn execute_write(
             row: 0,
             clause: "",
             checks: Checks::new(&plan.checks),
+            owed: Vec::new(),
         };
         for (at, stage) in plan.stages.iter().enumerate() {
             let kept = writing.stage(stage)?;
             writing.query.kept[at + 1] = kept;
         }
+        writing.refuse_owed()?;
         writing.fresh();
         let counts = writing.counts;
         let chunks = match plan.returns {
@@ -96,6 +114,8 @@ struct Writing<'w> {
     row: u64,
     clause: &'static str,
     checks: Checks<'w>,
+    /// NOT NULL columns of new rows that have no value yet.
+    owed: Vec<Owed>,
 }
 
 impl Writing<'_> {
@@ -113,6 +133,7 @@ impl Writing<'_> {
             while let Some(chunk) = kept.next(self.query)? {
                 out.push(emitted(chunk, &stage.emit), self.clause, self.query)?;
             }
+            self.forget_paid()?;
             return Ok(out);
         }
         let mut input = input.drain();
@@ -129,6 +150,7 @@ impl Writing<'_> {
             self.row += rows;
         }
         self.check_touched()?;
+        self.forget_paid()?;
         Ok(out)
     }
 

@@ -372,7 +372,7 @@ impl Pending {
     }
 }
 
-/// The schema's columns that `given` has no values for, and the given ones with their types.
+/// The given columns with their types. What is given is checked; a column that is left out may get its value later.
 fn match_columns<'v>(
     table: &str,
     schema: &'v [ColumnSchema],
@@ -387,13 +387,10 @@ fn match_columns<'v>(
     }
     for column in schema.iter().filter(|column| column.not_null) {
         let values = given.iter().find(|(id, _)| *id == column.id).map(|(_, values)| values);
-        let null = match values {
-            Some(values) if values.has_no_nulls() => None,
-            Some(values) => (0..count).find(|row| values.is_null(*row)),
-            None if column.data_type == crate::types::DataType::Serial => None,
-            None => (count > 0).then_some(0),
-        };
-        if let Some(row) = null {
+        if let Some(values) = values
+            && !values.has_no_nulls()
+            && let Some(row) = (0..count).find(|row| values.is_null(*row))
+        {
             return Err(not_null(table, column, row));
         }
     }

@@ -16,7 +16,8 @@ use crate::vector::{ValueVector, VectorBuffer};
 
 impl WriteTransaction {
     /// Makes `count` nodes; a column that is left out is null, or counts up where it is SERIAL. The vectors have the
-    /// columns' types. Gives the first of their consecutive offsets.
+    /// columns' types. Gives the first of their consecutive offsets. Whoever leaves out a NOT NULL column sees to it that
+    /// it gets its values by `update`.
     pub fn insert_nodes(
         &mut self,
         table: TableId,
