@@ -40,8 +40,8 @@ impl Engine {
         self.checkpoint_in_turn(false)
     }
 
-    /// The same for the holder of the turn. At the `last` one nobody commits any more, and the log goes on in a new
-    /// segment, so that the next open finds nothing to read.
+    /// The same for the holder of the turn. At the `last` one nobody commits any more, and the header says that no log is
+    /// needed.
     pub(super) fn checkpoint_in_turn(&self, last: bool) -> StorageResult<()> {
         // What was frozen by an attempt that failed comes first, then what was committed since. What is committed
         // meanwhile is left to the next checkpoint.
@@ -85,11 +85,8 @@ impl Engine {
         // Pages must not hold what the log could still lose.
         self.flush()?;
         let is_all = self.state.load().levels().active.is_empty();
-        if last
-            && is_all
-            && let Some(log) = self.log.started()
-        {
-            cut.end = log.rotate()?;
+        if last && is_all {
+            cut.end = self.log.next_beginning()?;
         }
         let batch = self.page_file().begin_batch()?;
         let folded = fold_level(snapshot, level, &batch)?;

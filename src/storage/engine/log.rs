@@ -13,8 +13,8 @@ use crate::storage::backend::StorageBackend;
 use crate::storage::delta::Delta;
 use crate::storage::page::{LoggedRoot, Lsn, PageFile};
 use crate::storage::wal::{
-    BatchedRecord, CommitHead, LevelBuilder, RecordBatch, RecordKind, WAL_FOLDER, WalConfig, WalReader,
-    WalStats, WalWriter, log_damage,
+    BatchedRecord, CommitHead, LevelBuilder, RecordBatch, RecordKind, SEGMENT_HEADER_SIZE, WAL_FOLDER,
+    WalConfig, WalReader, WalStats, WalWriter, last_segment, log_damage, remove_all_segments,
 };
 use crate::storage::{StorageError, StorageResult};
 
@@ -25,6 +25,8 @@ pub(super) struct Log {
     reader: Mutex<Option<WalReader>>,
     /// Opens the log anew, where the disk was full when it was to be written for the first time.
     source: Option<(Arc<dyn StorageBackend>, Uuid, Lsn)>,
+    /// Its header says whether the log has begun.
+    page_file: Arc<PageFile>,
     config: WalConfig,
     mode: DurabilityMode,
 }
@@ -49,7 +51,7 @@ impl Log {
     /// torn tail is cut, so that what was found stays.
     pub fn open(
         backend: &dyn StorageBackend,
-        page_file: &PageFile,
+        page_file: &Arc<PageFile>,
         options: &EngineOptions,
     ) -> StorageResult<(Log, Replayed)> {
         let mode = match backend.is_memory() {
@@ -60,6 +62,7 @@ impl Log {
             writer: OnceLock::new(),
             reader: Mutex::new(None),
             source: None,
+            page_file: Arc::clone(page_file),
             config: options.wal.clone(),
             mode,
         };
@@ -119,9 +122,46 @@ impl Log {
                     return Err(error);
                 }
             };
+            self.note_beginning()?;
             return Ok(self.writer.get_or_init(|| writer));
         }
         self.writer.get().ok_or(crate::storage::StorageError::ReadOnly)
+    }
+
+    /// Before the first record: from here on a log without its first segment is damage. The segment is durable already.
+    fn note_beginning(&self) -> StorageResult<()> {
+        let Lsn { segment, offset } = self.page_file.header().checkpoint;
+        match offset {
+            0 => self
+                .page_file
+                .set_checkpoint(Lsn { segment: segment.max(1), offset: SEGMENT_HEADER_SIZE as u64 }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Where a log would begin that has nothing of what this one has.
+    pub fn next_beginning(&self) -> StorageResult<Lsn> {
+        let checkpoint = self.page_file.header().checkpoint;
+        let last = match (self.writer.get(), &self.source) {
+            (Some(writer), _) => writer.last_segment(),
+            (None, Some((backend, ..))) if checkpoint.offset > 0 => last_segment(&**backend)?,
+            _ => return Ok(checkpoint),
+        };
+        Ok(Lsn { segment: last.max(checkpoint.segment) + 1, offset: 0 })
+    }
+
+    /// Leaves no log, when pages hold everything and nobody commits any more. The header says so before the first
+    /// segment goes.
+    pub fn retire(&self) -> StorageResult<()> {
+        let Some((backend, ..)) = &self.source else { return Ok(()) };
+        if self.page_file.header().checkpoint.offset > 0 {
+            self.page_file.set_checkpoint(self.next_beginning()?)?;
+        }
+        // A header that could not be written twice may still be the older one.
+        if self.page_file.check_writable().is_ok() {
+            remove_all_segments(&**backend)?;
+        }
+        Ok(())
     }
 
     /// The writer, if something was written.

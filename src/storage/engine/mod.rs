@@ -262,10 +262,11 @@ impl Engine {
         self.turns.close();
         self.flush()?;
         // A database in memory ends here; one that may not be written has nothing of its own.
-        match self.page_file().is_memory() || self.page_file().check_writable().is_err() {
-            true => Ok(()),
-            false => self.checkpoint_in_turn(true),
+        if self.page_file().is_memory() || self.page_file().check_writable().is_err() {
+            return Ok(());
         }
+        self.checkpoint_in_turn(true)?;
+        self.log.retire()
     }
 
     /// Numbers about files, pages and snapshots.

@@ -81,7 +81,8 @@ pub struct Header {
     pub page_count: u64,
     /// No page was ever written with a counter at or beyond this mark.
     pub counter_mark: u64,
-    /// Where replay starts; zero while there is no log.
+    /// Where replay starts. With offset 0 no log is needed, and none need be there: the next one begins with this segment,
+    /// or with the first one for 0.
     pub checkpoint: Lsn,
     /// The root page.
     pub root: ExtentRef,

@@ -56,7 +56,7 @@ pub struct RootChange {
     /// Pages that the old root reaches and the new one does not. The pages of the four extents that the root
     /// itself names are found without being listed here.
     pub retired: Vec<PageRun>,
-    /// Where replay of the log starts.
+    /// Where replay of the log starts; see `Header::checkpoint`.
     pub checkpoint: Lsn,
 }
 
@@ -81,7 +81,8 @@ impl PageFile {
         let header = self.write_switched_header(|header| Header {
             generation: root.generation,
             page_count,
-            checkpoint: change.checkpoint,
+            // The log may have begun since the change was prepared; it never goes back.
+            checkpoint: change.checkpoint.max(header.checkpoint),
             root: root_extent,
             ..header
         })?;
@@ -93,6 +94,24 @@ impl PageFile {
         self.reuse_unheld();
         self.give_back_tail();
         Ok(root)
+    }
+
+    /// Says in the header alone where replay of the log starts, with the root in force as it is.
+    pub fn set_checkpoint(&self, checkpoint: Lsn) -> StorageResult<()> {
+        let _turn = self.switch.lock();
+        self.check_writable()?;
+        let header = {
+            let mut headers = self.headers.lock();
+            // The mark tells the newer copy from the older one.
+            let counter_mark = headers.header.counter_mark + 1;
+            let header = Header { counter_mark, checkpoint, ..headers.header.clone() };
+            self.write_first_copy(&mut headers, &header)?;
+            self.write_second_copy(&mut headers)?;
+            header
+        };
+        let mut current = self.current.write();
+        *current = Arc::new(Current { header, ..Current::clone(&current) });
+        Ok(())
     }
 
     /// After a failed sync the system may have forgotten pages that other batches wrote; a later sync would

@@ -24,11 +24,11 @@ pub use record::{
     LogPosition, PAYLOAD_BYTES_MAX, RECORD_FORMAT_VERSION, RECORD_HEADER_SIZE, RecordKind, WalRecord,
     decode_record, encode_record,
 };
-pub(super) use segment::log_damage;
 pub use segment::{
     GROWTH_STEP, SECTOR_SIZE, SEGMENT_FORMAT_VERSION, SEGMENT_HEADER_SIZE, SEGMENT_MAGIC, SegmentHeader,
     WAL_FOLDER, segment_name,
 };
+pub(super) use segment::{last_segment, log_damage, remove_all_segments};
 pub use stats::WalStats;
 pub(super) use values::{decode_vector, encode_vector};
 pub use writer::{Reservation, WalWriter};

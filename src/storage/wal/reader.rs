@@ -13,8 +13,8 @@ use super::record::{
     LogPosition, NoRecord, RECORD_HEADER_SIZE, RecordKind, RecordView, WalRecord, encode_record, view_record,
 };
 use super::segment::{
-    GROWTH_STEP, SECTOR_SIZE, SEGMENT_HEADER_SIZE, SegmentHeader, WAL_FOLDER, grown_size, list_segments,
-    log_damage, make_segment, remove_unfinished, segment_name,
+    GROWTH_STEP, SECTOR_SIZE, SEGMENT_HEADER_SIZE, SegmentHeader, UnfinishedSegment, WAL_FOLDER, grown_size,
+    is_begun, list_segments, log_damage, make_segment, remove_unfinished, segment_name,
 };
 use super::stats::WalStats;
 use super::writer::{OpenSegment, WalWriter};
@@ -71,6 +71,7 @@ pub struct BatchedRecord {
 pub struct WalReader {
     backend: Arc<dyn StorageBackend>,
     uuid: Uuid,
+    first_segment: u64,
     last_segment: u64,
     /// The place of the next record, and the bytes of its segment.
     position: Lsn,
@@ -82,10 +83,11 @@ pub struct WalReader {
 }
 
 impl WalReader {
-    /// Reads the log of the database `uuid` from `from` on, which is the end of a record. Zero means from its
-    /// beginning, and that there need not be a log. Segments before `from` are not looked at.
+    /// Reads the log of the database `uuid` from `from` on, which is the end of a record. Offset 0 means from the
+    /// beginning of that segment, the first one for 0, and that there need not be one. Segments before `from` are not
+    /// looked at.
     pub fn open(backend: Arc<dyn StorageBackend>, uuid: Uuid, from: Lsn) -> StorageResult<WalReader> {
-        let first = if from == Lsn::default() { FIRST_SEGMENT } else { from.segment };
+        let first = from.segment.max(FIRST_SEGMENT);
         let mut numbers = list_segments(&*backend)?;
         numbers.retain(|number| *number >= first);
         for (expected, number) in (first..).zip(&numbers) {
@@ -96,6 +98,7 @@ impl WalReader {
         let mut reader = WalReader {
             backend,
             uuid,
+            first_segment: first,
             last_segment: numbers.last().copied().unwrap_or(0),
             position: Lsn { segment: first, offset: from.offset.max(FIRST_RECORD) },
             bytes: Vec::new(),
@@ -105,12 +108,12 @@ impl WalReader {
         };
         match numbers.is_empty() {
             false => reader.load(first)?,
-            true if from == Lsn::default() => {
+            true if from.offset == 0 => {
                 reader.tail = Some(WalTail { end: from, bytes_cut: 0, ended: true });
             }
             true => return Err(log_damage(from, "the segment is missing")),
         }
-        if reader.tail.is_none() && reader.position.offset > reader.bytes.len() as u64 {
+        if reader.tail.is_none() && from.offset > reader.bytes.len() as u64 {
             return Err(log_damage(from, "the file was cut before the last checkpoint"));
         }
         Ok(reader)
@@ -206,13 +209,15 @@ impl WalReader {
         let backend = Arc::clone(&self.backend);
         backend.create_dir(WAL_FOLDER)?;
         backend.sync_dir("")?;
-        remove_unfinished(&*backend)?;
+        let next = if self.last_segment == 0 { self.first_segment } else { self.last_segment + 1 };
+        remove_unfinished(&*backend, next)?;
         let segment = match self.last_segment {
-            0 => self.begin_segment(FIRST_SEGMENT)?,
+            0 => self.name_segment(next, self.make_segment(next)?)?,
             number if self.is_empty_segment(tail) => self.open_empty(number)?,
-            number => {
+            _ => {
+                let made = self.make_segment(next)?;
                 self.end_last_segment(tail.end)?;
-                self.begin_segment(number + 1)?
+                self.name_segment(next, made)?
             }
         };
         let stats =
@@ -240,6 +245,10 @@ impl WalReader {
     /// Goes on behind the end of a segment.
     fn leave_segment(&mut self, end: Lsn) -> StorageResult<()> {
         if end.segment == self.last_segment {
+            if !is_begun(&*self.backend, end.segment + 1)? {
+                let next = Lsn { segment: end.segment + 1, offset: 0 };
+                return Err(log_damage(next, "the segment is missing"));
+            }
             self.tail = Some(WalTail { end, bytes_cut: 0, ended: true });
             return Ok(());
         }
@@ -271,7 +280,7 @@ impl WalReader {
         let size = self.bytes.len() as u64;
         let whole = (size - size % GROWTH_STEP).max(FIRST_RECORD);
         if !is_zero(self.bytes.get(whole as usize..).unwrap_or(&[])) {
-            return damage("the file has a size that no log has; it was cut");
+            return damage("the file has a size that no log has: it was cut, or something was added to it");
         }
         let bytes_cut = self.used_beyond(here.offset);
         self.tail = Some(WalTail { end: here, bytes_cut, ended: false });
@@ -299,9 +308,12 @@ impl WalReader {
         Ok(OpenSegment { number, file, end: FIRST_RECORD, size: FIRST_RECORD })
     }
 
-    fn begin_segment(&self, number: u64) -> StorageResult<OpenSegment> {
-        let header = SegmentHeader { number, uuid: self.uuid };
-        let (file, size) = make_segment(&*self.backend, header, 0)?.publish(&*self.backend)?;
+    fn make_segment(&self, number: u64) -> StorageResult<UnfinishedSegment> {
+        make_segment(&*self.backend, SegmentHeader { number, uuid: self.uuid }, 0)
+    }
+
+    fn name_segment(&self, number: u64, made: UnfinishedSegment) -> StorageResult<OpenSegment> {
+        let (file, size) = made.publish(&*self.backend)?;
         Ok(OpenSegment { number, file, end: FIRST_RECORD, size })
     }
 

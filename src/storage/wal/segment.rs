@@ -51,6 +51,22 @@ pub(super) fn list_segments(backend: &dyn StorageBackend) -> StorageResult<Vec<u
     list_numbers(backend, ".seg")
 }
 
+/// The number of the last segment; 0 without one.
+pub(in crate::storage) fn last_segment(backend: &dyn StorageBackend) -> StorageResult<u64> {
+    Ok(list_segments(backend)?.last().copied().unwrap_or(0))
+}
+
+/// Removes what no header needs any more, oldest first.
+pub(in crate::storage) fn remove_all_segments(backend: &dyn StorageBackend) -> StorageResult<()> {
+    let segments = list_segments(backend)?;
+    segments.iter().try_for_each(|number| backend.remove(&segment_name(*number)))?;
+    remove_unfinished(backend, 0)?;
+    match segments.is_empty() {
+        true => Ok(()),
+        false => backend.sync_dir(WAL_FOLDER),
+    }
+}
+
 fn list_numbers(backend: &dyn StorageBackend, ending: &str) -> StorageResult<Vec<u64>> {
     let names = match backend.list(WAL_FOLDER) {
         Ok(names) => names,
@@ -62,9 +78,16 @@ fn list_numbers(backend: &dyn StorageBackend, ending: &str) -> StorageResult<Vec
     Ok(numbers)
 }
 
-/// Removes what an interrupted making of segments left.
-pub(super) fn remove_unfinished(backend: &dyn StorageBackend) -> StorageResult<()> {
-    list_numbers(backend, ".new")?.into_iter().try_for_each(|number| backend.remove(&unfinished_name(number)))
+/// Whether a segment is being made, or was when the process ended.
+pub(super) fn is_begun(backend: &dyn StorageBackend, number: u64) -> StorageResult<bool> {
+    Ok(list_numbers(backend, ".new")?.contains(&number))
+}
+
+/// Removes what an interrupted making of segments left, but for the one that comes next: the end of the segment before
+/// promises that it is there.
+pub(super) fn remove_unfinished(backend: &dyn StorageBackend, next: u64) -> StorageResult<()> {
+    let left = list_numbers(backend, ".new")?.into_iter().filter(|number| *number != next);
+    left.into_iter().try_for_each(|number| backend.remove(&unfinished_name(number)))
 }
 
 /// The error of a log whose bytes are not those that were written.
@@ -134,7 +157,8 @@ pub(super) struct UnfinishedSegment {
     pub size: u64,
 }
 
-/// Makes a segment with room for `bytes` of records, durable but for its name. An error changes nothing.
+/// Makes a segment with room for `bytes` of records, durable under the name of an unfinished one: from here on the
+/// segment before may be ended. An error changes nothing.
 pub(super) fn make_segment(
     backend: &dyn StorageBackend,
     header: SegmentHeader,
@@ -147,8 +171,9 @@ pub(super) fn make_segment(
         });
     }
     let name = unfinished_name(header.number);
+    let was_there = backend.exists(&name)?;
     let made = fill_segment(backend, header, &name, grown_size(bytes));
-    if made.is_err() {
+    if made.is_err() && !was_there {
         // What stays behind is removed when the log is opened next.
         let _ = backend.remove(&name);
     }
@@ -169,6 +194,7 @@ fn fill_segment(
         file.preallocate(0, size)?;
     }
     file.sync()?;
+    backend.sync_dir(WAL_FOLDER)?;
     Ok(UnfinishedSegment { number: header.number, file, size })
 }
 

@@ -240,16 +240,6 @@ impl WalWriter {
         if due { self.flush().map(|_| true) } else { Ok(false) }
     }
 
-    /// Ends the segment, unless it has no records, so that the log goes on in a new one; gives where.
-    pub fn rotate(&self) -> StorageResult<Lsn> {
-        let mut queue = self.queue.lock();
-        queue.check()?;
-        if queue.segment.end > SEGMENT_HEADER_SIZE as u64 {
-            self.rotate_while(&mut queue, 0, |queue| queue.segment.end > SEGMENT_HEADER_SIZE as u64)?;
-        }
-        Ok(queue.appended)
-    }
-
     /// Removes the segments before `number`, which a checkpoint made superfluous, oldest first; gives how many.
     pub fn remove_segments_before(&self, number: u64) -> StorageResult<u64> {
         let limit = number.min(self.queue.lock().segment.number);
@@ -262,6 +252,11 @@ impl WalWriter {
             self.backend.sync_dir(WAL_FOLDER)?;
         }
         Ok(removed)
+    }
+
+    /// The segment that the log grows in.
+    pub fn last_segment(&self) -> u64 {
+        self.queue.lock().segment.number
     }
 
     /// How many segments there are, and how many bytes they have together.
