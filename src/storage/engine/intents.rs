@@ -128,6 +128,13 @@ struct Registry {
     conflicts: u64,
 }
 
+impl Registry {
+    /// The oldest snapshot; snapshots rise with the numbers of their transactions.
+    fn oldest_open(&self) -> u64 {
+        self.open.first_key_value().map_or(u64::MAX, |(_, version)| *version)
+    }
+}
+
 /// See the module.
 pub struct Intents {
     shards: Box<[Mutex<Shard>]>,
@@ -229,6 +236,14 @@ impl Intents {
             });
         }
         self.end(transaction.number, None);
+        // What an earlier one committed may have been forgotten but for the entries that were held here.
+        let oldest = self.oldest_open().min(transaction.snapshot);
+        transaction.held.iter().for_each(|intent| self.forget(intent, oldest));
+    }
+
+    /// The oldest snapshot that is registered.
+    fn oldest_open(&self) -> u64 {
+        self.registry.lock().oldest_open()
     }
 
     /// Ends a transaction whose changes were published as `version`.
@@ -270,7 +285,7 @@ impl Intents {
             let at = registry.remembered.partition_point(|(other, _)| *other <= version);
             registry.remembered.insert(at, (version, held));
         }
-        let oldest = registry.open.first_key_value().map_or(u64::MAX, |(_, version)| *version);
+        let oldest = registry.oldest_open();
         let mut dropped = Vec::new();
         while let Some((version, held)) = registry.remembered.front()
             && (*version <= oldest || registry.remembered_count > self.remembered_max)

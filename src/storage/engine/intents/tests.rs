@@ -152,3 +152,29 @@ fn no_update_is_lost() {
     assert_eq!(sum, 1200);
     assert_eq!((intents.entries(), intents.open_transactions()), (0, 0));
 }
+
+/// A thing that was committed and is then held by somebody who rolls back leaves no entry.
+#[test]
+fn what_is_held_while_it_is_forgotten_goes_with_its_holder() {
+    let check = |hold: Hold, by_rollback: bool| {
+        let intents = Intents::default();
+        let reader = intents.register(|| 4);
+        let mut writer = intents.register(|| 4);
+        intents.announce(&mut writer, NODE, hold).unwrap();
+        intents.commit(writer, 5);
+        let mut holder = intents.register(|| 5);
+        intents.announce(&mut holder, NODE, hold).unwrap();
+        // Nobody needs the commit any more, but the entry is in use.
+        intents.roll_back(reader);
+        assert_eq!(intents.entries(), 1);
+        match by_rollback {
+            true => intents.roll_back(holder),
+            false => intents.commit(holder, 6),
+        }
+        assert_eq!(intents.entries(), 0, "{hold:?} {by_rollback}");
+    };
+    for hold in [Hold::Exclusive, Hold::Shared] {
+        check(hold, true);
+        check(hold, false);
+    }
+}
