@@ -41,13 +41,13 @@ impl BlockParser {
         }
     }
 
-    /// Replaces the content of `chunk` by the rows of `block`. Under [`ErrorPolicy::Stop`] the first bad row is
-    /// the error; otherwise bad rows are listed in the chunk.
+    /// Replaces the content of `chunk` by the rows of `block`. Under [`ErrorPolicy::Stop`] it has those before the
+    /// first bad row, and stops with its error; otherwise bad rows are listed in the chunk.
     pub(super) fn parse(&mut self, block: &Block, chunk: &mut CsvChunk) -> CsvResult<()> {
         let layout = Arc::clone(&self.layout);
         prepare(&layout, block, chunk);
         let stop = layout.options.errors == ErrorPolicy::Stop;
-        let mut faults = self.pass(block, chunk, stop)?;
+        let mut faults = self.pass(block, block.bytes(), chunk, stop)?;
         if faults.is_empty() {
             return Ok(());
         }
@@ -56,22 +56,36 @@ impl BlockParser {
         let fatal = |fault: &&Fault| stop || matches!(fault.kind, FaultKind::Unterminated { .. });
         if let Some(fault) = faults.iter().find(fatal) {
             let hint = self.header_hint(block, fault);
-            return Err(layout.row_error(block, fault, hint).into());
+            let error = layout.row_error(block, fault, hint);
+            if !stop {
+                return Err(error.into());
+            }
+            // The rows before it may be bad for a reason that is found later.
+            chunk.clear();
+            let before = block.bytes().get(..fault.record.start).unwrap_or_default();
+            self.pass(block, before, chunk, stop)?;
+            chunk.stop = Some(error.into());
+            return Ok(());
         }
         let kept = faults.iter().take(layout.rejects_kept_max.max(1));
         chunk.rejects = kept.map(|fault| layout.row_error(block, fault, None)).collect();
         chunk.origin.rejected = faults.iter().map(|fault| fault.ordinal).collect();
         chunk.clear();
-        match self.pass(block, chunk, false)?.first() {
+        match self.pass(block, block.bytes(), chunk, false)?.first() {
             None => Ok(()),
             Some(fault) => Err(layout.row_error(block, fault, None).into()),
         }
     }
 
-    /// Appends all rows that are not rejected already; what is wrong with the others.
-    fn pass(&mut self, block: &Block, chunk: &mut CsvChunk, stop: bool) -> CsvResult<Vec<Fault>> {
+    /// Appends all rows of the block's beginning that are not rejected already; what is wrong with the others.
+    fn pass(
+        &mut self,
+        block: &Block,
+        bytes: &[u8],
+        chunk: &mut CsvChunk,
+        stop: bool,
+    ) -> CsvResult<Vec<Fault>> {
         let layout = Arc::clone(&self.layout);
-        let bytes = block.bytes();
         let valid_utf8 = simdutf8::basic::from_utf8(bytes).is_ok();
         let dialect = &layout.options.dialect;
         let mut tokenizer = Tokenizer::new(dialect, bytes, layout.columns.len(), valid_utf8);
@@ -119,6 +133,7 @@ fn prepare(layout: &Arc<Layout>, block: &Block, chunk: &mut CsvChunk) {
     }
     chunk.first_row = 0;
     chunk.rejects.clear();
+    chunk.stop = None;
     chunk.origin = ChunkOrigin {
         file: block.file,
         offset: block.offset,

@@ -10,7 +10,7 @@ use crate::types::DataType;
 use crate::vector::VectorBuffer;
 
 use super::options::CsvOptions;
-use super::row_error::{ErrorColumn, RowError, RowErrorKind, RowOrigin, shown};
+use super::row_error::{CsvError, ErrorColumn, RowError, RowErrorKind, RowOrigin, shown};
 use super::source::Block;
 use super::structure::count_line_ends;
 use super::tokenizer::{Fault, FaultKind, FieldTable, Tokenizer};
@@ -147,6 +147,8 @@ pub struct CsvChunk {
     pub(super) layout: Arc<Layout>,
     /// The rejected rows of the block, the first of them; `origin.rejected` has all.
     pub(super) rejects: Vec<RowError>,
+    /// The load ends behind the rows of this chunk, with this error.
+    pub(super) stop: Option<CsvError>,
 }
 
 impl CsvChunk {
@@ -162,6 +164,7 @@ impl CsvChunk {
             origin: ChunkOrigin::default(),
             layout: Arc::clone(layout),
             rejects: Vec::new(),
+            stop: None,
         }
     }
 
@@ -180,6 +183,13 @@ impl CsvChunk {
     /// the chunk is consumed, not yet when it is mapped.
     pub fn first_row(&self) -> u64 {
         self.first_row
+    }
+
+    /// Leaves the rows before `row`; once they are consumed the load ends with the error, unless they are bad too.
+    pub fn stop_at(&mut self, row: usize, error: RowError) {
+        self.columns.iter_mut().for_each(|column| column.truncate(row));
+        self.rows = self.rows.min(row);
+        self.stop = Some(error.into());
     }
 
     /// Where a row of this chunk (counted from 0) came from. The file is read again for it, so this is for

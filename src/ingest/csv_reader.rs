@@ -132,6 +132,9 @@ impl CsvReader {
                 return Ok(false);
             }
             self.parser.parse(&self.block, chunk)?;
+            if let Some(error) = chunk.stop.take() {
+                return Err(error);
+            }
             self.accept(chunk)?;
             if chunk.rows > 0 {
                 return Ok(true);
@@ -141,7 +144,8 @@ impl CsvReader {
 
     /// Reads everything. `map` sees each chunk on the thread that parsed it, in any order (its
     /// [`CsvChunk::first_row`] is not known there); `consume` gets each chunk and what `map` made of it on the
-    /// calling thread, in the order of the files, and may take the columns out of the chunk. With one thread
+    /// calling thread, in the order of the files, and may take the columns out of the chunk. Of the chunk with the
+    /// first bad row both get the rows before it, so that their errors about those come first. With one thread
     /// (or `PARALLEL = false`) no thread is started; otherwise `threads - 1` help the calling one.
     pub fn run<T, E>(
         &mut self,
@@ -161,6 +165,9 @@ impl CsvReader {
             self.accept(chunk)?;
             if chunk.rows > 0 {
                 consume(chunk, mapped)?;
+            }
+            if let Some(error) = chunk.stop.take() {
+                return Err(error.into());
             }
             if let Some(progress) = monitor.progress {
                 progress(self.progress());

@@ -22,6 +22,9 @@ pub enum CsvError {
     /// A pattern that no file matches.
     #[error("no file matches '{pattern}'")]
     NoFiles { pattern: String },
+    /// A file that is named and not there.
+    #[error("there is no file {file}")]
+    Missing { file: String },
     /// The operating system refused or failed an operation.
     #[error("{operation} {file} failed: {source}")]
     Io { operation: &'static str, file: String, source: io::Error },
@@ -41,7 +44,11 @@ pub enum CsvError {
 
 impl CsvError {
     pub(super) fn io(operation: &'static str, file: &Path, source: io::Error) -> Self {
-        CsvError::Io { operation, file: file.display().to_string(), source }
+        let file = file.display().to_string();
+        match source.kind() {
+            io::ErrorKind::NotFound => CsvError::Missing { file },
+            _ => CsvError::Io { operation, file, source },
+        }
     }
 
     pub(super) fn unusable(file: &Path, reason: impl Into<String>) -> Self {

@@ -240,3 +240,51 @@ fn failed_loads_do_not_let_the_file_grow() {
     let (without, with) = (sizes(0), sizes(1));
     assert!(with <= without + (64 << 10), "{with} bytes after failures, {without} without");
 }
+
+/// Whatever is wrong with the second row, the first bad one is the error.
+#[test]
+fn the_first_bad_row_is_told_whatever_is_wrong_with_it() {
+    let world = World::new(
+        "CREATE NODE TABLE N(id INT64 PRIMARY KEY, v INT64 NOT NULL CHECK (v > 0), u INT64 UNIQUE); \
+         CREATE REL TABLE E(FROM N TO N, w INT64 CHECK (w > 0)); \
+         CREATE REL TABLE ONE(FROM N TO N, MANY_ONE)",
+    );
+    world.copy("N", "1,1,1\n2,1,2\n", "").unwrap();
+    let check = |table: &str, text: &str, line: u64, reason: &str| {
+        for threads in [1, 3] {
+            world.connection.set_threads(threads);
+            let error = world.copy(table, text, "").expect_err("the file is bad").to_string();
+            assert!(error.contains(&format!("line {line}")) && error.contains(reason), "{text:?}: {error}");
+        }
+        assert_eq!(count(&world.connection, "MATCH (n:N) RETURN count(*)"), 2);
+    };
+    let faults = [
+        ("x,1,9", "is not an INT64"),
+        ("9,1", "too few fields"),
+        ("9,,9", "must not be null"),
+        ("9,-1,9", "breaks CHECK"),
+        ("1,1,9", "that of a row of the table"),
+        ("5,1,9", "the key is that of"),
+        ("9,1,2", "the value is that of a row of the table"),
+        ("9,1,5", "the value is that of an earlier row"),
+    ];
+    for (first, reason) in faults {
+        for (second, _) in faults {
+            check("N", &format!("5,1,5\n6,1,6\n{first}\n7,1,7\n{second}\n"), 3, reason);
+        }
+    }
+    let faults = [
+        ("1,x,1", "is not an INT64"),
+        ("1,9,1", "there is no N with the key 9"),
+        ("9,1,1", "there is no N with the key 9"),
+        ("1,,1", "null"),
+        ("1,2,-1", "breaks CHECK"),
+    ];
+    for (first, reason) in faults {
+        for (second, _) in faults {
+            check("E", &format!("1,2,1\n{first}\n{second}\n"), 2, reason);
+        }
+    }
+    check("ONE", "1,2\n1,1\nx,1\n", 2, "the table allows one");
+    check("ONE", "1,2\nx,1\n1,1\n", 2, "is not an INT64");
+}

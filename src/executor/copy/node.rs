@@ -7,7 +7,7 @@ use super::columns::{ColumnPlan, Serials};
 use super::error::{CopyError, CopyResult};
 use super::memory::Memory;
 use super::progress::Ticker;
-use super::rejects::{Fault, FaultKind, Rejects, Remainder, keep_rows, settle};
+use super::rejects::{Fault, FaultKind, Rejects, Remainder, keep_rows, settle, settle_early};
 use super::unique::{UniqueValues, add_rows};
 use super::{Load, Loaded, Staged};
 use crate::catalog::{ColumnSchema, NodeTableSchema};
@@ -106,7 +106,14 @@ impl<'l> NodeLoad<'l> {
         let bulk = NodeBulkLoad::begin(load.batch, layout, load.row_bound, WriteOptions::default());
         let mut keys = KeyStore::new(self.key_layout.clone());
         let mut rejects = Rejects::new(load.csv.errors, load.options.limits.rejects_kept_max);
-        let read = self.read(&mut reader, &bulk, &mut keys, &mut rejects)?;
+        let read = match self.read(&mut reader, &bulk, &mut keys, &mut rejects) {
+            Err(CopyError::Csv(error @ CsvError::Row(_))) => {
+                // An earlier row may have a key that was there already.
+                self.check_keys(&keys.sorted(), &reader)?;
+                return Err(error.into());
+            }
+            read => read?,
+        };
         load.check_cancelled()?;
         let sort_bytes = keys.bytes() + keys.len() * 24;
         self.memory.hold(bulk.bytes() as u64 + sort_bytes)?;
@@ -153,7 +160,7 @@ impl<'l> NodeLoad<'l> {
             let mut faults = Vec::new();
             plan.find_nulls(chunk, &mut faults);
             checks.find(plan, chunk, &mut faults)?;
-            let remainder = settle(chunk, faults, policy, kept_max)?;
+            let remainder = settle_early(chunk, faults, policy, kept_max)?;
             let rows = remainder.keep.as_ref().map_or(chunk.rows(), Vec::len);
             if let Some(keep) = &remainder.keep {
                 keep_rows(&mut chunk.columns, keep);
@@ -184,6 +191,11 @@ impl<'l> NodeLoad<'l> {
                         },
                     };
                     let faults = repeated.iter().map(fault).collect();
+                    if policy == ErrorPolicy::Stop {
+                        // The keys before it are compared with the others first.
+                        let good = repeated.iter().map(|repeated| repeated.row).min().unwrap_or(0);
+                        append_keys(keys, &plan.vectors(&chunk.columns, serials), key_columns, good);
+                    }
                     let mut left = settle(chunk, faults, policy, kept_max)?;
                     rejects.add(left.rejected, &mut left.errors)?;
                     let mut bad = repeated.iter().map(|repeated| repeated.row as u32).peekable();

@@ -114,6 +114,27 @@ pub(super) fn settle(
     Ok(Remainder { keep: Some(keep), rejected: faults.len() as u64, errors })
 }
 
+/// The same before the rows are consumed: a load that stops consumes those before the first bad one, for they may be
+/// bad for what only their order tells.
+pub(super) fn settle_early(
+    chunk: &mut CsvChunk,
+    faults: Vec<Fault>,
+    policy: ErrorPolicy,
+    kept_max: usize,
+) -> CopyResult<Remainder> {
+    let first = faults.iter().min_by_key(|fault| (fault.row, fault.column)).cloned();
+    match first {
+        Some(first) if policy == ErrorPolicy::Stop => {
+            // One fault was shown, so there is one error.
+            let error =
+                errors_of(chunk, std::slice::from_ref(&first)).pop().ok_or(CopyError::TableChanged)?;
+            chunk.stop_at(first.row, error);
+            Ok(Remainder::default())
+        }
+        _ => settle(chunk, faults, policy, kept_max),
+    }
+}
+
 fn errors_of(chunk: &CsvChunk, faults: &[Fault]) -> Vec<RowError> {
     let rows: Vec<usize> = faults.iter().map(|fault| fault.row).collect();
     let origins = chunk.locate_all(&rows).into_iter();

@@ -11,7 +11,7 @@ use super::memory::Memory;
 use super::multiplicity::TakenNodes;
 use super::node::unique_columns;
 use super::progress::Ticker;
-use super::rejects::{Fault, FaultKind, Rejects, Remainder, keep_rows, settle};
+use super::rejects::{Fault, FaultKind, Rejects, Remainder, keep_rows, settle, settle_early};
 use super::unique::{Repeated, UniqueValues, add_rows};
 use super::{Load, Loaded, Staged};
 use crate::catalog::{Multiplicity, RelTypeSchema};
@@ -172,8 +172,10 @@ impl<'l> RelLoad<'l> {
         let taken_bytes: u64 = taken.iter().map(TakenNodes::bytes).sum();
         let map = |chunk: &mut CsvChunk| {
             let (faults, sources, targets) = finder.find(chunk)?;
-            let remainder = settle(chunk, faults, policy, kept_max)?;
+            let remainder = settle_early(chunk, faults, policy, kept_max)?;
             let mut mapped = Mapped { remainder, sources, targets };
+            mapped.sources.truncate(chunk.rows());
+            mapped.targets.truncate(chunk.rows());
             if let Some(keep) = &mapped.remainder.keep {
                 keep_rows(&mut chunk.columns, keep);
                 keep_ends(&mut mapped.sources, keep);
