@@ -14,6 +14,9 @@ pub enum StorageError {
     /// The operating system refused or failed an operation on a file.
     #[error("{operation} failed on {file}: {source}")]
     Io { operation: &'static str, file: String, source: io::Error },
+    /// A path that is no directory.
+    #[error("{path} is a file, and a database is a directory")]
+    NoDirectory { path: String },
     /// The device has no room left; nothing that was acknowledged is affected.
     #[error("no space left on the device while writing {file}")]
     DiskFull { file: String },

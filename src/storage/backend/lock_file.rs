@@ -16,6 +16,11 @@ const PROGRAM_AT: usize = PROGRAM_LENGTH_AT + 4;
 pub const HOLDER_SIZE: usize = 128;
 const PROGRAM_SIZE: usize = HOLDER_SIZE - PROGRAM_AT;
 
+/// Readers that are named; more are let in without a name.
+pub(super) const SLOTS: u64 = 64;
+/// Bytes of a reader's slot.
+pub const SLOT_SIZE: usize = 32;
+
 // Reader slots follow from byte 128, see specs/format/database_file.md.
 const _: () = assert!(PROGRAM_AT == 20 && PROGRAM_SIZE == 108 && HOLDER_SIZE == 128);
 
@@ -62,6 +67,36 @@ fn read_holder(bytes: &[u8]) -> Option<String> {
     }
 }
 
+/// Where the slot of this number stands.
+pub(super) fn slot_at(slot: u64) -> u64 {
+    HOLDER_SIZE as u64 + slot * SLOT_SIZE as u64
+}
+
+/// This process's entry in the table of readers.
+pub(super) fn encode_slot() -> [u8; SLOT_SIZE] {
+    let mut out = [0; SLOT_SIZE];
+    out[..8].copy_from_slice(&u64::from(process::id()).to_le_bytes());
+    out
+}
+
+/// What to call the readers whose slots are locked.
+pub(super) fn describe_readers(slots: &[[u8; SLOT_SIZE]]) -> String {
+    let number = |slot: &[u8; SLOT_SIZE]| slot.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+    let mut readers: Vec<u64> = slots.iter().map(number).filter(|process| *process != 0).collect();
+    readers.sort_unstable();
+    readers.dedup();
+    let own = u64::from(process::id());
+    let name = |process: &u64| match *process == own {
+        true => format!("this process (process {process})"),
+        false => format!("process {process}"),
+    };
+    match readers.iter().map(name).collect::<Vec<String>>().as_slice() {
+        [] => "somebody who reads it".to_owned(),
+        [one] => format!("{one}, which reads it"),
+        all => format!("{}, which read it", all.join(", ")),
+    }
+}
+
 fn program_name() -> String {
     std::env::current_exe()
         .ok()
@@ -87,6 +122,25 @@ mod tests {
         let mut wild = encode(7, "notebook");
         wild[PROGRAM_LENGTH_AT..PROGRAM_AT].fill(0xff);
         check(&wild, "another process");
+    }
+
+    #[test]
+    fn readers_are_named_once() {
+        let check = |slots: &[u64], expected: &str| {
+            let slots: Vec<[u8; SLOT_SIZE]> = slots
+                .iter()
+                .map(|process| {
+                    let mut slot = [0; SLOT_SIZE];
+                    slot[..8].copy_from_slice(&process.to_le_bytes());
+                    slot
+                })
+                .collect();
+            assert_eq!(describe_readers(&slots), expected);
+        };
+        check(&[], "somebody who reads it");
+        check(&[0], "somebody who reads it");
+        check(&[u64::MAX], &format!("process {}, which reads it", u64::MAX));
+        check(&[1 << 40, 1 << 41, 1 << 40], "process 1099511627776, process 2199023255552, which read it");
     }
 
     #[test]

@@ -108,8 +108,12 @@ impl StorageBackend for PosixBackend {
 
     fn create_dir(&self, name: &str) -> StorageResult<()> {
         let path = self.path(name);
-        create_durably(&path)
-            .map_err(|error| io_error("create directory", &path.display().to_string(), error))
+        create_durably(&path).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists if path.is_file() => {
+                StorageError::NoDirectory { path: path.display().to_string() }
+            }
+            _ => io_error("create directory", &path.display().to_string(), error),
+        })
     }
 
     fn sync_dir(&self, name: &str) -> StorageResult<()> {
@@ -153,9 +157,17 @@ impl StorageBackend for PosixBackend {
         match taken {
             Ok(()) => {
                 let guard = PosixLock { file, kind };
-                if kind == LockKind::Exclusive {
-                    write_fully(0, &lock_file::encode_holder(), |bytes, at| guard.file.write_at(bytes, at))
+                match kind {
+                    LockKind::Exclusive => {
+                        write_fully(0, &lock_file::encode_holder(), |bytes, at| {
+                            guard.file.write_at(bytes, at)
+                        })
                         .map_err(|error| io_error("write", name, error))?;
+                    }
+                    // A reader without a slot reads all the same; it has no name for those whom it keeps out.
+                    LockKind::Shared => {
+                        let _ = take_slot(&guard.file);
+                    }
                 }
                 Ok(Box::new(guard))
             }
@@ -171,11 +183,36 @@ impl StorageBackend for PosixBackend {
 fn holder(file: &File, wanted: LockKind) -> String {
     if wanted == LockKind::Exclusive && file.try_lock_shared().is_ok() {
         // Closing the file lets go of this lock again.
-        return "somebody who reads it".to_owned();
+        return lock_file::describe_readers(&locked_slots(file));
     }
     let mut bytes = [0; lock_file::HOLDER_SIZE];
     let count = retry(|| file.read_at(&mut bytes, 0)).unwrap_or(0);
     lock_file::describe_holder(&bytes[..count])
+}
+
+/// Writes this process into the first slot that nobody has. It stays locked until the file is closed.
+fn take_slot(file: &File) -> io::Result<()> {
+    for slot in 0..lock_file::SLOTS {
+        let at = lock_file::slot_at(slot);
+        if posix_sys::lock_range(file, at, lock_file::SLOT_SIZE as u64)? {
+            return write_fully(at, &lock_file::encode_slot(), |bytes, at| file.write_at(bytes, at));
+        }
+    }
+    Ok(())
+}
+
+/// The slots of readers that are there; what others hold is stale.
+fn locked_slots(file: &File) -> Vec<[u8; lock_file::SLOT_SIZE]> {
+    let mut slots = Vec::new();
+    for slot in 0..lock_file::SLOTS {
+        let (at, mut bytes) = (lock_file::slot_at(slot), [0; lock_file::SLOT_SIZE]);
+        if posix_sys::is_range_locked(file, at, lock_file::SLOT_SIZE as u64).unwrap_or(false)
+            && read_fully(at, &mut bytes, |out, at| file.read_at(out, at)).is_ok()
+        {
+            slots.push(bytes);
+        }
+    }
+    slots
 }
 
 struct NothingToLock;
