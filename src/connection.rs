@@ -101,6 +101,11 @@ impl Connection {
         Transaction::begin(&self.session, true)
     }
 
+    /// Whether a transaction that may write is open: nothing of it is kept unless it is committed.
+    pub fn is_in_transaction(&self) -> bool {
+        self.session.is_writing()
+    }
+
     /// What another thread needs to stop a running statement.
     pub fn interrupt_handle(&self) -> InterruptHandle {
         InterruptHandle { flag: Arc::clone(&self.session.interrupt) }

@@ -293,7 +293,7 @@ impl From<CatalogError> for Error {
 impl From<CsvError> for Error {
     fn from(error: CsvError) -> Error {
         let kind = match &error {
-            CsvError::Io { .. } => ErrorKind::Io,
+            CsvError::Io { .. } | CsvError::Missing { .. } => ErrorKind::Io,
             CsvError::Cancelled => ErrorKind::Interrupted,
             CsvError::Row(row) | CsvError::TooManyRejects { error: row, .. } => match &row.kind {
                 // A key twice or NULL, an end that does not exist: found behind the parser.

@@ -15,6 +15,7 @@ impl Session {
         self.shared.newest(&view.engine);
         let mut result = QueryResult::empty();
         result.summary.wrote = wrote;
+        result.summary.defined = wrote;
         Ok(result)
     }
 }

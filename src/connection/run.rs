@@ -13,7 +13,7 @@ use crate::executor::{self, Profile, QueryContext, QueryRows};
 use crate::params::Params;
 use crate::parser::{ast, parse};
 use crate::planner::{explain, explain_with};
-use crate::query_result::{QueryResult, ResultChunk, ResultColumn};
+use crate::query_result::{QueryResult, QuerySummary, ResultChunk, ResultColumn};
 use crate::types::Value;
 
 impl Session {
@@ -174,11 +174,14 @@ impl Session {
         let plan = plan_query(query, text, &params, view)?;
         let mut lines: Vec<String> = explain(&plan.plan).lines().map(str::to_owned).collect();
         let mut execution_time = Duration::ZERO;
+        let mut summary = QuerySummary::default();
         if analyze {
             let started = Instant::now();
             let mut context = self.context(&plan, &mut params, view);
             context.profile = Some(Profile::of(&plan.plan));
-            let rows = self.run_in_context(&plan, &mut context, view)?.len();
+            let run = self.run_in_context(&plan, &mut context, view)?;
+            let rows = run.len();
+            summary = run.summary;
             execution_time = started.elapsed();
             let actual = |node: &_| context.profile.as_ref().and_then(|profile| profile.actual(node));
             lines = explain_with(&plan.plan, &actual).lines().map(str::to_owned).collect();
@@ -187,8 +190,12 @@ impl Session {
             lines.push(format!("time: {:.3} ms", execution_time.as_secs_f64() * 1e3));
             let counters = context.counters.list().into_iter().filter(|(_, count)| *count > 0);
             lines.extend(counters.map(|(name, count)| format!("{name}: {count}")));
+            let changes = summary.changes.list().into_iter().filter(|(_, count)| *count > 0);
+            lines.extend(changes.map(|(name, count)| format!("{name}: {count}")));
         }
         let mut result = QueryResult::of_texts("plan", lines);
+        // What was profiled has happened.
+        result.summary = summary;
         result.summary.compile_time = view.started.elapsed() - execution_time;
         result.summary.execution_time = execution_time;
         Ok(result)

@@ -59,6 +59,11 @@ impl Session {
         Ok(number)
     }
 
+    /// Whether a transaction is open that may write.
+    pub(super) fn is_writing(&self) -> bool {
+        self.transaction.lock().as_ref().is_some_and(|open| matches!(open.work, Work::Write(_)))
+    }
+
     /// Ends the open transaction, or the one of that number.
     pub(super) fn end_transaction(&self, number: Option<u64>, commit: bool) -> Result<()> {
         let mut transaction = self.transaction.lock();

@@ -35,10 +35,11 @@ pub fn assign_value(value: &Value, to: &DataType) -> FunctionResult<Value> {
     }
     let from = value.data_type();
     if !assignable(&from, to) {
-        return Err(FunctionError::NoCast { from, to: to.clone() });
+        return Err(FunctionError::NotAssignable { from, to: to.clone() });
     }
     if loses_fraction(value, to) {
-        return Err(TypeError::out_of_range(to, value).into());
+        let value = value.to_string();
+        return Err(TypeError::Fraction { data_type: to.clone(), value }.into());
     }
     match (value, to) {
         // Fields are found by name; the order is the column's.

@@ -28,8 +28,11 @@ pub enum FunctionError {
     #[error("{function} is not defined for ({})", list(.arguments))]
     NoOverload { function: String, arguments: Vec<DataType> },
     /// No cast leads from one type to the other.
-    #[error("a {from} cannot be cast to {to}")]
+    #[error("{} cannot be cast to {to}", .from.with_article())]
     NoCast { from: DataType, to: DataType },
+    /// A cast may lead there, but a column does not take it without one.
+    #[error("it is {}, not {}", .from.with_article(), .to.with_article())]
+    NotAssignable { from: DataType, to: DataType },
 }
 
 fn list(types: &[DataType]) -> String {

@@ -9,6 +9,8 @@ pub use crate::executor::write::ChangeCounts;
 pub struct QuerySummary {
     /// Whether the statement could change anything: definitions, COPY and writing clauses.
     pub wrote: bool,
+    /// Whether it has made or dropped a table.
+    pub defined: bool,
     /// What it changed.
     pub changes: ChangeCounts,
     /// Rows that a COPY passed over, as its options allow.

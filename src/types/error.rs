@@ -10,11 +10,14 @@ pub type TypeResult<T> = Result<T, TypeError>;
 #[non_exhaustive]
 pub enum TypeError {
     /// The text is no value of the type.
-    #[error("'{text}' is not a {data_type}{}", detail_suffix(.detail))]
+    #[error("'{text}' is not {}{}", .data_type.with_article(), detail_suffix(.detail))]
     Parse { data_type: DataType, text: String, detail: &'static str },
     /// The value exists, but the type cannot hold it.
     #[error("{value} is out of the range of {data_type}")]
     OutOfRange { data_type: DataType, value: String },
+    /// The number has a fraction, and the type has whole numbers only.
+    #[error("{value} has a fraction, which {} cannot hold", .data_type.with_article())]
+    Fraction { data_type: DataType, value: String },
     /// The text names no type.
     #[error("unknown data type '{text}'{}", detail_suffix(.detail))]
     UnknownType { text: String, detail: &'static str },
@@ -24,6 +27,15 @@ pub enum TypeError {
     /// A value of one type stands where another is needed.
     #[error("a value of type {found} stands where {expected} is needed")]
     Mismatch { expected: DataType, found: DataType },
+}
+
+impl DataType {
+    /// The type's name as the end of "this is not …".
+    pub fn with_article(&self) -> String {
+        let name = self.to_string();
+        let article = if name.starts_with(['A', 'E', 'I', 'O']) { "an" } else { "a" };
+        format!("{article} {name}")
+    }
 }
 
 fn detail_suffix(detail: &str) -> String {

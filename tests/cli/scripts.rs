@@ -195,10 +195,85 @@ fn tables_and_loads_of_a_transaction_come_and_go_with_it() {
     assert_eq!(succeeds(names), "Ada\nBea\n");
     // A process that ends without COMMIT leaves nothing, and a load that fails says where.
     let bad = file(folder.path(), "bad.csv", "3,Cid\n1,Ada\n");
-    assert_eq!(succeeds("BEGIN TRANSACTION; DROP TABLE P; CREATE NODE TABLE Q(id INT64 PRIMARY KEY)"), "");
+    let arguments = with("BEGIN TRANSACTION; DROP TABLE P; CREATE NODE TABLE Q(id INT64 PRIMARY KEY)");
+    let run = quire(&arguments.iter().map(String::as_str).collect::<Vec<_>>(), "");
+    assert!(run.status == 1 && run.err.starts_with("error: BEGIN without COMMIT"), "{run:?}");
     assert_eq!(succeeds(names), "Ada\nBea\n");
     let arguments = with(&format!("BEGIN TRANSACTION; COPY P FROM '{bad}'; COMMIT"));
     let run = quire(&arguments.iter().map(String::as_str).collect::<Vec<_>>(), "");
     assert!(run.status == 1 && run.err.contains("bad.csv") && run.err.contains("line 2"), "{}", run.err);
     assert_eq!(succeeds(names), "Ada\nBea\n");
+}
+
+/// However the input ends, a transaction that is still open is told of.
+#[test]
+fn an_open_transaction_at_the_end_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("d.quire");
+    let database = database.to_str().unwrap();
+    succeed(&[database, "-c", "CREATE NODE TABLE P(id INT64 PRIMARY KEY)"], "");
+    let script = file(folder.path(), "open.cypher", "BEGIN TRANSACTION;\nCREATE (:P {id: 1});\n");
+    let text = "BEGIN TRANSACTION; CREATE (:P {id: 1});";
+    for (arguments, input) in [
+        (vec![database, "-c", text], ""),
+        (vec![database, "-f", &script], ""),
+        (vec![database], text),
+        (vec![database, "-c", "BEGIN TRANSACTION", "-c", "CREATE (:P {id: 1})"], ""),
+    ] {
+        let run = quire(&arguments, input);
+        assert_eq!(run.status, 1, "{run:?}");
+        assert!(run.err.contains("BEGIN without COMMIT") && run.err.contains("rolled back"), "{run:?}");
+    }
+    let reading = "BEGIN TRANSACTION READ ONLY; MATCH (p:P) RETURN count(*) AS n";
+    assert_eq!(succeed(&[database, "--mode", "csv", "-c", reading], ""), "n\n0\n");
+}
+
+#[test]
+fn a_closed_database_is_its_page_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("d.quire");
+    let database = path.to_str().unwrap();
+    let made = "CREATE NODE TABLE P(id INT64 PRIMARY KEY); UNWIND range(1, 2000) AS i CREATE (:P {id: i})";
+    for (name, text) in [("one", made), ("two", "CREATE (:P {id: 0}); CHECKPOINT")] {
+        succeed(&[database, "-c", text], "");
+        assert_eq!(std::fs::read_dir(path.join("wal")).unwrap().count(), 0, "{name}");
+        let copy = folder.path().join(name);
+        std::fs::create_dir(&copy).unwrap();
+        std::fs::copy(path.join("data.quire"), copy.join("data.quire")).unwrap();
+        let count = "MATCH (p:P) RETURN count(*) >= 2000 AS n";
+        let copy = copy.to_str().unwrap();
+        for arguments in [vec![copy, "--read-only"], vec![copy]] {
+            let arguments = [&arguments[..], &["--mode", "csv", "-c", count]].concat();
+            assert_eq!(succeed(&arguments, ""), "n\ntrue\n");
+        }
+    }
+}
+
+#[test]
+fn statements_that_change_nothing_say_so() {
+    let made = "CREATE NODE TABLE P(id INT64 PRIMARY KEY);";
+    let told = |text: &str| succeed(&["-c", &format!("{made} {text}")], "");
+    assert_eq!(told("UNWIND [] AS i CREATE (:P {id: i})"), "0 changes\n");
+    assert_eq!(told("MATCH (p:P) DELETE p"), "0 changes\n");
+    assert_eq!(told("CREATE (:P {id: 1})"), "1 node created, 1 property set\n");
+    assert_eq!(told("BEGIN TRANSACTION; COMMIT; CHECKPOINT"), "");
+}
+
+#[test]
+fn a_profile_of_a_write_tells_its_changes() {
+    let text = "CREATE NODE TABLE P(id INT64 PRIMARY KEY); PROFILE UNWIND [1, 2] AS i CREATE (:P {id: i})";
+    let shown = succeed(&["--mode", "csv", "-c", text], "");
+    for line in ["nodes created: 2", "properties set: 2"] {
+        assert!(shown.contains(line), "{shown}");
+    }
+}
+
+#[test]
+fn stats_tell_of_log_and_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("d.quire");
+    let input = "CREATE NODE TABLE P(id INT64 PRIMARY KEY);\nCREATE (:P {id: 1});\n:stats\n";
+    let shown = succeed(&[database.to_str().unwrap()], input);
+    assert!(shown.contains("bytes in 1 files; ") && shown.contains("beside the buffer pool"), "{shown}");
+    assert!(!shown.contains("log           0 bytes"), "{shown}");
 }

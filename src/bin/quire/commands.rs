@@ -30,7 +30,7 @@ const HELP: &str = "\
 :read FILE              run a script
 :print TEXT             show a text, such as a heading for the next result
 :output [FILE]          write results to a file; without FILE back to the screen
-:stats                  the buffer pool and the files
+:stats                  the buffer pool, the memory, the files and the log
 :quit                   end; so does the end of the input
 Statements end with a semicolon and may span lines. Commands may begin with a dot instead of a colon.
 ";
@@ -169,6 +169,8 @@ impl Shell {
         self.say(&format!(
             "buffer pool   {} of {} bytes used, {} resident; {} hits, {} misses, {} evictions, hit rate {:.1} %\n\
              files         {} bytes, {} pages, {} of them free; version {}, {} snapshots held\n\
+             log           {} bytes in {} files; {} bytes of changes that no page has yet; {} checkpoints\n\
+             memory        {} of {} bytes used beside the buffer pool, {} at most\n\
              plan cache    {} plans; {} hits, {} misses\n",
             pool.used_bytes,
             pool.limit_bytes,
@@ -182,6 +184,13 @@ impl Shell {
             storage.free_pages,
             storage.version,
             storage.snapshots,
+            storage.wal_bytes,
+            storage.wal_segments,
+            storage.delta_bytes,
+            storage.checkpoints,
+            storage.memory.total.used,
+            storage.memory.limit,
+            storage.memory.total.peak,
             plans.plans,
             plans.hits,
             plans.misses,

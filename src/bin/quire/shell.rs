@@ -61,6 +61,7 @@ pub fn run(arguments: Arguments) -> io::Result<ExitCode> {
         if arguments.scripts.is_empty() { shell.run_input() } else { shell.run_scripts(arguments.scripts) };
     shell.output.flush()?;
     finished?;
+    shell.end_transaction();
     shell.close()
 }
 
@@ -292,6 +293,15 @@ impl Shell {
         io::stdout().flush()
     }
 
+    /// What nobody has committed by the end is not kept, and whoever wrote BEGIN is told.
+    fn end_transaction(&mut self) {
+        if self.connection.is_in_transaction() {
+            // Dropping the connection would do the same.
+            let _ = self.connection.query("ROLLBACK");
+            self.fault("BEGIN without COMMIT: the transaction was still open at the end and is rolled back");
+        }
+    }
+
     fn close(self) -> io::Result<ExitCode> {
         let Shell { database, connection, failed, .. } = self;
         drop(connection);
@@ -303,7 +313,8 @@ impl Shell {
     }
 }
 
-/// What stands below a table: its rows, or what the statement changed. Nothing for a definition in a script.
+/// What stands below a table: its rows, or what the statement changed. Nothing for a definition, BEGIN and the like in a
+/// script, which only fail or succeed.
 fn footer(result: &QueryResult, with_time: bool) -> Option<String> {
     let summary = result.summary();
     let counted = |count: u64, one: &str, many: &str| match count {
@@ -320,6 +331,9 @@ fn footer(result: &QueryResult, with_time: bool) -> Option<String> {
     ];
     let changes = changes.into_iter().filter(|(count, ..)| *count > 0);
     let mut parts: Vec<String> = changes.map(|(count, one, many)| counted(count, one, many)).collect();
+    if summary.wrote && !summary.defined && parts.is_empty() {
+        parts.push("0 changes".to_owned());
+    }
     if !result.columns().is_empty() {
         parts.insert(0, counted(result.len() as u64, "row", "rows"));
     }

@@ -252,6 +252,10 @@ fn did_you_mean(found: &str, expected: &[String]) -> Option<String> {
         return None;
     }
     let found = found.to_ascii_uppercase();
+    if found == "START" {
+        // As SQL and other dialects have it.
+        return Some("Write BEGIN TRANSACTION".to_owned());
+    }
     let close = |word: &&str| {
         let allowed = if word.len() < 5 { 1 } else { 2 };
         *word != found && edit_distance(&found, word) <= allowed
@@ -360,6 +364,7 @@ mod tests {
         check("MATCH (n) RETURN n\nODER BY n", (2, 1), "unexpected `ODER`", "Did you mean ORDER?");
         check("MATCH (n) RETURN n LIMT 3", (1, 20), "unexpected `LIMT`", "Did you mean LIMIT?");
         check("CREATE NODE TABLE t(id INT64 PRIMRY KEY)", (1, 30), "PRIMRY", "Did you mean PRIMARY?");
+        check("START TRANSACTION", (1, 1), "unexpected `START`", "Write BEGIN TRANSACTION");
         check("RETURN 1; RETRUN 2", (1, 11), "unexpected `RETRUN`", "Did you mean RETURN?");
     }
 
