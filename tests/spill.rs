@@ -1,5 +1,6 @@
 //! Queries that need several times the memory they may have: each operator that keeps rows gives the same rows as with
 //! plenty of it, with one thread and with two, with ordinary vectors and with tiny ones, and leaves nothing behind.
+//! Groupings by many keys also have to give what a plain map gives.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -189,4 +190,133 @@ fn where_nothing_can_be_put_aside_the_error_says_what_to_do() {
     let text = format!("{error:#}");
     assert!(text.contains("Sort needs") && text.contains("memory limit"), "{text}");
     assert_eq!(database.storage_stats().unwrap().memory.total.used, 0);
+}
+
+/// Rows of the table `Many`: so many that two workers scan it.
+const MANY: u64 = 70_000;
+
+/// A key that hardly any other row has, one that two rows have each, and a value.
+fn many(row: u64) -> (Option<String>, String, i64) {
+    let noise = row.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 20;
+    let rare = match row % 1000 {
+        0 => None,
+        part if part % 7 == 0 => Some(format!("often {}", row % 50)),
+        part if part % 2 == 0 => Some(format!("{row}")),
+        _ => Some(format!("a text that is longer than a view holds: {row}")),
+    };
+    (rare, format!("pair {}", row % (MANY / 2)), (noise % 5000) as i64)
+}
+
+/// What a plain map makes of the rows: number, sum and greatest value of each key.
+fn grouped(key: impl Fn(u64) -> Option<String>) -> Vec<(Option<String>, i64, i64, i64)> {
+    let mut groups: std::collections::BTreeMap<Option<String>, (i64, i64, i64)> = Default::default();
+    for row in 0..MANY {
+        let value = many(row).2;
+        let group = groups.entry(key(row)).or_insert((0, 0, i64::MIN));
+        *group = (group.0 + 1, group.1 + value, group.2.max(value));
+    }
+    groups.into_iter().map(|(key, (count, sum, most))| (key, count, sum, most)).collect()
+}
+
+#[test]
+fn many_groups_are_those_of_a_plain_map() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("many.csv");
+    let mut text = String::new();
+    for row in 0..MANY {
+        let (rare, pair, value) = many(row);
+        writeln!(text, "{row},{},{pair},{value}", rare.unwrap_or_default()).expect("texts grow");
+    }
+    std::fs::write(&path, text).expect("the file can be written");
+    let open = |threads: usize, limit: u64, vector: usize| {
+        let builder = Database::builder().threads(threads).memory_limit(limit).vector_size(vector);
+        with(builder, folder.path())
+    };
+    let database = open(2, 1 << 30, 2048);
+    let connection = database.connect().unwrap();
+    let table = "CREATE NODE TABLE Many(id INT64, rare STRING, pair STRING, value INT64, PRIMARY KEY (id))";
+    connection.query(table).unwrap();
+    connection.query(&format!("COPY Many FROM '{}'", path.display())).unwrap();
+    drop(connection);
+    database.close().unwrap();
+
+    let by_rare = grouped(|row| many(row).0);
+    let by_pair = grouped(|row| Some(many(row).1));
+    let distinct_values = (0..MANY).map(|row| many(row).2).collect::<std::collections::BTreeSet<i64>>();
+    // The sum over groups depends on each group: (count, Σ n, Σ n·sum, Σ most).
+    let summed = |groups: &[(Option<String>, i64, i64, i64)]| {
+        let sum = |of: fn(&(Option<String>, i64, i64, i64)) -> i64| groups.iter().map(of).sum::<i64>();
+        format!(
+            "[Int64({}), Int64({}), Int64({}), Int64({})]",
+            groups.len(),
+            sum(|g| g.1),
+            sum(|g| g.1 * g.2),
+            sum(|g| g.3)
+        )
+    };
+    let totals = "RETURN count(*), sum(n), sum(n * s), sum(most)";
+    let by = |key: &str| {
+        format!(
+            "MATCH (m:Many) WITH {key} AS key, count(*) AS n, sum(m.value) AS s, max(m.value) AS most {totals}"
+        )
+    };
+    let texts = by_rare.iter().filter(|group| group.0.is_some()).count();
+    let numbers = format!(
+        "MATCH (m:Many) WITH m.id * 3 AS key, m.pair AS pair, count(*) AS n, sum(m.value) AS s, max(m.value) AS most {totals}"
+    );
+    let checks = [
+        (by("m.rare"), summed(&by_rare), "rows_passed_ungrouped"),
+        (by("m.pair"), summed(&by_pair), "partitions_grouped"),
+        (numbers, summed(&grouped(|row| Some(row.to_string()))), "rows_passed_ungrouped"),
+        (
+            "MATCH (m:Many) RETURN count(DISTINCT m.rare), count(DISTINCT m.id), count(DISTINCT m.value)".into(),
+            format!("[Int64({texts}), Int64({MANY}), Int64({})]", distinct_values.len()),
+            "integer_distincts",
+        ),
+        (
+            "MATCH (m:Many) RETURN sum(DISTINCT m.value), count(DISTINCT m.pair), sum(DISTINCT m.id * 100000)".into(),
+            format!(
+                "[Int64({}), Int64({}), Int64({})]",
+                distinct_values.iter().sum::<i64>(),
+                MANY / 2,
+                MANY * (MANY - 1) / 2 * 100_000
+            ),
+            "integer_distincts",
+        ),
+    ];
+    const PLENTY: u64 = 1 << 30;
+    for (threads, limit, vector) in
+        [(2, PLENTY, 2048), (1, PLENTY, 2048), (2, PLENTY, 3), (2, 1 << 20, 2048), (1, 1 << 20, 2048)]
+    {
+        let database = open(threads, limit, vector);
+        let connection = database.connect().unwrap();
+        // Tiny vectors take long.
+        let step = if vector == 3 { 3 } else { 1 };
+        for (text, expected, counter) in checks.iter().step_by(step) {
+            let found = rows(&connection, text);
+            assert_eq!(found, [expected.clone()], "{text} with {threads} threads, {limit} bytes, {vector}");
+            if limit == PLENTY && threads == 2 && vector == 2048 {
+                let profile = rows(&connection, &format!("PROFILE {text}")).join("\n");
+                assert!(profile.contains(counter), "{text}: {profile}");
+            }
+        }
+        let stats = database.storage_stats().unwrap();
+        assert_eq!(stats.memory.operators.used, 0);
+        assert_eq!(stats.bytes_spilled > 0, limit < PLENTY);
+        if limit == PLENTY && vector == 2048 {
+            let text =
+                "MATCH (m:Many) RETURN m.rare AS key, count(*) AS n, sum(m.value) AS s, max(m.value) AS most";
+            let mut found = rows(&connection, text);
+            let row = |(key, n, s, most): &(Option<String>, i64, i64, i64)| {
+                let key = key.as_ref().map_or("Null".into(), |key| format!("String({key:?})"));
+                format!("[{key}, Int64({n}), Int64({s}), Int64({most})]")
+            };
+            let mut expected: Vec<String> = by_rare.iter().map(row).collect();
+            found.sort();
+            expected.sort();
+            assert!(found == expected, "{} groups of {}", found.len(), expected.len());
+        }
+        drop(connection);
+        database.close().unwrap();
+    }
 }

@@ -62,6 +62,12 @@ counters! {
     run_groupings,
     /// Batches whose distinct nodes were remembered as bits.
     dense_distincts,
+    /// Batches whose distinct integers were remembered as bits.
+    integer_distincts,
+    /// Rows that were parted by a hash without being grouped first, since nearly each makes a group of its own.
+    rows_passed_ungrouped,
+    /// Hash partitions of groups, or of distinct values, that were put together side by side.
+    partitions_grouped,
     /// Properties gathered for survivors only.
     rows_fetched,
     /// Lookups in a key index.

@@ -3,7 +3,7 @@
 use super::key_table::{KeyScratch, KeyTable};
 use crate::planner::physical_plan::KeyKind;
 use crate::types::{DataType, GlobalId, NODE_GROUP_ROWS, TableId};
-use crate::vector::{Selection, Shape, Validity, ValueVector, Values};
+use crate::vector::{Selection, Shape, Validity, ValueVector, Values, VectorBuffer};
 
 /// Rows per run from which on only the first row of a run is looked up.
 const RUN_ROWS: usize = 4;
@@ -72,6 +72,32 @@ impl GroupIndex {
     pub fn bytes(&self) -> u64 {
         let pages = |table: &DenseTable| table.pages.iter().flatten().count() as u64;
         self.keys.bytes() + self.dense.iter().map(pages).sum::<u64>() * 4 * NODE_GROUP_ROWS
+    }
+
+    /// The only key column by group, where the index keeps it itself.
+    pub fn column(&self) -> Option<&VectorBuffer> {
+        self.keys.column().filter(|_| self.dense.is_empty())
+    }
+
+    /// As `column`, when the index is needed no more.
+    pub fn into_column(self) -> Option<VectorBuffer> {
+        self.keys.into_column().filter(|_| self.dense.is_empty())
+    }
+
+    /// Makes room for so many groups.
+    pub fn reserve(&mut self, groups: usize) {
+        self.keys.reserve(groups);
+    }
+
+    /// A hash of each selected row's keys, in order.
+    pub fn hashes(
+        &self,
+        keys: &[ValueVector<'_>],
+        length: usize,
+        selection: Selection<'_>,
+        hashes: &mut Vec<u64>,
+    ) {
+        self.keys.hashes(keys, length, selection, hashes);
     }
 
     /// Writes the group of every selected row to its place in `by_row`; rows that start a group go to `new_rows`.
@@ -250,7 +276,6 @@ fn mark_changes(key: &ValueVector<'_>, length: usize, heads: &mut [u64]) -> bool
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vector::{ValueVector, Values, VectorBuffer};
 
     #[test]
     fn nodes_are_grouped_by_offset_across_pages() {

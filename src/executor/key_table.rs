@@ -1,13 +1,14 @@
-//! From grouping keys to dense group numbers. Keys that fit into 16 bytes are hashed as one integer; others as bytes in
-//! an arena. Equal means equivalent: NULL equals NULL, NaN equals NaN, -0.0 equals 0.0.
+//! From grouping keys to dense group numbers. Keys that fit into 16 bytes are hashed as one integer; one column of texts
+//! by its views (see `text_keys`); others as bytes in an arena. Equal means equivalent: NULL equals NULL, NaN equals NaN, -0.0 equals 0.0.
 
 use std::hash::{BuildHasher, Hasher};
 
 use hashbrown::HashTable;
 use rustc_hash::FxBuildHasher;
 
+use super::text_keys::TextKeys;
 use crate::types::{DataType, PhysicalType, Value};
-use crate::vector::{Native, Selection, ValueVector};
+use crate::vector::{Native, Selection, ValueVector, VectorBuffer};
 
 /// Maps rows of key columns to group numbers, which count from 0 in order of first sight.
 pub struct KeyTable {
@@ -19,6 +20,8 @@ pub struct KeyTable {
 enum Layout {
     /// All columns packed into 128 bits, a null bit per column on top.
     Packed { table: HashTable<(u128, u32)>, widths: Vec<u32> },
+    /// One column of texts.
+    Text(Box<TextKeys>),
     /// Encoded bytes, `ends[g]..ends[g + 1]` of the arena. Entries carry their hash, so that neither a growing table
     /// nor a lookup that meets another key goes to the arena.
     Bytes { table: HashTable<Entry>, arena: Vec<u8>, ends: Vec<usize> },
@@ -26,14 +29,15 @@ enum Layout {
 
 /// An entry of a table over bytes.
 #[derive(Clone, Copy)]
-struct Entry {
-    hash: u32,
-    group: u32,
+pub(super) struct Entry {
+    pub hash: u32,
+    pub group: u32,
 }
 
 impl Entry {
     /// What the table sorts it by.
-    fn spread(hash: u32) -> u64 {
+    #[inline]
+    pub fn spread(hash: u32) -> u64 {
         u64::from(hash).wrapping_mul(0x9E37_79B9_7F4A_7C15)
     }
 }
@@ -69,9 +73,37 @@ impl KeyTable {
             Some(widths) if widths.iter().map(|bits| bits + 1).sum::<u32>() <= 128 => {
                 Layout::Packed { table: HashTable::new(), widths }
             }
+            None if types.len() == 1 && types[0].physical() == PhysicalType::Str => {
+                Layout::Text(Box::new(TextKeys::new(types[0].clone())))
+            }
             _ => Layout::Bytes { table: HashTable::new(), arena: Vec::new(), ends: vec![0] },
         };
         KeyTable { types, layout, groups: 0 }
+    }
+
+    /// The only key column by group, where the table keeps it itself.
+    pub fn column(&self) -> Option<&VectorBuffer> {
+        match &self.layout {
+            Layout::Text(keys) => Some(keys.texts()),
+            _ => None,
+        }
+    }
+
+    /// As `column`, when the table is needed no more.
+    pub fn into_column(self) -> Option<VectorBuffer> {
+        match self.layout {
+            Layout::Text(keys) => Some(keys.into_texts()),
+            _ => None,
+        }
+    }
+
+    /// Makes room for so many groups.
+    pub fn reserve(&mut self, groups: usize) {
+        match &mut self.layout {
+            Layout::Packed { table, .. } => table.reserve(groups, |(key, _)| hash_packed(*key)),
+            Layout::Text(keys) => keys.reserve(groups),
+            Layout::Bytes { table, .. } => table.reserve(groups, |entry| Entry::spread(entry.hash)),
+        }
     }
 
     /// Number of groups.
@@ -109,6 +141,10 @@ impl KeyTable {
                         .1;
                     groups.push(group);
                 }
+            }
+            Layout::Text(keys_of_texts) => {
+                keys_of_texts.groups(&keys[0], &scratch.rows, groups, new_rows);
+                *next = keys_of_texts.texts().len() as u32;
             }
             Layout::Bytes { table, arena, ends } => {
                 for (at, row) in scratch.rows.iter().enumerate() {
@@ -153,6 +189,7 @@ impl KeyTable {
             Layout::Packed { table, .. } => groups.extend(scratch.packed.iter().map(|key| {
                 table.find(hash_packed(*key), |(other, _)| other == key).map_or(u32::MAX, |(_, group)| *group)
             })),
+            Layout::Text(known) => known.find(&keys[0], &scratch.rows, groups),
             Layout::Bytes { table, arena, ends } => groups.extend((0..scratch.rows.len()).map(|at| {
                 let key = &scratch.bytes[scratch.starts[at]..scratch.starts[at + 1]];
                 let hash = hash_bytes(key);
@@ -178,6 +215,7 @@ impl KeyTable {
         hashes.clear();
         match &self.layout {
             Layout::Packed { .. } => hashes.extend(scratch.packed.iter().map(|key| hash_packed(*key))),
+            Layout::Text(_) => TextKeys::hashes(&keys[0], &scratch.rows, hashes),
             Layout::Bytes { .. } => hashes.extend(
                 scratch
                     .starts
@@ -195,6 +233,7 @@ impl KeyTable {
         };
         match &self.layout {
             Layout::Packed { table: keys, .. } => table(keys.len(), keys.capacity(), 37),
+            Layout::Text(keys) => keys.bytes(),
             Layout::Bytes { table: keys, arena, ends } => {
                 table(keys.len(), keys.capacity(), 10) + arena.capacity() as u64 + ends.capacity() as u64 * 8
             }
@@ -219,6 +258,7 @@ impl KeyTable {
                     pack_column(key, data_type.physical(), *bits, rows, packed);
                 }
             }
+            Layout::Text(_) => {}
             Layout::Bytes { .. } => {
                 bytes.clear();
                 starts.clear();
@@ -441,5 +481,17 @@ mod tests {
         let strings = column(DataType::String, &[text("ab"), text("a"), text("ab"), Value::Null]);
         let others = column(DataType::String, &[text("c"), text("bc"), text("c"), text("")]);
         check(&[strings, others], &[0, 1, 0, 2]);
+    }
+
+    #[test]
+    fn a_single_column_of_texts_is_kept_once() {
+        let long = "a text that is longer than a view holds";
+        let texts =
+            ["ab", long, "", "ab", long, "another text that is longer than a view"].map(|text| text.into());
+        let mut values: Vec<Value> = texts.map(Value::String).to_vec();
+        values.insert(3, Value::Null);
+        values.push(Value::Null);
+        let column = column(DataType::String, &values);
+        check(&[column], &[0, 1, 2, 3, 0, 1, 4, 3]);
     }
 }

@@ -108,6 +108,11 @@ const MULTIPLIERS: [u64; 2 * LEVELS] = [
     0x5899_65CC_7537_4CC3,
 ];
 
+/// What a hash is at the first level, whose uppermost bits name the part.
+pub fn first_hash(hash: u64) -> u64 {
+    hash.wrapping_mul(MULTIPLIERS[0])
+}
+
 /// The part of each of `rows` rows by their keys; the first one where there are no keys.
 pub fn partitions(keys: &[ValueVector<'_>], types: &[DataType], rows: usize, level: usize) -> Vec<u8> {
     if keys.is_empty() {

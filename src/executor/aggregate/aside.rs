@@ -12,6 +12,7 @@ use super::super::context::{Context, QueryContext};
 use super::super::counters::count;
 use super::super::error::ExecutionResult;
 use super::super::operator::{Flow, Operator};
+use super::super::partitioned::{PARTS, Part as RowPart, Partitioned};
 use super::super::pipeline::Source;
 use super::super::spill::{LEVELS, PARTITIONS, Room, partitions, write_blocks};
 use super::groups::Groups;
@@ -47,7 +48,7 @@ impl Aside {
 
     /// Puts groups aside.
     pub fn put(&self, grouping: &Grouping<'_>, groups: &Groups, query: &QueryContext) -> ExecutionResult<()> {
-        let keys: Vec<ValueVector<'_>> = groups.keys.iter().map(VectorBuffer::vector).collect();
+        let keys = groups.keys();
         let part_of = partitions(&keys, &grouping.key_types(), groups.len(), self.level);
         let types = grouping.stored_types();
         let mut members: Vec<Vec<u32>> = vec![Vec::new(); PARTITIONS];
@@ -87,20 +88,41 @@ impl Aside {
                 let of_groups: Vec<u32> = members.iter().map(|entry| group_of[*entry as usize]).collect();
                 let mut columns: Vec<VectorBuffer> = types.iter().cloned().map(VectorBuffer::new).collect();
                 columns.iter_mut().zip(&keys).for_each(|(column, key)| column.append_rows(key, &of_groups));
-                for (column, values) in columns[keys.len()..].iter_mut().zip(distinct.values()) {
-                    column.append_rows(&values.vector(), members);
+                for (column, values) in columns[keys.len()..].iter_mut().zip(&distinct.values()) {
+                    column.append_rows(values, members);
                 }
                 let blocks = write_blocks(&columns, &types, members.len(), &self.file, query)?;
                 part.lock().distinct[at].extend(blocks);
             }
+            // Values without a group beside them are there only where there is one group, in the first part.
+            for values in distinct.parted().iter().flat_map(Partitioned::parts).filter(|part| part.rows > 0) {
+                let blocks = write_blocks(&values.columns, &types, values.rows, &self.file, query)?;
+                self.parts[0].lock().distinct[at].extend(blocks);
+            }
         }
+        Ok(())
+    }
+
+    /// Puts a part of parted rows aside, which is of the first level.
+    pub fn put_part(
+        &self,
+        grouping: &Grouping<'_>,
+        (at, part): (usize, &RowPart),
+        query: &QueryContext,
+    ) -> ExecutionResult<()> {
+        if part.rows == 0 {
+            return Ok(());
+        }
+        let blocks = write_blocks(&part.columns, &grouping.stored_types(), part.rows, &self.file, query)?;
+        count(&query.counters.partitions_spilled, 1);
+        self.parts[at / (PARTS / PARTITIONS)].lock().groups.extend(blocks);
         Ok(())
     }
 }
 
 impl Grouping<'_> {
     /// The columns of groups that are put aside.
-    fn stored_types(&self) -> Vec<DataType> {
+    pub(super) fn stored_types(&self) -> Vec<DataType> {
         let mut types = self.key_types();
         for (at, aggregate) in self.aggregates.iter().enumerate() {
             if self.distinct_values(at).is_none() {
@@ -132,7 +154,8 @@ impl Grouping<'_> {
         let types = self.stored_types();
         for block in &part.groups {
             let columns = query.take_back(&from.file, block, &types)?;
-            groups.import(self, &columns, block.rows as usize)?;
+            let vectors: Vec<ValueVector<'_>> = columns.iter().map(VectorBuffer::vector).collect();
+            groups.import(self, &vectors, block.rows as usize)?;
             if self.keys.is_empty() || from.level + 1 == LEVELS {
                 if !hold(&mut held, groups.bytes(), last)? {
                     return Ok(Restored::Short);
@@ -220,11 +243,11 @@ impl Grouping<'_> {
                     Ok(())
                 };
                 let mut kept: Vec<VectorBuffer> = types.iter().cloned().map(VectorBuffer::new).collect();
-                for (column, key) in kept.iter_mut().zip(&groups.keys) {
-                    column.append_rows(&key.vector(), seen.groups());
+                for (column, key) in kept.iter_mut().zip(&groups.keys()) {
+                    column.append_rows(key, seen.groups());
                 }
-                for (column, values) in kept[self.keys.len()..].iter_mut().zip(seen.values()) {
-                    column.append_range(&values.vector(), 0, values.len());
+                for (column, values) in kept[self.keys.len()..].iter_mut().zip(&seen.values()) {
+                    column.append_range(values, 0, seen.groups().len());
                 }
                 add(&kept)?;
                 drop(kept);

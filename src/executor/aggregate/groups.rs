@@ -12,12 +12,13 @@ use crate::types::DataType;
 use crate::vector::{Selection, ValueVector, VectorBuffer};
 
 /// Groups that are merged between two looks for an interrupt.
-const PIECE: usize = 1 << 14;
+pub(super) const PIECE: usize = 1 << 14;
 
 /// See the module.
 pub(super) struct Groups {
     pub index: GroupIndex,
-    pub keys: Vec<VectorBuffer>,
+    /// The keys by group; empty where the index keeps them (see `keys`).
+    pub columns: Vec<VectorBuffer>,
     pub states: Vec<StateColumn>,
     /// For aggregates over distinct values: the values, fed to the state at the end.
     pub distinct: Vec<Option<DistinctValues>>,
@@ -29,7 +30,7 @@ impl Groups {
         let types: Vec<DataType> = grouping.key_types();
         let distinct = (0..grouping.aggregates.len()).map(|at| grouping.distinct_values(at));
         Groups {
-            keys: types.iter().cloned().map(VectorBuffer::new).collect(),
+            columns: types.iter().cloned().map(VectorBuffer::new).collect(),
             index: GroupIndex::new(kind, types),
             states: grouping.aggregates.iter().map(|aggregate| aggregate.function.new_states()).collect(),
             distinct: distinct.collect(),
@@ -38,14 +39,27 @@ impl Groups {
 
     /// The number of groups; without keys there is always one.
     pub fn len(&self) -> usize {
-        if self.keys.is_empty() { 1 } else { self.index.len() }
+        if self.columns.is_empty() { 1 } else { self.index.len() }
+    }
+
+    /// The keys by group.
+    pub fn keys(&self) -> Vec<ValueVector<'_>> {
+        match self.index.column() {
+            Some(column) => vec![column.vector()],
+            None => self.columns.iter().map(VectorBuffer::vector).collect(),
+        }
+    }
+
+    /// Makes room for so many groups.
+    pub fn reserve(&mut self, groups: usize) {
+        self.index.reserve(groups);
     }
 
     /// The memory of all of it, and what its tables take when they grow next.
     pub fn bytes(&self) -> u64 {
         let states = self.states.iter().map(|state| state.bytes() as u64).sum::<u64>();
         let distinct = self.distinct.iter().flatten().map(DistinctValues::bytes).sum::<u64>();
-        self.index.bytes() + bytes_of(&self.keys) + states + distinct
+        self.index.bytes() + bytes_of(&self.columns) + states + distinct
     }
 
     /// The group of each row of key columns; unknown keys make groups.
@@ -55,51 +69,45 @@ impl Groups {
         }
         let (mut by_row, mut new_rows) = (Vec::new(), Vec::new());
         self.index.groups(keys, rows, Selection::All, &mut by_row, &mut new_rows);
-        for (column, vector) in self.keys.iter_mut().zip(keys) {
-            column.append_rows(vector, &new_rows);
-        }
+        self.append_keys(keys, &new_rows);
         by_row
     }
 
+    /// Keeps the keys of rows that started a group.
+    pub fn append_keys(&mut self, keys: &[ValueVector<'_>], new_rows: &[u32]) {
+        if self.index.column().is_none() {
+            self.columns.iter_mut().zip(keys).for_each(|(column, key)| column.append_rows(key, new_rows));
+        }
+    }
+
     /// Adds what another worker has found.
-    pub fn merge(&mut self, other: &Groups, query: &QueryContext) -> ExecutionResult<()> {
+    pub fn merge(&mut self, mut other: Groups, query: &QueryContext) -> ExecutionResult<()> {
         let mut mapping = Vec::with_capacity(other.len());
         for start in (0..other.len()).step_by(PIECE) {
             query.check()?;
-            let keys: Vec<ValueVector<'_>> =
-                other.keys.iter().map(|key| key.vector().slice_from(start)).collect();
+            let keys: Vec<ValueVector<'_>> = other.keys().iter().map(|key| key.slice_from(start)).collect();
             mapping.extend(self.find(&keys, PIECE.min(other.len() - start)));
         }
+        let others = other.states.iter().zip(&mut other.distinct);
         for ((state, distinct), (other, other_distinct)) in
-            self.states.iter_mut().zip(&mut self.distinct).zip(other.states.iter().zip(&other.distinct))
+            self.states.iter_mut().zip(&mut self.distinct).zip(others)
         {
-            match (distinct, other_distinct) {
-                (Some(distinct), Some(other)) => {
-                    let groups: Vec<u32> =
-                        other.groups().iter().map(|group| mapping[*group as usize]).collect();
-                    for (at, groups) in groups.chunks(PIECE).enumerate() {
-                        query.check()?;
-                        let values = other.values().iter();
-                        let values: Vec<ValueVector<'_>> =
-                            values.map(|values| values.vector().slice_from(at * PIECE)).collect();
-                        distinct.add(&values, groups, groups.len(), Selection::All);
-                    }
-                }
+            match (distinct, other_distinct.take()) {
+                (Some(distinct), Some(other)) => distinct.merge(other, &mapping, query)?,
                 _ => state.merge(other, &mapping[..mapping.len().min(other.groups())])?,
             }
         }
         Ok(())
     }
 
-    /// Adds groups that were put aside: key columns, then the parts of each state that is not over distinct values.
+    /// Adds groups that were put aside or parted: key columns, then the parts of each state that is not over distinct values.
     pub fn import(
         &mut self,
         grouping: &Grouping<'_>,
-        columns: &[VectorBuffer],
+        vectors: &[ValueVector<'_>],
         rows: usize,
     ) -> ExecutionResult<()> {
-        let vectors: Vec<ValueVector<'_>> = columns.iter().map(VectorBuffer::vector).collect();
-        let (keys, mut parts) = vectors.split_at(self.keys.len().min(vectors.len()));
+        let (keys, mut parts) = vectors.split_at(self.columns.len().min(vectors.len()));
         let by_row = self.find(keys, rows);
         let groups = self.len();
         for (at, (state, aggregate)) in self.states.iter_mut().zip(grouping.aggregates).enumerate() {
@@ -108,6 +116,17 @@ impl Groups {
                 let (own, rest) = parts.split_at(aggregate.function.part_types().len().min(parts.len()));
                 state.import(&aggregate.function, own, &by_row)?;
                 parts = rest;
+            }
+        }
+        Ok(())
+    }
+
+    /// Feeds the values of DISTINCT of the only group that were parted, on all threads.
+    pub fn settle_distinct(&mut self, grouping: &Grouping<'_>, query: &QueryContext) -> ExecutionResult<()> {
+        let states = self.states.iter_mut().zip(&mut self.distinct).zip(grouping.aggregates);
+        for ((state, distinct), aggregate) in states {
+            if let Some(distinct) = distinct {
+                distinct.settle(&aggregate.function, state, query)?;
             }
         }
         Ok(())
@@ -122,7 +141,10 @@ impl Groups {
                 distinct.feed(state)?;
             }
         }
-        let mut columns = self.keys;
+        let mut columns = self.columns;
+        if let Some(column) = self.index.into_column() {
+            columns = vec![column];
+        }
         for (state, aggregate) in self.states.iter().zip(grouping.aggregates) {
             let mut results = VectorBuffer::new(aggregate.data_type.clone());
             state.finish(&mut results)?;

@@ -1,9 +1,10 @@
 //! Grouping: every worker groups what it sees by keys, node offsets or dictionary codes; at the end the workers' groups
-//! are merged. Where memory is short a worker puts its groups aside, by hash partitions, and begins anew; then the
+//! are merged: few by one worker, many part by part (see `parted`). Where memory is short a worker puts its groups aside, by hash partitions, and begins anew; then the
 //! partitions are put together one by one. See `aside`.
 
 mod aside;
 mod groups;
+mod parted;
 
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use super::error::ExecutionResult;
 use super::evaluate::Evaluator;
 use super::group_index::How;
 use super::operator::{Factory, Flow, Operator};
+use super::partitioned::Partitioned;
 use super::pipeline::drive;
 use super::spill::{ROWS_PER_LOOK, Room};
 use crate::planner::physical_plan::{Expression, KeyKind, PhysicalAggregate};
@@ -25,6 +27,7 @@ use crate::types::DataType;
 use crate::vector::{Batch, ValueVector};
 use aside::{Aside, AsideSource};
 use groups::Groups;
+use parted::{GROUPS_MIN, Parted, PartedSource};
 
 const OPERATOR: &str = "Aggregate";
 
@@ -34,6 +37,8 @@ pub struct Grouping<'x> {
     aggregates: &'x [PhysicalAggregate],
     kind: &'x KeyKind,
     merged: Mutex<Option<(Groups, Reservation)>>,
+    /// What workers have parted.
+    parted: Mutex<Vec<(Partitioned, Reservation)>>,
     /// Groups that were put aside, by any worker.
     aside: Mutex<Option<Arc<Aside>>>,
 }
@@ -45,7 +50,14 @@ impl<'x> Grouping<'x> {
         aggregates: &'x [PhysicalAggregate],
         kind: &'x KeyKind,
     ) -> Grouping<'x> {
-        Grouping { keys, aggregates, kind, merged: Mutex::default(), aside: Mutex::default() }
+        Grouping {
+            keys,
+            aggregates,
+            kind,
+            merged: Mutex::default(),
+            parted: Mutex::default(),
+            aside: Mutex::default(),
+        }
     }
 
     /// The sink of one worker.
@@ -56,6 +68,7 @@ impl<'x> Grouping<'x> {
             keys: Evaluator::all(self.keys, query)?,
             arguments: self.aggregates.iter().map(arguments).collect::<ExecutionResult<_>>()?,
             own: Groups::new(self, self.kind),
+            parted: self.can_be_parted().then(Parted::default),
             by_row: Vec::new(),
             new_rows: Vec::new(),
             held: query.account(),
@@ -81,17 +94,46 @@ impl<'x> Grouping<'x> {
     /// Pushes [keys…, aggregates…] of all groups.
     pub fn emit<'y>(&self, query: &'y QueryContext, sink: &Factory<'y>) -> ExecutionResult<()> {
         let merged = self.merged.lock().take();
+        let (parted, mut held): (Vec<Partitioned>, Vec<Reservation>) =
+            std::mem::take(&mut *self.parted.lock()).into_iter().unzip();
         let aside = self.aside.lock().take();
-        if let Some(aside) = aside {
-            if let Some((groups, _held)) = merged {
-                aside.put(self, &groups, query)?;
-            }
-            return drive(query, &AsideSource::new(self, &aside), sink);
+        if aside.is_none() && parted.is_empty() {
+            let (mut groups, _held) =
+                merged.unwrap_or_else(|| (Groups::new(self, self.kind), query.account()));
+            groups.settle_distinct(self, query)?;
+            let (columns, rows) = groups.results(self)?;
+            let chunks = [Chunk { columns, rows, multiplicity: Vec::new() }];
+            return drive(query, &ChunkSource::new(&chunks, true), sink);
         }
-        let (groups, _held) = merged.unwrap_or_else(|| (Groups::new(self, self.kind), query.account()));
-        let (columns, rows) = groups.results(self)?;
-        let chunks = [Chunk { columns, rows, multiplicity: Vec::new() }];
-        drive(query, &ChunkSource::new(&chunks, true), sink)
+        let parted = PartedSource::new(self, parted, query);
+        let aside = match aside {
+            Some(aside) => aside,
+            None => {
+                let mut work = query.account();
+                let mut own = Parted::default();
+                let mut bytes = parted.bytes();
+                if let Some((groups, _)) = &merged {
+                    bytes += groups.bytes();
+                }
+                if query.room(&mut work, bytes, OPERATOR)? == Room::Held {
+                    if let Some((groups, reservation)) = merged {
+                        own.add_groups(self, &groups, query)?;
+                        held.push(reservation);
+                    }
+                    let parted = own.rows.into_iter().fold(parted, PartedSource::with);
+                    return drive(query, &parted, sink);
+                }
+                self.aside(query)?
+            }
+        };
+        for (at, part) in parted.into_rows() {
+            aside.put_part(self, (at, &part), query)?;
+        }
+        drop(held);
+        if let Some((groups, _held)) = merged {
+            aside.put(self, &groups, query)?;
+        }
+        drive(query, &AsideSource::new(self, &aside), sink)
     }
 
     /// Where groups are put aside; made by the first that has to.
@@ -110,6 +152,8 @@ pub struct GroupSink<'s> {
     keys: Vec<Evaluator<'s>>,
     arguments: Vec<Vec<Evaluator<'s>>>,
     own: Groups,
+    /// Rows that were parted by their keys; none where that cannot be done.
+    parted: Option<Parted>,
     by_row: Vec<u32>,
     new_rows: Vec<u32>,
     held: Reservation,
@@ -121,27 +165,72 @@ impl GroupSink<'_> {
     /// Counts what was found, or puts it aside.
     fn look(&mut self, query: &QueryContext) -> ExecutionResult<()> {
         self.unseen = 0;
-        if query.room(&mut self.held, self.own.bytes(), OPERATOR)? == Room::Short {
-            let own = std::mem::replace(&mut self.own, Groups::new(self.grouping, self.grouping.kind));
-            self.grouping.aside(query)?.put(self.grouping, &own, query)?;
-            drop(own);
-            self.held.shrink_to(0);
+        let parted = self.parted.as_ref().map_or(0, Parted::bytes);
+        if query.room(&mut self.held, self.own.bytes() + parted, OPERATOR)? == Room::Short {
+            self.put_aside(query)?;
         }
         Ok(())
+    }
+
+    fn count_rows(&mut self, rows: usize, query: &QueryContext) -> ExecutionResult<Flow> {
+        self.unseen += rows;
+        if self.unseen >= ROWS_PER_LOOK {
+            self.look(query)?;
+        }
+        Ok(Flow::Continue)
+    }
+
+    /// Puts all aside that was found.
+    fn put_aside(&mut self, query: &QueryContext) -> ExecutionResult<()> {
+        let own = std::mem::replace(&mut self.own, Groups::new(self.grouping, self.grouping.kind));
+        let aside = self.grouping.aside(query)?;
+        aside.put(self.grouping, &own, query)?;
+        drop(own);
+        if let Some(parted) = &mut self.parted {
+            parted.benefit.start_anew();
+            for (at, part) in parted.rows.take().into_iter().flat_map(Partitioned::into_parts).enumerate() {
+                aside.put_part(self.grouping, (at, &part), query)?;
+            }
+        }
+        self.held.shrink_to(0);
+        Ok(())
+    }
+
+    /// Parts the groups, where rows had better not be grouped at first or where another worker may have many, too.
+    fn part_groups(&mut self, query: &QueryContext) -> ExecutionResult<()> {
+        let Some(parted) = &mut self.parted else { return Ok(()) };
+        // The groups exist twice while they are parted.
+        let bytes = 2 * self.own.bytes() + parted.bytes();
+        if query.room(&mut self.held, bytes, OPERATOR)? == Room::Short {
+            return self.put_aside(query);
+        }
+        let own = std::mem::replace(&mut self.own, Groups::new(self.grouping, self.grouping.kind));
+        parted.benefit.start_anew();
+        parted.add_groups(self.grouping, &own, query)
+    }
+
+    /// After rows were grouped: whether the next ones are worth it.
+    fn weigh_benefit(&mut self, rows: usize, query: &QueryContext) -> ExecutionResult<()> {
+        let groups = self.own.len();
+        let part = self.parted.as_mut().is_some_and(|parted| parted.benefit.grouped(rows, groups));
+        if part { self.part_groups(query) } else { Ok(()) }
     }
 }
 
 impl Operator for GroupSink<'_> {
     fn push<'b>(&mut self, context: &mut Context<'_>, batch: Batch<'b>) -> ExecutionResult<Flow> {
-        let GroupSink { keys, arguments, own, by_row, new_rows, .. } = self;
-        let Groups { index, keys: key_columns, states, distinct } = own;
+        let GroupSink { grouping, keys, arguments, own, parted, by_row, new_rows, .. } = self;
         let single = keys.is_empty();
         if !single {
             let mut vectors: Vec<ValueVector<'_>> = Vec::with_capacity(keys.len());
             for key in keys.iter_mut() {
                 vectors.push(key.evaluate(context.query, &batch)?);
             }
-            let how = index.groups(&vectors, batch.length, batch.selection, by_row, new_rows);
+            if let Some(parted) = parted.as_mut().filter(|parted| parted.benefit.is_passing()) {
+                parted.add_rows(grouping, &vectors, arguments, own, (&batch, context.query))?;
+                return self.count_rows(batch.length, context.query);
+            }
+            let how = own.index.groups(&vectors, batch.length, batch.selection, by_row, new_rows);
             let counters = &context.query.counters;
             match how {
                 How::Dense => count(&counters.dense_groupings, 1),
@@ -149,12 +238,11 @@ impl Operator for GroupSink<'_> {
                 How::Runs => count(&counters.run_groupings, 1),
                 How::Hash => {}
             }
-            for (column, vector) in key_columns.iter_mut().zip(&vectors) {
-                column.append_rows(vector, new_rows);
-            }
+            own.append_keys(&vectors, new_rows);
         }
-        let groups = if single { 1 } else { index.len() };
-        for ((state, expressions), distinct) in states.iter_mut().zip(arguments).zip(distinct) {
+        let groups = own.len();
+        let states = own.states.iter_mut().zip(arguments).zip(&mut own.distinct);
+        for ((state, expressions), distinct) in states {
             let mut vectors: Vec<ValueVector<'_>> = Vec::with_capacity(expressions.len());
             for expression in expressions {
                 vectors.push(expression.evaluate(context.query, &batch)?);
@@ -162,8 +250,8 @@ impl Operator for GroupSink<'_> {
             let Batch { length, selection, multiplicity, .. } = batch;
             match distinct {
                 Some(distinct) => {
-                    count(&context.query.counters.dense_distincts, u64::from(distinct.is_dense()));
                     distinct.add(&vectors, by_row, length, selection);
+                    distinct.count(&context.query.counters);
                 }
                 None if single => state.update_all(&vectors, length, selection, multiplicity)?,
                 None => {
@@ -172,17 +260,26 @@ impl Operator for GroupSink<'_> {
                 }
             }
         }
-        self.unseen += batch.length;
-        if self.unseen >= ROWS_PER_LOOK {
-            self.look(context.query)?;
+        if self.parted.is_some() {
+            self.weigh_benefit(batch.selected(), context.query)?;
         }
-        Ok(Flow::Continue)
+        self.count_rows(batch.length, context.query)
     }
 
     fn finish(&mut self, context: &mut Context<'_>) -> ExecutionResult<()> {
         let (query, grouping) = (context.query, self.grouping);
         if self.unseen > 0 {
             self.look(query)?;
+        }
+        if let Some(parted) = &self.parted
+            && (parted.rows.is_some() || query.threads > 1 && self.own.len() >= GROUPS_MIN)
+        {
+            self.part_groups(query)?;
+            if let Some(rows) = self.parted.as_mut().and_then(|parted| parted.rows.take()) {
+                let held = std::mem::replace(&mut self.held, query.account());
+                grouping.parted.lock().push((rows, held));
+            }
+            return Ok(());
         }
         let own = std::mem::replace(&mut self.own, Groups::new(grouping, grouping.kind));
         let mut merged = grouping.merged.lock();
@@ -192,7 +289,7 @@ impl Operator for GroupSink<'_> {
             return Ok(());
         };
         if query.room(held, all.bytes() + own.bytes(), OPERATOR)? == Room::Held {
-            return all.merge(&own, query);
+            return all.merge(own, query);
         }
         let aside = grouping.aside(query)?;
         aside.put(grouping, &own, query)?;
