@@ -121,6 +121,15 @@ impl Connection {
         self.session.settings.lock().threads = threads.max(1);
     }
 
+    /// Rows that operators pass on at once in this connection's statements, and a number from which it follows how wrong
+    /// the statistics are that its plans are made from. Answers depend on neither; tests see to it.
+    #[doc(hidden)]
+    pub fn set_trial(&self, vector_size: usize, disturbed: Option<u64>) {
+        let mut settings = self.session.settings.lock();
+        settings.vector_size = vector_size.clamp(1, usize::from(u16::MAX));
+        settings.disturbed = disturbed;
+    }
+
     /// How this connection's texts are read where openCypher and Kuzu's Cypher differ.
     pub fn set_dialect(&self, dialect: Dialect) {
         self.session.settings.lock().dialect = Some(dialect);

@@ -172,3 +172,46 @@ fn counts_from_few_nodes_equal_counts_from_all() {
     let plan = connection.query(&format!("EXPLAIN {pattern} RETURN count(*)")).unwrap();
     assert!(format!("{:?}", plan.to_values()).contains("ScanWeighted"), "{:?}", plan.to_values());
 }
+
+/// Two kinds of nodes, two types; `A` knows in a circle, with a loop.
+fn small() -> Connection {
+    graph(
+        &[
+            "CREATE NODE TABLE A(id INT64 PRIMARY KEY, x INT64)",
+            "CREATE NODE TABLE B(id INT64 PRIMARY KEY, x INT64)",
+            "CREATE REL TABLE K(FROM A TO A, w INT64)",
+            "CREATE REL TABLE H(FROM A TO B, w INT64)",
+        ],
+        &[
+            ("A", "1,5\n2,6\n3,5\n"),
+            ("B", "11,5\n12,7\n"),
+            ("K", "1,2,1\n2,3,2\n3,3,3\n"),
+            ("H", "1,11,1\n3,12,2\n"),
+        ],
+    )
+}
+
+#[test]
+fn a_condition_of_an_optional_match_reads_a_relationship_from_before_it() {
+    check(
+        &small(),
+        "MATCH (a:A)-[r:K]->(b:A) OPTIONAL MATCH (b)-[:H]->(c) WHERE r.w > 2 RETURN r.w, c.id ORDER BY r.w",
+        &["1|NULL", "2|NULL", "3|12"],
+    );
+}
+
+#[test]
+fn rows_of_a_product_are_sorted_by_what_is_one_value_in_each_of_its_parts() {
+    check(
+        &small(),
+        "MATCH (a:A), (b) WHERE b.x = 7 RETURN b.x, a.id ORDER BY b.x, a.id",
+        &["7|1", "7|2", "7|3"],
+    );
+}
+
+#[test]
+fn an_empty_segment_of_a_path_stays_at_its_node() {
+    let text = "MATCH p = (a:A {id: 1})-[:K*0..1]->(b:A)-[:H*0..1]->(c) \
+                RETURN size(nodes(p)) AS n, length(p) AS l, c.id ORDER BY l, n, c.id";
+    check(&small(), text, &["1|0|1", "2|1|2", "2|1|11"]);
+}

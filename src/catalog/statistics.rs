@@ -158,6 +158,28 @@ impl Statistics {
         self.tables.entry(id).or_default()
     }
 
+    /// Statistics as of other data: each figure is some orders of magnitude off. A plan may be bad by that, never wrong.
+    pub fn disturbed(&self, seed: u64) -> Statistics {
+        let mut state = seed;
+        let mut off = |figure: &mut u64| {
+            state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+            let mixed = (state ^ (state >> 31)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+            let factor = [1, 1, 1, 40, 3000, 200_000][((mixed ^ (mixed >> 29)) % 6) as usize];
+            *figure = if mixed & 1 << 40 == 0 { figure.saturating_mul(factor) } else { *figure / factor };
+        };
+        let mut disturbed = self.clone();
+        for table in disturbed.tables.values_mut() {
+            off(&mut table.rows);
+            for direction in [&mut table.forward, &mut table.backward] {
+                off(&mut direction.edges);
+                off(&mut direction.nodes_with_edges);
+                off(&mut direction.squares);
+            }
+            table.columns.values_mut().for_each(|column| off(&mut column.distinct));
+        }
+        disturbed
+    }
+
     /// Forgets a dropped table.
     pub fn remove_table(&mut self, id: TableId) {
         self.tables.remove(&id);

@@ -21,6 +21,7 @@ pub(crate) struct QueryPlan {
     /// Per column: whether values have to be completed with labels and properties.
     pub entities: Vec<bool>,
     dialect: Dialect,
+    disturbed: Option<u64>,
     /// Compared as an object: a transaction's own definitions may have the number of somebody else's.
     catalog: Arc<Catalog>,
     statistics: Arc<Statistics>,
@@ -41,6 +42,7 @@ impl QueryPlan {
     pub fn is_of(&self, view: &View) -> bool {
         self.is_for(view.transaction.catalog())
             && self.dialect == view.dialect
+            && self.disturbed == view.settings.disturbed
             && view.statistics().is_ok_and(|statistics| Arc::ptr_eq(statistics, &self.statistics))
     }
 
@@ -76,7 +78,8 @@ pub(crate) fn bind_statement(
 pub(crate) fn plan_query(query: &BoundQuery, text: &str, params: &Params, view: &View) -> Result<QueryPlan> {
     check_parameters(query, text, params)?;
     let statistics = Arc::clone(view.statistics()?);
-    let plan = plan(query, view.catalog(), &statistics);
+    let disturbed = view.settings.disturbed.map(|seed| statistics.disturbed(seed));
+    let plan = plan(query, view.catalog(), disturbed.as_ref().unwrap_or(&statistics));
     let (names, types): (Vec<String>, Vec<DataType>) = plan.columns.iter().cloned().unzip();
     let entities = types.iter().map(may_hold_entities).collect();
     let parameter_types = plan
@@ -89,6 +92,7 @@ pub(crate) fn plan_query(query: &BoundQuery, text: &str, params: &Params, view: 
         header: Arc::new(ResultHeader { names, types }),
         entities,
         dialect: view.dialect,
+        disturbed: view.settings.disturbed,
         catalog: Arc::clone(view.transaction.catalog()),
         statistics,
         parameter_types,

@@ -203,11 +203,10 @@ impl Session {
 
     pub(super) fn context(&self, plan: &QueryPlan, params: &mut Params, view: &View) -> QueryContext {
         self.interrupt.store(false, Ordering::Relaxed);
-        let mut context = QueryContext::new(view.transaction.clone());
+        let mut context = QueryContext::interruptible(view.transaction.clone(), Arc::clone(&self.interrupt));
         context.parameters = plan.parameter_values(params);
         context.vector_size = view.settings.vector_size;
         context.threads = view.settings.threads;
-        context.interrupt = Arc::clone(&self.interrupt);
         context.deadline = view.deadline();
         context
     }

@@ -23,6 +23,8 @@ pub(crate) struct SessionSettings {
     pub threads: usize,
     pub timeout: Option<Duration>,
     pub vector_size: usize,
+    /// Plans are made from statistics that are wrong in a way this number tells; tests look for plans that depend on them.
+    pub disturbed: Option<u64>,
 }
 
 /// The state of one connection. Statements keep it alive.
@@ -73,6 +75,7 @@ impl Session {
             threads: shared.config.threads,
             timeout: shared.config.query_timeout,
             vector_size: shared.config.vector_size,
+            disturbed: None,
         };
         Session {
             shared,

@@ -15,6 +15,9 @@ use crate::storage::buffer_pool::{Cursor, PoolWorker};
 use crate::transaction::ReadTransaction;
 use crate::types::{VECTOR_SIZE, Value};
 
+/// Batches of fewer rows are those of tests.
+const VECTOR_SIZE_TINY: usize = 16;
+
 /// One execution of a plan.
 pub struct QueryContext {
     pub transaction: ReadTransaction,
@@ -48,13 +51,18 @@ pub struct QueryContext {
 impl QueryContext {
     /// A context with default settings: all parameters empty, one thread.
     pub fn new(transaction: ReadTransaction) -> QueryContext {
+        QueryContext::interruptible(transaction, Arc::default())
+    }
+
+    /// The same with a flag that stops it.
+    pub fn interruptible(transaction: ReadTransaction, interrupt: Arc<AtomicBool>) -> QueryContext {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         QueryContext {
             transaction,
             parameters: Vec::new(),
             vector_size: VECTOR_SIZE,
             threads: 1,
-            interrupt: Arc::default(),
+            interrupt,
             deadline: None,
             counters: Counters::default(),
             profile: None,
@@ -84,6 +92,11 @@ impl QueryContext {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether batches are so small that only a test can want them: then little work is shared among threads, too.
+    pub(super) fn is_tiny(&self) -> bool {
+        self.vector_size < VECTOR_SIZE_TINY
     }
 
     /// A context for the calling thread.

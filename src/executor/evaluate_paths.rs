@@ -139,13 +139,18 @@ fn build(
     };
     for row in 0..batch.length {
         if selection.contains(row) {
+            // A segment without a relationship ends at the node at which it starts, which is there already.
+            let mut stays = false;
             for vector in &vectors {
                 match vector {
+                    PartVectors::Node(_) if stays => stays = false,
                     PartVectors::Node(ids) => node_ids.push(ids.u64_at(row).unwrap_or_default()),
                     PartVectors::Rel(ids) => rel_ids.push(ids.u64_at(row).unwrap_or_default()),
                     PartVectors::Rels(lists, inner) => {
+                        let before = rel_ids.len();
                         append_list(lists, row, rel_ids);
                         append_list(inner, row, node_ids);
+                        stays = rel_ids.len() == before;
                     }
                 }
             }

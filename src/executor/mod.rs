@@ -36,6 +36,7 @@ mod node_bits;
 mod operator;
 mod partitioned;
 mod pipeline;
+mod point;
 mod profile;
 mod project;
 mod recursive;
@@ -64,11 +65,9 @@ pub use profile::Profile;
 use std::sync::atomic::Ordering;
 
 use crate::planner::{PhysicalPlan, on_stack_for};
-use crate::types::DataType;
 
 /// The rows of a finished query. Nodes, relationships and paths are ids; `entities` completes them.
 pub struct QueryRows {
-    pub types: Vec<DataType>,
     pub chunks: Vec<Chunk>,
 }
 
@@ -81,8 +80,11 @@ impl QueryRows {
 
 /// Runs a plan to its end.
 pub fn execute(plan: &PhysicalPlan, query: &QueryContext) -> ExecutionResult<QueryRows> {
+    if let Some(chunks) = point::rows_of(&plan.root, query)? {
+        return Ok(QueryRows { chunks });
+    }
     let depth = plan.root.depth;
     query.depth.store(depth, Ordering::Relaxed);
     let list = on_stack_for(depth, || build::collect(&plan.root, query, true))?;
-    Ok(QueryRows { types: plan.root.outputs.clone(), chunks: list.chunks })
+    Ok(QueryRows { chunks: list.chunks })
 }

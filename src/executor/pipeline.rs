@@ -22,7 +22,8 @@ pub trait Source: Sync {
 
 /// Runs a source to its end.
 pub fn drive<'x>(query: &'x QueryContext, source: &dyn Source, sink: &Factory<'x>) -> ExecutionResult<()> {
-    let workers = source.parallelism().min(query.threads).max(1);
+    let worth = if query.is_tiny() { usize::MAX } else { source.parallelism() };
+    let workers = worth.min(query.threads).max(1);
     let stop = AtomicBool::new(false);
     if workers == 1 {
         return work(query, source, sink, &stop, false);

@@ -20,6 +20,8 @@ use crate::vector::{Batch, SelectionBuffer, ValueVector, Values, VectorBuffer};
 const MORSEL_ROWS: u64 = 32 * 1024;
 /// Where the rows of a pipeline become many more on their way, a morsel has fewer, but not less than this.
 const MORSEL_ROWS_MIN: u64 = 1024;
+/// Rows of a morsel where batches are tiny.
+const MORSEL_ROWS_TINY: u64 = 16;
 /// From so many groups per worker on a morsel is a group: workers that read a chunk from disk do so alone.
 const WHOLE_GROUPS: u64 = 16;
 /// Below this many rows the calling thread works alone.
@@ -81,7 +83,11 @@ impl<'x> ScanRows<'x> {
         let whole_groups = groups >= WHOLE_GROUPS * query.threads as u64;
         let all_rows: u64 = opened.iter().map(|table| table.table().row_bound()).sum();
         let work = all_rows.max(query.pipeline_rows.load(Ordering::Relaxed));
-        let morsel_rows = if whole_groups { NODE_GROUP_ROWS } else { morsel_rows(all_rows, work) };
+        let morsel_rows = match whole_groups {
+            _ if query.is_tiny() => MORSEL_ROWS_TINY,
+            true => NODE_GROUP_ROWS,
+            false => morsel_rows(all_rows, work),
+        };
         for (scan, table) in tables.iter().zip(opened) {
             let mut read: Vec<ColumnId> = Vec::new();
             let wanted = first.iter().map(|column| Some(*column)).chain(scan.columns.iter().copied());
@@ -100,7 +106,9 @@ impl<'x> ScanRows<'x> {
                 let value = constant_value(&pushed.value, query)?;
                 predicates.push(ColumnPredicate::new(pushed.column, pushed.op, value));
             }
-            morsels += table.table().group_count() as u64 * (NODE_GROUP_ROWS / morsel_rows);
+            let rows = table.table().group_count() as u64 * NODE_GROUP_ROWS;
+            let rows = if query.is_tiny() { rows.min(table.table().row_bound()) } else { rows };
+            morsels += rows.div_ceil(morsel_rows);
             parts.push(Part {
                 rows: table,
                 mixed: vec![None; read.len()],

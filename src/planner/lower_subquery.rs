@@ -44,6 +44,8 @@ impl Lowering<'_> {
         let mut inside = Keys::from([row_key.clone()]);
         if let SettleKind::Optional = kind {
             inside.extend(required.iter().cloned());
+            // The sub-plan may read a property that the numbered rows do not have; then it is fetched behind it.
+            inside.extend(wanted.iter().map(ColumnKey::variable_only));
         }
         let values: &[_] = match kind {
             SettleKind::Collect { value, .. } => std::slice::from_ref(value),

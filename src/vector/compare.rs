@@ -108,6 +108,7 @@ pub fn sort_keys(vector: &ValueVector<'_>, data_type: &DataType, length: usize, 
         Shape::Flat(_) => flat_keys(vector, length, keys),
         Shape::Dictionary { codes, values }
             if vector.validity.is_all_valid()
+                && matches!(values.get().shape, Shape::Flat(_))
                 && values.get().values().and_then(|values| values.len_hint()).is_some_and(|n| n < length) =>
         {
             let mut of_entries = Vec::new();

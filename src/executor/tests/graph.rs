@@ -290,7 +290,7 @@ impl Graph {
         let mut entities = EntityReader::new(&query.transaction);
         for chunk in &rows.chunks {
             for row in 0..chunk.rows {
-                let columns = chunk.columns.iter().zip(&rows.types);
+                let columns = chunk.columns.iter().zip(&plan.root.outputs);
                 let mut values: Vec<Value> = columns.map(|(c, t)| c.vector().value(row, t)).collect();
                 entities.complete(&mut values).unwrap();
                 found.push(values);

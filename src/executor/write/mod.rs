@@ -90,7 +90,7 @@ pub fn execute_write(
             true => collect(&plan.root, query, true)?.chunks,
             false => Vec::new(),
         };
-        Ok((QueryRows { types: plan.root.outputs.clone(), chunks }, counts))
+        Ok((QueryRows { chunks }, counts))
     })
 }
 

@@ -24,6 +24,10 @@ pub(super) fn gather(
     worker: &mut PoolWorker,
     out: &mut VectorBuffer,
 ) -> StorageResult<()> {
+    if let [offset] = offsets {
+        let row = (offset % NODE_GROUP_ROWS) as u32;
+        return gather_group(table, column, offset / NODE_GROUP_ROWS, &[row], worker, out);
+    }
     let mut at = 0;
     let mut rows: Vec<u32> = Vec::new();
     while let Some(offset) = offsets.get(at) {
@@ -32,13 +36,24 @@ pub(super) fn gather(
         let same = offsets[at..].iter().take_while(|offset| **offset / NODE_GROUP_ROWS == group);
         rows.extend(same.map(|offset| (offset % NODE_GROUP_ROWS) as u32));
         at += rows.len();
-        let levels = table.group_levels(group);
-        match levels.is_empty() {
-            true => gather_base(table, column, group, &rows, worker, out)?,
-            false => gather_levels(table, column, group, (&rows, &levels), worker, out)?,
-        }
+        gather_group(table, column, group, &rows, worker, out)?;
     }
     Ok(())
+}
+
+fn gather_group(
+    table: &NodeTable,
+    column: ColumnId,
+    group: u64,
+    rows: &[u32],
+    worker: &mut PoolWorker,
+    out: &mut VectorBuffer,
+) -> StorageResult<()> {
+    let levels = table.group_levels(group);
+    match levels.is_empty() {
+        true => gather_base(table, column, group, rows, worker, out),
+        false => gather_levels(table, column, group, (rows, &levels), worker, out),
+    }
 }
 
 /// Rows as the group's page has them.
