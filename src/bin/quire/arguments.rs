@@ -17,7 +17,8 @@ Examples:
   echo 'RETURN 1 + 1;' | quire --mode json  one line of JSON per statement
 
 Without -c and -f, statements come from standard input, each ended by a semicolon; :help at the prompt lists the
-commands. The exit status is 0, 1 when a statement failed, 2 when the command line or the database is unusable.";
+commands. The exit status is 0, 1 when a statement failed or a transaction was still open at the end,
+2 when the command line or the database is unusable.";
 
 /// A property-graph database in a directory: runs Cypher on it.
 #[derive(Debug, Parser)]

@@ -2,22 +2,21 @@
 
 use super::*;
 use crate::storage::StorageError;
-use crate::storage::backend::{OpenMode, StorageBackend};
 use crate::storage::engine::DurabilityMode;
 use crate::storage::wal::WalConfig;
 use crate::transaction::WriteError;
 
-fn with_mode(durability: DurabilityMode) -> EngineOptions {
+pub(super) fn with_mode(durability: DurabilityMode) -> EngineOptions {
     EngineOptions { durability, checkpoint_threshold: 0, ..options() }
 }
 
-fn add(graph: &Graph, id: i64) -> WriteResult<u64> {
+pub(super) fn add(graph: &Graph, id: i64) -> WriteResult<u64> {
     let mut writer = WriteTransaction::begin(&graph.engine, WriteOptions::default())?;
     graph.insert(&mut writer, &[id])?;
     writer.commit()
 }
 
-fn log_files(disk: &SimulatedBackend) -> Vec<(String, u64)> {
+pub(super) fn log_files(disk: &SimulatedBackend) -> Vec<(String, u64)> {
     disk.files().into_iter().filter(|(name, _)| name.starts_with("wal/")).collect()
 }
 
@@ -121,91 +120,6 @@ fn checkpoints_empty_the_log_and_change_nothing() {
     assert_eq!(log_files(&disk), []);
     assert_eq!(again.content(&again.read()).rows.len(), before.rows.len() + 1);
     assert_eq!(add(&again, 1001).unwrap(), version + 2);
-}
-
-/// The page file of a database that was closed is all of it, whatever its last statement was.
-#[test]
-fn closing_leaves_no_log() {
-    let check = |checkpoint_last: bool| {
-        let disk = SimulatedBackend::new(18);
-        let graph = Graph::with(&disk, &with_mode(DurabilityMode::Strict)).unwrap();
-        for id in 0..10 {
-            add(&graph, id).unwrap();
-        }
-        if checkpoint_last {
-            graph.engine.checkpoint().unwrap();
-            assert_eq!(log_files(&disk).len(), 1);
-        }
-        graph.engine.close().unwrap();
-        drop(graph);
-        assert_eq!(log_files(&disk), []);
-        // What was removed may come back with the power; it is of no use then.
-        for image in [disk.snapshot(), disk.crash(), disk.crash(), disk.crash()] {
-            let again = Graph::with(&image, &with_mode(DurabilityMode::Strict)).unwrap();
-            assert_eq!(again.content(&again.read()).rows.len(), 10);
-            add(&again, 50).unwrap();
-            let killed = Graph::with(&image.snapshot(), &options()).unwrap();
-            assert_eq!(killed.content(&killed.read()).rows.len(), 11);
-            again.engine.close().unwrap();
-            drop(again);
-            assert_eq!(log_files(&image), []);
-        }
-    };
-    check(false);
-    check(true);
-}
-
-#[test]
-fn a_session_after_a_crash_that_only_reads_closes_the_log() {
-    let disk = SimulatedBackend::new(19);
-    let graph = Graph::with(&disk, &with_mode(DurabilityMode::Strict)).unwrap();
-    add(&graph, 1).unwrap();
-    graph.engine.checkpoint().unwrap();
-    let killed = disk.snapshot();
-    let again = Graph::with(&killed, &with_mode(DurabilityMode::Strict)).unwrap();
-    again.engine.close().unwrap();
-    drop(again);
-    assert_eq!(log_files(&killed), []);
-    let again = Graph::with(&killed, &options()).unwrap();
-    assert_eq!(again.content(&again.read()).rows.len(), 1);
-}
-
-/// Whichever segment is gone or has no header, the database does not open as if its commits had never been.
-#[test]
-fn a_segment_that_is_gone_is_damage() {
-    let check = |count: i64, checkpoint_at: Option<i64>| {
-        let disk = SimulatedBackend::new(20);
-        let wal = WalConfig::builder().segment_bytes(64 << 10).build().unwrap();
-        let all = EngineOptions { wal, ..with_mode(DurabilityMode::Strict) };
-        let graph = Graph::with(&disk, &all).unwrap();
-        for id in 0..count {
-            add(&graph, id).unwrap();
-            if checkpoint_at == Some(id) {
-                graph.engine.checkpoint().unwrap();
-            }
-        }
-        let segments = log_files(&disk);
-        assert!(segments.len() > usize::from(count > 1) || checkpoint_at.is_some());
-        for (name, _) in segments {
-            let gone = disk.snapshot();
-            gone.remove(&name).unwrap();
-            let empty = disk.snapshot();
-            empty.open(&name, OpenMode::Write).unwrap().truncate(0).unwrap();
-            let damaged = disk.snapshot();
-            assert!(damaged.flip_bit(&name, 3, 2));
-            for (image, wanted) in [(gone, "missing"), (empty, "shorter"), (damaged, "begin")] {
-                for read_only in [true, false] {
-                    let opened = Graph::with(&image, &EngineOptions { read_only, ..options() });
-                    let error = opened.err().expect("the log is damaged").to_string();
-                    assert!(error.contains(wanted) && error.contains(&name), "{name}: {error}");
-                }
-            }
-        }
-    };
-    check(1, None);
-    check(600, None);
-    check(600, Some(599));
-    check(600, Some(450));
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod concurrency;
 mod crash;
 mod durability;
 mod loads;
+mod log_ends;
 mod memory;
 
 use std::collections::BTreeMap;
