@@ -35,6 +35,14 @@ const WORKS: &[(&str, &str)] = &[
         "neighbours_filtered",
         "MATCH (a:Topic)-[:Near]->(b:Topic) WHERE a.weight < 90 AND b.weight < 80 RETURN a.id, b.id",
     ),
+    (
+        "rows_counted_in_order",
+        "MATCH (a:Topic)-[x:Roads]->(b:Topic)-[y:Roads]->(c:Topic) WHERE x.miles < y.miles RETURN count(*)",
+    ),
+    (
+        "rels_scattered",
+        "MATCH (a:Topic)-[x:Roads]->(b:Topic)-[:Near]->(c:Topic) WHERE x.miles < 3 RETURN c.id, count(*)",
+    ),
     ("run_groupings", "MATCH (p:Person) RETURN p.id / 1000 AS part, max(p.noise)"),
     ("dictionary_groupings", "MATCH (p:Person) RETURN p.kind, max(p.noise)"),
     ("dense_distincts", "MATCH (a:Person {id: 7})-[:Knows]->(b:Person) RETURN count(DISTINCT b), count(*)"),

@@ -185,6 +185,14 @@ fn lookups_hash_joins_and_intersections_are_chosen_by_cost() {
         );
     };
     has("MATCH (a:Person {id: 1})-[:Knows]->(b:Person) RETURN b.id", "LookupNode");
+    has("MATCH (a:Person) WHERE a.id IN [5, 3, 5, null, 7000] AND a.age > 0 RETURN a.age", "LookupNodes");
+    let listed = "MATCH (a:Person) WHERE a.id IN [5, 3, 5, null, 7000] RETURN count(*)";
+    assert_eq!(count(&world.connection, listed), 2);
+    has(
+        "MATCH (a:Person)-[x:Knows]->(b:Person)-[y:Knows]->(c:Person) \
+         WHERE x.since < y.since AND a.kind = 'k1' RETURN count(*)",
+        "CountJoin",
+    );
     has(
         "MATCH (a:Person)-[:Knows]->(b:Person)-[:Knows]->(c:Person)-[:Knows]->(a) RETURN a.id, b.id, c.id",
         "Intersect",

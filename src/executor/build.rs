@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use super::aggregate::Grouping;
 use super::chunks::{ChunkList, ChunkSource, Collect, MayPutAside};
 use super::context::QueryContext;
+use super::count_join::count_join;
 use super::distinct_rels::DistinctRels;
 use super::error::{ExecutionError, ExecutionResult};
 use super::evaluate::{Evaluator, constant_value};
@@ -18,8 +19,9 @@ use super::filter::Filter;
 use super::has_edge::HasEdge;
 use super::intersect::Intersect;
 use super::join::{BuildRows, CrossProduct, hash_join};
+use super::joining::{Joining, bitmap_of};
 use super::limit::{Budget, Limit};
-use super::lookup::LookupNode;
+use super::lookup::{ListedNodes, LookupNode};
 use super::node_bits::node_bits;
 use super::operator::{Factory, Next};
 use super::pipeline::drive;
@@ -72,18 +74,20 @@ fn run_node<'x>(node: &'x PlanNode, query: &'x QueryContext, sink: &'x Factory<'
         P::ScanWeighted { tables, terms } => {
             drive(query, &ScanWeighted::new(tables, terms, false, query)?, sink)
         }
+        P::LookupNodes { table, list } => drive(query, &ListedNodes::new(*table, list, query)?, sink),
         P::LookupNode { input, keep, table, key } => run(input, query, &|| {
             Ok(Box::new(LookupNode::new(*table, key, keep, query, sink()?)?) as Next<'_>)
         }),
         P::Fetch { input, column, columns } => {
             run(input, query, &|| Ok(Box::new(Fetch::new(*column, columns, query, sink()?)?) as Next<'_>))
         }
-        P::Expand { input, keep, from, edge, emit_id, target } => {
+        P::Expand { input, keep, from, edge, emit_id, target, joining } => {
             let bits = target.as_ref().map(|target| node_bits(&target.tables, target.filter.as_ref(), query));
             let bits = bits.transpose()?;
             run(input, query, &|| {
                 let expand = Expand::new(*from, edge, *emit_id, keep, query, sink()?)?;
-                Ok(Box::new(expand.only(bits.as_ref())) as Next<'_>)
+                let joining = joining.and_then(|join| bitmap_of(join, query));
+                Ok(Box::new(expand.only(bits.as_ref(), joining)) as Next<'_>)
             })
         }
         P::ExpandInto { input, keep, from, to, edge, emit_id } => run(input, query, &|| {
@@ -110,8 +114,12 @@ fn run_node<'x>(node: &'x PlanNode, query: &'x QueryContext, sink: &'x Factory<'
             Ok(Box::new(Unwind::new(Evaluator::new(list, query)?, &list.data_type, keep, sink()?))
                 as Next<'_>)
         }),
-        P::HashJoin { probe, build, probe_keys, build_keys } => {
-            hash_join((probe, probe_keys), (build, build_keys), query, sink)
+        P::HashJoin { probe, build, probe_keys, build_keys, bitmap } => {
+            hash_join((probe, probe_keys), (build, build_keys), *bitmap, query, sink)
+        }
+        P::CountJoin { probe, build, how } => count_join(probe, build, how, query, sink),
+        P::Joining { input, column, join } => {
+            run(input, query, &|| Ok(Box::new(Joining::new(*column, *join, query, sink()?)) as Next<'_>))
         }
         P::CrossProduct { left, right } => {
             let mut kept = collect(right, query, false)?;

@@ -10,6 +10,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::chunks::ChunkList;
 use super::counters::Counters;
 use super::error::{ExecutionError, ExecutionResult};
+use super::messages::NodeWeights;
 use super::profile::Profile;
 use crate::storage::buffer_pool::{Cursor, PoolWorker};
 use crate::transaction::ReadTransaction;
@@ -41,6 +42,8 @@ pub struct QueryContext {
     pub deleted: Option<Arc<FxHashSet<u64>>>,
     /// Rows that are kept while a plan runs which reads them several times, by name.
     pub(super) shared: Mutex<FxHashMap<u32, Arc<ChunkList>>>,
+    /// Nodes that the build sides of joins have, by the join's name, while their probe sides run.
+    pub(super) joining: Mutex<FxHashMap<u32, Arc<NodeWeights>>>,
     pub(super) seeds: AtomicU64,
     /// Depth of the plan in execution, from which follows how much stack its threads need.
     pub(super) depth: AtomicUsize,
@@ -70,6 +73,7 @@ impl QueryContext {
             kept: Vec::new(),
             deleted: None,
             shared: Mutex::default(),
+            joining: Mutex::default(),
             seeds: AtomicU64::new(since.as_nanos() as u64),
             depth: AtomicUsize::new(0),
             pipeline_rows: AtomicU64::new(0),

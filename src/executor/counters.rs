@@ -52,6 +52,12 @@ counters! {
     degrees_multiplied,
     /// Neighbours that a bitmap of wanted nodes left out.
     neighbours_filtered,
+    /// Rows and neighbours that the bitmap of a join's build side left out on its probe side.
+    rows_skipped_by_bitmap,
+    /// Rows for which others were counted in sorted lists.
+    rows_counted_in_order,
+    /// Message steps for which relationships were scanned instead of reading lists.
+    rels_scattered,
     /// Lists that were intersected.
     lists_intersected,
     /// Groupings by an array over node offsets.

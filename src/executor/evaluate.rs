@@ -143,7 +143,11 @@ impl Node {
                 constant(value, &expression.data_type)?
             }
             ExpressionKind::Call { function, arguments } => {
-                Node::Call { function: function.clone(), arguments: all(arguments)?, out: out() }
+                let arguments = all(arguments)?;
+                match constant_call(function, &arguments) {
+                    Some(value) => constant(&value, &expression.data_type)?,
+                    None => Node::Call { function: function.clone(), arguments, out: out() },
+                }
             }
             ExpressionKind::And(list) => Node::Connective { any: false, operands: all(list)?, out: out() },
             ExpressionKind::Or(list) => Node::Connective { any: true, operands: all(list)?, out: out() },
@@ -346,6 +350,17 @@ fn constant(value: &Value, data_type: &DataType) -> ExecutionResult<Node> {
     let mut buffer = VectorBuffer::new(data_type.clone());
     buffer.push_value(value)?;
     Ok(Node::Constant(buffer))
+}
+
+/// What a call of parameters and literals gives, so that no batch computes it again; an error is left for the rows that
+/// reach it.
+fn constant_call(function: &BoundScalar, arguments: &[Node]) -> Option<Value> {
+    let value = |node: &Node| match node {
+        Node::Constant(buffer) => Some(buffer.vector().value(0, buffer.data_type())),
+        _ => None,
+    };
+    let values: Option<Vec<Value>> = arguments.iter().map(value).collect();
+    function.of_constants(&values?.iter().collect::<Vec<_>>())
 }
 
 /// Fills a BOOL buffer row by row; `None` is NULL.

@@ -1,5 +1,7 @@
 //! From bound nodes to their neighbours, or between two bound nodes.
 
+use std::sync::Arc;
+
 use super::context::{Context, QueryContext};
 use super::counters::count;
 use super::error::ExecutionResult;
@@ -78,7 +80,11 @@ pub struct Expand<'x> {
     emit_id: bool,
     /// The neighbours that are wanted, as bits; all of them if there are none.
     wanted: Option<&'x NodeWeights>,
+    /// The neighbours that the other side of a join has.
+    joining: Option<Arc<NodeWeights>>,
     rows: Vec<u32>,
+    /// Matches that the edge's own predicate was asked about.
+    checked: usize,
     out: Expanded<'x>,
 }
 
@@ -94,12 +100,37 @@ impl<'x> Expand<'x> {
     ) -> ExecutionResult<Expand<'x>> {
         let edge = EdgeReader::new(edge, emit_id, query)?;
         let (rows, out) = (Vec::new(), Expanded::new(keep, next));
-        Ok(Expand { from, edge, emit_id, wanted: None, rows, out })
+        Ok(Expand { from, edge, emit_id, wanted: None, joining: None, rows, checked: 0, out })
     }
 
-    /// Puts out only neighbours with a bit.
-    pub fn only(self, wanted: Option<&'x NodeWeights>) -> Expand<'x> {
-        Expand { wanted, ..self }
+    /// Puts out only neighbours with a bit, in both sets.
+    pub fn only(self, wanted: Option<&'x NodeWeights>, joining: Option<Arc<NodeWeights>>) -> Expand<'x> {
+        Expand { wanted, joining, ..self }
+    }
+
+    /// Appends the neighbours of a row's node that the bitmaps leave.
+    fn append(&mut self, node: u64, row: u32, context: &mut Context<'_>) -> ExecutionResult<()> {
+        let found = &mut self.out.found;
+        let first = found.nodes.len();
+        self.edge.append_unchecked(node, context, found)?;
+        let counters = &context.query.counters;
+        if let Some(wanted) = self.wanted {
+            count(&counters.neighbours_filtered, keep_wanted(found, first, wanted));
+        }
+        if let Some(joining) = &self.joining {
+            count(&counters.rows_skipped_by_bitmap, keep_wanted(found, first, joining));
+        }
+        self.out.codes.resize(found.nodes.len(), row);
+        Ok(())
+    }
+
+    /// Asks the edge's own predicate about what was not asked about yet, and pushes what fulfils it.
+    fn flush(&mut self, context: &mut Context<'_>, batch: &Batch<'_>, all: bool) -> ExecutionResult<Flow> {
+        let Expanded { codes, found, .. } = &mut self.out;
+        self.edge.check(self.checked, context, found, codes)?;
+        let flow = self.out.flush(context, batch, true, self.emit_id, all)?;
+        self.checked = self.out.codes.len();
+        Ok(flow)
     }
 }
 
@@ -109,25 +140,22 @@ impl Operator for Expand<'_> {
         batch.selection.indices(batch.length, &mut self.rows);
         let Some(nodes) = batch.columns[self.from].native_reader::<u64>() else { return Ok(Flow::Continue) };
         let nullable = !batch.columns[self.from].has_no_nulls();
-        for row in &self.rows {
+        let rows = std::mem::take(&mut self.rows);
+        for row in &rows {
             if nullable && batch.columns[self.from].is_null(*row as usize) {
                 continue;
             }
             // Where few neighbours are wanted, many rows go by before a batch is full.
             context.query.check()?;
-            let first = self.out.found.nodes.len();
-            self.edge.append(nodes.get(*row as usize), context, &mut self.out.found)?;
-            if let Some(wanted) = self.wanted {
-                keep_wanted(&mut self.out.found, first, wanted, context.query);
-            }
-            self.out.codes.resize(self.out.found.nodes.len(), *row);
-            if self.out.codes.len() >= context.query.vector_size
-                && self.out.flush(context, &batch, true, self.emit_id, false)? == Flow::Stop
+            self.append(nodes.get(*row as usize), *row, context)?;
+            if self.out.codes.len() - self.checked >= context.query.vector_size
+                && self.flush(context, &batch, false)? == Flow::Stop
             {
                 return Ok(Flow::Stop);
             }
         }
-        let flow = self.out.flush(context, &batch, true, self.emit_id, true)?;
+        self.rows = rows;
+        let flow = self.flush(context, &batch, true)?;
         self.out.found.rels.clear();
         Ok(flow)
     }
@@ -137,8 +165,8 @@ impl Operator for Expand<'_> {
     }
 }
 
-/// Drops the matches from `first` on whose node has no bit.
-fn keep_wanted(found: &mut Matches, first: usize, wanted: &NodeWeights, query: &QueryContext) {
+/// Drops the matches from `first` on whose node has no bit; says how many.
+fn keep_wanted(found: &mut Matches, first: usize, wanted: &NodeWeights) -> u64 {
     let Matches { nodes, rels } = found;
     let with_rels = rels.len() == nodes.len();
     let mut write = first;
@@ -153,11 +181,12 @@ fn keep_wanted(found: &mut Matches, first: usize, wanted: &NodeWeights, query: &
         }
         write += weights.map_or(0, |weights| weights.get(id.offset())) as usize;
     }
-    count(&query.counters.neighbours_filtered, (nodes.len() - write) as u64);
+    let dropped = nodes.len() - write;
     nodes.truncate(write);
     if with_rels {
         rels.truncate(write);
     }
+    dropped as u64
 }
 
 /// Keeps rows whose two nodes are connected: once per relationship with its id, or as a multiplicity.

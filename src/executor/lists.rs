@@ -201,14 +201,39 @@ impl<'x> EdgeReader<'x> {
     /// Appends the matches of a node.
     pub fn append(&mut self, node: u64, context: &mut Context<'_>, out: &mut Matches) -> ExecutionResult<()> {
         let first = out.nodes.len();
-        for leg in &mut self.legs {
-            if !leg.starts_at(node) {
-                continue;
-            }
-            append_list(leg, node, self.with_ids, context, out)?;
-        }
+        self.append_unchecked(node, context, out)?;
         if let Some(predicate) = &mut self.predicate {
-            predicate.keep(first, context, out)?;
+            predicate.keep(first, context, out, |_, _| {})?;
+        }
+        Ok(())
+    }
+
+    /// Appends what the node's lists have, whatever the edge's own predicate says: `check` asks it about many at once.
+    pub fn append_unchecked(
+        &mut self,
+        node: u64,
+        context: &mut Context<'_>,
+        out: &mut Matches,
+    ) -> ExecutionResult<()> {
+        for leg in &mut self.legs {
+            if leg.starts_at(node) {
+                append_list(leg, node, self.with_ids, context, out)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps of the matches from `first` on those that fulfil the edge's own predicate, and what `beside` says of them.
+    pub fn check(
+        &mut self,
+        first: usize,
+        context: &mut Context<'_>,
+        out: &mut Matches,
+        beside: &mut Vec<u32>,
+    ) -> ExecutionResult<()> {
+        if let Some(predicate) = &mut self.predicate {
+            predicate.keep(first, context, out, |write, read| beside[write] = beside[read])?;
+            beside.truncate(out.nodes.len());
         }
         Ok(())
     }
@@ -254,7 +279,7 @@ impl<'x> EdgeReader<'x> {
             }
         }
         if let Some(predicate) = &mut self.predicate {
-            predicate.keep(first, context, out)?;
+            predicate.keep(first, context, out, |_, _| {})?;
         }
         Ok(())
     }
@@ -301,8 +326,14 @@ fn append_list(
 }
 
 impl EdgePredicate<'_> {
-    /// Keeps of the matches from `first` on those that fulfil the predicate.
-    fn keep(&mut self, first: usize, context: &mut Context<'_>, out: &mut Matches) -> ExecutionResult<()> {
+    /// Keeps of the matches from `first` on those that fulfil the predicate; `moved` is told where each one goes.
+    fn keep(
+        &mut self,
+        first: usize,
+        context: &mut Context<'_>,
+        out: &mut Matches,
+        mut moved: impl FnMut(usize, usize),
+    ) -> ExecutionResult<()> {
         let size = context.query.vector_size.min(usize::from(u16::MAX));
         let (mut read, mut write) = (first, first);
         while read < out.nodes.len() {
@@ -318,6 +349,7 @@ impl EdgePredicate<'_> {
             self.selection.view().for_each(length, |row| {
                 out.nodes[write] = out.nodes[read + row];
                 out.rels[write] = out.rels[read + row];
+                moved(write, read + row);
                 write += 1;
             });
             read += length;

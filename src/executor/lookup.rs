@@ -1,16 +1,67 @@
-//! The node with a key, by the key index.
+//! The node with a key, and the nodes with the keys of a list, by the key index.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::context::{Context, QueryContext};
 use super::counters::count;
 use super::error::ExecutionResult;
-use super::evaluate::Evaluator;
+use super::evaluate::{Evaluator, constant_value};
 use super::operator::{Flow, Next, Operator};
+use super::pipeline::Source;
 use crate::planner::physical_plan::Expression;
 use crate::transaction::KeyReader;
 use crate::types::{DataType, GlobalId, TableId, Value};
-use crate::vector::{Batch, Multiplicity, ValueVector};
+use crate::vector::{Batch, Multiplicity, ValueVector, Values};
+
+/// The nodes whose keys are in a list.
+pub struct ListedNodes {
+    ids: Vec<u64>,
+    taken: AtomicBool,
+}
+
+impl ListedNodes {
+    /// Looks all of them up; they come in the order of the table.
+    pub fn new(table: TableId, list: &Expression, query: &QueryContext) -> ExecutionResult<ListedNodes> {
+        let reader = query.transaction.key_reader(table)?;
+        let keys = match constant_value(list, query)? {
+            Value::List(keys) => keys,
+            // NULL has no elements.
+            _ => Vec::new(),
+        };
+        let mut context = query.worker()?;
+        let mut ids = Vec::with_capacity(keys.len());
+        count(&query.counters.key_lookups, keys.len() as u64);
+        for key in keys.into_iter().filter(|key| *key != Value::Null) {
+            query.check()?;
+            let offset = reader.lookup(&[key], &mut context.worker)?;
+            ids.extend(offset.map(|offset| GlobalId::new(table, offset).0));
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        Ok(ListedNodes { ids, taken: AtomicBool::new(false) })
+    }
+}
+
+impl Source for ListedNodes {
+    fn next_morsel(&self) -> Option<u64> {
+        (!self.taken.swap(true, Ordering::Relaxed)).then_some(0)
+    }
+
+    fn run(&self, _: u64, context: &mut Context<'_>, next: &mut dyn Operator) -> ExecutionResult<Flow> {
+        for ids in self.ids.chunks(context.query.vector_size) {
+            let columns = [ValueVector::flat(Values::U64(ids))];
+            if next.push(context, Batch::new(&columns, ids.len()))? == Flow::Stop {
+                return Ok(Flow::Stop);
+            }
+        }
+        Ok(Flow::Continue)
+    }
+
+    fn parallelism(&self) -> usize {
+        1
+    }
+}
 
 /// Appends the node id; rows whose key nobody has are dropped.
 pub struct LookupNode<'x> {

@@ -15,6 +15,7 @@ use super::node_bits::node_bits;
 use super::operator::{Flow, Operator};
 use super::pipeline::{Source, drive};
 use super::scatter::{Sums, bits_of_few, few_nodes, scatter};
+use super::scatter_scan::scatter_scanned;
 use crate::planner::physical_plan::{Factor, PhysicalEdge, PhysicalMessage, PhysicalMessageEdge};
 use crate::storage::table::Adjacency;
 use crate::types::{GlobalId, NODE_GROUP_ROWS, TableId};
@@ -78,7 +79,7 @@ struct Step<'x> {
 impl<'x> Prepared<'x> {
     /// Computes everything below a node.
     pub fn new(message: &'x PhysicalMessage, query: &'x QueryContext) -> ExecutionResult<Prepared<'x>> {
-        let steps = message
+        let mut steps = message
             .children
             .iter()
             .map(|step| {
@@ -97,6 +98,12 @@ impl<'x> Prepared<'x> {
                 None => node_bits(&message.tables, message.filter.as_ref(), query)?,
             },
         };
+        for (step, physical) in steps.iter_mut().zip(&message.children) {
+            let ([edge], Some(scan)) = (step.edges, &physical.scan) else { continue };
+            if step.scattered.is_none() && are_many(&own, query)? {
+                step.scattered = Some(scatter_scanned(&edge.legs, scan, &step.child, query)?);
+            }
+        }
         Ok(Prepared { own, steps, query })
     }
 
@@ -183,6 +190,21 @@ impl<'x> Prepared<'x> {
     }
 }
 
+/// Whether so many nodes are admitted that the relationships of all of them are looked at by one scan.
+fn are_many(own: &NodeWeights, query: &QueryContext) -> ExecutionResult<bool> {
+    let (mut admitted, mut all) = (0, 0);
+    for (table, weights) in own {
+        let rows = query.transaction.node_table(*table)?.row_bound();
+        all += rows;
+        admitted += match weights {
+            Weights::Ones => rows,
+            Weights::Bits(words) => words.iter().map(|word| u64::from(word.count_ones())).sum(),
+            Weights::Counts(counts) => counts.iter().filter(|count| **count != 0).count() as u64,
+        };
+    }
+    Ok(admitted * SPARSE_SHARE as u64 >= all)
+}
+
 /// The error of a count beyond 64 bits.
 pub fn too_many() -> ExecutionError {
     ExecutionError::Overflow { what: "the number of matches".into(), data_type: "UINT64".into() }
@@ -197,7 +219,7 @@ pub struct WeightReader<'x> {
 
 impl<'x> Step<'x> {
     fn new(step: &'x PhysicalMessageEdge, query: &'x QueryContext) -> ExecutionResult<Step<'x>> {
-        let PhysicalMessageEdge { edges, is_loop, factor, child } = step;
+        let PhysicalMessageEdge { edges, is_loop, factor, child, .. } = step;
         let (is_loop, factor) = (*is_loop, *factor);
         let (child_weights, degrees) = (Vec::new(), Vec::new());
         let mut new = Step { edges, is_loop, factor, child: child_weights, scattered: None, degrees };

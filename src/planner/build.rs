@@ -25,7 +25,10 @@ use crate::binder::bound::{
 /// Starts of at most so many nodes make expanding worth a thought where counting would do.
 const FEW_NODES: f64 = 32.0;
 /// What a row that is written out costs, in edges that are only visited.
-const ROW_COST: f64 = 4.0;
+pub(super) const ROW_COST: f64 = 4.0;
+/// How much more than pairs of rows, of which there may be many more than expected, counting them may cost that looks at
+/// every row of two sides once.
+const LINEAR_PREFERENCE: f64 = 4.0;
 
 /// Builds the plan of one query part; new variables are appended to the query's.
 pub struct Builder<'a> {
@@ -305,7 +308,14 @@ impl Builder<'_> {
             needed.extend(variables_of(common));
         }
         let nothing_before = matches!(current.plan, LogicalPlan::Unit);
-        let partial = if shape.counts_rows() && current.bound.is_empty() && nothing_before {
+        let counts = shape.counts_rows() && current.bound.is_empty() && nothing_before;
+        if counts
+            && shared.is_empty()
+            && let Some(apart) = self.aggregated_apart(&current, graph.as_ref(), &shape)
+        {
+            return plan_projection(apart, shape.over_aggregates(), &self.estimator, &self.variables);
+        }
+        let partial = if counts {
             self.flush_counted(current, graph, needed, &shape)
         } else {
             self.flush(current, graph, needed, shape.duplicates_irrelevant())
@@ -360,8 +370,13 @@ impl Builder<'_> {
             partial.plan = LogicalPlan::ScanWeighted { variable: weighted.root, weights: weighted.weights };
             return partial;
         }
+        let counted = self.count_joined(&graph, &with_paths);
         let weights = strip(&mut graph, &with_paths);
-        self.order(current, graph, weights, with_paths, shape.duplicates_irrelevant())
+        let general = self.order(current, graph, weights, with_paths, shape.duplicates_irrelevant());
+        match counted {
+            Some(counted) if counted.cost < general.cost * LINEAR_PREFERENCE => counted,
+            _ => general,
+        }
     }
 
     /// From few nodes it can be cheaper to write the matches out than to look at every node of a table once.

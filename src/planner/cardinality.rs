@@ -256,7 +256,9 @@ fn is_scanned_once(plan: &LogicalPlan, variable: VariableId) -> bool {
     use LogicalPlan as L;
     match plan {
         L::ScanNodes { variable: own, .. } | L::ScanWeighted { variable: own, .. } => *own == variable,
-        L::Filter { input, .. } | L::Weight { input, .. } => is_scanned_once(input, variable),
+        L::Filter { input, .. } | L::Weight { input, .. } | L::Joining { input, .. } => {
+            is_scanned_once(input, variable)
+        }
         _ => false,
     }
 }

@@ -365,7 +365,7 @@ impl<'s, 'a> Search<'s, 'a> {
             intersected: 0,
             filters: 0,
             rows,
-            cost: node.rows * SCANNED_COST + rows,
+            cost: node.read * SCANNED_COST + rows,
             parent: None,
             steps: vec![(Step::Scan(at), 0.0)],
         };

@@ -150,10 +150,12 @@ fn describe(operator: &PhysicalOperator) -> (&'static str, String) {
         }
         P::ScanRels { tables, .. } => ("ScanRels", format!(" ({} tables)", tables.len())),
         P::LookupNode { .. } => ("LookupNode", " (key index)".into()),
+        P::LookupNodes { .. } => ("LookupNodes", " (a list of keys by the key index)".into()),
         P::Fetch { columns, .. } => ("Fetch", format!(" ({} columns)", columns.len())),
-        P::Expand { edge, target, .. } => {
+        P::Expand { edge, target, joining, .. } => {
             let bits = if target.is_some() { ", ends by bitmap" } else { "" };
-            ("Expand", format!(" ({} adjacency indexes{bits})", edge.legs.len()))
+            let joining = joining.map_or(none, |join| format!(", joining by bitmap {join}"));
+            ("Expand", format!(" ({} adjacency indexes{bits}{joining})", edge.legs.len()))
         }
         P::ExpandInto { .. } => ("ExpandInto", none),
         P::Intersect { edges, .. } => ("Intersect", format!(" ({} lists)", edges.len())),
@@ -161,7 +163,14 @@ fn describe(operator: &PhysicalOperator) -> (&'static str, String) {
         P::Weight { .. } => ("Weight", " (message passing)".into()),
         P::Filter { .. } => ("Filter", none),
         P::DistinctRels { .. } => ("DistinctRels", " (trail)".into()),
-        P::HashJoin { .. } => ("HashJoin", none),
+        P::HashJoin { bitmap, .. } => {
+            ("HashJoin", bitmap.map_or(none, |bitmap| format!(" (bitmap {})", bitmap.name)))
+        }
+        P::CountJoin { how, .. } => {
+            let bitmap = how.bitmap.map_or(none, |bitmap| format!(", bitmap {}", bitmap.name));
+            ("CountJoin", format!(" (sorted values{bitmap})"))
+        }
+        P::Joining { join, .. } => ("Joining", format!(" (bitmap {join})")),
         P::CrossProduct { .. } => ("CrossProduct", none),
         P::Project { .. } => ("Project", none),
         P::Aggregate { key_kind, aggregates, .. } => {
@@ -217,6 +226,7 @@ pub fn inputs(operator: &PhysicalOperator) -> Vec<&PlanNode> {
         | P::Kept { .. }
         | P::Shared { .. }
         | P::ScanNodes { .. }
+        | P::LookupNodes { .. }
         | P::ScanWeighted { .. }
         | P::ScanRels { .. } => Vec::new(),
         P::LookupNode { input, .. }
@@ -227,6 +237,7 @@ pub fn inputs(operator: &PhysicalOperator) -> Vec<&PlanNode> {
         | P::ExpandRecursive { input, .. }
         | P::Weight { input, .. }
         | P::Filter { input, .. }
+        | P::Joining { input, .. }
         | P::DistinctRels { input, .. }
         | P::Project { input, .. }
         | P::Aggregate { input, .. }
@@ -241,7 +252,7 @@ pub fn inputs(operator: &PhysicalOperator) -> Vec<&PlanNode> {
         | P::HasEdge { input, .. }
         | P::Settle { input, .. } => vec![input],
         P::With { shared, input, .. } => vec![input, shared],
-        P::HashJoin { probe, build, .. } => vec![probe, build],
+        P::HashJoin { probe, build, .. } | P::CountJoin { probe, build, .. } => vec![probe, build],
         P::CrossProduct { left, right } => vec![left, right],
         P::Union { inputs } => inputs.iter().collect(),
     }

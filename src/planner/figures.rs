@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::join_order::{JoinOrder, Partial};
+use super::cardinality::list_length;
+use super::join_order::{JoinOrder, Partial, SCANNED_PER_LOOKUP, key_list};
 use super::logical_plan::Leg;
 use super::query_graph::legs;
 use crate::binder::bound::VariableId;
@@ -19,6 +20,8 @@ pub struct NodeFacts {
     /// Share that the node's own conjuncts keep.
     pub share: f64,
     pub has_predicates: bool,
+    /// Rows that are read to find all of them, or keys that are looked up.
+    pub read: f64,
     /// What has to be bound before its key is known, and the conjuncts that say the key.
     pub lookup: Option<(u64, u64, f64)>,
 }
@@ -114,8 +117,11 @@ pub fn node_facts(order: &JoinOrder<'_>, variable: VariableId) -> NodeFacts {
     let node = order.graph.node(variable);
     let tables = node.map_or(&[][..], |node| &node.tables);
     let predicates = node.map_or(&[][..], |node| &node.predicates);
+    let rows = order.estimator.rows_of(tables);
+    let listed = key_list(&order.estimator, variable, tables, predicates);
     NodeFacts {
-        rows: order.estimator.rows_of(tables),
+        rows,
+        read: listed.map_or(rows, |(_, list)| list_length(list) * SCANNED_PER_LOOKUP),
         share: order.estimator.selectivity_of_all(predicates),
         has_predicates: !predicates.is_empty(),
         lookup: None,

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::cardinality::Estimator;
+use super::cardinality::{Estimator, list_length};
 use super::enumerate::{Found, Planned, PlannedStep, Search};
 use super::figures::Part;
 use super::logical_plan::{
@@ -14,6 +14,9 @@ use super::query_graph::{QueryGraph, legs};
 use super::rewrite::{is_constant, variables_of};
 use crate::binder::bound::{BoundExpression, ExpressionKind, VariableId};
 use crate::types::{DataType, TableId};
+
+/// Rows that are scanned in the time of a look into the key index.
+pub(super) const SCANNED_PER_LOOKUP: f64 = 20.0;
 
 /// What the plan under construction has bound, and what it is expected to cost.
 #[derive(Clone)]
@@ -604,6 +607,27 @@ pub(super) fn key_equality(
         key.push(value.clone());
     }
     Some((key, used))
+}
+
+/// The list that has a node's primary key among its elements, and which of the conjuncts says so, if so few keys are
+/// expected that they are looked up for less than a scan.
+pub(super) fn key_list<'e>(
+    estimator: &Estimator<'_>,
+    node: VariableId,
+    tables: &[TableId],
+    conjuncts: &'e [BoundExpression],
+) -> Option<(usize, &'e BoundExpression)> {
+    let [table] = *tables else { return None };
+    conjuncts.iter().enumerate().find_map(|(at, conjunct)| {
+        let ExpressionKind::Call { function, arguments } = &conjunct.kind else { return None };
+        let [key, list] = &arguments[..] else { return None };
+        let DataType::List(element) = &list.data_type else { return None };
+        let is_key = matches!(&without_widening(key).kind, ExpressionKind::Property { variable, columns, .. }
+            if *variable == node && matches!(columns[..], [(of, column)] if of == table && estimator.is_key(table, column)));
+        let same_type = **element == key.data_type && (element.is_integer() || **element == DataType::String);
+        let few = list_length(list) * SCANNED_PER_LOOKUP < estimator.rows(table);
+        (function.name == "IN" && is_key && same_type && is_constant(list) && few).then_some((at, list))
+    })
 }
 
 /// A key of integers is compared as a wider integer where the other side is one, and a key of integers or texts as a

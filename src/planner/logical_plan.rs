@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use crate::binder::bound::{
     AggregateCall, BoundExpression, BoundWrite, PathMode, RelTable, SortKey, VariableId,
 };
-use crate::types::{ColumnId, TableId};
+use crate::types::{ColumnId, PredicateOp, TableId};
 
 /// Walk a relationship from its source to its target, or back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -230,6 +230,18 @@ pub enum LogicalPlan {
         build: Box<LogicalPlan>,
         keys: Vec<(BoundExpression, BoundExpression)>,
     },
+    /// Rows of `probe`, each for as many rows of `build` as have the same node and a value in order to its own.
+    CountJoin {
+        probe: Box<LogicalPlan>,
+        build: Box<LogicalPlan>,
+        how: Box<CountedPart>,
+    },
+    /// Only rows whose node some row of a hash join's other side has; only lowering puts it into a plan.
+    Joining {
+        input: Box<LogicalPlan>,
+        variable: VariableId,
+        join: u32,
+    },
     CrossProduct {
         left: Box<LogicalPlan>,
         right: Box<LogicalPlan>,
@@ -356,6 +368,20 @@ impl SettleKind {
             | SettleKind::Collect { variable, .. } => Some(*variable),
         }
     }
+}
+
+/// How the rows of a part of a pattern are counted for each row of the other part.
+#[derive(Debug, Clone)]
+pub struct CountedPart {
+    /// What both parts bind.
+    pub node: VariableId,
+    /// `values[0] op values[1]`: of the part that is read, and of the one that is counted.
+    pub values: [BoundExpression; 2],
+    pub op: PredicateOp,
+    /// Relationships of the one part and of the other that must not be the same one.
+    pub different: Vec<[VariableId; 2]>,
+    /// Where they can be the same only as self-loops: the tables that would have these.
+    pub loops_of: Option<Vec<TableId>>,
 }
 
 /// A writing clause with its input; everything behind it sees what it has done.

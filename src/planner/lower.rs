@@ -6,16 +6,20 @@ use std::collections::BTreeSet;
 use super::build::Built;
 use super::cardinality::{Estimator, list_length, literal_count};
 use super::explain::inputs;
+use super::join_order::key_list;
 use super::logical_plan::{
     ExpandEdge, LogicalPlan, MessageEdge, MessageNode, OtherRel, TrailExclusion, WeightTerms,
 };
 use super::lower_expression::{ColumnKey, Lowering, Pushable, keys_of};
+use super::lower_join::joining;
 use super::physical_plan::{
     Expression, ExpressionKind, FetchColumn, KeyKind, LateFilter, PhysicalAggregate, PhysicalEdge,
     PhysicalExclusion, PhysicalMessage, PhysicalMessageEdge, PhysicalOperator, PhysicalSortKey, PlanNode,
-    PushedPredicate, ScanTable, TargetFilter, WriteStage,
+    PushedPredicate, RelScan, ScanTable, TargetFilter, WriteStage,
 };
-use crate::binder::bound::{AggregateCall, BoundExpression, SortKey, VariableId};
+use crate::binder::bound::{
+    AggregateCall, BoundExpression, ExpressionKind as BoundKind, SortKey, VariableId,
+};
 use crate::types::{DataType, PredicateOp, TableId};
 
 /// Below this share of survivors a scan leaves further columns to a gather.
@@ -99,8 +103,10 @@ impl Lowering<'_> {
                     PhysicalOperator::LookupNode { input: Box::new(node), keep, table: *table, key };
                 (self.node(operator, &kept, rows), kept)
             }
-            LogicalPlan::Expand { input, edge, target } => self.expand(input, edge, Some(target), required),
-            LogicalPlan::ExpandInto { input, edge } => self.expand(input, edge, None, required),
+            LogicalPlan::Expand { input, edge, target } => {
+                self.expand(input, edge, Some(target), None, required)
+            }
+            LogicalPlan::ExpandInto { input, edge } => self.expand(input, edge, None, None, required),
             LogicalPlan::Intersect { input, edges, exclusions } => {
                 self.intersect(input, edges, exclusions, required)
             }
@@ -132,6 +138,8 @@ impl Lowering<'_> {
                 )
             }
             LogicalPlan::HashJoin { probe, build, keys } => self.hash_join(probe, build, keys, required),
+            LogicalPlan::CountJoin { probe, build, how } => self.count_join(probe, build, how, required),
+            LogicalPlan::Joining { input, variable, join } => self.joining(input, *variable, *join, required),
             LogicalPlan::CrossProduct { left, right } => {
                 let (left, mut schema) = self.lower(left, &self.of_side(left, required));
                 let wanted = self.of_side(right, required);
@@ -315,6 +323,9 @@ impl Lowering<'_> {
         predicates: &[BoundExpression],
         required: &Keys,
     ) -> Lowered {
+        if let Some((at, list)) = key_list(&self.estimator, variable, tables, predicates) {
+            return self.lookup_nodes(variable, tables[0], (at, list), predicates);
+        }
         let mut filter_keys = Keys::new();
         let (scan, rest) = self.split_pushed(variable, tables, predicates);
         rest.iter().for_each(|predicate| keys_of(predicate, self, &mut filter_keys));
@@ -425,11 +436,12 @@ impl Lowering<'_> {
     }
 
     /// `target` has the predicates on the far node; none if that is bound already.
-    fn expand(
+    pub(super) fn expand(
         &self,
         input: &LogicalPlan,
         edge: &ExpandEdge,
         target: Option<&Vec<BoundExpression>>,
+        joining: Option<u32>,
         required: &Keys,
     ) -> Lowered {
         let into = target.is_none();
@@ -464,7 +476,7 @@ impl Lowering<'_> {
         } else {
             kept.push(ColumnKey::Variable(edge.to));
             let target = target.and_then(|target| self.target_filter(edge.to, target));
-            PhysicalOperator::Expand { input, keep, from, edge: physical, emit_id, target }
+            PhysicalOperator::Expand { input, keep, from, edge: physical, emit_id, target, joining }
         };
         if emit_id {
             kept.push(ColumnKey::Variable(edge.variable));
@@ -548,15 +560,29 @@ impl Lowering<'_> {
         };
         // A variable that both sides bind is taken from the probe side.
         let given = super::bound_by(probe);
-        let (probe, mut schema) = side(probe, keys.iter().map(|(a, _)| a).collect(), &BTreeSet::new());
         let (build, build_schema) = side(build, keys.iter().map(|(_, b)| b).collect(), &given);
+        let node = keys.iter().find_map(|(a, b)| match (&a.kind, &b.kind) {
+            (BoundKind::InternalId(a), BoundKind::InternalId(b)) => Some((*a, *b)),
+            _ => None,
+        });
+        let bitmap = node.and_then(|(node, built)| {
+            let column = self.position(&build_schema, &ColumnKey::Variable(built));
+            self.join_bitmap(node, &build, column)
+        });
+        let reduced = bitmap.zip(node).map(|(bitmap, (node, _))| joining(probe, node, bitmap.name));
+        let probe = reduced.as_ref().unwrap_or(probe);
+        let (probe, mut schema) = side(probe, keys.iter().map(|(a, _)| a).collect(), &BTreeSet::new());
         let probe_keys = keys.iter().map(|(a, _)| self.expression(a, &schema)).collect();
         let build_keys = keys.iter().map(|(_, b)| self.expression(b, &build_schema)).collect();
         let rows = self.estimator.joined(probe.estimated_rows, build.estimated_rows, keys);
         schema.extend(build_schema);
         let (probe, build) = (Box::new(probe), Box::new(build));
         (
-            self.node(PhysicalOperator::HashJoin { probe, build, probe_keys, build_keys }, &schema, rows),
+            self.node(
+                PhysicalOperator::HashJoin { probe, build, probe_keys, build_keys, bitmap },
+                &schema,
+                rows,
+            ),
             schema,
         )
     }
@@ -742,12 +768,36 @@ impl Lowering<'_> {
         (fetch, schema)
     }
 
+    /// A scan of the relationships of a step with conjuncts.
+    fn step_scan(&self, step: &MessageEdge) -> Option<RelScan> {
+        let [edge] = &step.edges[..] else { return None };
+        if edge.predicates.is_empty() || edge.from == edge.to {
+            return None;
+        }
+        let mut tables: Vec<TableId> = edge.legs.iter().map(|leg| leg.rel.table).collect();
+        tables.sort_unstable();
+        tables.dedup();
+        let (scan, rest) = self.split_pushed(edge.variable, &tables, &edge.predicates);
+        let (_, mut schema) = self.fetched_for(edge.variable, &rest);
+        let properties = schema.split_off(1);
+        schema.extend([edge.from, edge.to].map(ColumnKey::Variable));
+        let first = schema.len();
+        schema.extend(properties);
+        let columns =
+            |table: TableId| schema[first..].iter().map(|key| key.column_of(table)).collect::<Vec<_>>();
+        let scan = scan.into_iter();
+        let tables =
+            scan.map(|(table, pushed)| ScanTable { table, columns: columns(table), pushed }).collect();
+        Some(RelScan { tables, filter: self.conjunction(&rest, &schema) })
+    }
+
     fn message(&self, node: &MessageNode) -> PhysicalMessage {
         let (tables, filter) = self.restricted_scan(node.variable, &node.tables, &node.predicates);
         let step = |step: &MessageEdge| PhysicalMessageEdge {
             edges: step.edges.iter().map(|edge| self.edge(edge)).collect(),
             is_loop: step.edges.iter().any(|edge| edge.from == edge.to),
             factor: step.factor,
+            scan: self.step_scan(step),
             child: self.message(&step.child),
         };
         PhysicalMessage {

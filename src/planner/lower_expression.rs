@@ -1,6 +1,6 @@
 //! Expressions over variables become expressions over column positions.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -106,6 +106,8 @@ pub struct Lowering<'a> {
     pub kept: RefCell<BTreeMap<usize, Vec<ColumnKey>>>,
     /// By row variable: what is asked of numbered rows behind their sub-plan, and then the columns that they have.
     pub numbered: RefCell<BTreeMap<VariableId, Vec<ColumnKey>>>,
+    /// Joins with a bitmap so far.
+    joins: Cell<u32>,
 }
 
 /// The keys an expression reads.
@@ -147,7 +149,14 @@ pub fn keys_of(expression: &BoundExpression, lowering: &Lowering<'_>, keys: &mut
 impl<'a> Lowering<'a> {
     /// Nothing is lowered yet.
     pub fn new(variables: &'a [Variable], estimator: Estimator<'a>) -> Lowering<'a> {
-        Lowering { variables, estimator, kept: RefCell::default(), numbered: RefCell::default() }
+        let (kept, numbered) = (RefCell::default(), RefCell::default());
+        Lowering { variables, estimator, kept, numbered, joins: Cell::new(0) }
+    }
+
+    /// A name for the bitmap of one more join.
+    pub fn next_join(&self) -> u32 {
+        self.joins.set(self.joins.get() + 1);
+        self.joins.get()
     }
 }
 

@@ -1,11 +1,13 @@
 //! From meaning to an order of work: a logical plan over variables (factorized and ordered by cost), lowered to a
 //! physical plan over column positions. Knows statistics and schemas, no pages and no values of rows.
 
+mod aggregate_apart;
 mod build;
 mod canonical;
 mod cardinality;
 mod common;
 mod constants;
+mod count_join;
 mod decorrelate;
 mod deep_stack;
 mod enumerate;
@@ -19,6 +21,7 @@ pub mod logical_plan;
 mod lower;
 mod lower_check;
 mod lower_expression;
+mod lower_join;
 mod lower_subquery;
 mod lower_write;
 pub mod physical_plan;
@@ -67,6 +70,7 @@ macro_rules! inputs {
             | L::Intersect { input, .. }
             | L::ExpandRecursive { input, .. }
             | L::Weight { input, .. }
+            | L::Joining { input, .. }
             | L::Filter { input, .. }
             | L::DistinctRels { input, .. }
             | L::Project { input, .. }
@@ -83,7 +87,7 @@ macro_rules! inputs {
             | L::HasEdge { input, .. }
             | L::Settle { input, .. } => vec![input],
             L::With { shared, input, .. } => vec![shared, input],
-            L::HashJoin { probe, build, .. } => vec![probe, build],
+            L::HashJoin { probe, build, .. } | L::CountJoin { probe, build, .. } => vec![probe, build],
             L::CrossProduct { left, right } => vec![left, right],
             L::Union { inputs, .. } => inputs.$iter().map(|(plan, _)| plan).collect(),
         }
@@ -117,6 +121,7 @@ fn bound_by(plan: &LogicalPlan) -> BTreeSet<VariableId> {
             bound.insert(*row);
         }
         L::With { input, .. } => bound.extend(bound_by(input)),
+        L::CountJoin { probe, .. } => bound.extend(bound_by(probe)),
         L::Union { inputs, .. } => bound.extend(inputs.iter().take(1).flat_map(|(_, outputs)| outputs)),
         L::Settle { input, row, outer, kind } => match kind {
             SettleKind::Optional => {

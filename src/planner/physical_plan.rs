@@ -100,6 +100,35 @@ pub struct TargetFilter {
     pub filter: Option<Expression>,
 }
 
+/// All relationships of a step, by one scan.
+#[derive(Debug, Clone)]
+pub struct RelScan {
+    pub tables: Vec<ScanTable>,
+    /// Over [relationship id, source id, target id, scanned columns…]; what `pushed` does not cover.
+    pub filter: Option<Expression>,
+}
+
+/// A bitmap that a join hands to the operators of its probe side.
+#[derive(Debug, Clone, Copy)]
+pub struct JoinBitmap {
+    pub name: u32,
+    /// The column of the build side with the nodes.
+    pub column: usize,
+}
+
+/// See `CountedPart`; the probe side comes first.
+#[derive(Debug, Clone)]
+pub struct PhysicalCount {
+    /// The node's column.
+    pub nodes: [usize; 2],
+    pub values: [Expression; 2],
+    pub op: PredicateOp,
+    /// Columns with relationships that must not be the same.
+    pub different: Vec<[usize; 2]>,
+    pub loops_of: Option<Vec<TableId>>,
+    pub bitmap: Option<JoinBitmap>,
+}
+
 /// A predicate on single nodes whose properties are gathered for it.
 #[derive(Debug, Clone)]
 pub struct LateFilter {
@@ -115,6 +144,8 @@ pub struct PhysicalMessageEdge {
     /// The edge leads from the node to itself; the child says nothing of its own.
     pub is_loop: bool,
     pub factor: Factor,
+    /// The relationships that fulfil a single edge's conjuncts, where it has any.
+    pub scan: Option<RelScan>,
     pub child: PhysicalMessage,
 }
 
@@ -139,6 +170,11 @@ pub enum PhysicalOperator {
     ScanNodes {
         tables: Vec<ScanTable>,
         filter: Option<Expression>,
+    },
+    /// Puts out the ids of the nodes whose keys a constant list has, each once.
+    LookupNodes {
+        table: TableId,
+        list: Expression,
     },
     /// Like `ScanNodes`, with multiplicities: the signed sum of the terms, all rooted at the scanned node.
     ScanWeighted {
@@ -174,6 +210,8 @@ pub enum PhysicalOperator {
         emit_id: bool,
         /// Which neighbours are wanted.
         target: Option<TargetFilter>,
+        /// The join that they are on their way to.
+        joining: Option<u32>,
     },
     /// Appends [relationship id] if `emit_id`; without it the number of relationships multiplies.
     ExpandInto {
@@ -217,6 +255,21 @@ pub enum PhysicalOperator {
         build: Box<PlanNode>,
         probe_keys: Vec<Expression>,
         build_keys: Vec<Expression>,
+        /// What the probe side calls the bitmap of this column's nodes.
+        bitmap: Option<JoinBitmap>,
+    },
+    /// The probe's rows, each as often as the build side has rows for it.
+    CountJoin {
+        probe: Box<PlanNode>,
+        build: Box<PlanNode>,
+        how: Box<PhysicalCount>,
+    },
+    /// Only rows whose node in the column is among those that the hash join of that name has built; all of them where
+    /// that side was put aside.
+    Joining {
+        input: Box<PlanNode>,
+        column: usize,
+        join: u32,
     },
     CrossProduct {
         left: Box<PlanNode>,

@@ -1,7 +1,7 @@
 //! WITH and RETURN: grouping keys reduced to what determines them, sorting before projecting so that only the rows
 //! that survive a LIMIT have their other columns fetched.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::build::Builder;
 use super::cardinality::{Estimator, literal_count};
@@ -180,6 +180,29 @@ impl Shape {
             }
         }
         needed
+    }
+
+    /// The aggregates by the one variable that each reads, where there are no keys; one that reads none goes with others.
+    pub fn aggregates_by_variable(&self) -> Option<BTreeMap<VariableId, Vec<(VariableId, AggregateCall)>>> {
+        if !self.grouped || !self.keys.is_empty() {
+            return None;
+        }
+        let (mut parts, mut rows) = (BTreeMap::<_, Vec<_>>::new(), Vec::new());
+        for aggregate in &self.aggregates {
+            let read: BTreeSet<VariableId> = aggregate.1.arguments.iter().flat_map(variables_of).collect();
+            match read.iter().copied().collect::<Vec<_>>()[..] {
+                [] => rows.push(aggregate.clone()),
+                [only] => parts.entry(only).or_default().push(aggregate.clone()),
+                _ => return None,
+            }
+        }
+        parts.values_mut().next()?.extend(rows);
+        Some(parts)
+    }
+
+    /// The same projection over rows that have the aggregates already.
+    pub fn over_aggregates(self) -> Shape {
+        Shape { grouped: false, keys: Vec::new(), aggregates: Vec::new(), ..self }
     }
 
     /// Whether all that is aggregated is how often one of these variables is there, which decide no group.

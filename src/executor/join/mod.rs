@@ -13,10 +13,11 @@ use super::context::{Context, QueryContext};
 use super::counters::count;
 use super::error::ExecutionResult;
 use super::evaluate::Evaluator;
+use super::joining::{NodeSet, with_bitmap};
 use super::key_table::{KeyScratch, KeyTable};
 use super::operator::{Factory, Flow, Next, Operator};
 use super::pipeline::drive;
-use crate::planner::physical_plan::{Expression, PhysicalOperator, PlanNode};
+use crate::planner::physical_plan::{Expression, JoinBitmap, PhysicalOperator, PlanNode};
 use crate::storage::StorageError;
 use crate::types::DataType;
 use crate::vector::{Batch, Multiplicity, SelectionBuffer, ValueVector, VectorBuffer};
@@ -28,6 +29,7 @@ const NO_ROW: u32 = u32::MAX;
 pub fn hash_join<'x>(
     (probe, probe_keys): (&'x PlanNode, &'x [Expression]),
     (build, build_keys): (&'x PlanNode, &'x [Expression]),
+    bitmap: Option<JoinBitmap>,
     query: &'x QueryContext,
     sink: &'x Factory<'x>,
 ) -> ExecutionResult<()> {
@@ -41,8 +43,12 @@ pub fn hash_join<'x>(
             let rows = BuildRows::new(&build.outputs, list, query)?;
             let types = build_keys.iter().map(|key| key.data_type.clone()).collect();
             let side = HashTableSide::new(rows, &mut Evaluator::all(build_keys, query)?, types, query)?;
-            run(probe, query, &|| {
-                Ok(Box::new(HashProbe::new(&side, Evaluator::all(probe_keys, query)?, sink()?)) as Next<'_>)
+            let bitmap = bitmap.map(|bitmap| (bitmap.name, side.nodes(bitmap.column)));
+            with_bitmap(query, bitmap, || {
+                run(probe, query, &|| {
+                    Ok(Box::new(HashProbe::new(&side, Evaluator::all(probe_keys, query)?, sink()?))
+                        as Next<'_>)
+                })
             })
         }
         Gathered::Aside(build_rows) => {
@@ -157,6 +163,13 @@ impl HashTableSide {
             start += length;
         }
         Ok(HashTableSide { build, keys: table, heads, chain })
+    }
+
+    /// The nodes in a column.
+    fn nodes(&self, column: usize) -> NodeSet {
+        let mut nodes = NodeSet::default();
+        nodes.insert_all(&self.build.columns[column].vector(), self.build.rows);
+        nodes
     }
 }
 

@@ -35,7 +35,7 @@ impl Sorting<'_> {
 }
 
 /// Sorts pieces by themselves and merges them, with a look at `check` now and then.
-fn sort_in_pieces<T: Copy, E>(
+pub fn sort_in_pieces<T: Copy, E>(
     entries: &mut Vec<T>,
     compare: impl Fn(&T, &T) -> Ordering,
     check: impl Fn() -> Result<(), E>,

@@ -255,3 +255,158 @@ proptest! {
         }
     }
 }
+
+/// A step of a path: relationship type, and whether it points forward or, if not known, either way.
+type Way = (usize, Option<bool>);
+
+/// A match of a path: its nodes, and its relationships as (type, number).
+type Walk = (Vec<usize>, Vec<(usize, usize)>);
+
+fn walks(persons: usize, edges: [&[Edge]; 2], ways: &[Way], trail: bool) -> Vec<Walk> {
+    let mut found: Vec<Walk> = (0..persons).map(|node| (vec![node], Vec::new())).collect();
+    for (kind, forward) in ways {
+        let mut longer = Vec::new();
+        for (nodes, used) in &found {
+            for (number, (source, target, _)) in edges[*kind].iter().enumerate() {
+                if trail && used.contains(&(*kind, number)) {
+                    continue;
+                }
+                let ahead = (*forward != Some(false) && nodes.last() == Some(source)).then_some(*target);
+                let loops = forward.is_none() && source == target;
+                let back =
+                    (*forward != Some(true) && !loops && nodes.last() == Some(target)).then_some(*source);
+                for next in [ahead, back].into_iter().flatten() {
+                    longer.push((
+                        [nodes.as_slice(), &[next]].concat(),
+                        [used.as_slice(), &[(*kind, number)]].concat(),
+                    ));
+                }
+            }
+        }
+        found = longer;
+    }
+    found
+}
+
+fn way() -> impl Strategy<Value = Way> {
+    (0..2usize, prop::option::weighted(0.8, any::<bool>()))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    /// Conjuncts on relationships, a comparison of two of them, and aggregates over several variables.
+    #[test]
+    fn relationships_compare_as_in_enumeration(
+        follows in edges(),
+        more in edges(),
+        likes in edges(),
+        ages in prop::collection::vec(prop::option::weighted(0.8, 0..60i64), 6),
+        ways in prop::collection::vec(way(), 1..4),
+        bounds in prop::collection::vec(prop::option::weighted(0.3, 2..9i64), 3),
+        compared in prop::option::weighted(0.8, 0..6usize),
+        first in 0..2usize,
+        small in any::<bool>(),
+    ) {
+        let persons: Vec<Person> =
+            ages.iter().enumerate().map(|(at, age)| (at as i64 * 10, *age, NAMES[at % 3])).collect();
+        let graph = Graph::new(&persons, &[]);
+        graph.load_edges("Follows", &follows);
+        graph.load_edges("Likes", &likes);
+        if !more.is_empty() {
+            graph.load_edges("Follows", &more);
+        }
+        let follows: Vec<Edge> = follows.into_iter().chain(more).collect();
+        let edges = [follows.as_slice(), likes.as_slice()];
+        let weight = |(kind, number): (usize, usize)| edges[kind][number].2;
+
+        let last = ways.len() - 1;
+        let mut pattern = "(v0:Person)".to_owned();
+        let mut conditions = Vec::new();
+        for (at, (kind, forward)) in ways.iter().enumerate() {
+            let (left, right) = match forward {
+                Some(true) => ("-", "->"),
+                Some(false) => ("<-", "-"),
+                None => ("-", "-"),
+            };
+            let name = ["Follows", "Likes"][*kind];
+            pattern += &format!("{left}[e{at}:{name}]{right}(v{}:Person)", at + 1);
+            conditions.extend(bounds[at].map(|most| format!("e{at}.weight < {most}")));
+        }
+        let first = first.min(last);
+        let compared = compared.filter(|_| first < last);
+        if let Some(op) = compared {
+            let op = ["<", "<=", ">", ">=", "=", "<>"][op];
+            conditions.push(format!("e{first}.weight {op} e{last}.weight"));
+        }
+        let condition =
+            if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
+        for dialect in [Dialect::OpenCypher, Dialect::Kuzu] {
+            let how = How { dialect, vector_size: if small { 3 } else { 2048 }, ..PLAIN };
+            let trail = dialect == Dialect::OpenCypher;
+            let mut expected = walks(persons.len(), edges, &ways, trail);
+            expected.retain(|(_, used)| {
+                let bounded = |(edge, most): (&(usize, usize), &Option<i64>)| {
+                    most.is_none_or(|most| weight(*edge) < most)
+                };
+                let (x, y) = (weight(used[first]), weight(used[last]));
+                let ordered = match compared {
+                    None => true,
+                    Some(op) => [x < y, x <= y, x > y, x >= y, x == y, x != y][op],
+                };
+                ordered && used.iter().zip(&bounds).all(bounded)
+            });
+            let ask = |result: &str| {
+                let text = format!("MATCH {pattern}{condition} RETURN {result}");
+                let rows = graph.rows(&text, how);
+                (text, rows)
+            };
+            // A sum over nothing is 0 in openCypher and NULL in Kuzu.
+            let sum = |values: Vec<i64>| match values.is_empty() && !trail {
+                true => "NULL".to_owned(),
+                false => values.iter().sum::<i64>().to_string(),
+            };
+            let (text, rows) = ask("count(*)");
+            prop_assert_eq!(rows, [expected.len().to_string()], "{} {:?}", text, dialect);
+            let (text, rows) = ask(&format!("sum(e{first}.weight), count(*)"));
+            let weights = sum(expected.iter().map(|(_, used)| weight(used[first])).collect());
+            prop_assert_eq!(rows, [format!("{weights}|{}", expected.len())], "{} {:?}", text, dialect);
+            let end = last + 1;
+            let (text, rows) = ask(&format!("v{end}.name, count(*)"));
+            let mut grouped = Vec::new();
+            for name in NAMES {
+                let matches = expected.iter().filter(|(nodes, _)| persons[nodes[end]].2 == name).count();
+                grouped.extend((matches > 0).then(|| format!("{name}|{matches}")));
+            }
+            prop_assert_eq!(rows, grouped, "{} {:?}", text, dialect);
+            let (text, rows) = ask(&format!("min(v0.age), count(*), sum(v{end}.age), max(v1.name)"));
+            let age = |(nodes, _): &Walk, at: usize| persons[nodes[at]].1;
+            let least = expected.iter().filter_map(|walk| age(walk, 0)).min();
+            let least = least.map_or("NULL".to_owned(), |age| age.to_string());
+            let total = sum(expected.iter().filter_map(|walk| age(walk, end)).collect());
+            let name = expected.iter().map(|(nodes, _)| persons[nodes[1]].2).max().unwrap_or("NULL");
+            let row = format!("{least}|{}|{total}|{name}", expected.len());
+            prop_assert_eq!(rows, [row], "{} {:?}", text, dialect);
+        }
+    }
+}
+
+#[test]
+fn comparisons_across_a_node_are_counted_in_order() {
+    let persons: Vec<Person> = (0..40).map(|at| (at, Some(at), "x")).collect();
+    let graph = Graph::new(&persons, &[]);
+    let edges: Vec<Edge> =
+        (0..400).map(|at| (at * 7 % 40, (at * 11 + at / 40) % 40, (at * 13 % 17) as i64)).collect();
+    graph.load_edges("Follows", &edges);
+    let text = "MATCH (a:Person)-[x:Follows]->(b:Person)-[y:Follows]->(c:Person) WHERE x.weight < y.weight \
+                RETURN count(*), sum(x.weight)";
+    let pairs = edges.iter().flat_map(|x| edges.iter().filter(|y| x.1 == y.0 && x.2 < y.2).map(move |_| x.2));
+    let expected = format!("{}|{}", pairs.clone().count(), pairs.sum::<i64>());
+    assert_eq!(graph.rows(text, PLAIN), [expected]);
+    assert!(graph.counter(text, "rows_counted_in_order") > 0);
+    let apart =
+        "MATCH (a:Person)-[:Follows]->(b:Person)-[:Follows]->(c:Person) RETURN min(a.age), max(c.age)";
+    assert_eq!(graph.counter(apart, "rows_materialized"), 0);
+    let scanned = "MATCH (a:Person)-[x:Follows]->(b:Person) WHERE x.weight < 9 RETURN b.id, count(*)";
+    assert!(graph.counter(scanned, "rels_scattered") > 0);
+}
