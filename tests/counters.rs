@@ -40,6 +40,11 @@ const WORKS: &[(&str, &str)] = &[
         "MATCH (a:Topic)-[x:Roads]->(b:Topic)-[y:Roads]->(c:Topic) WHERE x.miles < y.miles RETURN count(*)",
     ),
     (
+        "rows_skipped_by_bitmap",
+        "MATCH (a:Topic)-[x:Roads]->(b:Topic)-[y:Roads]->(c:Topic) \
+         WHERE a.weight < 7 AND c.weight < 10 AND x.miles < y.miles RETURN count(*)",
+    ),
+    (
         "rels_scattered",
         "MATCH (a:Topic)-[x:Roads]->(b:Topic)-[:Near]->(c:Topic) WHERE x.miles < 3 RETURN c.id, count(*)",
     ),

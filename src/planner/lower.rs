@@ -7,19 +7,13 @@ use super::build::Built;
 use super::cardinality::{Estimator, list_length, literal_count};
 use super::explain::inputs;
 use super::join_order::key_list;
-use super::logical_plan::{
-    ExpandEdge, LogicalPlan, MessageEdge, MessageNode, OtherRel, TrailExclusion, WeightTerms,
-};
+use super::logical_plan::{ExpandEdge, LogicalPlan, OtherRel, TrailExclusion};
 use super::lower_expression::{ColumnKey, Lowering, Pushable, keys_of};
-use super::lower_join::joining;
 use super::physical_plan::{
-    Expression, ExpressionKind, FetchColumn, KeyKind, LateFilter, PhysicalAggregate, PhysicalEdge,
-    PhysicalExclusion, PhysicalMessage, PhysicalMessageEdge, PhysicalOperator, PhysicalSortKey, PlanNode,
-    PushedPredicate, RelScan, ScanTable, TargetFilter, WriteStage,
+    Expression, ExpressionKind, FetchColumn, KeyKind, PhysicalAggregate, PhysicalEdge, PhysicalExclusion,
+    PhysicalOperator, PhysicalSortKey, PlanNode, PushedPredicate, ScanTable, WriteStage,
 };
-use crate::binder::bound::{
-    AggregateCall, BoundExpression, ExpressionKind as BoundKind, SortKey, VariableId,
-};
+use crate::binder::bound::{AggregateCall, BoundExpression, SortKey, VariableId};
 use crate::types::{DataType, PredicateOp, TableId};
 
 /// Below this share of survivors a scan leaves further columns to a gather.
@@ -365,7 +359,7 @@ impl Lowering<'_> {
     }
 
     /// Conjuncts that storage applies per table, and the rest. A table without the column has no survivors.
-    fn split_pushed(
+    pub(super) fn split_pushed(
         &self,
         variable: VariableId,
         tables: &[TableId],
@@ -545,50 +539,8 @@ impl Lowering<'_> {
         }
     }
 
-    fn hash_join(
-        &self,
-        probe: &LogicalPlan,
-        build: &LogicalPlan,
-        keys: &[(BoundExpression, BoundExpression)],
-        required: &Keys,
-    ) -> Lowered {
-        let side = |plan: &LogicalPlan, used: Vec<&BoundExpression>, given: &BTreeSet<VariableId>| {
-            let mut below = self.of_side(plan, required);
-            below.retain(|key| !given.contains(&key.variable()));
-            used.iter().for_each(|e| keys_of(e, self, &mut below));
-            self.input(plan, &below, used.into_iter())
-        };
-        // A variable that both sides bind is taken from the probe side.
-        let given = super::bound_by(probe);
-        let (build, build_schema) = side(build, keys.iter().map(|(_, b)| b).collect(), &given);
-        let node = keys.iter().find_map(|(a, b)| match (&a.kind, &b.kind) {
-            (BoundKind::InternalId(a), BoundKind::InternalId(b)) => Some((*a, *b)),
-            _ => None,
-        });
-        let bitmap = node.and_then(|(node, built)| {
-            let column = self.position(&build_schema, &ColumnKey::Variable(built));
-            self.join_bitmap(node, &build, column)
-        });
-        let reduced = bitmap.zip(node).map(|(bitmap, (node, _))| joining(probe, node, bitmap.name));
-        let probe = reduced.as_ref().unwrap_or(probe);
-        let (probe, mut schema) = side(probe, keys.iter().map(|(a, _)| a).collect(), &BTreeSet::new());
-        let probe_keys = keys.iter().map(|(a, _)| self.expression(a, &schema)).collect();
-        let build_keys = keys.iter().map(|(_, b)| self.expression(b, &build_schema)).collect();
-        let rows = self.estimator.joined(probe.estimated_rows, build.estimated_rows, keys);
-        schema.extend(build_schema);
-        let (probe, build) = (Box::new(probe), Box::new(build));
-        (
-            self.node(
-                PhysicalOperator::HashJoin { probe, build, probe_keys, build_keys, bitmap },
-                &schema,
-                rows,
-            ),
-            schema,
-        )
-    }
-
     /// The required keys whose variable a side binds.
-    fn of_side(&self, plan: &LogicalPlan, required: &Keys) -> Keys {
+    pub(super) fn of_side(&self, plan: &LogicalPlan, required: &Keys) -> Keys {
         let bound = super::bound_by(plan);
         required.iter().filter(|key| bound.contains(&key.variable())).cloned().collect()
     }
@@ -706,107 +658,6 @@ impl Lowering<'_> {
         }
         let operator = PhysicalOperator::Distinct { input: Box::new(node), key_kind: KeyKind::Hash };
         (self.node(operator, &outputs, rows), outputs)
-    }
-
-    pub(super) fn terms(&self, weights: &WeightTerms) -> Vec<(i64, PhysicalMessage)> {
-        weights.terms.iter().map(|(sign, tree)| (*sign, self.message(tree))).collect()
-    }
-
-    pub(super) fn target_filter(
-        &self,
-        variable: VariableId,
-        predicates: &[BoundExpression],
-    ) -> Option<TargetFilter> {
-        if predicates.is_empty() {
-            return None;
-        }
-        let (tables, filter) = self.restricted_scan(variable, &self.node_tables(variable), predicates);
-        Some(TargetFilter { tables, filter })
-    }
-
-    /// A scan for the nodes that fulfil predicates, with only the columns that these need.
-    fn restricted_scan(
-        &self,
-        variable: VariableId,
-        tables: &[TableId],
-        predicates: &[BoundExpression],
-    ) -> (Vec<ScanTable>, Option<Expression>) {
-        let (scan, rest) = self.split_pushed(variable, tables, predicates);
-        let (_, schema) = self.fetched_for(variable, &rest);
-        let tables = scan
-            .into_iter()
-            .map(|(table, pushed)| ScanTable {
-                table,
-                columns: schema[1..].iter().map(|key| key.column_of(table)).collect(),
-                pushed,
-            })
-            .collect();
-        (tables, self.conjunction(&rest, &schema))
-    }
-
-    /// The conjunction of predicates on one variable, with the properties it needs.
-    fn late_filter(&self, variable: VariableId, predicates: &[BoundExpression]) -> Option<LateFilter> {
-        let (fetch, schema) = self.fetched_for(variable, predicates);
-        Some(LateFilter { fetch, predicate: self.conjunction(predicates, &schema)? })
-    }
-
-    /// The properties that predicates on one variable read, and the columns [variable, properties…].
-    pub(super) fn fetched_for(
-        &self,
-        variable: VariableId,
-        predicates: &[BoundExpression],
-    ) -> (Vec<FetchColumn>, Vec<ColumnKey>) {
-        let mut keys = Keys::new();
-        predicates.iter().for_each(|predicate| keys_of(predicate, self, &mut keys));
-        let (mut fetch, mut schema) = (Vec::new(), vec![ColumnKey::Variable(variable)]);
-        for key in keys {
-            if let ColumnKey::Property(_, columns, data_type) = &key {
-                fetch.push(FetchColumn { columns: columns.clone(), data_type: data_type.0.clone() });
-                schema.push(key);
-            }
-        }
-        (fetch, schema)
-    }
-
-    /// A scan of the relationships of a step with conjuncts.
-    fn step_scan(&self, step: &MessageEdge) -> Option<RelScan> {
-        let [edge] = &step.edges[..] else { return None };
-        if edge.predicates.is_empty() || edge.from == edge.to {
-            return None;
-        }
-        let mut tables: Vec<TableId> = edge.legs.iter().map(|leg| leg.rel.table).collect();
-        tables.sort_unstable();
-        tables.dedup();
-        let (scan, rest) = self.split_pushed(edge.variable, &tables, &edge.predicates);
-        let (_, mut schema) = self.fetched_for(edge.variable, &rest);
-        let properties = schema.split_off(1);
-        schema.extend([edge.from, edge.to].map(ColumnKey::Variable));
-        let first = schema.len();
-        schema.extend(properties);
-        let columns =
-            |table: TableId| schema[first..].iter().map(|key| key.column_of(table)).collect::<Vec<_>>();
-        let scan = scan.into_iter();
-        let tables =
-            scan.map(|(table, pushed)| ScanTable { table, columns: columns(table), pushed }).collect();
-        Some(RelScan { tables, filter: self.conjunction(&rest, &schema) })
-    }
-
-    fn message(&self, node: &MessageNode) -> PhysicalMessage {
-        let (tables, filter) = self.restricted_scan(node.variable, &node.tables, &node.predicates);
-        let step = |step: &MessageEdge| PhysicalMessageEdge {
-            edges: step.edges.iter().map(|edge| self.edge(edge)).collect(),
-            is_loop: step.edges.iter().any(|edge| edge.from == edge.to),
-            factor: step.factor,
-            scan: self.step_scan(step),
-            child: self.message(&step.child),
-        };
-        PhysicalMessage {
-            tables,
-            filter,
-            late: self.late_filter(node.variable, &node.predicates),
-            children: node.children.iter().map(step).collect(),
-            label: self.label_of(&ColumnKey::Variable(node.variable)),
-        }
     }
 }
 

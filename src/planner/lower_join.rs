@@ -1,13 +1,15 @@
 //! Lowers lists of keys, joins that count, and the bitmaps that joins hand to their probe sides: rows whose node the built side does not
 //! have are left out where the node is bound, before anything is fetched for them or follows from them.
 
+use std::collections::BTreeSet;
+
 use super::cardinality::list_length;
 use super::inputs_mut;
 use super::logical_plan::{CountedPart, LogicalPlan};
 use super::lower::{Keys, Lowered};
 use super::lower_expression::{ColumnKey, Lowering, keys_of};
 use super::physical_plan::{JoinBitmap, PhysicalCount, PhysicalOperator, PlanNode};
-use crate::binder::bound::{BoundExpression, VariableId};
+use crate::binder::bound::{BoundExpression, ExpressionKind as BoundKind, VariableId};
 use crate::types::TableId;
 
 /// Where the build side is expected to have more of all nodes than this, few rows would be left out.
@@ -38,6 +40,48 @@ impl Lowering<'_> {
                 (self.node(operator, &schema, rows), schema)
             }
         }
+    }
+
+    pub(super) fn hash_join(
+        &self,
+        probe: &LogicalPlan,
+        build: &LogicalPlan,
+        keys: &[(BoundExpression, BoundExpression)],
+        required: &Keys,
+    ) -> Lowered {
+        let side = |plan: &LogicalPlan, used: Vec<&BoundExpression>, given: &BTreeSet<VariableId>| {
+            let mut below = self.of_side(plan, required);
+            below.retain(|key| !given.contains(&key.variable()));
+            used.iter().for_each(|e| keys_of(e, self, &mut below));
+            self.input(plan, &below, used.into_iter())
+        };
+        // A variable that both sides bind is taken from the probe side.
+        let given = super::bound_by(probe);
+        let (build, build_schema) = side(build, keys.iter().map(|(_, b)| b).collect(), &given);
+        let node = keys.iter().find_map(|(a, b)| match (&a.kind, &b.kind) {
+            (BoundKind::InternalId(a), BoundKind::InternalId(b)) => Some((*a, *b)),
+            _ => None,
+        });
+        let bitmap = node.and_then(|(node, built)| {
+            let column = self.position(&build_schema, &ColumnKey::Variable(built));
+            self.join_bitmap(node, &build, column)
+        });
+        let reduced = bitmap.zip(node).map(|(bitmap, (node, _))| joining(probe, node, bitmap.name));
+        let probe = reduced.as_ref().unwrap_or(probe);
+        let (probe, mut schema) = side(probe, keys.iter().map(|(a, _)| a).collect(), &BTreeSet::new());
+        let probe_keys = keys.iter().map(|(a, _)| self.expression(a, &schema)).collect();
+        let build_keys = keys.iter().map(|(_, b)| self.expression(b, &build_schema)).collect();
+        let rows = self.estimator.joined(probe.estimated_rows, build.estimated_rows, keys);
+        schema.extend(build_schema);
+        let (probe, build) = (Box::new(probe), Box::new(build));
+        (
+            self.node(
+                PhysicalOperator::HashJoin { probe, build, probe_keys, build_keys, bitmap },
+                &schema,
+                rows,
+            ),
+            schema,
+        )
     }
 
     pub(super) fn count_join(

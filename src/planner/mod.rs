@@ -22,6 +22,7 @@ mod lower;
 mod lower_check;
 mod lower_expression;
 mod lower_join;
+mod lower_messages;
 mod lower_subquery;
 mod lower_write;
 pub mod physical_plan;
