@@ -127,7 +127,8 @@ impl<'x> Side<'x> {
         batch.selection.for_each(batch.length, |row| {
             let value = self.keys[row];
             let absent = nullable && (nodes.is_null(row) || values.is_null(row));
-            if !absent && !(self.floats && value == NAN) {
+            let no_number = self.floats && value == NAN;
+            if !absent && !no_number {
                 visit(row, reader.get(row), value);
             }
         });
