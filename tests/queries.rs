@@ -215,3 +215,60 @@ fn an_empty_segment_of_a_path_stays_at_its_node() {
                 RETURN size(nodes(p)) AS n, length(p) AS l, c.id ORDER BY l, n, c.id";
     check(&small(), text, &["1|0|1", "2|1|2", "2|1|11"]);
 }
+
+#[test]
+fn an_edge_of_one_hop_that_is_written_as_variable_length_is_a_plain_one() {
+    let graph = small();
+    check(
+        &graph,
+        "MATCH (a)-[r:H*1..1]->(b:B) RETURN b ORDER BY b.id LIMIT 1",
+        &["{_ID: 1:0, _LABEL: B, id: 11, x: 5}"],
+    );
+    check(&graph, "MATCH (a:A)-[r:H*1..1]->(b) WHERE size(r) = 1 RETURN a.id ORDER BY a.id", &["1", "3"]);
+    check(
+        &graph,
+        "MATCH p = (a:A {id: 1})-[:H*1..1]->(b) RETURN size(nodes(p)), size(relationships(p))",
+        &["2|1"],
+    );
+    check(
+        &graph,
+        "UNWIND [1] AS one MATCH (b)<-[:H*1..1]-(a:A) RETURN a.id, one ORDER BY a.id",
+        &["1|1", "3|1"],
+    );
+}
+
+#[test]
+fn lists_of_a_way_back_to_its_start_run_as_the_text_does() {
+    let graph = graph(
+        &["CREATE NODE TABLE A(id INT64 PRIMARY KEY)", "CREATE REL TABLE K(FROM A TO A, w INT64)"],
+        &[("A", "1\n2\n3\n"), ("K", "1,2,12\n2,3,23\n3,1,31\n")],
+    );
+    for (text, expected) in [("(a)-[r:K*3..3]->(a)", "12|31"), ("(a)<-[r:K*3..3]-(a)", "31|12")] {
+        let text =
+            format!("MATCH {text} WHERE a.id = 1 WITH r[0] AS first, r[2] AS last RETURN first.w, last.w");
+        check(&graph, &text, &[expected]);
+    }
+}
+
+#[test]
+fn the_length_of_a_path_is_known_behind_a_call() {
+    let text = "MATCH p = (a:A)-[r:K]->(b) CALL (a) { MATCH (c:B) RETURN c.x AS x } RETURN length(p), sum(x)";
+    check(&small(), text, &["1|36"]);
+}
+
+#[test]
+fn what_is_matched_in_a_query_about_rows_need_not_be_there_in_them() {
+    let graph = small();
+    let text = "OPTIONAL MATCH (b:B) WHERE COUNT { MATCH (b) } > 1 RETURN COUNT { MATCH (b) } AS n";
+    check(&graph, text, &["0"]);
+    let text = "MATCH (a:A {id: 2}) OPTIONAL MATCH (a)-[:H]->(b) CALL (b) { MATCH (b) RETURN count(*) AS n } \
+                RETURN n, COUNT { MATCH (b) } AS again";
+    check(&graph, text, &["0|0"]);
+}
+
+#[test]
+fn a_named_path_is_no_hindrance_to_counting_trails() {
+    let graph = small();
+    check(&graph, "MATCH p = (a:A)<-[:K]-(b)-[:K]->(c:A) RETURN count(*)", &["0"]);
+    check(&graph, "MATCH p = (a:A)-[:K]->(b)-[:K]->(c:A) RETURN count(*)", &["2"]);
+}

@@ -348,10 +348,9 @@ impl Builder<'_> {
     ) -> Partial {
         let Some(mut graph) = graph else { return current };
         drop_implied(&mut graph);
-        let variables = &needed;
-        unroll(&mut graph, &mut self.variables, &|v| variables.contains(&v));
-        let mut with_paths = needed.clone();
+        let mut with_paths = needed;
         extend_by_paths(&graph, &mut with_paths);
+        unroll(&mut graph, &mut self.variables, &|v| with_paths.contains(&v));
         canonical::sort(&mut graph, &with_paths, &current.bound);
         let few = graph.nodes.iter().any(|node| self.estimator.nodes(node) <= FEW_NODES);
         if !few && let Some(counted) = self.with_conditions(&graph, &with_paths) {
@@ -405,10 +404,9 @@ impl Builder<'_> {
     ) -> Partial {
         let Some(mut graph) = graph else { return current };
         drop_implied(&mut graph);
-        let variables = &needed;
-        unroll(&mut graph, &mut self.variables, &|v| variables.contains(&v));
         let mut needed = needed;
         extend_by_paths(&graph, &mut needed);
+        unroll(&mut graph, &mut self.variables, &|v| needed.contains(&v));
         self.order(current, graph, BTreeMap::new(), needed, duplicates_irrelevant)
     }
 

@@ -47,7 +47,9 @@ impl Builder<'_> {
     pub(super) fn call(&mut self, current: Partial, call: &BoundCall, carried: &Carried) -> Partial {
         let names: BTreeMap<VariableId, VariableId> =
             call.imports.iter().map(|own| (*own, self.name_of(*own))).collect();
-        let renames = self.renames.clone();
+        let (renames, nullable) = (self.renames.clone(), self.nullable.clone());
+        // The lengths of paths around it are asked for behind it.
+        let lengths = std::mem::take(&mut self.lengths);
         let partial = match &call.outputs {
             Some(_) if is_row_by_row(&call.branches) => self.inlined(current, call, carried, &names),
             Some(outputs) if names.is_empty() => self.called_once(current, call, outputs),
@@ -55,6 +57,9 @@ impl Builder<'_> {
             None => self.unit_call(current, call, carried),
         };
         self.renames = renames;
+        self.lengths = lengths;
+        // What is matched inside need not be there outside.
+        self.nullable.extend(nullable);
         partial
     }
 

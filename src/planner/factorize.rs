@@ -177,6 +177,8 @@ fn coincide(
     root: VariableId,
     names: &mut BTreeMap<VariableId, VariableId>,
 ) {
+    // A term is counted; nothing asks for its paths, which name edges by position.
+    graph.paths.clear();
     let current = |mut variable: VariableId, names: &BTreeMap<VariableId, VariableId>| {
         while let Some(next) = names.get(&variable) {
             variable = *next;

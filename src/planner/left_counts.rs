@@ -97,11 +97,8 @@ impl Builder<'_> {
             waiting.to_vec(),
             needed_by_waiting.clone(),
         );
-        {
-            let wanted = &needed;
-            unroll(&mut graph, &mut self.variables, &|v| wanted.contains(&v));
-        }
         extend_by_paths(&graph, &mut needed);
+        unroll(&mut graph, &mut self.variables, &|v| needed.contains(&v));
         let mut found = self.weighted_scan(&graph, &factors, &needed);
         if found.is_none() {
             let stripped = self.stripped(current, graph, &factors, &needed, &shape);

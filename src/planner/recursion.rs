@@ -33,7 +33,11 @@ impl RecursiveEdge {
                 && !step.needs_id
                 && !length.mode.is_weighted()
                 && !cycles,
-            turned: step.from != first_in_text,
+            // From a node to itself the way always goes along the arrow.
+            turned: match pattern.source == pattern.target {
+                true => length.against_arrow,
+                false => step.from != first_in_text,
+            },
             cost: length.cost.clone(),
             inner: inner.map(|inner| (inner, length.inner_predicates.clone())),
             edge: ExpandEdge { predicates: length.edge_predicates.clone(), ..step },

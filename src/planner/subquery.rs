@@ -97,8 +97,8 @@ impl Builder<'_> {
         duplicates_irrelevant: bool,
     ) -> (Partial, VariableId) {
         let row = self.row_variable();
-        unroll(&mut graph, &mut self.variables, &|v| needed.contains(&v));
         extend_by_paths(&graph, &mut needed);
+        unroll(&mut graph, &mut self.variables, &|v| needed.contains(&v));
         needed.insert(row);
         let mut bound = current.bound;
         bound.insert(row);

@@ -122,6 +122,19 @@ impl Builder<'_> {
         query: &BoundSubquery,
         kind: SettleKind,
     ) -> (LogicalPlan, Option<BoundExpression>) {
+        let nullable = self.nullable.clone();
+        let asked = self.ask_about(plan, query, kind);
+        // What is matched inside need not be there outside.
+        self.nullable.extend(nullable);
+        asked
+    }
+
+    fn ask_about(
+        &mut self,
+        plan: LogicalPlan,
+        query: &BoundSubquery,
+        kind: SettleKind,
+    ) -> (LogicalPlan, Option<BoundExpression>) {
         if query.imports.is_empty() {
             return self.ask_once(plan, query, kind);
         }

@@ -3,6 +3,7 @@
 //! cities lead to states and states to countries.
 
 use super::query_graph::{GraphEdge, GraphNode, QueryGraph};
+use super::rewrite::variables_of;
 use crate::binder::bound::{PathMode, PatternEdge, RelTable, Variable, VariableId, VariableKind};
 use crate::types::TableId;
 
@@ -13,7 +14,13 @@ const HOPS_MAX: u32 = 4;
 pub fn unroll(graph: &mut QueryGraph, variables: &mut Vec<Variable>, needed: &dyn Fn(VariableId) -> bool) {
     let mut at = 0;
     while at < graph.edges.len() {
-        let chain = chain_of(graph, &graph.edges[at].pattern, needed);
+        let edge = &graph.edges[at];
+        let filtered = |v: VariableId| graph.filters.iter().any(|filter| variables_of(filter).contains(&v));
+        let asked = |v: VariableId| needed(v) || filtered(v);
+        let chain = match edge.predicates.is_empty() {
+            true => chain_of(graph, &edge.pattern, &asked),
+            false => None,
+        };
         match chain {
             Some(chain) => replace(graph, variables, at, &chain),
             None => at += 1,
@@ -86,8 +93,8 @@ fn replace(graph: &mut QueryGraph, variables: &mut Vec<Variable>, at: usize, cha
             graph.nodes.push(GraphNode { variable, tables, predicates: Vec::new() });
             variable
         };
-        let variable =
-            if hop == 0 { pattern.variable } else { fresh(VariableKind::Rel { tables: vec![*rel] }) };
+        // The edge's own variable is a list.
+        let variable = fresh(VariableKind::Rel { tables: vec![*rel] });
         let edge = PatternEdge {
             variable,
             source: from,
