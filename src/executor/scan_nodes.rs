@@ -19,7 +19,9 @@ use crate::vector::{Batch, SelectionBuffer, ValueVector, Values, VectorBuffer};
 /// Rows of a morsel: small enough that two workers end together, large enough to be worth a hand-over.
 const MORSEL_ROWS: u64 = 32 * 1024;
 /// Where the rows of a pipeline become many more on their way, a morsel has fewer, but not less than this.
-const MORSEL_ROWS_MIN: u64 = 1024;
+const MORSEL_ROWS_MIN: u64 = 64;
+/// Nor are there more morsels than this by that alone.
+const MORSELS_GROWN: u64 = 64;
 /// Rows of a morsel where batches are tiny.
 const MORSEL_ROWS_TINY: u64 = 16;
 /// From so many groups per worker on a morsel is a group: workers that read a chunk from disk do so alone.
@@ -106,9 +108,9 @@ impl<'x> ScanRows<'x> {
                 let value = constant_value(&pushed.value, query)?;
                 predicates.push(ColumnPredicate::new(pushed.column, pushed.op, value));
             }
+            // The last group need not be full.
             let rows = table.table().group_count() as u64 * NODE_GROUP_ROWS;
-            let rows = if query.is_tiny() { rows.min(table.table().row_bound()) } else { rows };
-            morsels += rows.div_ceil(morsel_rows);
+            morsels += rows.min(table.table().row_bound()).div_ceil(morsel_rows);
             parts.push(Part {
                 rows: table,
                 mixed: vec![None; read.len()],
@@ -219,7 +221,8 @@ impl<'x> ScanRows<'x> {
 /// Rows of a morsel where `rows` rows make `work` rows on their way: a power of two.
 fn morsel_rows(rows: u64, work: u64) -> u64 {
     let grown = (work / rows.max(1)).max(1);
-    (MORSEL_ROWS / grown.min(MORSEL_ROWS).next_power_of_two()).max(MORSEL_ROWS_MIN)
+    let least = (rows / MORSELS_GROWN).next_power_of_two().max(MORSEL_ROWS_MIN);
+    (MORSEL_ROWS / grown.min(MORSEL_ROWS).next_power_of_two()).max(least.min(MORSEL_ROWS))
 }
 
 /// Marks the columns that are of several types among the tables; ends of relationships are ids everywhere.
