@@ -192,6 +192,27 @@ fn where_nothing_can_be_put_aside_the_error_says_what_to_do() {
     assert_eq!(database.storage_stats().unwrap().memory.total.used, 0);
 }
 
+#[test]
+fn counts_that_are_passed_along_relationships_are_accounted() {
+    let folder = tempfile::tempdir().expect("a folder");
+    copy_of(folder.path());
+    let plenty = with(Database::builder(), folder.path());
+    let connection = plenty.connect().unwrap();
+    connection.query("CREATE REL TABLE E(FROM T TO T)").unwrap();
+    connection.query("MATCH (a:T), (b:T) WHERE b.id = a.id + 1 CREATE (a)-[:E]->(b)").unwrap();
+    connection.query("CHECKPOINT").unwrap();
+    let text = "MATCH (a:T)-[:E]->(b:T)-[:E]->(c:T)-[:E]->(d:T) WHERE d.a < 900 AND b.d < 6 RETURN count(*)";
+    assert_eq!(rows(&connection, text).len(), 1);
+    assert!(rows(&connection, &format!("PROFILE {text}")).join("\n").contains("messages_passed"));
+    drop(connection);
+    plenty.close().unwrap();
+    let little = with(Database::builder().memory_limit(100 << 10), folder.path());
+    let error = little.connect().unwrap().query(text).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::OutOfMemory, "{error}");
+    assert!(format!("{error:#}").contains("passing counts along relationships needs"), "{error:#}");
+    assert_eq!(little.storage_stats().unwrap().memory.operators.used, 0);
+}
+
 /// Rows of the table `Many`: so many that two workers scan it.
 const MANY: u64 = 70_000;
 
@@ -298,6 +319,9 @@ fn many_groups_are_those_of_a_plain_map() {
             if limit == PLENTY && threads == 2 && vector == 2048 {
                 let profile = rows(&connection, &format!("PROFILE {text}")).join("\n");
                 assert!(profile.contains(counter), "{text}: {profile}");
+                let held =
+                    profile.lines().find(|line| line.contains("Aggregate") && line.contains(" KiB held"));
+                assert!(held.is_some(), "{text}: {profile}");
             }
         }
         let stats = database.storage_stats().unwrap();

@@ -37,6 +37,7 @@ use super::unfold::Unfold;
 use super::unwind::Unwind;
 use super::weigh::Weigh;
 use crate::planner::physical_plan::{Expression, ExpressionKind, KeyKind, PhysicalOperator, PlanNode};
+use crate::storage::memory::Meter;
 use crate::types::{ColumnId, DST_COLUMN, SRC_COLUMN, Value};
 
 /// Runs a node and pushes its rows into instances of `sink`; under PROFILE they are counted on their way.
@@ -115,20 +116,21 @@ fn run_node<'x>(node: &'x PlanNode, query: &'x QueryContext, sink: &'x Factory<'
                 as Next<'_>)
         }),
         P::HashJoin { probe, build, probe_keys, build_keys, bitmap } => {
-            hash_join((probe, probe_keys), (build, build_keys), *bitmap, query, sink)
+            hash_join((probe, probe_keys), (build, build_keys), *bitmap, query.meter(node), query, sink)
         }
         P::CountJoin { probe, build, how } => count_join(probe, build, how, query, sink),
         P::Joining { input, column, join } => {
             run(input, query, &|| Ok(Box::new(Joining::new(*column, *join, query, sink()?)) as Next<'_>))
         }
         P::CrossProduct { left, right } => {
-            let mut kept = collect(right, query, false)?;
+            let mut kept = collect_with(right, query, false, MayPutAside::No, query.meter(node))?;
+            kept.look("CrossProduct", MayPutAside::No, query)?;
             let _held = kept.held(query)?;
             let rows = BuildRows::new(&right.outputs, kept, query)?;
             run(left, query, &|| Ok(Box::new(CrossProduct::new(&rows, sink()?)) as Next<'_>))
         }
         P::Aggregate { input, keys, aggregates, key_kind } => {
-            let grouping = Grouping::new(keys, aggregates, key_kind);
+            let grouping = Grouping::new(keys, aggregates, key_kind, query.meter(node));
             // The only column is a node's id, which is never null: `count(n)` is `count(*)`.
             let counts_only = aggregates.iter().all(|aggregate| {
                 let rows = |argument: &Expression| matches!(argument.kind, ExpressionKind::Column(_));
@@ -151,9 +153,9 @@ fn run_node<'x>(node: &'x PlanNode, query: &'x QueryContext, sink: &'x Factory<'
             }
             grouping.emit(query, sink)
         }
-        P::Distinct { input, key_kind } => distinct(input, key_kind, query, sink),
+        P::Distinct { input, key_kind } => distinct((node, input), key_kind, query, sink),
         P::Sort { input, keys } => {
-            let sorting = Sorting::new(keys, &input.outputs, None);
+            let sorting = Sorting::new(keys, &input.outputs, None, query.meter(node));
             run(input, query, &|| Ok(Box::new(Unfold::new(Box::new(sorting.sink(query)?))) as Next<'_>))?;
             sorting.emit(0, query, sink)
         }
@@ -162,7 +164,7 @@ fn run_node<'x>(node: &'x PlanNode, query: &'x QueryContext, sink: &'x Factory<'
                 (rows_of(skip.as_ref(), "SKIP", query)?, rows_of(Some(limit), "LIMIT", query)?);
             let (skip, limit) = (skip.unwrap_or(0), limit.unwrap_or(u64::MAX));
             let most = usize::try_from(skip.saturating_add(limit)).unwrap_or(usize::MAX);
-            let sorting = Sorting::new(keys, &input.outputs, Some(most));
+            let sorting = Sorting::new(keys, &input.outputs, Some(most), query.meter(node));
             run(input, query, &|| Ok(Box::new(Unfold::new(Box::new(sorting.sink(query)?))) as Next<'_>))?;
             sorting.emit(usize::try_from(skip).unwrap_or(usize::MAX), query, sink)
         }
@@ -184,8 +186,9 @@ fn run_node<'x>(node: &'x PlanNode, query: &'x QueryContext, sink: &'x Factory<'
             Ok(Box::new(HasEdge::new(*ends, edges, *answer, query, sink()?)?) as Next<'_>)
         }),
         P::With { shared, input, name } => {
-            let rows = Arc::new(collect(shared, query, false)?);
-            query.shared.lock().insert(*name, rows);
+            let mut rows = collect_with(shared, query, false, MayPutAside::No, query.meter(node))?;
+            rows.look("keeping rows for a sub-query", MayPutAside::No, query)?;
+            query.shared.lock().insert(*name, Arc::new(rows));
             let outcome = run(input, query, sink);
             query.shared.lock().remove(name);
             outcome
@@ -207,11 +210,11 @@ fn run_node<'x>(node: &'x PlanNode, query: &'x QueryContext, sink: &'x Factory<'
         }
         P::Union { inputs } => {
             let types = &node.outputs;
-            let gathered = Mutex::new(ChunkList::default());
+            let (gathered, meter) = (Mutex::new(ChunkList::default()), query.meter(node));
             for input in inputs {
                 run(input, query, &|| {
-                    Ok(Box::new(Unfold::new(Box::new(Collect::new(types, &gathered, MayPutAside::Yes))))
-                        as Next<'_>)
+                    let keep = Collect::new(types, &gathered, MayPutAside::Yes, meter.clone());
+                    Ok(Box::new(Unfold::new(Box::new(keep))) as Next<'_>)
                 })?;
             }
             drive(query, &ChunkSource::of(&gathered.into_inner()), sink)
@@ -221,12 +224,12 @@ fn run_node<'x>(node: &'x PlanNode, query: &'x QueryContext, sink: &'x Factory<'
 
 /// All rows of a node; `unfold` writes out rows that stand for several.
 pub fn collect(node: &PlanNode, query: &QueryContext, unfold: bool) -> ExecutionResult<ChunkList> {
-    collect_with(node, query, unfold, MayPutAside::No)
+    collect_with(node, query, unfold, MayPutAside::No, None)
 }
 
 /// All rows of a node, each for itself; they are put aside where memory is short.
 pub fn collect_aside(node: &PlanNode, query: &QueryContext) -> ExecutionResult<ChunkList> {
-    collect_with(node, query, true, MayPutAside::Yes)
+    collect_with(node, query, true, MayPutAside::Yes, None)
 }
 
 fn collect_with(
@@ -234,11 +237,12 @@ fn collect_with(
     query: &QueryContext,
     unfold: bool,
     may: MayPutAside,
+    meter: Option<Arc<Meter>>,
 ) -> ExecutionResult<ChunkList> {
     let gathered = Mutex::new(ChunkList::default());
     let around = query.pipeline_rows.swap(0, Ordering::Relaxed);
     let outcome = run(node, query, &|| {
-        let sink: Next<'_> = Box::new(Collect::new(&node.outputs, &gathered, may));
+        let sink: Next<'_> = Box::new(Collect::new(&node.outputs, &gathered, may, meter.clone()));
         Ok(if unfold { Box::new(Unfold::new(sink)) } else { sink })
     });
     query.pipeline_rows.store(around, Ordering::Relaxed);
@@ -264,7 +268,7 @@ fn expect_rows(node: &PlanNode, query: &QueryContext) {
 }
 
 fn distinct<'x>(
-    input: &'x PlanNode,
+    (node, input): (&PlanNode, &'x PlanNode),
     key_kind: &'x KeyKind,
     query: &'x QueryContext,
     sink: &'x Factory<'x>,
@@ -274,7 +278,7 @@ fn distinct<'x>(
         data_type: data_type.clone(),
     };
     let keys: Vec<Expression> = input.outputs.iter().enumerate().map(column).collect();
-    let grouping = Grouping::new(&keys, &[], key_kind);
+    let grouping = Grouping::new(&keys, &[], key_kind, query.meter(node));
     run(input, query, &|| Ok(Box::new(grouping.sink(query)?) as Next<'_>))?;
     grouping.emit(query, sink)
 }

@@ -11,7 +11,7 @@ use super::error::ExecutionResult;
 use super::operator::{Flow, Operator};
 use super::pipeline::Source;
 use super::spill::{ROWS_PER_LOOK, Room, bytes_of, write_blocks};
-use crate::storage::memory::Reservation;
+use crate::storage::memory::{Meter, Reservation};
 use crate::storage::spill::{SpillBlock, SpillFile};
 use crate::types::DataType;
 use crate::vector::{Batch, Multiplicity, ValueVector, VectorBuffer};
@@ -41,6 +41,7 @@ pub struct ChunkList {
     /// The rows before them.
     aside: Vec<AsideChunk>,
     held: Option<Reservation>,
+    meter: Option<Arc<Meter>>,
     /// Full chunks whose bytes are known, and these bytes.
     counted: (usize, u64),
     /// Rows since the account was looked at.
@@ -86,7 +87,7 @@ impl ChunkList {
     /// Counts what the rows take, for `operator`. Where memory is short and they `may` be, they are put aside.
     pub fn look(&mut self, operator: &str, may: MayPutAside, query: &QueryContext) -> ExecutionResult<()> {
         let bytes = self.bytes();
-        let held = self.held.get_or_insert_with(|| query.account());
+        let held = self.held.get_or_insert_with(|| query.account_of(self.meter.as_ref()));
         if may == MayPutAside::No {
             return Ok(held.hold(operator, bytes)?);
         }
@@ -134,6 +135,7 @@ impl ChunkList {
 
     /// Takes over the rows of another list.
     pub fn absorb(&mut self, mut other: ChunkList) {
+        self.meter = self.meter.take().or(other.meter.take());
         self.chunks.append(&mut other.chunks);
         self.aside.append(&mut other.aside);
         match (&mut self.held, other.held) {
@@ -212,8 +214,13 @@ const OPERATOR: &str = "collecting rows";
 
 impl<'x> Collect<'x> {
     /// A sink for rows of these types.
-    pub fn new(types: &'x [DataType], into: &'x Mutex<ChunkList>, may: MayPutAside) -> Collect<'x> {
-        Collect { types, own: ChunkList::default(), into, may, unseen: 0 }
+    pub fn new(
+        types: &'x [DataType],
+        into: &'x Mutex<ChunkList>,
+        may: MayPutAside,
+        meter: Option<Arc<Meter>>,
+    ) -> Collect<'x> {
+        Collect { types, own: ChunkList { meter, ..ChunkList::default() }, into, may, unseen: 0 }
     }
 }
 

@@ -17,6 +17,7 @@ use super::pipeline::{Source, drive};
 use super::scatter::{Sums, bits_of_few, few_nodes, scatter};
 use super::scatter_scan::scatter_scanned;
 use crate::planner::physical_plan::{Factor, PhysicalEdge, PhysicalMessage, PhysicalMessageEdge};
+use crate::storage::memory::Reservation;
 use crate::storage::table::Adjacency;
 use crate::types::{GlobalId, NODE_GROUP_ROWS, TableId};
 
@@ -52,6 +53,22 @@ impl Weights {
 /// Weights of all tables of a variable; a table that is not there weighs nothing.
 pub type NodeWeights = Vec<(TableId, Weights)>;
 
+/// What errors call it.
+const OPERATOR: &str = "passing counts along relationships";
+
+/// The memory of arrays and bits.
+fn bytes_of(weights: &NodeWeights) -> u64 {
+    let words = |weights: &Weights| match weights {
+        Weights::Ones => 0,
+        Weights::Bits(words) | Weights::Counts(words) => words.capacity(),
+    };
+    weights.iter().map(|(_, weights)| words(weights) as u64 * 8).sum()
+}
+
+fn sum_bytes(sums: &Sums) -> u64 {
+    sums.iter().map(|(_, sums)| sums.capacity() as u64 * 8).sum()
+}
+
 /// The weights of one table.
 pub fn weights_of(weights: &NodeWeights, table: TableId) -> Option<&Weights> {
     weights.iter().find(|(known, _)| known.0 & 0xFFFF == table.0 & 0xFFFF).map(|(_, weights)| weights)
@@ -63,6 +80,7 @@ pub struct Prepared<'x> {
     own: NodeWeights,
     steps: Vec<Step<'x>>,
     query: &'x QueryContext,
+    _held: Reservation,
 }
 
 struct Step<'x> {
@@ -104,7 +122,10 @@ impl<'x> Prepared<'x> {
                 step.scattered = Some(scatter_scanned(&edge.legs, scan, &step.child, query)?);
             }
         }
-        Ok(Prepared { own, steps, query })
+        let below = |step: &Step<'_>| bytes_of(&step.child) + step.scattered.as_ref().map_or(0, sum_bytes);
+        let mut held = query.account();
+        held.hold(OPERATOR, bytes_of(&own) + steps.iter().map(below).sum::<u64>())?;
+        Ok(Prepared { own, steps, query, _held: held })
     }
 
     /// The sum of the weights of `length` nodes from `first` on, if list lengths alone are the answer.
@@ -429,6 +450,9 @@ pub fn weigh<'x>(message: &'x PhysicalMessage, query: &'x QueryContext) -> Execu
     let mut all = Vec::new();
     for table in prepared.tables() {
         let rows = query.transaction.node_table(table)?.row_bound();
+        // The parts and the array that they become exist together for a moment.
+        let mut held = query.account();
+        held.hold(OPERATOR, bytes_of(&all) + rows.saturating_mul(16))?;
         let parts = Mutex::new(Vec::new());
         let source = WeighTable { prepared: &prepared, table, rows, next: AtomicU64::new(0), parts: &parts };
         drive(query, &source, &|| Ok(Box::new(Nothing)))?;

@@ -1,6 +1,7 @@
 //! What each operator of a plan really did, for `PROFILE`: rows and working time beside the planner's estimate. A tap
 //! behind every operator counts what it puts out; without `PROFILE` there are no taps.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,7 @@ use super::error::ExecutionResult;
 use super::operator::{Flow, Next, Operator};
 use crate::planner::explain::{Actual, inputs};
 use crate::planner::physical_plan::{PhysicalPlan, PhysicalWrite, PlanNode};
+use crate::storage::memory::Meter;
 use crate::vector::Batch;
 
 /// The counts of all operators of one execution.
@@ -32,6 +34,8 @@ pub(super) struct Counts {
     whole: AtomicU64,
     /// In what comes behind it.
     behind: AtomicU64,
+    /// What its instances hold.
+    memory: Arc<Meter>,
 }
 
 impl Profile {
@@ -76,6 +80,7 @@ impl Profile {
             rows: read(&counts.rows),
             represented: read(&counts.represented),
             time: Duration::from_nanos(u64::try_from(time).unwrap_or(0)),
+            memory: counts.memory.read().peak,
         })
     }
 }
@@ -90,6 +95,11 @@ fn nanos(time: Duration) -> u64 {
 }
 
 impl Counts {
+    /// The meter of what the operator holds.
+    pub(super) fn memory(&self) -> Arc<Meter> {
+        Arc::clone(&self.memory)
+    }
+
     /// Takes the time of an execution of the node.
     pub(super) fn timed<T>(&self, profile: &Profile, run: impl FnOnce() -> T) -> T {
         let (started, helped) = (Instant::now(), profile.helpers.load(Ordering::Relaxed));

@@ -6,8 +6,9 @@ use super::context::QueryContext;
 use super::counters::count;
 use super::error::ExecutionResult;
 use super::key_table::KeyTable;
+use crate::planner::physical_plan::PlanNode;
 use crate::storage::StorageError;
-use crate::storage::memory::{MemoryClass, Reservation};
+use crate::storage::memory::{MemoryClass, Meter, Reservation};
 use crate::storage::spill::{SpillBlock, SpillFile};
 use crate::types::DataType;
 use crate::vector::{Selection, ValueVector, VectorBuffer};
@@ -35,6 +36,16 @@ impl QueryContext {
     /// An account for one operator of one worker.
     pub fn account(&self) -> Reservation {
         self.transaction.memory().reservation(MemoryClass::Operators)
+    }
+
+    /// An account for what the operator of a plan's node holds, which `PROFILE` shows beside it.
+    pub fn account_of(&self, meter: Option<&Arc<Meter>>) -> Reservation {
+        self.account().metered(meter)
+    }
+
+    /// The meter of a node; none but under PROFILE.
+    pub fn meter(&self, node: &PlanNode) -> Option<Arc<Meter>> {
+        Some(self.profile.as_ref()?.counts(node)?.memory())
     }
 
     /// Counts what an operator holds that can put rows aside instead. Where there is no place for them it is an error.

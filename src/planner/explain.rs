@@ -17,6 +17,8 @@ pub struct Actual {
     pub represented: u64,
     /// Its own working time on all threads.
     pub time: Duration,
+    /// The most bytes that it held at one time; none where it keeps no rows.
+    pub memory: u64,
 }
 
 /// Says what a node did, where that is known.
@@ -51,12 +53,15 @@ fn line(node: &PlanNode, depth: usize, stages: &[WriteStage], actuals: Actuals<'
         node.estimated_rows,
         indent = depth * 2
     );
-    if let Some(Actual { rows, represented, time }) = actuals(node) {
+    if let Some(Actual { rows, represented, time, memory }) = actuals(node) {
         let _ = write!(out, ", {rows} actual");
         if represented != rows {
             let _ = write!(out, " for {represented}");
         }
         let _ = write!(out, ", {:.3} ms", time.as_secs_f64() * 1e3);
+        if memory > 0 {
+            let _ = write!(out, ", {} KiB held", memory.div_ceil(1024));
+        }
     }
     out.push('\n');
     if let PhysicalOperator::ScanWeighted { terms, .. }

@@ -64,7 +64,18 @@ struct Account {
     classes: [Gauge; 4],
 }
 
-#[derive(Default)]
+/// What one operator holds and held at most, counted beside the account by the reservations that carry it.
+#[derive(Debug, Default)]
+pub struct Meter(Gauge);
+
+impl Meter {
+    /// What is held, and the most that was held at one time.
+    pub fn read(&self) -> MemoryUse {
+        self.0.read()
+    }
+}
+
+#[derive(Debug, Default)]
 struct Gauge {
     used: AtomicU64,
     peak: AtomicU64,
@@ -126,7 +137,7 @@ impl MemoryAccountant {
 
     /// A reservation of nothing, to be grown.
     pub fn reservation(&self, class: MemoryClass) -> Reservation {
-        Reservation { account: Arc::clone(&self.account), class, bytes: 0 }
+        Reservation { account: Arc::clone(&self.account), class, bytes: 0, meter: None }
     }
 
     /// The bytes that levels of changes may take.
@@ -199,9 +210,33 @@ pub struct Reservation {
     account: Arc<Account>,
     class: MemoryClass,
     bytes: u64,
+    meter: Option<Arc<Meter>>,
 }
 
 impl Reservation {
+    /// A reservation of nothing so far whose bytes a meter counts as well.
+    pub fn metered(mut self, meter: Option<&Arc<Meter>>) -> Reservation {
+        debug_assert_eq!(self.bytes, 0);
+        self.meter = meter.cloned();
+        self
+    }
+
+    /// Notes bytes that the account has granted.
+    fn grow(&mut self, more: u64) {
+        self.bytes += more;
+        if let Some(Meter(gauge)) = self.meter.as_deref() {
+            gauge.add(more);
+        }
+    }
+
+    /// Notes bytes that the account has got back, or that another reservation takes over.
+    fn fall(&mut self, less: u64) {
+        self.bytes -= less;
+        if let Some(Meter(gauge)) = self.meter.as_deref() {
+            gauge.give_back(less);
+        }
+    }
+
     /// Bytes counted: those asked for, up to the next step.
     pub fn bytes(&self) -> u64 {
         self.bytes
@@ -214,7 +249,7 @@ impl Reservation {
 
     /// Another reservation of the same account and class, of nothing.
     pub fn sibling(&self) -> Reservation {
-        Reservation { account: Arc::clone(&self.account), class: self.class, bytes: 0 }
+        Reservation { account: Arc::clone(&self.account), class: self.class, bytes: 0, meter: None }
     }
 
     /// Counts `bytes` from now on if the limit allows it. What falls by some steps becomes free.
@@ -226,7 +261,7 @@ impl Reservation {
         let wanted = bytes.saturating_add(STEP.min(bytes)) - self.bytes;
         for more in [wanted, bytes - self.bytes] {
             if self.account.take(self.class, more) {
-                self.bytes += more;
+                self.grow(more);
                 return true;
             }
         }
@@ -242,7 +277,7 @@ impl Reservation {
         let wanted = bytes.saturating_add(STEP.min(bytes)) - self.bytes;
         for more in [wanted, bytes - self.bytes] {
             if self.account.take_share(self.class, self.bytes, more) {
-                self.bytes += more;
+                self.grow(more);
                 return true;
             }
         }
@@ -262,23 +297,27 @@ impl Reservation {
     /// Counts exactly `bytes`, allowed or not: for what is in memory already and has to stay.
     pub fn force(&mut self, bytes: u64) {
         match bytes.checked_sub(self.bytes) {
-            Some(more) => self.account.add(self.class, more),
-            None => self.account.give_back(self.class, self.bytes - bytes),
+            Some(more) => {
+                self.account.add(self.class, more);
+                self.grow(more);
+            }
+            None => self.shrink_to(bytes),
         }
-        self.bytes = bytes;
     }
 
     /// Takes over what another reservation of the same account counts.
     pub fn absorb(&mut self, mut other: Reservation) {
         debug_assert!(Arc::ptr_eq(&self.account, &other.account) && self.class == other.class);
-        self.bytes += std::mem::take(&mut other.bytes);
+        let bytes = other.bytes;
+        other.fall(bytes);
+        self.grow(bytes);
     }
 
     /// Gives back what exceeds `bytes`.
     pub fn shrink_to(&mut self, bytes: u64) {
         if let Some(freed) = self.bytes.checked_sub(bytes) {
             self.account.give_back(self.class, freed);
-            self.bytes = bytes;
+            self.fall(freed);
         }
     }
 }
@@ -339,6 +378,25 @@ mod tests {
         assert!(groups.try_hold_share(5 * MIB));
         sort.absorb(groups);
         assert!(sort.bytes() >= 6 * MIB && sort.bytes() == accountant.stats().total.used);
+    }
+
+    #[test]
+    fn a_meter_counts_what_its_reservations_hold() {
+        let accountant = MemoryAccountant::new(64 * MIB);
+        let meter = Arc::new(Meter::default());
+        let mut first = accountant.reservation(MemoryClass::Operators).metered(Some(&meter));
+        let mut second = accountant.reservation(MemoryClass::Operators).metered(Some(&meter));
+        let mut other = accountant.reservation(MemoryClass::Operators);
+        first.force(3 * MIB);
+        second.force(2 * MIB);
+        other.force(7 * MIB);
+        first.absorb(second);
+        assert_eq!(meter.read(), MemoryUse { used: 5 * MIB, peak: 5 * MIB });
+        first.shrink_to(MIB);
+        first.absorb(other);
+        assert_eq!(meter.read(), MemoryUse { used: 8 * MIB, peak: 8 * MIB });
+        drop(first);
+        assert_eq!(meter.read(), MemoryUse { used: 0, peak: 8 * MIB });
     }
 
     #[test]

@@ -149,7 +149,7 @@ impl Grouping<'_> {
         deeper: &mut Option<Aside>,
         query: &QueryContext,
     ) -> ExecutionResult<Restored> {
-        let mut held = query.account();
+        let mut held = self.account(query);
         let mut groups = Groups::new(self, &KeyKind::Hash);
         let types = self.stored_types();
         for block in &part.groups {
@@ -221,7 +221,7 @@ impl Grouping<'_> {
     ) -> ExecutionResult<bool> {
         let Some(mut seen) = self.distinct_values(aggregate) else { return Ok(true) };
         let types = self.distinct_types(aggregate);
-        let mut held = query.account();
+        let mut held = self.account(query);
         let mut deeper: Option<(Arc<SpillFile>, Vec<Vec<SpillBlock>>)> = None;
         for (at, block) in blocks.iter().enumerate() {
             let columns = query.take_back(file, block, &types)?;

@@ -22,7 +22,7 @@ use super::partitioned::Partitioned;
 use super::pipeline::drive;
 use super::spill::{ROWS_PER_LOOK, Room};
 use crate::planner::physical_plan::{Expression, KeyKind, PhysicalAggregate};
-use crate::storage::memory::Reservation;
+use crate::storage::memory::{Meter, Reservation};
 use crate::types::DataType;
 use crate::vector::{Batch, ValueVector};
 use aside::{Aside, AsideSource};
@@ -39,6 +39,7 @@ pub struct Grouping<'x> {
     merged: Mutex<Option<(Groups, Reservation)>>,
     /// What workers have parted.
     parted: Mutex<Vec<(Partitioned, Reservation)>>,
+    meter: Option<Arc<Meter>>,
     /// Groups that were put aside, by any worker.
     aside: Mutex<Option<Arc<Aside>>>,
 }
@@ -49,6 +50,7 @@ impl<'x> Grouping<'x> {
         keys: &'x [Expression],
         aggregates: &'x [PhysicalAggregate],
         kind: &'x KeyKind,
+        meter: Option<Arc<Meter>>,
     ) -> Grouping<'x> {
         Grouping {
             keys,
@@ -56,6 +58,7 @@ impl<'x> Grouping<'x> {
             kind,
             merged: Mutex::default(),
             parted: Mutex::default(),
+            meter,
             aside: Mutex::default(),
         }
     }
@@ -71,9 +74,13 @@ impl<'x> Grouping<'x> {
             parted: self.can_be_parted().then(Parted::default),
             by_row: Vec::new(),
             new_rows: Vec::new(),
-            held: query.account(),
+            held: self.account(query),
             unseen: 0,
         })
+    }
+
+    fn account(&self, query: &QueryContext) -> Reservation {
+        query.account_of(self.meter.as_ref())
     }
 
     fn key_types(&self) -> Vec<DataType> {
@@ -99,7 +106,7 @@ impl<'x> Grouping<'x> {
         let aside = self.aside.lock().take();
         if aside.is_none() && parted.is_empty() {
             let (mut groups, _held) =
-                merged.unwrap_or_else(|| (Groups::new(self, self.kind), query.account()));
+                merged.unwrap_or_else(|| (Groups::new(self, self.kind), self.account(query)));
             groups.settle_distinct(self, query)?;
             let (columns, rows) = groups.results(self)?;
             let chunks = [Chunk { columns, rows, multiplicity: Vec::new() }];
@@ -109,7 +116,7 @@ impl<'x> Grouping<'x> {
         let aside = match aside {
             Some(aside) => aside,
             None => {
-                let mut work = query.account();
+                let mut work = self.account(query);
                 let mut own = Parted::default();
                 let mut bytes = parted.bytes();
                 if let Some((groups, _)) = &merged {
@@ -276,7 +283,7 @@ impl Operator for GroupSink<'_> {
         {
             self.part_groups(query)?;
             if let Some(rows) = self.parted.as_mut().and_then(|parted| parted.rows.take()) {
-                let held = std::mem::replace(&mut self.held, query.account());
+                let held = std::mem::replace(&mut self.held, grouping.account(query));
                 grouping.parted.lock().push((rows, held));
             }
             return Ok(());
@@ -284,7 +291,7 @@ impl Operator for GroupSink<'_> {
         let own = std::mem::replace(&mut self.own, Groups::new(grouping, grouping.kind));
         let mut merged = grouping.merged.lock();
         let Some((all, held)) = merged.as_mut() else {
-            let held = std::mem::replace(&mut self.held, query.account());
+            let held = std::mem::replace(&mut self.held, grouping.account(query));
             *merged = Some((own, held));
             return Ok(());
         };

@@ -18,7 +18,7 @@ use super::super::pipeline::Source;
 use super::super::spill::{LEVELS, PARTITIONS, ROWS_PER_LOOK, Room, bytes_of, partitions, write_blocks};
 use super::{BuildRows, HashProbe, HashTableSide, evaluate_all, without_nulls};
 use crate::planner::physical_plan::Expression;
-use crate::storage::memory::Reservation;
+use crate::storage::memory::{Meter, Reservation};
 use crate::storage::spill::{SpillBlock, SpillFile};
 use crate::types::DataType;
 use crate::vector::{Batch, SelectionBuffer, ValueVector, VectorBuffer};
@@ -39,6 +39,7 @@ pub struct JoinSide<'x> {
     kept: Mutex<ChunkList>,
     held: Mutex<Reservation>,
     aside: Mutex<Option<Arc<Partitions>>>,
+    meter: Option<Arc<Meter>>,
 }
 
 /// Blocks by partition.
@@ -67,6 +68,7 @@ impl<'x> JoinSide<'x> {
         types: &'x [DataType],
         keys: &'x [Expression],
         may_split: bool,
+        meter: Option<Arc<Meter>>,
         query: &QueryContext,
     ) -> JoinSide<'x> {
         JoinSide {
@@ -76,20 +78,32 @@ impl<'x> JoinSide<'x> {
             may_split,
             always: false,
             kept: Mutex::default(),
-            held: Mutex::new(query.account()),
+            held: Mutex::new(query.account_of(meter.as_ref())),
             aside: Mutex::default(),
+            meter,
         }
     }
 
     /// A side whose rows all follow those of the other into partitions.
-    pub fn aside(types: &'x [DataType], keys: &'x [Expression], query: &QueryContext) -> JoinSide<'x> {
-        JoinSide { always: true, ..JoinSide::new(types, keys, true, query) }
+    pub fn aside(
+        types: &'x [DataType],
+        keys: &'x [Expression],
+        meter: Option<Arc<Meter>>,
+        query: &QueryContext,
+    ) -> JoinSide<'x> {
+        JoinSide { always: true, ..JoinSide::new(types, keys, true, meter, query) }
     }
 
     /// The sink of one worker.
     pub fn sink<'s>(&'s self, query: &QueryContext) -> ExecutionResult<SideSink<'s>> {
         let keys = Evaluator::all(self.keys, query)?;
-        Ok(SideSink { side: self, keys, own: ChunkList::default(), held: query.account(), unseen: 0 })
+        Ok(SideSink {
+            side: self,
+            keys,
+            own: ChunkList::default(),
+            held: query.account_of(self.meter.as_ref()),
+            unseen: 0,
+        })
     }
 
     /// All rows, after all workers are done.
@@ -294,7 +308,7 @@ impl GraceSource<'_> {
         if build_blocks.is_empty() || probe_blocks.is_empty() {
             return Ok(Flow::Continue);
         }
-        let mut held = query.account();
+        let mut held = query.account_of(self.build.meter.as_ref());
         let (mut rows, mut bytes) = (ChunkList::default(), 0);
         for (at, block) in build_blocks.iter().enumerate() {
             let chunk = self.build.take_back(&build.file, block, query)?;

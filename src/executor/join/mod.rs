@@ -3,6 +3,7 @@
 
 mod grace;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use grace::{Gathered, GraceSource, JoinSide};
@@ -19,6 +20,7 @@ use super::operator::{Factory, Flow, Next, Operator};
 use super::pipeline::drive;
 use crate::planner::physical_plan::{Expression, JoinBitmap, PhysicalOperator, PlanNode};
 use crate::storage::StorageError;
+use crate::storage::memory::Meter;
 use crate::types::DataType;
 use crate::vector::{Batch, Multiplicity, SelectionBuffer, ValueVector, VectorBuffer};
 
@@ -30,10 +32,12 @@ pub fn hash_join<'x>(
     (probe, probe_keys): (&'x PlanNode, &'x [Expression]),
     (build, build_keys): (&'x PlanNode, &'x [Expression]),
     bitmap: Option<JoinBitmap>,
+    meter: Option<Arc<Meter>>,
     query: &'x QueryContext,
     sink: &'x Factory<'x>,
 ) -> ExecutionResult<()> {
-    let side = JoinSide::new(&build.outputs, build_keys, !is_inside_sub_plan(probe), query);
+    let may_split = !is_inside_sub_plan(probe);
+    let side = JoinSide::new(&build.outputs, build_keys, may_split, meter.clone(), query);
     let around = query.pipeline_rows.swap(0, Ordering::Relaxed);
     let outcome = run(build, query, &|| Ok(Box::new(side.sink(query)?) as Next<'_>));
     query.pipeline_rows.store(around, Ordering::Relaxed);
@@ -52,7 +56,7 @@ pub fn hash_join<'x>(
             })
         }
         Gathered::Aside(build_rows) => {
-            let others = JoinSide::aside(&probe.outputs, probe_keys, query);
+            let others = JoinSide::aside(&probe.outputs, probe_keys, meter, query);
             run(probe, query, &|| Ok(Box::new(others.sink(query)?) as Next<'_>))?;
             let Gathered::Aside(probe_rows) = others.gathered(query)? else { return Ok(()) };
             let next = AtomicU64::new(0);

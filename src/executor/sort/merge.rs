@@ -72,7 +72,7 @@ struct Merge<'m> {
 impl<'m> Merge<'m> {
     fn new(sorting: &'m Sorting<'m>, runs: Vec<Run>, query: &QueryContext) -> ExecutionResult<Merge<'m>> {
         // A few blocks are all that a merge needs; without them it could not end.
-        let mut held = query.account();
+        let mut held = query.account_of(sorting.meter.as_ref());
         held.force(runs.iter().map(|run| 2 * run.block_bytes()).sum());
         let mut heads = Vec::with_capacity(runs.len());
         for run in runs {

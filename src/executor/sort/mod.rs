@@ -22,7 +22,7 @@ use super::operator::{Factory, Flow, Operator};
 use super::pipeline::drive;
 use super::spill::{ROWS_PER_LOOK, Room};
 use crate::planner::physical_plan::PhysicalSortKey;
-use crate::storage::memory::Reservation;
+use crate::storage::memory::{Meter, Reservation};
 use crate::storage::spill::SpillFile;
 use crate::types::DataType;
 use crate::vector::{Batch, SelectionBuffer, ValueVector, VectorBuffer, compare_rows, sort_keys};
@@ -43,14 +43,20 @@ pub struct Sorting<'x> {
     rows_max: Option<usize>,
     /// Sorted runs; those of one worker stand in the order in which their rows came.
     runs: Mutex<Vec<Run>>,
+    meter: Option<Arc<Meter>>,
 }
 
 impl<'x> Sorting<'x> {
     /// A sort of rows of these types.
-    pub fn new(keys: &'x [PhysicalSortKey], types: &'x [DataType], rows_max: Option<usize>) -> Sorting<'x> {
+    pub fn new(
+        keys: &'x [PhysicalSortKey],
+        types: &'x [DataType],
+        rows_max: Option<usize>,
+        meter: Option<Arc<Meter>>,
+    ) -> Sorting<'x> {
         let key_types = keys.iter().map(|key| key.expression.data_type.clone());
         let stored_types = types.iter().cloned().chain(key_types).chain([DataType::UInt64]).collect();
-        Sorting { keys, types, stored_types, rows_max, runs: Mutex::default() }
+        Sorting { keys, types, stored_types, rows_max, runs: Mutex::default(), meter }
     }
 
     fn empty(&self) -> Rows {
@@ -72,7 +78,7 @@ impl<'x> Sorting<'x> {
             prefixes: Vec::new(),
             selection: SelectionBuffer::default(),
             threshold: None,
-            held: query.account(),
+            held: query.account_of(self.meter.as_ref()),
             unseen: 0,
             runs: Vec::new(),
             file: None,

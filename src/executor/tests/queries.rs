@@ -292,3 +292,22 @@ fn every_mechanism_does_something() {
     let triangle = "MATCH (a:Person)-[:Follows]->(b:Person)-[:Likes]->(c:Person), (a)-[:Likes]->(c) RETURN a.name, c.name";
     works(triangle, "lists_intersected");
 }
+
+#[test]
+fn parts_of_instants_do_not_depend_on_the_rows_before() {
+    let graph = Graph::new(&persons, &["Ulm", "Bonn"]);
+    let texts = "['2024-02-29 23:59:59', '2024-02-29 00:00:00', '2024-03-01 00:00:00', '1969-12-31 23:59:59', \
+                 '1970-01-01 00:00:00', '1969-12-31 00:00:00', '1969-12-30 23:59:59', '2024-02-29 12:00:00']";
+    for (part, expected) in [
+        ("day", ["29", "29", "1", "31", "1", "31", "30", "29"]),
+        ("month", ["2", "2", "3", "12", "1", "12", "12", "2"]),
+        ("year", ["2024", "2024", "2024", "1969", "1970", "1969", "1969", "2024"]),
+        ("hour", ["23", "0", "0", "23", "0", "0", "23", "12"]),
+        ("seconds", ["59", "0", "0", "59", "0", "0", "59", "0"]),
+    ] {
+        check(
+            &format!("UNWIND {texts} AS t WITH timestamp(t) AS t RETURN date_part('{part}', t)"),
+            &expected,
+        );
+    }
+}
