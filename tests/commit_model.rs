@@ -44,6 +44,8 @@ mod storage {
 
 /// The model checker's locks, used as those of the engine are.
 mod sync {
+    pub use loom::sync::atomic::{AtomicU64, Ordering};
+    pub use loom::thread::yield_now as pause;
     use std::ops::{Deref, DerefMut};
     use std::time::Instant;
 
@@ -63,6 +65,10 @@ mod sync {
 
         pub fn lock(&self) -> MutexGuard<'_, T> {
             MutexGuard(Some(self.0.lock().expect("nobody panics")))
+        }
+
+        pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+            self.0.try_lock().ok().map(|guard| MutexGuard(Some(guard)))
         }
     }
 

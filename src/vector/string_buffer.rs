@@ -3,7 +3,8 @@
 use super::{StringBuffers, StringVector};
 use crate::types::StringView;
 
-const CHUNK_BYTES_MIN: usize = 4 * 1024;
+/// What one short text takes: many buffers hold a single row, and what the allocator keeps per thread is smaller than a page.
+const CHUNK_BYTES_MIN: usize = 64;
 const CHUNK_BYTES_MAX: usize = 1024 * 1024;
 
 /// An owned string vector.

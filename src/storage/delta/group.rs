@@ -320,8 +320,12 @@ impl Part for BirthPart {
         }
     }
 
-    /// Rows that follow each other, as those of one writer do, are copied once.
+    /// A row is born once, so the order of parts says nothing: rows that follow each other are copied once, whichever
+    /// of several writers came first.
     fn merge_all(parts: &[Arc<Self>]) -> Option<Arc<Self>> {
+        let mut sorted = parts.to_vec();
+        sorted.sort_by_key(|part| if part.rows.is_empty() { 0 } else { part.rows.get(0) });
+        let parts = &sorted[..];
         let follows = |pair: &[Arc<Self>]| match (&pair[0].rows, &pair[1].rows) {
             (PartRows::Range(one), PartRows::Range(next)) => one.end == next.start,
             _ => false,

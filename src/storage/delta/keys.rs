@@ -3,8 +3,9 @@
 //! the one that carried it before has lost it.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
-use super::parts::Part;
+use super::parts::{Part, merge_pairwise};
 use crate::storage::index::KeyRef;
 
 /// Keys in order, with the offsets of their rows.
@@ -133,9 +134,32 @@ fn stretch(keys: &[u64], bound: u64) -> usize {
     low + keys[low..high].partition_point(|key| *key < bound)
 }
 
+/// Keys in so many parts are sorted anew rather than merged two by two.
+const SORTED_MAX: usize = 64;
+
 impl Part for KeyPart {
     fn size(&self) -> usize {
         self.len()
+    }
+
+    fn merge_all(parts: &[Arc<Self>]) -> Option<Arc<Self>> {
+        let count: usize = parts.iter().map(|part| part.len()).sum();
+        if parts.len() < 3 || count > SORTED_MAX {
+            return merge_pairwise(parts);
+        }
+        let mut keys: Vec<(KeyRef<'_>, u64)> = parts.iter().flat_map(|part| part.iter()).collect();
+        // Stable, so that of equal keys the newest comes last, which counts.
+        keys.sort_by(|(one, _), (other, _)| one.cmp(other));
+        let mut out = KeyPart::default();
+        let is_integer = parts.first().is_some_and(|part| part.ends.is_empty());
+        out.offsets.reserve_exact(count);
+        if is_integer {
+            out.integers.reserve_exact(count)
+        } else {
+            out.ends.reserve_exact(count)
+        }
+        keys.into_iter().for_each(|(key, offset)| out.push(key, offset));
+        Some(Arc::new(out))
     }
 
     fn merge(older: &Self, newer: &Self) -> Self {

@@ -4,13 +4,18 @@
 
 use std::collections::VecDeque;
 
-use super::sync::{Mutex, MutexGuard};
+use super::sync::{AtomicU64, Mutex, MutexGuard, Ordering, pause};
+
+/// How often whoever waits for another thread that links looks whether it has, before going to sleep, which takes longer.
+const PATIENCE: u32 = if cfg!(loom) { 1 } else { 256 };
 
 /// Commits `W` between their place in the log and their publication; `L` is what is known of what was linked.
 pub struct CommitOrder<W, L> {
     sequence: Mutex<Sequence<W>>,
     /// Held while states are made from states.
     link: Mutex<L>,
+    /// The newest version that was linked and published.
+    linked_version: AtomicU64,
 }
 
 struct Sequence<W> {
@@ -23,7 +28,8 @@ impl<W, L> CommitOrder<W, L> {
     /// Goes on after a version and a transaction of the log.
     pub fn new(version: u64, last_transaction: u64, linked: L) -> CommitOrder<W, L> {
         let sequence = Sequence { next_version: version + 1, last_transaction, waiting: VecDeque::new() };
-        CommitOrder { sequence: Mutex::new(sequence), link: Mutex::new(linked) }
+        let linked_version = AtomicU64::new(version);
+        CommitOrder { sequence: Mutex::new(sequence), link: Mutex::new(linked), linked_version }
     }
 
     /// Takes the next version for a commit, unless `place`, which gets it and the number of the transaction in the log,
@@ -46,15 +52,31 @@ impl<W, L> CommitOrder<W, L> {
     /// Has every commit linked up to this one, all of which are durable, if nobody else has done that: `link` gets them
     /// in order and publishes the state that has them, before anybody else links.
     pub fn link_up_to(&self, version: u64, link: impl FnOnce(&mut L, Vec<(u64, W)>)) {
-        let mut linked = self.link.lock();
+        let Some(mut linked) = self.wait_to_link(version) else { return };
         let ready: Vec<(u64, W)> = {
             let mut sequence = self.sequence.lock();
             let count = sequence.waiting.partition_point(|(waiting, _)| *waiting <= version);
             sequence.waiting.drain(..count).collect()
         };
-        if !ready.is_empty() {
+        if let Some((newest, _)) = ready.last() {
+            let newest = *newest;
             link(&mut linked, ready);
+            self.linked_version.store(newest, Ordering::Release);
         }
+    }
+
+    /// The turn to link, unless another thread has linked this version meanwhile.
+    fn wait_to_link(&self, version: u64) -> Option<MutexGuard<'_, L>> {
+        for _ in 0..PATIENCE {
+            if self.linked_version.load(Ordering::Acquire) >= version {
+                return None;
+            }
+            if let Some(linked) = self.link.try_lock() {
+                return Some(linked);
+            }
+            pause();
+        }
+        Some(self.link.lock())
     }
 
     /// No state is made by anybody else while the guard lives.

@@ -45,7 +45,7 @@ impl GroupLevels {
     /// Births among `rows`, as stretches of consecutive ones.
     pub(super) fn births(&self, rows: &Range<u32>) -> Vec<BirthRun> {
         let mut runs = Vec::new();
-        for part in self.levels.iter().flat_map(|level| level.births().as_slice()) {
+        for part in self.levels.iter().flat_map(|level| level.births().iter_shared()) {
             let (mut at, end) = (part.rows().lower_bound(rows.start), part.rows().lower_bound(rows.end));
             while at < end {
                 let first_row = part.rows().get(at);
@@ -101,7 +101,7 @@ impl GroupLevels {
         base: Option<&Arc<PatchPart>>,
     ) -> Option<ColumnPatch> {
         let newer = self.levels.iter().filter_map(|level| level.patches_of(column));
-        let newer = newer.flat_map(|parts| parts.as_slice());
+        let newer = newer.flat_map(|parts| parts.iter_shared());
         let parts: Vec<Arc<PatchPart>> = base.into_iter().chain(newer).cloned().collect();
         let within = |part: &PatchPart| {
             let below = |bound: u32| part.rows().partition_point(|row| u32::from(*row) < bound);

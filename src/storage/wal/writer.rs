@@ -33,9 +33,8 @@ const END_BYTES: u64 = RECORD_BYTES;
 /// Room for a marker on a sector of its own, and for the end.
 const SLACK: u64 = SECTOR_SIZE + RECORD_BYTES + END_BYTES;
 
-/// How often whoever waits for a write looks whether it is done before going to sleep, and the pauses in between.
-const PATIENCE: u32 = 16;
-const SPINS: u32 = 64;
+/// How often whoever waits for a write looks whether it is done before going to sleep, which takes longer than a write.
+const PATIENCE: u32 = 256;
 
 /// The segment that the log grows in.
 pub(super) struct OpenSegment {
@@ -148,6 +147,8 @@ pub struct WalWriter {
     queue: Mutex<Queue>,
     /// Rung when `busy` becomes clear or `synced` moves.
     moved: Condvar,
+    /// How often it was rung, for those who wait awake.
+    rung: AtomicU64,
     /// The queue's `stats.bytes`, to be read without its lock.
     logged_bytes: AtomicU64,
 }
@@ -178,7 +179,15 @@ impl WalWriter {
             stats,
         };
         let logged_bytes = AtomicU64::new(queue.stats.bytes);
-        WalWriter { backend, uuid, config, queue: Mutex::new(queue), moved: Condvar::new(), logged_bytes }
+        WalWriter {
+            backend,
+            uuid,
+            config,
+            queue: Mutex::new(queue),
+            moved: Condvar::new(),
+            rung: AtomicU64::new(0),
+            logged_bytes,
+        }
     }
 
     /// Makes sure that the disk has room for a record with a payload of at most `payload_bytes`, beginning a new
@@ -301,7 +310,7 @@ impl WalWriter {
         let mut queue = self.queue.lock();
         // Nobody can wait for a record that was never appended.
         let lsn = lsn.min(queue.appended);
-        let mut patience = PATIENCE;
+        let mut is_awake = !durable;
         loop {
             let reached = if durable { queue.synced } else { queue.written };
             if reached >= lsn {
@@ -309,15 +318,30 @@ impl WalWriter {
             }
             queue.check()?;
             match queue.busy {
-                // A write takes less time than going to sleep and being woken.
-                true if !durable && patience > 0 => {
-                    patience -= 1;
-                    MutexGuard::unlocked(&mut queue, || (0..SPINS).for_each(|_| std::hint::spin_loop()));
+                true if is_awake => {
+                    let rung = self.rung.load(Ordering::Relaxed);
+                    is_awake = MutexGuard::unlocked(&mut queue, || self.watch(rung));
                 }
                 true => self.moved.wait(&mut queue),
                 false => self.lead(&mut queue, durable)?,
             }
         }
+    }
+
+    fn ring(&self) {
+        self.rung.fetch_add(1, Ordering::Release);
+        self.moved.notify_all();
+    }
+
+    /// Waits awake until it was rung again; false when that takes longer than a write does.
+    fn watch(&self, rung: u64) -> bool {
+        for _ in 0..PATIENCE {
+            if self.rung.load(Ordering::Acquire) != rung {
+                return true;
+            }
+            std::hint::spin_loop();
+        }
+        false
     }
 
     /// Takes the queue to the file for all that wait, who can append more meanwhile.
@@ -339,7 +363,7 @@ impl WalWriter {
             self.mark(queue);
         }
         queue.busy = false;
-        self.moved.notify_all();
+        self.ring();
         outcome
     }
 
@@ -355,7 +379,7 @@ impl WalWriter {
         let mut transfer = queue.take(self.uuid);
         queue.add_internal(&mut transfer, self.uuid, RecordKind::Marker);
         queue.stats.markers += 1;
-        self.moved.notify_all();
+        self.ring();
         // The records that were synced are durable all the same, so only what comes later meets the error.
         if let Err(error) = MutexGuard::unlocked(queue, || transfer.run(false)) {
             queue.poison = Some(error.to_string());
@@ -390,7 +414,7 @@ impl WalWriter {
             let switched = self.end_segment(queue).and_then(|()| made.publish(&*self.backend));
             let (file, size) = switched.inspect_err(|error| {
                 queue.poison = Some(error.to_string());
-                self.moved.notify_all();
+                self.ring();
             })?;
             let end = SEGMENT_HEADER_SIZE as u64;
             queue.segment = OpenSegment { number: header.number, file, end, size };
@@ -402,7 +426,7 @@ impl WalWriter {
             queue.set_synced(start, commits);
             queue.unsynced_bytes = 0;
             queue.unsynced_since = None;
-            self.moved.notify_all();
+            self.ring();
         }
         Ok(())
     }
