@@ -7,6 +7,7 @@
 //! 2. The file's size is synced before a record is written into the part that it grew by.
 //! 3. A segment is whole, ended and synced before the next one gets its name.
 //! 4. One thread at a time writes to the file: the one that set `busy`, or the holder of the queue while it is clear.
+//!    One at a time syncs it, the one that set `syncing`; others write on meanwhile, which that sync says nothing of.
 //! 5. No byte of a record is ever written with another value.
 
 use std::sync::Arc;
@@ -65,12 +66,21 @@ struct Queue {
     appended: Lsn,
     written: Lsn,
     synced: Lsn,
-    unsynced_bytes: u64,
-    unsynced_commits: u64,
+    /// What had been appended when the last record was that is written, synced.
+    counts_written: Counts,
+    counts_synced: Counts,
     unsynced_since: Option<Instant>,
     busy: bool,
+    syncing: bool,
     poison: Option<String>,
     stats: WalStats,
+}
+
+/// Of all records since the log was opened.
+#[derive(Debug, Clone, Copy, Default)]
+struct Counts {
+    bytes: u64,
+    commits: u64,
 }
 
 /// What one thread takes to the file.
@@ -82,14 +92,14 @@ struct Transfer {
 }
 
 impl Transfer {
-    fn run(&self, durable: bool) -> StorageResult<()> {
+    fn run(&self) -> StorageResult<()> {
         if self.grown {
             self.file.sync()?;
         }
         if !self.bytes.is_empty() {
             self.file.write_at(self.offset, &self.bytes)?;
         }
-        if durable { self.file.sync() } else { Ok(()) }
+        Ok(())
     }
 }
 
@@ -129,10 +139,20 @@ impl Queue {
         self.segment.end += RECORD_BYTES;
     }
 
-    fn set_synced(&mut self, synced: Lsn, commits: u64) {
+    fn counts(&self) -> Counts {
+        Counts { bytes: self.stats.bytes, commits: self.stats.commits }
+    }
+
+    fn unsynced_bytes(&self) -> u64 {
+        self.stats.bytes - self.counts_synced.bytes
+    }
+
+    fn set_synced(&mut self, synced: Lsn, counts: Counts) {
         self.synced = synced;
         self.stats.syncs += 1;
-        self.stats.commits_synced += commits;
+        self.stats.commits_synced += counts.commits - self.counts_synced.commits;
+        self.counts_synced = counts;
+        self.unsynced_since = (self.unsynced_bytes() > 0).then(Instant::now);
     }
 }
 
@@ -145,10 +165,12 @@ pub struct WalWriter {
     uuid: Uuid,
     config: WalConfig,
     queue: Mutex<Queue>,
-    /// Rung when `busy` becomes clear or `synced` moves.
-    moved: Condvar,
+    /// Rung when `busy` becomes clear.
+    has_written: Condvar,
     /// How often it was rung, for those who wait awake.
     rung: AtomicU64,
+    /// Rung when `syncing` becomes clear.
+    has_synced: Condvar,
     /// The queue's `stats.bytes`, to be read without its lock.
     logged_bytes: AtomicU64,
 }
@@ -163,6 +185,7 @@ impl WalWriter {
         stats: WalStats,
     ) -> WalWriter {
         let end = Lsn { segment: segment.number, offset: segment.end };
+        let counts = Counts { bytes: stats.bytes, commits: stats.commits };
         let queue = Queue {
             segment,
             grown: true,
@@ -171,10 +194,11 @@ impl WalWriter {
             appended: end,
             written: end,
             synced: end,
-            unsynced_bytes: 0,
-            unsynced_commits: 0,
+            counts_written: counts,
+            counts_synced: counts,
             unsynced_since: None,
             busy: false,
+            syncing: false,
             poison: None,
             stats,
         };
@@ -184,8 +208,9 @@ impl WalWriter {
             uuid,
             config,
             queue: Mutex::new(queue),
-            moved: Condvar::new(),
+            has_written: Condvar::new(),
             rung: AtomicU64::new(0),
+            has_synced: Condvar::new(),
             logged_bytes,
         }
     }
@@ -243,7 +268,7 @@ impl WalWriter {
         let due = {
             let queue = self.queue.lock();
             let age = queue.unsynced_since.map(|since| since.elapsed());
-            queue.unsynced_bytes >= self.config.buffered_sync_bytes()
+            queue.unsynced_bytes() >= self.config.buffered_sync_bytes()
                 || age.is_some_and(|age| age >= self.config.buffered_sync_interval())
         };
         if due { self.flush().map(|_| true) } else { Ok(false) }
@@ -317,23 +342,23 @@ impl WalWriter {
                 return Ok(());
             }
             queue.check()?;
-            match queue.busy {
-                true if is_awake => {
-                    let rung = self.rung.load(Ordering::Relaxed);
-                    is_awake = MutexGuard::unlocked(&mut queue, || self.watch(rung));
+            if durable && queue.syncing {
+                self.has_synced.wait(&mut queue);
+            } else if queue.busy && queue.written < lsn {
+                match is_awake {
+                    true => {
+                        let rung = self.rung.load(Ordering::Relaxed);
+                        is_awake = MutexGuard::unlocked(&mut queue, || self.watch(rung));
+                    }
+                    false => self.has_written.wait(&mut queue),
                 }
-                true => self.moved.wait(&mut queue),
-                false => self.lead(&mut queue, durable)?,
+            } else {
+                self.lead(&mut queue, lsn, durable)?;
             }
         }
     }
 
-    fn ring(&self) {
-        self.rung.fetch_add(1, Ordering::Release);
-        self.moved.notify_all();
-    }
-
-    /// Waits awake until it was rung again; false when that takes longer than a write does.
+    /// Waits awake until somebody has written; false when that takes longer than a write does.
     fn watch(&self, rung: u64) -> bool {
         for _ in 0..PATIENCE {
             if self.rung.load(Ordering::Acquire) != rung {
@@ -344,26 +369,48 @@ impl WalWriter {
         false
     }
 
-    /// Takes the queue to the file for all that wait, who can append more meanwhile.
-    fn lead(&self, queue: &mut MutexGuard<'_, Queue>, durable: bool) -> StorageResult<()> {
+    /// Takes the queue to the file for all that wait, who can append more meanwhile; then syncs it, if that is asked.
+    fn lead(&self, queue: &mut MutexGuard<'_, Queue>, lsn: Lsn, durable: bool) -> StorageResult<()> {
+        queue.syncing |= durable;
+        let written = if queue.written < lsn { self.write_pending(queue) } else { Ok(()) };
+        if !durable {
+            return written;
+        }
+        let synced = written.and_then(|()| self.sync_written(queue));
+        queue.syncing = false;
+        self.has_synced.notify_all();
+        synced
+    }
+
+    fn write_pending(&self, queue: &mut MutexGuard<'_, Queue>) -> StorageResult<()> {
         queue.busy = true;
-        let transfer = queue.take(self.uuid);
-        let (appended, commits) = (queue.appended, queue.unsynced_commits);
-        let bytes = queue.unsynced_bytes;
-        let outcome = MutexGuard::unlocked(queue, || transfer.run(durable));
+        let (transfer, appended, counts) = (queue.take(self.uuid), queue.appended, queue.counts());
+        let outcome = MutexGuard::unlocked(queue, || transfer.run());
         match &outcome {
             Err(error) => queue.poison = Some(error.to_string()),
-            Ok(()) => queue.written = appended,
+            Ok(()) => (queue.written, queue.counts_written) = (appended, counts),
         }
-        if durable && outcome.is_ok() {
-            queue.set_synced(appended, commits);
-            queue.unsynced_commits -= commits;
-            queue.unsynced_bytes -= bytes;
-            queue.unsynced_since = (queue.unsynced_bytes > 0).then(Instant::now);
-            self.mark(queue);
-        }
+        self.stop_writing(queue);
+        outcome
+    }
+
+    fn stop_writing(&self, queue: &mut Queue) {
         queue.busy = false;
-        self.ring();
+        self.rung.fetch_add(1, Ordering::Release);
+        self.has_written.notify_all();
+    }
+
+    /// Makes durable what is written by now.
+    fn sync_written(&self, queue: &mut MutexGuard<'_, Queue>) -> StorageResult<()> {
+        let (file, written, counts) = (Arc::clone(&queue.segment.file), queue.written, queue.counts_written);
+        let outcome = MutexGuard::unlocked(queue, || file.sync());
+        match &outcome {
+            Err(error) => queue.poison = Some(error.to_string()),
+            Ok(()) => {
+                queue.set_synced(written, counts);
+                self.mark(queue);
+            }
+        }
         outcome
     }
 
@@ -372,18 +419,21 @@ impl WalWriter {
     fn mark(&self, queue: &mut MutexGuard<'_, Queue>) {
         let offset = queue.segment.end.next_multiple_of(SECTOR_SIZE);
         let room = queue.segment.size.saturating_sub(queue.promised + END_BYTES);
-        if !queue.pending.is_empty() || queue.grown || offset + RECORD_BYTES > room {
+        let is_last = !queue.busy && queue.pending.is_empty() && queue.synced == queue.appended;
+        if !is_last || queue.grown || offset + RECORD_BYTES > room {
             return;
         }
         queue.segment.end = offset;
         let mut transfer = queue.take(self.uuid);
         queue.add_internal(&mut transfer, self.uuid, RecordKind::Marker);
         queue.stats.markers += 1;
-        self.ring();
+        queue.busy = true;
+        self.has_synced.notify_all();
         // The records that were synced are durable all the same, so only what comes later meets the error.
-        if let Err(error) = MutexGuard::unlocked(queue, || transfer.run(false)) {
+        if let Err(error) = MutexGuard::unlocked(queue, || transfer.run()) {
             queue.poison = Some(error.to_string());
         }
+        self.stop_writing(queue);
     }
 
     fn is_full(&self, queue: &Queue, bytes: u64) -> bool {
@@ -402,8 +452,8 @@ impl WalWriter {
         is_due: impl Fn(&Queue) -> bool,
     ) -> StorageResult<()> {
         while is_due(queue) {
-            if queue.busy {
-                self.moved.wait(queue);
+            if queue.busy || queue.syncing {
+                if queue.busy { &self.has_written } else { &self.has_synced }.wait(queue);
                 queue.check()?;
                 continue;
             }
@@ -414,28 +464,31 @@ impl WalWriter {
             let switched = self.end_segment(queue).and_then(|()| made.publish(&*self.backend));
             let (file, size) = switched.inspect_err(|error| {
                 queue.poison = Some(error.to_string());
-                self.ring();
+                self.wake_all();
             })?;
             let end = SEGMENT_HEADER_SIZE as u64;
             queue.segment = OpenSegment { number: header.number, file, end, size };
             queue.stats.rotations += 1;
-            let start = queue.lsn(end);
-            queue.appended = start;
-            queue.written = start;
-            let commits = std::mem::take(&mut queue.unsynced_commits);
-            queue.set_synced(start, commits);
-            queue.unsynced_bytes = 0;
-            queue.unsynced_since = None;
-            self.ring();
+            let (start, counts) = (queue.lsn(end), queue.counts());
+            (queue.appended, queue.written, queue.counts_written) = (start, start, counts);
+            queue.set_synced(start, counts);
+            self.wake_all();
         }
         Ok(())
+    }
+
+    fn wake_all(&self) {
+        self.rung.fetch_add(1, Ordering::Release);
+        self.has_written.notify_all();
+        self.has_synced.notify_all();
     }
 
     /// Writes what waits and the end of the segment, durably.
     fn end_segment(&self, queue: &mut Queue) -> StorageResult<()> {
         let mut transfer = queue.take(self.uuid);
         queue.add_internal(&mut transfer, self.uuid, RecordKind::End);
-        transfer.run(true)
+        transfer.run()?;
+        transfer.file.sync()
     }
 }
 
@@ -460,9 +513,7 @@ impl Reservation<'_> {
         let offset = queue.segment.end;
         queue.segment.end += bytes;
         queue.appended = queue.lsn(queue.segment.end);
-        queue.unsynced_bytes += bytes;
         queue.unsynced_since.get_or_insert_with(Instant::now);
-        queue.unsynced_commits += u64::from(kind.is_commit());
         queue.stats.appends += 1;
         queue.stats.commits += u64::from(kind.is_commit());
         queue.stats.bytes += bytes;
