@@ -1,8 +1,9 @@
 //! Group commit, full disks, poisoning, rotation and buffered syncs.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
@@ -33,6 +34,53 @@ fn slow_sync() -> HookedBackend {
         thread::sleep(Duration::from_millis(2));
         Ok(())
     })
+}
+
+/// A buffered commit never waits for the disk, were it 5 seconds.
+#[test]
+fn writes_go_on_while_the_log_is_synced() {
+    let (held, waits, late) = (AtomicBool::new(false), AtomicBool::new(false), AtomicBool::new(false));
+    let flags = Arc::new([held, waits, late]);
+    let hooked = {
+        let flags = Arc::clone(&flags);
+        HookedBackend::new(Arc::new(MemoryBackend::new()), move |_| {
+            let [held, waits, late] = &*flags;
+            let started = Instant::now();
+            while held.load(Ordering::SeqCst) {
+                waits.store(true, Ordering::SeqCst);
+                if started.elapsed() > Duration::from_secs(5) {
+                    late.store(true, Ordering::SeqCst);
+                    break;
+                }
+                thread::sleep(Duration::from_millis(1));
+            }
+            Ok(())
+        })
+    };
+    let [held, waits, late] = &*flags;
+    let writer = start_with(Arc::new(hooked), small());
+    let append = || writer.append(1, RecordKind::LastPartAndCommit, vec![7; 100]).unwrap();
+    // The file has its size from here on.
+    writer.sync(append()).unwrap();
+    held.store(true, Ordering::SeqCst);
+    let (first, second) = thread::scope(|scope| {
+        let (first, writer) = (append(), &writer);
+        let syncer = scope.spawn(move || writer.sync(first).unwrap());
+        while !waits.load(Ordering::SeqCst) {
+            thread::sleep(Duration::from_millis(1));
+        }
+        let second = append();
+        writer.write(second).unwrap();
+        held.store(false, Ordering::SeqCst);
+        syncer.join().unwrap();
+        (first, second)
+    });
+    assert!(!late.load(Ordering::SeqCst), "the write has waited for the sync");
+    // The sync says nothing of what was written meanwhile.
+    assert!(writer.synced() >= first && writer.synced() < second, "{:?}", writer.synced());
+    writer.sync(second).unwrap();
+    let stats = writer.stats();
+    assert_eq!((stats.commits, stats.commits_synced), (3, 3), "{stats:?}");
 }
 
 #[test]
