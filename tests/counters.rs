@@ -249,3 +249,16 @@ fn pools_hit_miss_evict_and_read_ahead() {
     let pool = database.buffer_pool_stats();
     assert!(pool.read_ahead_blocks > 0 && pool.evictions == 0, "{pool:?}");
 }
+
+#[test]
+fn plans_are_found_again() {
+    let connection = Database::in_memory().expect("a database").connect().expect("a connection");
+    let statement = connection.prepare("RETURN $n + 1").expect("it compiles");
+    for number in 0..5 {
+        statement.execute_with(quiredb::params! { n: number }).expect("it runs");
+    }
+    run(&connection, "RETURN 2");
+    run(&connection, "RETURN 2");
+    let stats = connection.plan_cache_stats();
+    assert_eq!((stats.hits, stats.misses, stats.plans), (5, 2, 2), "{stats:?}");
+}
