@@ -228,8 +228,11 @@ fn many(row: u64) -> (Option<String>, String, i64) {
     (rare, format!("pair {}", row % (MANY / 2)), (noise % 5000) as i64)
 }
 
+/// A key and the number, sum and greatest value of its rows.
+type Group = (Option<String>, i64, i64, i64);
+
 /// What a plain map makes of the rows: number, sum and greatest value of each key.
-fn grouped(key: impl Fn(u64) -> Option<String>) -> Vec<(Option<String>, i64, i64, i64)> {
+fn grouped(key: impl Fn(u64) -> Option<String>) -> Vec<Group> {
     let mut groups: std::collections::BTreeMap<Option<String>, (i64, i64, i64)> = Default::default();
     for row in 0..MANY {
         let value = many(row).2;
@@ -265,8 +268,8 @@ fn many_groups_are_those_of_a_plain_map() {
     let by_pair = grouped(|row| Some(many(row).1));
     let distinct_values = (0..MANY).map(|row| many(row).2).collect::<std::collections::BTreeSet<i64>>();
     // The sum over groups depends on each group: (count, Σ n, Σ n·sum, Σ most).
-    let summed = |groups: &[(Option<String>, i64, i64, i64)]| {
-        let sum = |of: fn(&(Option<String>, i64, i64, i64)) -> i64| groups.iter().map(of).sum::<i64>();
+    let summed = |groups: &[Group]| {
+        let sum = |of: fn(&Group) -> i64| groups.iter().map(of).sum::<i64>();
         format!(
             "[Int64({}), Int64({}), Int64({}), Int64({})]",
             groups.len(),
@@ -315,7 +318,11 @@ fn many_groups_are_those_of_a_plain_map() {
         let step = if vector == 3 { 3 } else { 1 };
         for (text, expected, counter) in checks.iter().step_by(step) {
             let found = rows(&connection, text);
-            assert_eq!(found, [expected.clone()], "{text} with {threads} threads, {limit} bytes, {vector}");
+            assert_eq!(
+                found,
+                std::slice::from_ref(expected),
+                "{text} with {threads} threads, {limit} bytes, {vector}"
+            );
             if limit == PLENTY && threads == 2 && vector == 2048 {
                 let profile = rows(&connection, &format!("PROFILE {text}")).join("\n");
                 assert!(profile.contains(counter), "{text}: {profile}");
@@ -331,7 +338,7 @@ fn many_groups_are_those_of_a_plain_map() {
             let text =
                 "MATCH (m:Many) RETURN m.rare AS key, count(*) AS n, sum(m.value) AS s, max(m.value) AS most";
             let mut found = rows(&connection, text);
-            let row = |(key, n, s, most): &(Option<String>, i64, i64, i64)| {
+            let row = |(key, n, s, most): &Group| {
                 let key = key.as_ref().map_or("Null".into(), |key| format!("String({key:?})"));
                 format!("[{key}, Int64({n}), Int64({s}), Int64({most})]")
             };
