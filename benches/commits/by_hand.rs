@@ -8,8 +8,6 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::show;
-
 /// One record as a commit of one row has it: a header with a checksum, the row's values, its key and offset.
 fn encode(row: u64, out: &mut Vec<u8>) {
     out.clear();
@@ -23,34 +21,36 @@ fn encode(row: u64, out: &mut Vec<u8>) {
     out[..4].copy_from_slice(&checksum.to_le_bytes());
 }
 
-fn rate(file: &File, threads: usize, time: Duration) -> f64 {
-    let (end, next, started) = (Mutex::new(0u64), AtomicU64::new(0), Instant::now());
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                let mut record = Vec::new();
-                while started.elapsed() < time {
-                    encode(next.fetch_add(1, Ordering::Relaxed), &mut record);
-                    let offset = {
-                        let mut end = end.lock().expect("nobody panics with it");
-                        *end += record.len() as u64;
-                        *end - record.len() as u64
-                    };
-                    file.write_all_at(&record, offset).expect("room");
-                }
-            });
-        }
-    });
-    next.into_inner() as f64 / started.elapsed().as_secs_f64()
+/// The file, and where it ends.
+pub struct Appender {
+    file: File,
+    end: Mutex<u64>,
 }
 
-/// Prints how many records per second as many threads append.
-pub fn appends(folder: &Path, threads: &[usize]) {
-    let file = File::create(folder.join("by_hand")).expect("a file");
-    let mut first = None;
-    for threads in threads {
-        let rate = rate(&file, *threads, Duration::from_millis(1000));
-        let times = rate / *first.get_or_insert(rate);
-        show(&format!("by hand, {threads} appenders ({times:.1} times one)"), rate, "records/s");
+impl Appender {
+    pub fn create(folder: &Path) -> Appender {
+        Appender { file: File::create(folder.join("by_hand")).expect("a file"), end: Mutex::new(0) }
+    }
+
+    /// Records per second of so many threads.
+    pub fn rate(&self, threads: usize, time: Duration) -> f64 {
+        let (next, started) = (AtomicU64::new(0), Instant::now());
+        std::thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(|| {
+                    let mut record = Vec::new();
+                    while started.elapsed() < time {
+                        encode(next.fetch_add(1, Ordering::Relaxed), &mut record);
+                        let offset = {
+                            let mut end = self.end.lock().expect("nobody panics with it");
+                            *end += record.len() as u64;
+                            *end - record.len() as u64
+                        };
+                        self.file.write_all_at(&record, offset).expect("room");
+                    }
+                });
+            }
+        });
+        next.into_inner() as f64 / started.elapsed().as_secs_f64()
     }
 }

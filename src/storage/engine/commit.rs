@@ -34,7 +34,6 @@ struct Waiting {
     /// What the level stands over, if that is new.
     base: Option<Box<NewBase>>,
     delta: Delta,
-    published: Published,
 }
 
 /// What the newest state contains.
@@ -89,16 +88,17 @@ impl Engine {
         self.page_file().check_writable()?;
         self.relieve()?;
         let version = match self.log.mode() {
-            DurabilityMode::InMemory => self.enqueue_unlogged(delta, None, published),
-            mode => self.commit_logged(delta, None, published, mode)?,
+            DurabilityMode::InMemory => self.enqueue_unlogged(delta, None),
+            mode => self.commit_logged(delta, None, mode)?,
         };
         self.link_up_to(version);
+        published(version);
         self.maintenance_after_commit();
         Ok(version)
     }
 
-    pub(super) fn enqueue_unlogged(&self, delta: Delta, base: Option<NewBase>, published: Published) -> u64 {
-        let waiting = Waiting { end: Lsn::default(), base: base.map(Box::new), delta, published };
+    pub(super) fn enqueue_unlogged(&self, delta: Delta, base: Option<NewBase>) -> u64 {
+        let waiting = Waiting { end: Lsn::default(), base: base.map(Box::new), delta };
         let placed: Result<u64, Infallible> = self.commits.order.enqueue(|_, _| Ok(waiting));
         match placed {
             Ok(version) => version,
@@ -109,7 +109,6 @@ impl Engine {
         &self,
         delta: Delta,
         base: Option<NewBase>,
-        published: Published,
         mode: DurabilityMode,
     ) -> StorageResult<u64> {
         let log = self.log.writer().inspect_err(|error| {
@@ -123,7 +122,7 @@ impl Engine {
         };
         let mut queued = self.files.memory().reservation(MemoryClass::LogQueue);
         queued.force(writeset.sizes().map(|bytes| bytes as u64).sum());
-        let (version, end) = self.enqueue(log, writeset, (delta, base), published)?;
+        let (version, end) = self.enqueue(log, writeset, (delta, base))?;
         let outcome = match mode {
             DurabilityMode::Strict => log.sync(end),
             _ => log.write(end),
@@ -142,7 +141,6 @@ impl Engine {
         log: &WalWriter,
         writeset: Writeset,
         (delta, base): (Delta, Option<NewBase>),
-        published: Published,
     ) -> StorageResult<(u64, Lsn)> {
         let base = base.map(Box::new);
         let single = match writeset.sizes().count() {
@@ -164,7 +162,7 @@ impl Engine {
                     log.append(transaction, RecordKind::LastPartAndCommit, last)?
                 }
             };
-            StorageResult::Ok(Waiting { end, base, delta, published })
+            StorageResult::Ok(Waiting { end, base, delta })
         })?;
         Ok((version, end))
     }
@@ -189,9 +187,5 @@ impl Engine {
             Arc::make_mut(&mut levels.active).merge(&waiting.delta);
         }
         self.publish(over.as_ref().unwrap_or(&state).with_levels(levels, newest));
-        // Still under the lock, so that a commit never returns before its own was called.
-        for (version, waiting) in ready {
-            (waiting.published)(version);
-        }
     }
 }
