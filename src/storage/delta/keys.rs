@@ -149,7 +149,7 @@ impl Part for KeyPart {
         }
         let mut keys: Vec<(KeyRef<'_>, u64)> = parts.iter().flat_map(|part| part.iter()).collect();
         // Stable, so that of equal keys the newest comes last, which counts.
-        keys.sort_by(|(one, _), (other, _)| one.cmp(other));
+        keys.sort_by_key(|(key, _)| *key);
         let mut out = KeyPart::default();
         let is_integer = parts.first().is_some_and(|part| part.ends.is_empty());
         out.offsets.reserve_exact(count);
