@@ -144,8 +144,8 @@ impl Graph {
             graph.copy_nodes(table, first, random, size);
             graph.copy_nodes(table, rows - first, random, size);
         }
-        for kind in 0..TYPES.len() {
-            for pair in TYPES[kind].pairs {
+        for (kind, of) in TYPES.iter().enumerate() {
+            for pair in of.pairs {
                 let rows = if random.one_in(16) { 0 } else { size.rels / 3 + random.below(size.rels) };
                 let first = if random.one_in(2) { rows } else { random.below(rows + 1) };
                 graph.copy_rels(kind, *pair, first, random, size);

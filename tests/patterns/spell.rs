@@ -153,16 +153,13 @@ impl Speller<'_> {
         }
         if first && self.random.one_in(2) {
             let inline = |condition: &Condition| match condition {
-                Condition::Compare(Operand::NodeProperty(of, property), Op::Equal, constant)
-                    if *of == var =>
-                {
-                    match constant {
-                        Operand::Constant(value, kind) => {
-                            let (name, ..) = NODE_PROPERTIES[*property];
-                            Some(format!("{name}: {}", literal(value, *kind)))
-                        }
-                        _ => None,
-                    }
+                Condition::Compare(
+                    Operand::NodeProperty(of, property),
+                    Op::Equal,
+                    Operand::Constant(value, kind),
+                ) if *of == var => {
+                    let (name, ..) = NODE_PROPERTIES[*property];
+                    Some(format!("{name}: {}", literal(value, *kind)))
                 }
                 _ => None,
             };

@@ -7,7 +7,8 @@
 //! 2. The file's size is synced before a record is written into the part that it grew by.
 //! 3. A segment is whole, ended and synced before the next one gets its name.
 //! 4. One thread at a time writes to the file: the one that set `busy`, or the holder of the queue while it is clear.
-//!    One at a time syncs it, the one that set `syncing`; others write on meanwhile, which that sync says nothing of.
+//!    One at a time syncs it, the one that set `syncing`, since the system tells of a lost write only one of two; others
+//!    write on meanwhile, which that sync says nothing of, unless the file has grown.
 //! 5. No byte of a record is ever written with another value.
 
 use std::sync::Arc;
@@ -342,9 +343,10 @@ impl WalWriter {
                 return Ok(());
             }
             queue.check()?;
-            if durable && queue.syncing {
+            let writes = queue.written < lsn;
+            if queue.syncing && (durable || writes && queue.grown) {
                 self.has_synced.wait(&mut queue);
-            } else if queue.busy && queue.written < lsn {
+            } else if queue.busy && writes {
                 match is_awake {
                     true => {
                         let rung = self.rung.load(Ordering::Relaxed);
@@ -371,15 +373,18 @@ impl WalWriter {
 
     /// Takes the queue to the file for all that wait, who can append more meanwhile; then syncs it, if that is asked.
     fn lead(&self, queue: &mut MutexGuard<'_, Queue>, lsn: Lsn, durable: bool) -> StorageResult<()> {
-        queue.syncing |= durable;
-        let written = if queue.written < lsn { self.write_pending(queue) } else { Ok(()) };
-        if !durable {
-            return written;
+        let writes = queue.written < lsn;
+        let syncs = durable || writes && queue.grown;
+        queue.syncing |= syncs;
+        let mut outcome = if writes { self.write_pending(queue) } else { Ok(()) };
+        if durable && outcome.is_ok() {
+            outcome = self.sync_written(queue);
         }
-        let synced = written.and_then(|()| self.sync_written(queue));
-        queue.syncing = false;
-        self.has_synced.notify_all();
-        synced
+        if syncs {
+            queue.syncing = false;
+            self.has_synced.notify_all();
+        }
+        outcome
     }
 
     fn write_pending(&self, queue: &mut MutexGuard<'_, Queue>) -> StorageResult<()> {
@@ -442,16 +447,7 @@ impl WalWriter {
     }
 
     fn rotate_when_full(&self, queue: &mut MutexGuard<'_, Queue>, bytes: u64) -> StorageResult<()> {
-        self.rotate_while(queue, bytes, |queue| self.is_full(queue, bytes))
-    }
-
-    fn rotate_while(
-        &self,
-        queue: &mut MutexGuard<'_, Queue>,
-        bytes: u64,
-        is_due: impl Fn(&Queue) -> bool,
-    ) -> StorageResult<()> {
-        while is_due(queue) {
+        while self.is_full(queue, bytes) {
             if queue.busy || queue.syncing {
                 if queue.busy { &self.has_written } else { &self.has_synced }.wait(queue);
                 queue.check()?;
@@ -459,8 +455,7 @@ impl WalWriter {
             }
             // The new segment takes over what is promised, so it is made before anything happens to the old one.
             let header = SegmentHeader { number: queue.segment.number + 1, uuid: self.uuid };
-            let room = queue.promised + bytes;
-            let made = make_segment(&*self.backend, header, if room == 0 { 0 } else { room + SLACK })?;
+            let made = make_segment(&*self.backend, header, queue.promised + bytes + SLACK)?;
             let switched = self.end_segment(queue).and_then(|()| made.publish(&*self.backend));
             let (file, size) = switched.inspect_err(|error| {
                 queue.poison = Some(error.to_string());
