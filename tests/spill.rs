@@ -151,6 +151,34 @@ fn distinct_rows_and_distinct_values() {
     check(text, LITTLE, false);
 }
 
+/// Values of which nearly each is another one are parted as they come; those that were put aside before have to be told
+/// apart with them all the same.
+#[test]
+fn distinct_values_that_were_put_aside_are_all_counted() {
+    const TEXTS: u64 = 200_000;
+    const LIMIT: u64 = 16 << 20;
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("texts.csv");
+    let mut text = String::new();
+    for row in 0..TEXTS {
+        writeln!(text, "{row},{row:060},{row}.5").expect("texts grow");
+    }
+    std::fs::write(&path, text).expect("the file can be written");
+    let plenty = with(Database::builder(), folder.path());
+    let connection = plenty.connect().unwrap();
+    connection.query("CREATE NODE TABLE T(id INT64, s STRING, d DOUBLE, PRIMARY KEY (id))").unwrap();
+    connection.query(&format!("COPY T FROM '{}'", path.display())).unwrap();
+    drop(connection);
+    plenty.close().unwrap();
+    let database = with(Database::builder().threads(2).memory_limit(LIMIT), folder.path());
+    let connection = database.connect().unwrap();
+    let count = rows(&connection, "MATCH (t:T) RETURN count(DISTINCT t.s)");
+    assert_eq!(count, [format!("[Int64({TEXTS})]")]);
+    assert!(database.storage_stats().unwrap().bytes_spilled > 0);
+    let both = rows(&connection, "MATCH (t:T) RETURN count(DISTINCT t.s), sum(DISTINCT t.d)");
+    assert_eq!(both, [format!("[Int64({TEXTS}), Double({:?})]", (TEXTS * TEXTS / 2) as f64)]);
+}
+
 #[test]
 fn joining() {
     let text = "MATCH (a:T), (b:T) WHERE a.c = b.c AND a.b = b.b \

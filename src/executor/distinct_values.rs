@@ -148,8 +148,8 @@ impl DistinctValues {
         self.ungrouped && matches!(&self.seen, Seen::Keys(keys) if keys.2.is_none())
     }
 
-    /// Adds rows, each value once.
-    fn add_each(
+    /// Adds rows, each value once, and parts none of them.
+    pub fn add_each(
         &mut self,
         arguments: &[ValueVector<'_>],
         groups: &[u32],

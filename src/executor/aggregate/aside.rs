@@ -228,7 +228,8 @@ impl Grouping<'_> {
             let vectors: Vec<ValueVector<'_>> = columns.iter().map(VectorBuffer::vector).collect();
             let (keys, arguments) = vectors.split_at(self.keys.len());
             let by_row = groups.find(keys, block.rows as usize);
-            seen.add(arguments, &by_row, block.rows as usize, crate::vector::Selection::All);
+            // Told apart at once: what is fed or goes to smaller parts below is what is in the table.
+            seen.add_each(arguments, &by_row, block.rows as usize, crate::vector::Selection::All);
             if level + 1 >= 2 * LEVELS {
                 if !hold(&mut held, seen.bytes(), last)? {
                     return Ok(false);
