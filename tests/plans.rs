@@ -173,6 +173,19 @@ fn a_pattern_has_one_plan_however_it_is_spelled() {
     }
 }
 
+/// Each row is compared with a list of its own.
+#[test]
+fn lists_by_chance_are_not_looked_up_once() {
+    let world = network();
+    let operators = |list: &str| {
+        let text = format!("MATCH (a:Person) WHERE a.id IN [{list}] RETURN a.age");
+        plan_of(&world.connection, &text, "EXPLAIN").join("\n")
+    };
+    assert!(operators("toInteger(3.0)").contains("LookupNodes"));
+    let plan = operators("toInteger(rand() * 1000)");
+    assert!(!plan.contains("LookupNodes"), "{plan}");
+}
+
 #[test]
 fn lookups_hash_joins_and_intersections_are_chosen_by_cost() {
     let world = network();

@@ -132,6 +132,19 @@ impl BoundQuery {
     pub fn first_write(&self) -> Option<&BoundWrite> {
         first_write(&self.branches)
     }
+
+    /// Whether a clause makes new nodes or relationships.
+    pub fn creates(&self) -> bool {
+        creates(&self.branches)
+    }
+}
+
+fn creates(branches: &[BoundSingleQuery]) -> bool {
+    branches.iter().flat_map(|branch| &branch.clauses).any(|clause| match clause {
+        BoundClause::Write(write) => matches!(write, BoundWrite::Create(_) | BoundWrite::Merge(_)),
+        BoundClause::Call(call) => creates(&call.branches),
+        _ => false,
+    })
 }
 
 pub(super) fn first_write(branches: &[BoundSingleQuery]) -> Option<&BoundWrite> {

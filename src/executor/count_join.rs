@@ -255,8 +255,8 @@ impl SortedLists {
         }
     }
 
-    /// How many of these have the relationship.
-    fn repeating(&self, rel: u64, node: u64, op: PredicateOp, value: u64) -> u64 {
+    /// How many of these have the relationship; none where the number is too large.
+    fn repeating(&self, rel: u64, node: u64, op: PredicateOp, value: u64) -> Option<u64> {
         let fits = |entry: &&Entry| {
             let other = entry.value;
             entry.node == node
@@ -271,7 +271,27 @@ impl SortedLists {
                 }
         };
         let same = self.repeated.get(&rel).map_or(&[][..], Vec::as_slice);
-        same.iter().filter(fits).map(|entry| entry.count).sum()
+        same.iter().filter(fits).try_fold(0u64, |sum, entry| sum.checked_add(entry.count))
+    }
+
+    /// How many rows a row of the other side that stands for `times` stands for with those that have none of its
+    /// relationships; none where the number is too large.
+    fn without_repeats(
+        &self,
+        node: u64,
+        op: PredicateOp,
+        value: u64,
+        rels: impl Iterator<Item = u64>,
+        times: u64,
+    ) -> Option<u64> {
+        let mut found = self.count(node, op, value);
+        for rel in rels {
+            // No row is taken off twice, so that there are always as many left as are taken off: two relationships of
+            // the read side that both meet a counted one are in its trail set and so differ from each other, and where
+            // several of the counted side meet the only one of the read side, they differ for the same reason.
+            found = found.checked_sub(self.repeating(rel, node, op, value)?)?;
+        }
+        found.checked_mul(times)
     }
 }
 
@@ -305,17 +325,21 @@ impl Operator for CountRows<'_> {
         mask.resize(batch.length.div_ceil(64), 0);
         counts.clear();
         counts.resize(batch.length, 0);
-        let (columns, mut represented) = (side.rels.clone(), 0u64);
+        let (columns, mut represented, mut overflow) = (side.rels.clone(), 0u64, false);
         side.rows(context.query, &batch, |row, node, value| {
-            let mut found = lists.count(node, *op, value);
-            for rel in columns.iter().filter_map(|column: &usize| batch.columns[*column].u64_at(row)) {
-                found -= lists.repeating(rel, node, *op, value);
-            }
-            let found = found.saturating_mul(batch.multiplicity.get(row));
+            let rels = columns.iter().filter_map(|column: &usize| batch.columns[*column].u64_at(row));
+            let Some(found) = lists.without_repeats(node, *op, value, rels, batch.multiplicity.get(row))
+            else {
+                overflow = true;
+                return;
+            };
             counts[row] = found;
             represented = represented.saturating_add(found);
             mask[row / 64] |= u64::from(found != 0) << (row % 64);
         })?;
+        if overflow {
+            return Err(too_many());
+        }
         count(&context.query.counters.rows_counted_in_order, batch.selected() as u64);
         if represented == 0 {
             return Ok(Flow::Continue);
@@ -350,8 +374,8 @@ mod tests {
                 let all = entries.iter().filter(|entry| entry.node == 7);
                 let lists =
                     SortedLists { repeated: [(1, all.copied().collect())].into_iter().collect(), ..lists };
-                assert_eq!(lists.repeating(1, 7, op, value), expected, "{op:?} {value}");
-                assert_eq!(lists.count(9, op, value) + lists.repeating(1, 8, op, value), 0);
+                assert_eq!(lists.repeating(1, 7, op, value), Some(expected), "{op:?} {value}");
+                assert_eq!((lists.count(9, op, value), lists.repeating(1, 8, op, value)), (0, Some(0)));
             }
         };
         check(PredicateOp::Lt, 20, [1, 5]);
@@ -362,5 +386,26 @@ mod tests {
         check(PredicateOp::Ne, 20, [2, 10]);
         check(PredicateOp::Ne, 15, [4, 20]);
         check(PredicateOp::Ge, 9, [0, 0]);
+    }
+
+    #[test]
+    fn counts_beyond_64_bits_are_told_and_not_cut_off() {
+        let entry = |value, count| Entry { node: 7, value, count };
+        let lists = SortedLists {
+            lists: [(7, 0..2)].into_iter().collect(),
+            values: vec![10, 20],
+            before: vec![0, 1 << 40, 1 << 41],
+            repeated: [(1, vec![entry(10, 1 << 40)]), (2, vec![entry(10, u64::MAX), entry(20, 1)])]
+                .into_iter()
+                .collect(),
+        };
+        let check = |rels: &[u64], times, expected| {
+            let found = lists.without_repeats(7, PredicateOp::Gt, 30, rels.iter().copied(), times);
+            assert_eq!(found, expected, "{rels:?} {times}");
+        };
+        check(&[], 1 << 22, Some(1 << 63));
+        check(&[], 1 << 23, None);
+        check(&[1], 1 << 23, Some(1 << 63));
+        check(&[2], 1, None);
     }
 }

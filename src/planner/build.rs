@@ -41,6 +41,8 @@ pub struct Builder<'a> {
     pub(super) lengths: PathLengths,
     /// Nodes and relationships that may be NULL.
     pub(super) nullable: BTreeSet<VariableId>,
+    /// Whether the statement makes rows: until its end these may lack what NOT NULL columns have to have.
+    pub(super) creates: bool,
 }
 
 /// A query before lowering.
@@ -62,6 +64,7 @@ pub fn build(query: &BoundQuery, estimator: Estimator<'_>) -> Built {
         renames: BTreeMap::new(),
         lengths: PathLengths::default(),
         nullable: BTreeSet::new(),
+        creates: query.creates(),
     };
     let writes = query.first_write().is_some();
     let mut branches: Vec<(LogicalPlan, Vec<VariableId>)> = Vec::with_capacity(query.branches.len());

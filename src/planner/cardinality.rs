@@ -48,13 +48,12 @@ impl Estimator<'_> {
         self.catalog.node_table_by_id(table).is_some_and(|schema| schema.primary_key == [column])
     }
 
-    /// Whether the column never holds NULL.
-    pub fn is_not_null(&self, table: TableId, column: ColumnId) -> bool {
-        self.catalog
-            .node_table_by_id(table)
-            .and_then(|schema| schema.column_by_id(column))
-            .is_some_and(|column| column.not_null)
-            || self.is_key(table, column)
+    /// Whether the column never holds NULL. What is NOT NULL and no key may still be NULL in rows that the statement
+    /// itself `creates`, as a later SET may give the value.
+    pub fn is_not_null(&self, table: TableId, column: ColumnId, creates: bool) -> bool {
+        let Some(schema) = self.catalog.node_table_by_id(table) else { return false };
+        let not_null = || schema.column_by_id(column).is_some_and(|column| column.not_null);
+        schema.primary_key.contains(&column) || (!creates && not_null())
     }
 
     fn direction(&self, leg: &Leg) -> Option<&DirectionStatistics> {

@@ -11,7 +11,7 @@ use super::logical_plan::{
     ExpandEdge, LogicalPlan, OtherRel, PathParts, RecursiveEdge, TrailExclusion, WeightTerms,
 };
 use super::query_graph::{QueryGraph, legs};
-use super::rewrite::{is_constant, variables_of};
+use super::rewrite::{is_constant, is_fixed, variables_of};
 use crate::binder::bound::{BoundExpression, ExpressionKind, VariableId};
 use crate::types::{DataType, TableId};
 
@@ -610,7 +610,7 @@ pub(super) fn key_equality(
 }
 
 /// The list that has a node's primary key among its elements, and which of the conjuncts says so, if so few keys are
-/// expected that they are looked up for less than a scan.
+/// expected that they are looked up for less than a scan. A list that is another one for each row is none.
 pub(super) fn key_list<'e>(
     estimator: &Estimator<'_>,
     node: VariableId,
@@ -626,7 +626,7 @@ pub(super) fn key_list<'e>(
             if *variable == node && matches!(columns[..], [(of, column)] if of == table && estimator.is_key(table, column)));
         let same_type = **element == key.data_type && (element.is_integer() || **element == DataType::String);
         let few = list_length(list) * SCANNED_PER_LOOKUP < estimator.rows(table);
-        (function.name == "IN" && is_key && same_type && is_constant(list) && few).then_some((at, list))
+        (function.name == "IN" && is_key && same_type && is_fixed(list) && few).then_some((at, list))
     })
 }
 

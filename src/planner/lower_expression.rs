@@ -8,6 +8,7 @@ use super::cardinality::Estimator;
 use super::logical_plan::PathParts;
 use super::lower::predicate_op;
 use super::physical_plan::{Expression, ExpressionKind, FetchColumn, PathPart};
+use super::rewrite::is_fixed;
 use crate::binder::bound::{self, BoundExpression, Variable, VariableId, VariableKind};
 use crate::types::{ColumnId, DST_COLUMN, DataType, PredicateOp, SRC_COLUMN, TableId, Value};
 
@@ -85,17 +86,6 @@ pub struct Pushable {
     pub tests: Vec<(PredicateOp, Expression)>,
     /// Whether the tests say all that the conjunct says; else it is still evaluated.
     pub exact: bool,
-}
-
-/// Whether the value is the same for all rows of one execution.
-fn is_fixed(expression: &BoundExpression) -> bool {
-    let mut fixed = super::rewrite::is_constant(expression);
-    expression.walk(&mut |node| {
-        if let bound::ExpressionKind::Call { function, .. } = &node.kind {
-            fixed &= !function.volatile;
-        }
-    });
-    fixed
 }
 
 /// What lowering looks things up in.

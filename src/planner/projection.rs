@@ -291,7 +291,9 @@ fn simplify_call(call: &mut AggregateCall, estimator: &Estimator<'_>, builder: &
                 _ => usize::MAX,
             };
             columns.len() == all
-                && columns.iter().all(|(table, column)| estimator.is_not_null(*table, *column))
+                && columns
+                    .iter()
+                    .all(|(table, column)| estimator.is_not_null(*table, *column, builder.creates))
         }
         _ => false,
     };

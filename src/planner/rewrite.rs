@@ -220,6 +220,17 @@ pub fn is_constant(expression: &BoundExpression) -> bool {
     constant
 }
 
+/// Whether the value is the same for all rows of one execution: constant, and by no function such as `rand`.
+pub fn is_fixed(expression: &BoundExpression) -> bool {
+    let mut fixed = is_constant(expression);
+    expression.walk(&mut |node| {
+        if let ExpressionKind::Call { function, .. } = &node.kind {
+            fixed &= !function.volatile;
+        }
+    });
+    fixed
+}
+
 /// Whether a query is part of the expression.
 pub fn has_subquery(expression: &BoundExpression) -> bool {
     let mut found = false;

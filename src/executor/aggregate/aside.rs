@@ -327,26 +327,42 @@ fn split(
 pub(super) struct AsideSource<'g> {
     grouping: &'g Grouping<'g>,
     aside: &'g Aside,
-    state: Mutex<Progress>,
+    state: Mutex<Progress<(Part, Arc<SpillFile>, usize)>>,
 }
 
 /// How far the workers are.
-#[derive(Default)]
-struct Progress {
+struct Progress<L> {
     /// Partitions that were taken.
     taken: usize,
     /// Partitions that are worked at.
     active: usize,
     /// Partitions that did not fit.
-    late: Vec<(Part, Arc<SpillFile>, usize)>,
+    late: Vec<L>,
 }
 
 /// The morsel of all partitions that did not fit.
 const LATE: u64 = PARTITIONS as u64;
 
+impl<L> Progress<L> {
+    /// What a worker does next; `active` falls when it is done with that.
+    fn hand_out(&mut self) -> Option<u64> {
+        if self.taken < PARTITIONS {
+            self.taken += 1;
+            self.active += 1;
+            return Some(self.taken as u64 - 1);
+        }
+        // Whoever is done last has the memory for itself, and is at work until it is done with all that was late.
+        if self.active > 0 || self.late.is_empty() {
+            return None;
+        }
+        self.active += 1;
+        Some(LATE)
+    }
+}
+
 impl<'g> AsideSource<'g> {
     pub fn new(grouping: &'g Grouping<'g>, aside: &'g Aside) -> AsideSource<'g> {
-        AsideSource { grouping, aside, state: Mutex::default() }
+        AsideSource { grouping, aside, state: Mutex::new(Progress { taken: 0, active: 0, late: Vec::new() }) }
     }
 
     /// Puts a partition together and pushes its groups.
@@ -397,27 +413,43 @@ impl<'g> AsideSource<'g> {
 
 impl Source for AsideSource<'_> {
     fn next_morsel(&self) -> Option<u64> {
-        let mut state = self.state.lock();
-        if state.taken < PARTITIONS {
-            state.taken += 1;
-            state.active += 1;
-            return Some(state.taken as u64 - 1);
-        }
-        // Whoever is done last has the memory for itself.
-        (state.active == 0 && !state.late.is_empty()).then_some(LATE)
+        self.state.lock().hand_out()
     }
 
     fn run(&self, morsel: u64, context: &mut Context<'_>, next: &mut dyn Operator) -> ExecutionResult<Flow> {
-        let Some(part) = self.aside.parts.get(morsel as usize) else {
-            return self.restore_late(context, next);
+        let outcome = match self.aside.parts.get(morsel as usize) {
+            Some(part) => {
+                let part = std::mem::take(&mut *part.lock());
+                self.restore(part, self.aside, false, context, next)
+            }
+            None => self.restore_late(context, next),
         };
-        let part = std::mem::take(&mut *part.lock());
-        let outcome = self.restore(part, self.aside, false, context, next);
         self.state.lock().active -= 1;
         outcome
     }
 
     fn parallelism(&self) -> usize {
         PARTITIONS
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn late_partitions_are_not_restored_by_two_workers_at_once() {
+        let mut progress = Progress { taken: 0, active: 0, late: Vec::new() };
+        (0..PARTITIONS as u64).for_each(|part| assert_eq!(progress.hand_out(), Some(part)));
+        progress.late = vec![(), ()];
+        progress.active = 1;
+        assert_eq!(progress.hand_out(), None);
+        progress.active -= 1;
+        assert_eq!(progress.hand_out(), Some(LATE));
+        // One late partition is being restored, the other one still waits.
+        progress.late.pop();
+        assert_eq!(progress.hand_out(), None);
+        progress.active -= 1;
+        assert_eq!(progress.hand_out(), Some(LATE));
     }
 }
