@@ -272,3 +272,29 @@ fn a_named_path_is_no_hindrance_to_counting_trails() {
     check(&graph, "MATCH p = (a:A)<-[:K]-(b)-[:K]->(c:A) RETURN count(*)", &["0"]);
     check(&graph, "MATCH p = (a:A)-[:K]->(b)-[:K]->(c:A) RETURN count(*)", &["2"]);
 }
+
+/// Rows with an empty answer came last, whatever the order.
+#[test]
+fn rows_stay_sorted_beside_queries_about_them() {
+    let graph = graph(
+        &["CREATE NODE TABLE P(id INT64 PRIMARY KEY)", "CREATE REL TABLE F(FROM P TO P)"],
+        &[("P", "3\n1\n4\n2\n"), ("F", "2,3\n4,1\n2,1\n")],
+    );
+    let friends = "COLLECT { MATCH (a)-[:F]->(b) RETURN b.id ORDER BY b.id }";
+    let sorted = ["1|[]", "2|[1,3]", "3|[]", "4|[1]"];
+    check(&graph, &format!("MATCH (a:P) RETURN a.id AS i, {friends} AS l ORDER BY i"), &sorted);
+    check(
+        &graph,
+        &format!("MATCH (a:P) RETURN a.id AS i, {friends} AS l ORDER BY i DESC LIMIT 2"),
+        &["4|[1]", "3|[]"],
+    );
+    check(&graph, &format!("MATCH (a:P) RETURN a.id AS i, {friends} AS l ORDER BY i SKIP 2"), &sorted[2..]);
+    let text = format!("MATCH (a:P) WITH a, {friends} AS l ORDER BY a.id LIMIT 3 RETURN collect(a.id)");
+    check(&graph, &text, &["[1,2,3]"]);
+    let text = format!("MATCH (a:P) WITH a ORDER BY a.id DESC RETURN collect(size({friends}))");
+    check(&graph, &text, &["[1,0,2,0]"]);
+    let text = "UNWIND [3, 1, 2] AS x RETURN x, COLLECT { MATCH (b:P) WHERE b.id < x RETURN b.id ORDER BY b.id } AS l ORDER BY x";
+    check(&graph, text, &["1|[]", "2|[1]", "3|[1,2]"]);
+    let text = "UNWIND [3, 1, 2] AS x RETURN x, COLLECT { MATCH (b:P) WHERE b.id < x RETURN DISTINCT b.id % 2 } AS l ORDER BY -x";
+    check(&graph, &format!("{text} LIMIT 3"), &["3|[1,0]", "2|[1]", "1|[]"]);
+}

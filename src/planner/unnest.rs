@@ -14,7 +14,7 @@ use super::rewrite::{conjuncts, has_subquery, rename_expression, variables_of, w
 use super::unroll::unroll;
 use super::{bound_by, inputs_of};
 use crate::binder::bound::{
-    BoundClause, BoundExpression, BoundSubquery, BoundWrite, ExpressionKind, SubqueryKind, Variable,
+    BoundClause, BoundExpression, BoundSubquery, BoundWrite, ExpressionKind, SortKey, SubqueryKind, Variable,
     VariableId, VariableKind, is_row_by_row,
 };
 use crate::types::{DataType, Value};
@@ -67,6 +67,9 @@ impl Builder<'_> {
 
     /// The plan with the answers to the queries in the expressions, which then refer to these.
     fn extract(&mut self, plan: &mut LogicalPlan, expressions: Vec<&mut BoundExpression>) {
+        // Rows may come back from a query in any order, so those that were sorted are sorted again.
+        let order =
+            expressions.iter().any(|expression| has_subquery(expression)).then(|| order_of(plan)).flatten();
         for expression in expressions {
             if !has_subquery(expression) {
                 continue;
@@ -92,6 +95,9 @@ impl Builder<'_> {
                 *plan = asked;
                 node.kind = instead.map_or(ExpressionKind::Variable(answer), |instead| instead.kind);
             });
+        }
+        if let Some(keys) = order {
+            *plan = LogicalPlan::Sort { input: Box::new(take(plan)), keys };
         }
     }
 
@@ -448,4 +454,22 @@ fn is_one_graph(query: &BoundSubquery) -> bool {
 
 fn take(plan: &mut LogicalPlan) -> LogicalPlan {
     std::mem::replace(plan, LogicalPlan::Unit)
+}
+
+/// What the rows of a plan are sorted by, if that can still be told from them.
+fn order_of(plan: &LogicalPlan) -> Option<Vec<SortKey>> {
+    match plan {
+        LogicalPlan::Sort { keys, .. } | LogicalPlan::TopK { keys, .. } => Some(keys.clone()),
+        LogicalPlan::Limit { input, .. } => order_of(input),
+        LogicalPlan::Project { input, items } => {
+            let kept = |variable: &VariableId| {
+                items.iter().any(|(output, item)| {
+                    output == variable && matches!(item.kind, ExpressionKind::Variable(v) if v == *variable)
+                })
+            };
+            order_of(input)
+                .filter(|keys| keys.iter().all(|key| variables_of(&key.expression).iter().all(kept)))
+        }
+        _ => None,
+    }
 }

@@ -51,7 +51,7 @@ pub struct Arguments {
     /// Memory for pages, such as 64MB or 2GiB [default: a quarter of the machine's]
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub buffer_pool: Option<u64>,
-    /// Most memory of a COPY beside the buffer pool; queries have no limit yet
+    /// Most memory beside the buffer pool: queries spill what they can, writes are checkpointed, the rest is an error
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub memory_limit: Option<u64>,
     /// When a commit counts as durable: strict, buffered or in-memory
