@@ -42,10 +42,9 @@ pub fn count_join<'x>(
     query.pipeline_rows.store(around, std::sync::atomic::Ordering::Relaxed);
     outcome?;
     let Gathered { entries, rels, held: _held } = gathered.into_inner();
-    let bitmap = how.bitmap.map(|bitmap| {
-        let mut nodes = NodeSet::default();
-        entries.iter().for_each(|entry| nodes.insert(entry.node));
-        (bitmap.name, nodes)
+    let bitmap = how.bitmap.and_then(|bitmap| {
+        let mut nodes = NodeSet::new(query.account());
+        entries.iter().all(|entry| nodes.insert(entry.node)).then_some((bitmap.name, nodes))
     });
     let lists = SortedLists::new(entries, rels, query)?;
     with_bitmap(query, bitmap, || {

@@ -8,18 +8,24 @@ use super::counters::count;
 use super::error::ExecutionResult;
 use super::messages::{NodeWeights, Weights, weights_of};
 use super::operator::{Flow, Next, Operator};
+use crate::storage::memory::Reservation;
 use crate::types::{GlobalId, TableId};
 use crate::vector::{Batch, SelectionBuffer, ValueVector};
 
-/// Nodes that are collected for a bitmap.
-#[derive(Default)]
+/// Nodes that are collected for a bitmap, which saves work and is left out where the memory does not do.
 pub struct NodeSet {
     tables: Vec<(TableId, Vec<u64>)>,
+    held: Reservation,
 }
 
 impl NodeSet {
-    /// Adds a node.
-    pub fn insert(&mut self, node: u64) {
+    /// No nodes so far; `held` will count their bits.
+    pub fn new(held: Reservation) -> NodeSet {
+        NodeSet { tables: Vec::new(), held }
+    }
+
+    /// Adds a node; false where the memory does not do.
+    pub fn insert(&mut self, node: u64) -> bool {
         let id = GlobalId(node);
         let at = match self.tables.iter().position(|(known, _)| *known == id.table()) {
             Some(at) => at,
@@ -28,24 +34,31 @@ impl NodeSet {
                 self.tables.len() - 1
             }
         };
-        let (words, word) = (&mut self.tables[at].1, id.offset() as usize / 64);
-        if words.len() <= word {
-            words.resize(word + 1, 0);
+        let word = id.offset() as usize / 64;
+        let length = self.tables[at].1.len();
+        if length <= word {
+            // What is there is copied to a longer place, so that both are held for a moment.
+            let longer = (word + 1).max(length.saturating_mul(2));
+            let all: usize = self.tables.iter().map(|(_, words)| words.len()).sum();
+            if !self.held.try_hold_share((all as u64).saturating_add(longer as u64).saturating_mul(8)) {
+                return false;
+            }
+            self.tables[at].1.resize(longer, 0);
         }
-        words[word] |= 1 << (id.offset() % 64);
+        self.tables[at].1[word] |= 1 << (id.offset() % 64);
+        true
     }
 
-    /// Adds the nodes of a column.
-    pub fn insert_all(&mut self, nodes: &ValueVector<'_>, length: usize) {
-        let Some(reader) = nodes.native_reader::<u64>() else { return };
-        for row in (0..length).filter(|row| !nodes.is_null(*row)) {
-            self.insert(reader.get(row));
-        }
+    /// Adds the nodes of a column; false where the memory does not do.
+    pub fn insert_all(&mut self, nodes: &ValueVector<'_>, length: usize) -> bool {
+        let Some(reader) = nodes.native_reader::<u64>() else { return true };
+        (0..length).filter(|row| !nodes.is_null(*row)).all(|row| self.insert(reader.get(row)))
     }
 
-    /// The bits.
-    pub fn bits(self) -> NodeWeights {
-        self.tables.into_iter().map(|(table, words)| (table, Weights::Bits(words))).collect()
+    /// The bits, and what counts them.
+    fn bits(self) -> (NodeWeights, Reservation) {
+        let bits = |(table, words)| (table, Weights::Bits(words));
+        (self.tables.into_iter().map(bits).collect(), self.held)
     }
 }
 
@@ -56,11 +69,12 @@ pub fn with_bitmap<T>(
     run: impl FnOnce() -> ExecutionResult<T>,
 ) -> ExecutionResult<T> {
     let name = bitmap.map(|(name, nodes)| {
-        query.joining.lock().insert(name, Arc::new(nodes.bits()));
-        name
+        let (bits, held) = nodes.bits();
+        query.joining.lock().insert(name, Arc::new(bits));
+        (name, held)
     });
     let outcome = run();
-    if let Some(name) = name {
+    if let Some((name, _held)) = name {
         query.joining.lock().remove(&name);
     }
     outcome
@@ -122,5 +136,23 @@ impl Operator for Joining<'_> {
 
     fn next(&mut self) -> Option<&mut dyn Operator> {
         Some(&mut *self.next)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::memory::{MemoryAccountant, MemoryClass};
+
+    #[test]
+    fn bits_for_high_offsets_are_counted_and_left_out_where_the_memory_does_not_do() {
+        let memory = MemoryAccountant::new(1 << 20);
+        let mut nodes = NodeSet::new(memory.reservation(MemoryClass::Operators));
+        let node = |offset| GlobalId::new(TableId(1), offset).0;
+        assert!(nodes.insert(node(100_000)) && nodes.insert(node(5)));
+        assert!(memory.stats().operators.used >= 100_000 / 8);
+        assert!(!nodes.insert(node(100_000_000)));
+        drop(nodes);
+        assert_eq!(memory.stats().operators.used, 0);
     }
 }

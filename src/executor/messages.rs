@@ -54,7 +54,7 @@ impl Weights {
 pub type NodeWeights = Vec<(TableId, Weights)>;
 
 /// What errors call it.
-const OPERATOR: &str = "passing counts along relationships";
+pub const OPERATOR: &str = "passing counts along relationships";
 
 /// The memory of arrays and bits.
 fn bytes_of(weights: &NodeWeights) -> u64 {
@@ -116,14 +116,14 @@ impl<'x> Prepared<'x> {
                 None => node_bits(&message.tables, message.filter.as_ref(), query)?,
             },
         };
+        let mut held = query.account();
         for (step, physical) in steps.iter_mut().zip(&message.children) {
             let ([edge], Some(scan)) = (step.edges, &physical.scan) else { continue };
             if step.scattered.is_none() && are_many(&own, query)? {
-                step.scattered = Some(scatter_scanned(&edge.legs, scan, &step.child, query)?);
+                step.scattered = Some(scatter_scanned(&edge.legs, scan, &step.child, &mut held, query)?);
             }
         }
         let below = |step: &Step<'_>| bytes_of(&step.child) + step.scattered.as_ref().map_or(0, sum_bytes);
-        let mut held = query.account();
         held.hold(OPERATOR, bytes_of(&own) + steps.iter().map(below).sum::<u64>())?;
         Ok(Prepared { own, steps, query, _held: held })
     }

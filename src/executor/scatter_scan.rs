@@ -6,21 +6,23 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use super::context::{Context, QueryContext};
 use super::counters::count;
 use super::error::ExecutionResult;
-use super::messages::{NodeWeights, too_many, weights_of};
+use super::messages::{NodeWeights, OPERATOR, too_many, weights_of};
 use super::operator::{Flow, Operator};
 use super::pipeline::drive;
 use super::scan_nodes::ScanRows;
 use super::scatter::Sums;
 use crate::planner::logical_plan::{Direction, Leg};
 use crate::planner::physical_plan::RelScan;
+use crate::storage::memory::Reservation;
 use crate::types::{DST_COLUMN, GlobalId, SRC_COLUMN, TableId};
 use crate::vector::{Batch, Shape};
 
-/// What hangs below the nodes that the legs start at.
+/// What hangs below the nodes that the legs start at. Its sums are counted by `held` before they are made.
 pub fn scatter_scanned(
     legs: &[Leg],
     scan: &RelScan,
     child: &NodeWeights,
+    held: &mut Reservation,
     query: &QueryContext,
 ) -> ExecutionResult<Sums> {
     let mut sums: Vec<(TableId, Vec<AtomicU64>)> = Vec::new();
@@ -29,6 +31,7 @@ pub fn scatter_scanned(
         if sums.iter().all(|(known, _)| *known != table) {
             let mut counts = Vec::new();
             let rows = query.transaction.node_table(table)?.row_bound();
+            held.hold(OPERATOR, held.bytes().saturating_add(rows.saturating_mul(8)))?;
             counts.resize_with(rows as usize, AtomicU64::default);
             sums.push((table, counts));
         }

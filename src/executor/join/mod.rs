@@ -47,7 +47,7 @@ pub fn hash_join<'x>(
             let rows = BuildRows::new(&build.outputs, list, query)?;
             let types = build_keys.iter().map(|key| key.data_type.clone()).collect();
             let side = HashTableSide::new(rows, &mut Evaluator::all(build_keys, query)?, types, query)?;
-            let bitmap = bitmap.map(|bitmap| (bitmap.name, side.nodes(bitmap.column)));
+            let bitmap = bitmap.and_then(|bitmap| Some((bitmap.name, side.nodes(bitmap.column, query)?)));
             with_bitmap(query, bitmap, || {
                 run(probe, query, &|| {
                     Ok(Box::new(HashProbe::new(&side, Evaluator::all(probe_keys, query)?, sink()?))
@@ -169,11 +169,10 @@ impl HashTableSide {
         Ok(HashTableSide { build, keys: table, heads, chain })
     }
 
-    /// The nodes in a column.
-    fn nodes(&self, column: usize) -> NodeSet {
-        let mut nodes = NodeSet::default();
-        nodes.insert_all(&self.build.columns[column].vector(), self.build.rows);
-        nodes
+    /// The nodes in a column, if there is memory for a bit each.
+    fn nodes(&self, column: usize, query: &QueryContext) -> Option<NodeSet> {
+        let mut nodes = NodeSet::new(query.account());
+        nodes.insert_all(&self.build.columns[column].vector(), self.build.rows).then_some(nodes)
     }
 }
 

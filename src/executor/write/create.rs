@@ -69,7 +69,7 @@ impl Writing<'_> {
         let vectors = vectors(&node.columns, &columns);
         let first = self.writer.insert_nodes(node.table, &vectors, picked.len());
         let first = first.map_err(|error| self.refused(error, picked))?;
-        self.touch(node.table, &node.columns, first, picked);
+        self.touch(node.table, &node.columns, first, picked)?;
         self.counts.nodes_created += picked.len() as u64;
         self.counts.labels_added += picked.len() as u64;
         self.count_set(&columns);
@@ -105,7 +105,7 @@ impl Writing<'_> {
             let vectors = vectors(&rel.columns, &columns);
             let first = self.writer.insert_rels(table, &from, &to, &vectors, here.len());
             let first = first.map_err(|error| self.refused(error, &chosen))?;
-            self.touch(table, &rel.columns, first, &chosen);
+            self.touch(table, &rel.columns, first, &chosen)?;
             for (offset, at) in (first..).zip(&here) {
                 ids[*at] = GlobalId::new(table, offset).0;
             }
@@ -198,11 +198,17 @@ impl Writing<'_> {
     }
 
     /// New rows have to pass the CHECKs of their table, and owe what they were not given.
-    fn touch(&mut self, table: TableId, given: &[NewValue], first: u64, picked: &[u32]) {
+    fn touch(
+        &mut self,
+        table: TableId,
+        given: &[NewValue],
+        first: u64,
+        picked: &[u32],
+    ) -> ExecutionResult<()> {
         let before = self.row;
         let numbers = picked.iter().map(|row| before + u64::from(*row));
         self.checks.touch(table, None, (first..).zip(numbers.clone()));
-        self.owe(table, given, first, numbers);
+        self.owe(table, given, first, numbers)
     }
 
     /// Every property that a new row has counts.

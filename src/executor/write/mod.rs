@@ -26,6 +26,7 @@ use super::error::ExecutionResult;
 use super::{ExecutionError, QueryRows};
 use crate::planner::physical_plan::{PhysicalWrite, PlanNode, WriteStage};
 use crate::planner::{PhysicalPlan, on_stack_for};
+use crate::storage::memory::Reservation;
 use crate::transaction::{WriteError, WriteTransaction};
 use check::Checks;
 use owed::Owed;
@@ -78,6 +79,7 @@ pub fn execute_write(
             clause: "",
             checks: Checks::new(&plan.checks),
             owed: Vec::new(),
+            owed_held: None,
         };
         for (at, stage) in plan.stages.iter().enumerate() {
             let kept = writing.stage(stage)?;
@@ -116,6 +118,8 @@ struct Writing<'w> {
     checks: Checks<'w>,
     /// NOT NULL columns of new rows that have no value yet.
     owed: Vec<Owed>,
+    /// What `owed` takes.
+    owed_held: Option<Reservation>,
 }
 
 impl Writing<'_> {

@@ -27,7 +27,7 @@ impl Writing<'_> {
         given: &[NewValue],
         first: u64,
         numbers: impl Iterator<Item = u64> + Clone,
-    ) {
+    ) -> ExecutionResult<()> {
         let is_owed = |column: &&crate::catalog::ColumnSchema| {
             column.not_null
                 && column.data_type != DataType::Serial
@@ -36,6 +36,11 @@ impl Writing<'_> {
         let owed: Vec<(ColumnId, String)> = (self.columns(table).iter().filter(is_owed))
             .map(|column| (column.id, column.name.clone()))
             .collect();
+        if owed.is_empty() {
+            return Ok(());
+        }
+        let known: usize = self.owed.iter().map(|one| one.rows.len()).sum();
+        self.hold_owed(known + owed.len() * numbers.clone().count())?;
         for (column, name) in owed {
             let rows = (first..).zip(numbers.clone());
             let clause = self.clause;
@@ -46,6 +51,14 @@ impl Writing<'_> {
                 None => self.owed.push(Owed { table, column, name, clause, rows: rows.collect() }),
             }
         }
+        Ok(())
+    }
+
+    /// Counts the rows that are noted; a list that has grown takes up to twice what is in it.
+    fn hold_owed(&mut self, rows: usize) -> ExecutionResult<()> {
+        let held = self.owed_held.get_or_insert_with(|| self.query.account());
+        held.hold("noting new rows that lack values", (rows * 2 * size_of::<(u64, u64)>()) as u64)?;
+        Ok(())
     }
 
     /// Forgets what was given since, and rows that were deleted.
@@ -60,7 +73,7 @@ impl Writing<'_> {
         }
         owed.retain(|one| !one.rows.is_empty());
         self.owed = owed;
-        Ok(())
+        self.hold_owed(self.owed.iter().map(|one| one.rows.len()).sum())
     }
 
     /// At the end of the statement nothing may be owed.
