@@ -344,7 +344,8 @@ impl WalWriter {
             }
             queue.check()?;
             let writes = queue.written < lsn;
-            if queue.syncing && (durable || writes && queue.grown) {
+            let syncs = durable || writes && queue.grown;
+            if syncs && queue.syncing {
                 self.has_synced.wait(&mut queue);
             } else if queue.busy && writes {
                 match is_awake {
@@ -355,7 +356,13 @@ impl WalWriter {
                     false => self.has_written.wait(&mut queue),
                 }
             } else {
-                self.lead(&mut queue, lsn, durable)?;
+                queue.syncing |= syncs;
+                let outcome = self.lead(&mut queue, writes, durable);
+                if syncs {
+                    queue.syncing = false;
+                    self.has_synced.notify_all();
+                }
+                outcome?;
             }
         }
     }
@@ -372,19 +379,11 @@ impl WalWriter {
     }
 
     /// Takes the queue to the file for all that wait, who can append more meanwhile; then syncs it, if that is asked.
-    fn lead(&self, queue: &mut MutexGuard<'_, Queue>, lsn: Lsn, durable: bool) -> StorageResult<()> {
-        let writes = queue.written < lsn;
-        let syncs = durable || writes && queue.grown;
-        queue.syncing |= syncs;
-        let mut outcome = if writes { self.write_pending(queue) } else { Ok(()) };
-        if durable && outcome.is_ok() {
-            outcome = self.sync_written(queue);
+    fn lead(&self, queue: &mut MutexGuard<'_, Queue>, writes: bool, durable: bool) -> StorageResult<()> {
+        if writes {
+            self.write_pending(queue)?;
         }
-        if syncs {
-            queue.syncing = false;
-            self.has_synced.notify_all();
-        }
-        outcome
+        if durable { self.sync_written(queue) } else { Ok(()) }
     }
 
     fn write_pending(&self, queue: &mut MutexGuard<'_, Queue>) -> StorageResult<()> {
@@ -401,6 +400,10 @@ impl WalWriter {
 
     fn stop_writing(&self, queue: &mut Queue) {
         queue.busy = false;
+        self.wake_writers();
+    }
+
+    fn wake_writers(&self) {
         self.rung.fetch_add(1, Ordering::Release);
         self.has_written.notify_all();
     }
@@ -473,8 +476,7 @@ impl WalWriter {
     }
 
     fn wake_all(&self) {
-        self.rung.fetch_add(1, Ordering::Release);
-        self.has_written.notify_all();
+        self.wake_writers();
         self.has_synced.notify_all();
     }
 
