@@ -14,13 +14,14 @@ use super::evaluate::Evaluator;
 use super::joining::{NodeSet, with_bitmap};
 use super::messages::too_many;
 use super::operator::{Factory, Flow, Next, Operator};
+use super::row_weights::RowWeights;
 use super::sort::sort_in_pieces;
 use super::spill::ROWS_PER_LOOK;
 use crate::planner::physical_plan::{PhysicalCount, PlanNode};
 use crate::storage::memory::Reservation;
 use crate::storage::table::Direction;
 use crate::types::{DataType, PredicateOp};
-use crate::vector::{Batch, Multiplicity, Selection, sort_keys};
+use crate::vector::{Batch, sort_keys};
 
 const OPERATOR: &str = "CountJoin";
 /// What sorts behind every number: no comparison with it is true.
@@ -299,8 +300,7 @@ struct CountRows<'x> {
     side: Side<'x>,
     op: PredicateOp,
     lists: &'x SortedLists,
-    mask: Vec<u64>,
-    counts: Vec<u64>,
+    weights: RowWeights,
     next: Next<'x>,
 }
 
@@ -313,18 +313,15 @@ impl<'x> CountRows<'x> {
         next: Next<'x>,
     ) -> ExecutionResult<CountRows<'x>> {
         let side = Side::new(how, 0, repeats && !lists.repeated.is_empty(), query)?;
-        Ok(CountRows { side, op: how.op, lists, mask: Vec::new(), counts: Vec::new(), next })
+        Ok(CountRows { side, op: how.op, lists, weights: RowWeights::default(), next })
     }
 }
 
 impl Operator for CountRows<'_> {
     fn push<'b>(&mut self, context: &mut Context<'_>, batch: Batch<'b>) -> ExecutionResult<Flow> {
-        let CountRows { side, op, lists, mask, counts, next } = self;
-        mask.clear();
-        mask.resize(batch.length.div_ceil(64), 0);
-        counts.clear();
-        counts.resize(batch.length, 0);
-        let (columns, mut represented, mut overflow) = (side.rels.clone(), 0u64, false);
+        let CountRows { side, op, lists, weights, next } = self;
+        weights.start(batch.length);
+        let (columns, mut overflow) = (side.rels.clone(), false);
         side.rows(context.query, &batch, |row, node, value| {
             let rels = columns.iter().filter_map(|column: &usize| batch.columns[*column].u64_at(row));
             let Some(found) = lists.without_repeats(node, *op, value, rels, batch.multiplicity.get(row))
@@ -332,20 +329,13 @@ impl Operator for CountRows<'_> {
                 overflow = true;
                 return;
             };
-            counts[row] = found;
-            represented = represented.saturating_add(found);
-            mask[row / 64] |= u64::from(found != 0) << (row % 64);
+            weights.set(row, found);
         })?;
         if overflow {
             return Err(too_many());
         }
         count(&context.query.counters.rows_counted_in_order, batch.selected() as u64);
-        if represented == 0 {
-            return Ok(Flow::Continue);
-        }
-        count(&context.query.counters.rows_represented, represented);
-        let (selection, multiplicity) = (Selection::Mask(mask), Multiplicity::PerRow(counts));
-        next.push(context, Batch { selection, multiplicity, ..batch })
+        weights.push(context, batch, &mut **next)
     }
 
     fn next(&mut self) -> Option<&mut dyn Operator> {

@@ -2,8 +2,6 @@
 //! integers that lie close together are bits, and where nearly each value is another one, they are only parted by their
 //! hash and told apart part by part at the end, on all threads.
 
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-
 use parking_lot::Mutex;
 
 use super::context::{Context, QueryContext};
@@ -11,15 +9,13 @@ use super::counters::{Counters, count};
 use super::error::ExecutionResult;
 use super::integer_bits::IntegerBits;
 use super::key_table::{KeyScratch, KeyTable};
-use super::operator::{Flow, Next, Operator};
-use super::partitioned::{Benefit, PARTS, Part, Partitioned, Scatter};
+use super::operator::{Flow, Nothing, Operator};
+use super::partitioned::{Benefit, PARTS, PIECE, PartQueue, Partitioned, Scatter};
 use super::pipeline::{Source, drive};
 use crate::functions::{BoundAggregate, StateColumn};
 use crate::types::{DataType, GlobalId};
-use crate::vector::{Batch, Multiplicity, Selection, ValueVector, Values, VectorBuffer};
+use crate::vector::{Multiplicity, Selection, ValueVector, Values, VectorBuffer};
 
-/// Values that are added between two looks for an interrupt.
-const PIECE: usize = 1 << 14;
 /// Values of two workers from which on they are put together part by part.
 const VALUES_MIN: usize = 8 << 10;
 
@@ -263,19 +259,14 @@ impl DistinctValues {
             return Ok(());
         }
         self.part();
-        let mut parts: Vec<Vec<Part>> = (0..PARTS).map(|_| Vec::new()).collect();
-        for values in self.parted.drain(..) {
-            parts.iter_mut().zip(values.into_parts()).for_each(|(part, own)| part.push(own));
-        }
         state.resize(1);
         let source = PartsOfValues {
             types: &self.types,
-            parts: parts.into_iter().map(Mutex::new).collect(),
-            next: AtomicUsize::new(0),
+            parts: PartQueue::new(self.parted.drain(..)),
             aggregate,
             state: Mutex::new(state),
         };
-        drive(query, &source, &|| Ok(Box::new(End) as Next<'_>))
+        drive(query, &source, &|| Ok(Box::new(Nothing)))
     }
 
     /// Feeds all values to the aggregate.
@@ -324,33 +315,28 @@ fn add_nodes(
 /// Values by part; a worker tells those of one part apart after the other.
 struct PartsOfValues<'x> {
     types: &'x [DataType],
-    parts: Vec<Mutex<Vec<Part>>>,
-    next: AtomicUsize,
+    parts: PartQueue,
     aggregate: &'x BoundAggregate,
     state: Mutex<&'x mut StateColumn>,
 }
 
 impl Source for PartsOfValues<'_> {
     fn next_morsel(&self) -> Option<u64> {
-        let at = self.next.fetch_add(1, Relaxed);
-        (at < self.parts.len()).then_some(at as u64)
+        self.parts.next()
     }
 
     fn run(&self, morsel: u64, context: &mut Context<'_>, _: &mut dyn Operator) -> ExecutionResult<Flow> {
-        let Some(part) = self.parts.get(morsel as usize) else { return Ok(Flow::Continue) };
-        let own = std::mem::take(&mut *part.lock());
+        let own = self.parts.take(morsel);
         count(&context.query.counters.partitions_grouped, 1);
         let mut values = DistinctValues::new(self.types.to_vec(), true);
         if let Seen::Keys(keys) = &mut values.seen {
             keys.0.reserve(own.iter().map(|own| own.rows).sum());
         }
-        for Part { columns, rows } in own {
-            for start in (0..rows).step_by(PIECE) {
-                context.query.check()?;
-                let vectors: Vec<ValueVector<'_>> =
-                    columns.iter().map(|column| column.vector().slice_from(start)).collect();
-                values.add_each(&vectors, &[], PIECE.min(rows - start), Selection::All);
-            }
+        for rows in own {
+            rows.each_piece(context.query, |vectors, length| {
+                values.add_each(vectors, &[], length, Selection::All);
+                Ok(())
+            })?;
         }
         let mut state = self.aggregate.new_states();
         state.resize(1);
@@ -361,18 +347,5 @@ impl Source for PartsOfValues<'_> {
 
     fn parallelism(&self) -> usize {
         PARTS
-    }
-}
-
-/// The end of a pipeline whose source does all the work.
-struct End;
-
-impl Operator for End {
-    fn push<'b>(&mut self, _: &mut Context<'_>, _: Batch<'b>) -> ExecutionResult<Flow> {
-        Ok(Flow::Continue)
-    }
-
-    fn finish(&mut self, _: &mut Context<'_>) -> ExecutionResult<()> {
-        Ok(())
     }
 }

@@ -12,7 +12,7 @@ use super::degrees::{ListBounds, sum_of_products};
 use super::error::{ExecutionError, ExecutionResult};
 use super::lists::{EdgeReader, LegReader, Matches};
 use super::node_bits::node_bits;
-use super::operator::{Flow, Operator};
+use super::operator::{Flow, Nothing, Operator};
 use super::pipeline::{Source, drive};
 use super::scatter::{Sums, bits_of_few, few_nodes, scatter};
 use super::scatter_scan::scatter_scanned;
@@ -494,17 +494,5 @@ impl Source for WeighTable<'_, '_> {
 
     fn parallelism(&self) -> usize {
         self.rows.div_ceil(NODE_GROUP_ROWS) as usize
-    }
-}
-
-/// The end of a pipeline whose source keeps its results itself.
-pub struct Nothing;
-
-impl Operator for Nothing {
-    fn push<'b>(&mut self, _: &mut Context<'_>, _: crate::vector::Batch<'b>) -> ExecutionResult<Flow> {
-        Ok(Flow::Continue)
-    }
-    fn finish(&mut self, _: &mut Context<'_>) -> ExecutionResult<()> {
-        Ok(())
     }
 }

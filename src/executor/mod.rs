@@ -42,6 +42,7 @@ mod point;
 mod profile;
 mod project;
 mod recursive;
+mod row_weights;
 mod rows;
 mod scan_nodes;
 mod scan_weighted;

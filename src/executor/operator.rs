@@ -44,6 +44,18 @@ pub trait Operator: Send {
     }
 }
 
+/// The end of a pipeline whose source keeps its results itself.
+pub struct Nothing;
+
+impl Operator for Nothing {
+    fn push<'b>(&mut self, _: &mut Context<'_>, _: Batch<'b>) -> ExecutionResult<Flow> {
+        Ok(Flow::Continue)
+    }
+    fn finish(&mut self, _: &mut Context<'_>) -> ExecutionResult<()> {
+        Ok(())
+    }
+}
+
 /// The next operator of a pipeline.
 pub type Next<'x> = Box<dyn Operator + 'x>;
 

@@ -3,7 +3,12 @@
 //! a few smaller ones.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+use parking_lot::Mutex;
+
+use super::context::QueryContext;
+use super::error::ExecutionResult;
 use super::spill::{PARTITIONS, bytes_of, first_hash};
 use crate::types::DataType;
 use crate::vector::{ValueVector, VectorBuffer};
@@ -11,28 +16,96 @@ use crate::vector::{ValueVector, VectorBuffer};
 /// Parts: so many that the table over one of them stays in a core's own cache for some millions of rows.
 pub const PARTS: usize = 4 * PARTITIONS;
 
-/// The part of a hash; `part / 4` is the partition that the row is put aside in.
+/// Rows that are put together between two looks for an interrupt.
+pub const PIECE: usize = 1 << 14;
+
+/// The part of a hash; divided by `PARTS / PARTITIONS` it is the partition that the row is put aside in.
 fn part_of(hash: u64) -> u8 {
     const BITS: u32 = PARTS.trailing_zeros();
     (first_hash(hash) >> (64 - BITS)) as u8
 }
 
 /// The rows of one part.
-pub struct Part {
+pub struct PartRows {
     pub columns: Vec<VectorBuffer>,
     pub rows: usize,
 }
 
+impl PartRows {
+    /// Goes through the rows in pieces, with a look for an interrupt before each.
+    pub fn each_piece(
+        &self,
+        query: &QueryContext,
+        mut each: impl FnMut(&[ValueVector<'_>], usize) -> ExecutionResult<()>,
+    ) -> ExecutionResult<()> {
+        for start in (0..self.rows).step_by(PIECE) {
+            query.check()?;
+            let vectors: Vec<ValueVector<'_>> =
+                self.columns.iter().map(|column| column.vector().slice_from(start)).collect();
+            each(&vectors, PIECE.min(self.rows - start))?;
+        }
+        Ok(())
+    }
+}
+
+/// What all workers have parted, to be put together: they take one part after another.
+pub struct PartQueue {
+    parts: Vec<Mutex<Vec<PartRows>>>,
+    next: AtomicUsize,
+}
+
+impl PartQueue {
+    /// The rows of all workers.
+    pub fn new(rows: impl IntoIterator<Item = Partitioned>) -> PartQueue {
+        let parts = (0..PARTS).map(|_| Mutex::default()).collect();
+        let mut queue = PartQueue { parts, next: AtomicUsize::new(0) };
+        rows.into_iter().for_each(|rows| queue.add(rows));
+        queue
+    }
+
+    /// Adds rows, before the first part is taken.
+    pub fn add(&mut self, rows: Partitioned) {
+        self.parts.iter_mut().zip(rows.into_parts()).for_each(|(part, own)| part.get_mut().push(own));
+    }
+
+    /// The next part's number.
+    pub fn next(&self) -> Option<u64> {
+        let at = self.next.fetch_add(1, Relaxed);
+        (at < self.parts.len()).then_some(at as u64)
+    }
+
+    /// The rows of a part.
+    pub fn take(&self, part: u64) -> Vec<PartRows> {
+        self.parts.get(part as usize).map_or_else(Vec::new, |part| std::mem::take(&mut *part.lock()))
+    }
+
+    /// The memory of the largest part.
+    pub fn largest_bytes(&self) -> u64 {
+        let bytes = |part: &Mutex<Vec<PartRows>>| -> u64 {
+            part.lock().iter().map(|own| bytes_of(&own.columns)).sum()
+        };
+        self.parts.iter().map(bytes).max().unwrap_or(0)
+    }
+
+    /// All rows with the numbers of their parts.
+    pub fn into_rows(self) -> impl Iterator<Item = (usize, PartRows)> {
+        let own = |(at, part): (usize, Mutex<Vec<PartRows>>)| {
+            part.into_inner().into_iter().filter(|own| own.rows > 0).map(move |own| (at, own))
+        };
+        self.parts.into_iter().enumerate().flat_map(own)
+    }
+}
+
 /// Rows by part.
 pub struct Partitioned {
-    parts: Vec<Part>,
+    parts: Vec<PartRows>,
 }
 
 impl Partitioned {
     /// No rows of these types.
     pub fn new(types: &[DataType]) -> Partitioned {
         let columns = || types.iter().cloned().map(VectorBuffer::new).collect();
-        Partitioned { parts: (0..PARTS).map(|_| Part { columns: columns(), rows: 0 }).collect() }
+        Partitioned { parts: (0..PARTS).map(|_| PartRows { columns: columns(), rows: 0 }).collect() }
     }
 
     /// The memory of the rows.
@@ -41,12 +114,12 @@ impl Partitioned {
     }
 
     /// The parts, in order.
-    pub fn parts(&self) -> &[Part] {
+    pub fn parts(&self) -> &[PartRows] {
         &self.parts
     }
 
     /// The parts, to be taken one by one.
-    pub fn into_parts(self) -> Vec<Part> {
+    pub fn into_parts(self) -> Vec<PartRows> {
         self.parts
     }
 

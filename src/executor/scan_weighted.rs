@@ -9,6 +9,7 @@ use super::error::ExecutionResult;
 use super::messages::{MORSEL_NODES, NodeWeights, Prepared, Weights, too_many, weigh, weights_of};
 use super::operator::{Flow, Next, Operator};
 use super::pipeline::Source;
+use super::row_weights::RowWeights;
 use crate::planner::physical_plan::PhysicalMessage;
 use crate::types::{GlobalId, TableId};
 use crate::vector::{Batch, Multiplicity, Selection, ValueVector};
@@ -196,15 +197,14 @@ impl WeightTable {
 pub struct Weight<'x> {
     column: usize,
     table: &'x WeightTable,
-    mask: Vec<u64>,
-    counts: Vec<u64>,
+    weights: RowWeights,
     next: Next<'x>,
 }
 
 impl<'x> Weight<'x> {
     /// Weighs before `next`.
     pub fn new(column: usize, table: &'x WeightTable, next: Next<'x>) -> Weight<'x> {
-        Weight { column, table, mask: Vec::new(), counts: Vec::new(), next }
+        Weight { column, table, weights: RowWeights::default(), next }
     }
 }
 
@@ -213,28 +213,16 @@ impl Operator for Weight<'_> {
         let Some(nodes) = batch.columns[self.column].native_reader::<u64>() else {
             return Ok(Flow::Continue);
         };
-        let Weight { table, mask, counts, next, .. } = self;
-        mask.clear();
-        mask.resize(batch.length.div_ceil(64), 0);
-        counts.clear();
-        counts.resize(batch.length, 0);
-        let mut represented = 0u64;
+        let Weight { table, weights, next, .. } = self;
+        weights.start(batch.length);
         let nullable = !batch.columns[self.column].has_no_nulls();
         batch.selection.for_each(batch.length, |row| {
             if nullable && batch.columns[self.column].is_null(row) {
                 return;
             }
-            let weight = table.get(nodes.get(row)).saturating_mul(batch.multiplicity.get(row));
-            counts[row] = weight;
-            represented = represented.saturating_add(weight);
-            mask[row / 64] |= u64::from(weight != 0) << (row % 64);
+            weights.set(row, table.get(nodes.get(row)).saturating_mul(batch.multiplicity.get(row)));
         });
-        if represented == 0 {
-            return Ok(Flow::Continue);
-        }
-        count(&context.query.counters.rows_represented, represented);
-        let (selection, multiplicity) = (Selection::Mask(mask), Multiplicity::PerRow(counts));
-        next.push(context, Batch { selection, multiplicity, ..batch })
+        weights.push(context, batch, &mut **next)
     }
 
     fn next(&mut self) -> Option<&mut dyn Operator> {

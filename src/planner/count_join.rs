@@ -44,7 +44,7 @@ impl Builder<'_> {
         for (at, filter) in graph.filters.iter().enumerate() {
             let Some((left, op, right)) = ordered(filter) else { continue };
             for node in &graph.nodes {
-                for (value, op, other) in [(left, op, right), (right, mirrored(op), left)] {
+                for (value, op, other) in [(left, op, right), (right, op.mirrored(), left)] {
                     let parts = parts(graph, node.variable, at, (value, op, other), needed);
                     let Some(planned) = parts.map(|parts| self.counted(parts, needed)) else { continue };
                     if best.as_ref().is_none_or(|best| planned.cost < best.cost) {
@@ -94,17 +94,6 @@ fn ordered(filter: &BoundExpression) -> Option<(&BoundExpression, PredicateOp, &
         _ => false,
     };
     (exact && left.data_type == right.data_type).then_some((left, op, right))
-}
-
-/// The operator for exchanged sides.
-fn mirrored(op: PredicateOp) -> PredicateOp {
-    match op {
-        PredicateOp::Lt => PredicateOp::Gt,
-        PredicateOp::Le => PredicateOp::Ge,
-        PredicateOp::Gt => PredicateOp::Lt,
-        PredicateOp::Ge => PredicateOp::Le,
-        same => same,
-    }
 }
 
 /// The graph cut at a node into what the second value of a comparison is of, which is counted, and the rest.

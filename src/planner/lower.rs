@@ -344,14 +344,7 @@ impl Lowering<'_> {
         }
         let mut schema = vec![ColumnKey::Variable(variable)];
         schema.extend(columns);
-        let tables = scan
-            .into_iter()
-            .map(|(table, pushed)| ScanTable {
-                table,
-                columns: schema[1..].iter().map(|key| key.column_of(table)).collect(),
-                pushed,
-            })
-            .collect();
+        let tables = scan_tables(scan, &schema);
         let filter = self.conjunction(&rest, &schema);
         let operator = PhysicalOperator::ScanNodes { tables, filter };
         let node = self.node(operator, &schema, rows * selectivity);
@@ -676,4 +669,13 @@ pub fn predicate_op(name: &str) -> Option<PredicateOp> {
         ">=" => PredicateOp::Ge,
         _ => return None,
     })
+}
+
+/// The tables of a scan for a variable and, behind it, the columns of its schema.
+pub(super) fn scan_tables(
+    scan: Vec<(TableId, Vec<PushedPredicate>)>,
+    schema: &[ColumnKey],
+) -> Vec<ScanTable> {
+    let columns = |table| schema[1..].iter().map(|key| key.column_of(table)).collect();
+    scan.into_iter().map(|(table, pushed)| ScanTable { table, columns: columns(table), pushed }).collect()
 }

@@ -299,7 +299,7 @@ impl Lowering<'_> {
         }
         let (columns, op, value) = match (property(left), property(right)) {
             (Some(columns), None) if is_fixed(right) => (columns, op, right),
-            (None, Some(columns)) if is_fixed(left) => (columns, mirrored(op), left),
+            (None, Some(columns)) if is_fixed(left) => (columns, op.mirrored(), left),
             _ => return None,
         };
         Some(Pushable { columns, tests: vec![(op, self.expression(value, &[]))], exact: true })
@@ -424,15 +424,5 @@ impl Lowering<'_> {
             }
         }
         Expression { kind: ExpressionKind::Path(parts), data_type: DataType::Path }
-    }
-}
-
-fn mirrored(op: PredicateOp) -> PredicateOp {
-    match op {
-        PredicateOp::Lt => PredicateOp::Gt,
-        PredicateOp::Le => PredicateOp::Ge,
-        PredicateOp::Gt => PredicateOp::Lt,
-        PredicateOp::Ge => PredicateOp::Le,
-        other => other,
     }
 }

@@ -2,7 +2,7 @@
 //! gathers evaluate for them.
 
 use super::logical_plan::{MessageEdge, MessageNode, WeightTerms};
-use super::lower::Keys;
+use super::lower::{Keys, scan_tables};
 use super::lower_expression::{ColumnKey, Lowering, keys_of};
 use super::physical_plan::{
     Expression, FetchColumn, LateFilter, PhysicalMessage, PhysicalMessageEdge, RelScan, ScanTable,
@@ -37,15 +37,7 @@ impl Lowering<'_> {
     ) -> (Vec<ScanTable>, Option<Expression>) {
         let (scan, rest) = self.split_pushed(variable, tables, predicates);
         let (_, schema) = self.fetched_for(variable, &rest);
-        let tables = scan
-            .into_iter()
-            .map(|(table, pushed)| ScanTable {
-                table,
-                columns: schema[1..].iter().map(|key| key.column_of(table)).collect(),
-                pushed,
-            })
-            .collect();
-        (tables, self.conjunction(&rest, &schema))
+        (scan_tables(scan, &schema), self.conjunction(&rest, &schema))
     }
 
     /// The conjunction of predicates on one variable, with the properties it needs.

@@ -21,6 +21,19 @@ pub enum PredicateOp {
     StartsWith,
 }
 
+impl PredicateOp {
+    /// The comparison with exchanged sides.
+    pub fn mirrored(self) -> PredicateOp {
+        match self {
+            PredicateOp::Lt => PredicateOp::Gt,
+            PredicateOp::Le => PredicateOp::Ge,
+            PredicateOp::Gt => PredicateOp::Lt,
+            PredicateOp::Ge => PredicateOp::Le,
+            same => same,
+        }
+    }
+}
+
 /// `column op values`: rows that make it true survive; null and false do not.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ColumnPredicate {

@@ -12,7 +12,7 @@ use super::super::context::{Context, QueryContext};
 use super::super::counters::count;
 use super::super::error::ExecutionResult;
 use super::super::operator::{Flow, Operator};
-use super::super::partitioned::{PARTS, Part as RowPart, Partitioned};
+use super::super::partitioned::{PARTS, PartRows, Partitioned};
 use super::super::pipeline::Source;
 use super::super::spill::{LEVELS, PARTITIONS, Room, partitions, write_blocks};
 use super::groups::Groups;
@@ -107,7 +107,7 @@ impl Aside {
     pub fn put_part(
         &self,
         grouping: &Grouping<'_>,
-        (at, part): (usize, &RowPart),
+        (at, part): (usize, &PartRows),
         query: &QueryContext,
     ) -> ExecutionResult<()> {
         if part.rows == 0 {

@@ -4,15 +4,13 @@ use super::super::context::QueryContext;
 use super::super::distinct_values::DistinctValues;
 use super::super::error::ExecutionResult;
 use super::super::group_index::GroupIndex;
+use super::super::partitioned::PIECE;
 use super::super::spill::bytes_of;
 use super::Grouping;
 use crate::functions::StateColumn;
 use crate::planner::physical_plan::KeyKind;
 use crate::types::DataType;
 use crate::vector::{Selection, ValueVector, VectorBuffer};
-
-/// Groups that are merged between two looks for an interrupt.
-pub(super) const PIECE: usize = 1 << 14;
 
 /// See the module.
 pub(super) struct Groups {

@@ -5,9 +5,6 @@
 //! After Leis, Boncz, Kemper and Neumann, *Morsel-Driven Parallelism* (SIGMOD 2014), section 4.4.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-
-use parking_lot::Mutex;
 
 use super::super::chunks::{Chunk, push_chunk};
 use super::super::context::{Context, QueryContext};
@@ -15,11 +12,10 @@ use super::super::counters::count;
 use super::super::error::ExecutionResult;
 use super::super::evaluate::Evaluator;
 use super::super::operator::{Flow, Operator};
-use super::super::partitioned::{Benefit, PARTS, Part, Partitioned, Scatter};
+use super::super::partitioned::{Benefit, PARTS, PartQueue, PartRows, Partitioned, Scatter};
 use super::super::pipeline::Source;
-use super::super::spill::bytes_of;
 use super::Grouping;
-use super::groups::{Groups, PIECE};
+use super::groups::Groups;
 use crate::planner::physical_plan::KeyKind;
 use crate::vector::{Batch, Selection, ValueVector};
 
@@ -135,53 +131,40 @@ impl Parted {
 /// Puts parts together and pushes their groups; workers take one part after another.
 pub(super) struct PartedSource<'g> {
     grouping: &'g Grouping<'g>,
-    parts: Vec<Mutex<Vec<Part>>>,
-    next: AtomicUsize,
+    parts: PartQueue,
     threads: usize,
 }
 
 impl<'g> PartedSource<'g> {
     pub fn new(grouping: &'g Grouping<'g>, rows: Vec<Partitioned>, query: &QueryContext) -> PartedSource<'g> {
-        let mut parts: Vec<Vec<Part>> = (0..PARTS).map(|_| Vec::new()).collect();
-        for rows in rows {
-            parts.iter_mut().zip(rows.into_parts()).for_each(|(part, own)| part.push(own));
-        }
-        let parts = parts.into_iter().map(Mutex::new).collect();
-        PartedSource { grouping, parts, next: AtomicUsize::new(0), threads: query.threads }
+        PartedSource { grouping, parts: PartQueue::new(rows), threads: query.threads }
     }
 
     /// The same with more rows.
     pub fn with(mut self, rows: Partitioned) -> PartedSource<'g> {
-        self.parts.iter_mut().zip(rows.into_parts()).for_each(|(part, own)| part.get_mut().push(own));
+        self.parts.add(rows);
         self
     }
 
     /// The memory that putting together takes at the same time beside the rows: of each worker a part as keys, states,
     /// table and results.
     pub fn bytes(&self) -> u64 {
-        let part =
-            |part: &Mutex<Vec<Part>>| part.lock().iter().map(|own| bytes_of(&own.columns)).sum::<u64>();
-        self.parts.iter().map(part).max().unwrap_or(0) * 3 * self.threads as u64
+        self.parts.largest_bytes() * 3 * self.threads as u64
     }
 
     /// The rows, to be put aside after all.
-    pub fn into_rows(self) -> impl Iterator<Item = (usize, Part)> {
-        let own = |(at, parts): (usize, Mutex<Vec<Part>>)| {
-            parts.into_inner().into_iter().filter(|part| part.rows > 0).map(move |part| (at, part))
-        };
-        self.parts.into_iter().enumerate().flat_map(own)
+    pub fn into_rows(self) -> impl Iterator<Item = (usize, PartRows)> {
+        self.parts.into_rows()
     }
 }
 
 impl Source for PartedSource<'_> {
     fn next_morsel(&self) -> Option<u64> {
-        let at = self.next.fetch_add(1, Relaxed);
-        (at < self.parts.len()).then_some(at as u64)
+        self.parts.next()
     }
 
     fn run(&self, morsel: u64, context: &mut Context<'_>, next: &mut dyn Operator) -> ExecutionResult<Flow> {
-        let Some(part) = self.parts.get(morsel as usize) else { return Ok(Flow::Continue) };
-        let own = std::mem::take(&mut *part.lock());
+        let own = self.parts.take(morsel);
         let rows: usize = own.iter().map(|own| own.rows).sum();
         if rows == 0 {
             return Ok(Flow::Continue);
@@ -189,13 +172,8 @@ impl Source for PartedSource<'_> {
         count(&context.query.counters.partitions_grouped, 1);
         let mut groups = Groups::new(self.grouping, &KeyKind::Hash);
         groups.reserve(rows);
-        for Part { columns, rows } in own {
-            for start in (0..rows).step_by(PIECE) {
-                context.query.check()?;
-                let vectors: Vec<ValueVector<'_>> =
-                    columns.iter().map(|column| column.vector().slice_from(start)).collect();
-                groups.import(self.grouping, &vectors, PIECE.min(rows - start))?;
-            }
+        for rows in own {
+            rows.each_piece(context.query, |vectors, length| groups.import(self.grouping, vectors, length))?;
         }
         let (columns, rows) = groups.results(self.grouping)?;
         push_chunk(&Chunk { columns, rows, multiplicity: Vec::new() }, context, next)
