@@ -7,11 +7,12 @@ mod plan_cache;
 mod run;
 mod session;
 mod settings;
+mod stream;
 mod transaction;
 mod write;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 pub use plan_cache::PlanCacheStats;
@@ -19,13 +20,15 @@ pub use transaction::Transaction;
 
 pub(crate) use compile::QueryPlan;
 pub(crate) use run::guarded;
-pub(crate) use session::Session;
+pub(crate) use session::{Session, StreamFlags, View};
+pub(crate) use stream::RunningQuery;
 
 use crate::catalog::{Catalog, Dialect};
 use crate::database::Shared;
 use crate::error::Result;
 use crate::params::Params;
 use crate::query_result::QueryResult;
+use crate::query_stream::QueryStream;
 use crate::statement::Statement;
 
 /// How far a COPY has come.
@@ -85,6 +88,34 @@ impl Connection {
         self.session.run_text(text, params.into())
     }
 
+    /// Runs a text and hands the rows of its last statement over while it runs, however many they are, see
+    /// [`QueryStream`].
+    ///
+    /// ```
+    /// # fn main() -> quiredb::Result<()> {
+    /// let connection = quiredb::Database::in_memory()?.connect()?;
+    /// let mut stream = connection.stream("UNWIND range(1, 1000000000) AS n RETURN n * n AS square")?;
+    /// let mut sum = 0;
+    /// while let Some(row) = stream.next_row()? {
+    ///     sum += row.get::<i64>("square")?;
+    ///     if sum > 1000 {
+    ///         break;
+    ///     }
+    /// }
+    /// drop(stream); // The query ends here.
+    /// assert_eq!(sum, 1015);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn stream(&self, text: &str) -> Result<QueryStream> {
+        self.session.stream_text(text, Params::new())
+    }
+
+    /// The same with parameters.
+    pub fn stream_with(&self, text: &str, params: impl Into<Params>) -> Result<QueryStream> {
+        self.session.stream_text(text, params.into())
+    }
+
     /// Checks a statement and keeps it, so that it can be executed many times at little cost.
     pub fn prepare(&self, text: &str) -> Result<Statement> {
         Statement::prepare(&self.session, text)
@@ -108,7 +139,8 @@ impl Connection {
 
     /// What another thread needs to stop a running statement.
     pub fn interrupt_handle(&self) -> InterruptHandle {
-        InterruptHandle { flag: Arc::clone(&self.session.interrupt) }
+        let (flag, streams) = (Arc::clone(&self.session.interrupt), Arc::clone(&self.session.streams));
+        InterruptHandle { flag, streams }
     }
 
     /// How long a statement may run; `None`: as long as it takes.
@@ -160,11 +192,18 @@ impl Connection {
 #[derive(Debug, Clone)]
 pub struct InterruptHandle {
     flag: Arc<AtomicBool>,
+    streams: StreamFlags,
 }
 
 impl InterruptHandle {
-    /// The statement that runs now ends with an error of kind `Interrupted`; between statements nothing happens.
+    /// The statement that runs now, and every stream that is open, ends with an error of kind `Interrupted`; between
+    /// statements nothing happens.
     pub fn interrupt(&self) {
         self.flag.store(true, Ordering::Relaxed);
+        self.streams
+            .lock()
+            .iter()
+            .filter_map(Weak::upgrade)
+            .for_each(|flag| flag.store(true, Ordering::Relaxed));
     }
 }

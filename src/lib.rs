@@ -32,6 +32,7 @@ mod database;
 mod error;
 mod params;
 mod query_result;
+mod query_stream;
 mod statement;
 
 pub mod parser;
@@ -65,6 +66,7 @@ pub use params::Params;
 pub use query_result::{
     ChangeCounts, ColumnIndex, FromValue, QueryResult, QuerySummary, ResultChunk, ResultColumn, Row, Rows,
 };
+pub use query_stream::QueryStream;
 pub use statement::Statement;
 pub use storage::buffer_pool::BufferPoolStats;
 pub use storage::check::CheckReport;

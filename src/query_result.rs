@@ -119,6 +119,15 @@ impl QueryResult {
         &self.summary
     }
 
+    pub(crate) fn header(&self) -> &Arc<ResultHeader> {
+        &self.header
+    }
+
+    /// A row of the first chunk.
+    pub(crate) fn row(&self, row: usize) -> Option<Row<'_>> {
+        (row < self.chunks.first()?.rows()).then(|| Row::new(self, row))
+    }
+
     fn position(&self, name: &str) -> Option<usize> {
         self.header.names.iter().position(|known| known == name)
     }

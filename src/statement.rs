@@ -5,11 +5,12 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::binder::{BindErrorKind, BinderSettings, BoundStatement, ParameterTypes, bind};
-use crate::connection::{QueryPlan, Session, guarded};
+use crate::connection::{QueryPlan, Session, View, guarded};
 use crate::error::{Error, Result};
 use crate::params::Params;
 use crate::parser::{ast, parse_statement};
 use crate::query_result::QueryResult;
+use crate::query_stream::QueryStream;
 
 /// A prepared statement. It belongs to its connection (settings, transaction) and may outlive the `Connection` value.
 ///
@@ -72,22 +73,42 @@ impl Statement {
         guarded(|| self.run(&mut params))
     }
 
+    /// Executes it without parameters and hands the rows over while it runs.
+    pub fn stream(&self) -> Result<QueryStream> {
+        self.stream_with(Params::new())
+    }
+
+    /// The same with parameters.
+    pub fn stream_with(&self, params: impl Into<Params>) -> Result<QueryStream> {
+        let mut params = params.into();
+        guarded(|| {
+            let view = self.session.view()?;
+            match self.known_plan(&view, &params) {
+                Some(plan) => self.session.stream_plan(plan, &mut params, &view, true),
+                None => self.session.stream_statement(&self.tree, &self.text, &mut params, view, true),
+            }
+        })
+    }
+
     fn run(&self, params: &mut Params) -> Result<QueryResult> {
         let session = &*self.session;
         let view = session.view()?;
-        let at_hand = self.plan.lock().clone().filter(|plan| plan.serves(&view, params));
-        if let Some(plan) = at_hand {
-            session.plans.lock().count_hit();
-            return session.run_plan(&plan, params, &view, true);
-        }
-        let found = session.plans.lock().find(&self.text, &view, params);
-        match found {
-            Some(plan) => {
-                *self.plan.lock() = Some(Arc::clone(&plan));
-                session.run_plan(&plan, params, &view, true)
-            }
+        match self.known_plan(&view, params) {
+            Some(plan) => session.run_plan(&plan, params, &view, true),
             None => session.run_statement(&self.tree, &self.text, params, view, true),
         }
+    }
+
+    /// A plan that serves this view and these parameters: the statement's own, or one of the connection's.
+    fn known_plan(&self, view: &View, params: &Params) -> Option<Arc<QueryPlan>> {
+        let at_hand = self.plan.lock().clone().filter(|plan| plan.serves(view, params));
+        if at_hand.is_some() {
+            self.session.plans.lock().count_hit();
+            return at_hand;
+        }
+        let found = self.session.plans.lock().find(&self.text, view, params)?;
+        *self.plan.lock() = Some(Arc::clone(&found));
+        Some(found)
     }
 }
 

@@ -6,6 +6,8 @@ mod files;
 mod queries;
 #[path = "api/sessions.rs"]
 mod sessions;
+#[path = "api/streams.rs"]
+mod streams;
 
 use quiredb::{Connection, Database};
 

@@ -202,6 +202,27 @@ fn rows_are_put_aside_where_memory_is_short() {
     }
 }
 
+/// For each counter of rows that are handed over while their query runs, such a query.
+const WORKS_STREAMING: &[(&str, &str)] = &[
+    ("batches_streamed", "MATCH (p:Person) RETURN p.id"),
+    ("waits_for_reader", "MATCH (a:Person), (b:Person) RETURN a.id, b.id"),
+];
+
+#[test]
+fn rows_are_handed_over_while_a_query_runs() {
+    let connection = GRAPH.connect().expect("a connection");
+    for (counter, text) in WORKS_STREAMING {
+        let mut stream = connection.stream(text).expect("it runs");
+        stream.next_row().expect("it runs").expect("a row");
+        let counted = || stream.counters().iter().any(|(name, count)| name == counter && *count > 0);
+        let moved = (0..2000).any(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+            counted()
+        });
+        assert!(moved, "{counter} stands still in {text}");
+    }
+}
+
 #[test]
 fn every_counter_of_queries_is_asked_for() {
     let source = include_str!("../src/executor/counters.rs");
@@ -211,7 +232,7 @@ fn every_counter_of_queries_is_asked_for() {
     let names: Vec<&str> = names.filter(|name| !name.starts_with("//")).collect();
     assert!(names.len() > 15, "{names:?}");
     for name in names {
-        let mut asked = WORKS.iter().chain(WORKS_SHORT_OF_MEMORY);
+        let mut asked = WORKS.iter().chain(WORKS_SHORT_OF_MEMORY).chain(WORKS_STREAMING);
         assert!(asked.any(|(counter, _)| *counter == name), "{name} is in no query of this test");
     }
 }

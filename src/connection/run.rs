@@ -2,14 +2,15 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::compile::{QueryPlan, bind_statement, plan_query};
 use super::session::{Session, View};
 use crate::binder::{BoundQuery, BoundStatement};
 use crate::error::{Error, ErrorKind, Result};
-use crate::executor::{self, Profile, QueryContext, QueryRows};
+use crate::executor::entities::EntityReader;
+use crate::executor::{self, Chunk, Profile, QueryContext, QueryRows};
 use crate::params::Params;
 use crate::parser::{ast, parse};
 use crate::planner::{explain, explain_with};
@@ -64,16 +65,41 @@ impl Session {
         alone: bool,
     ) -> Result<QueryResult> {
         let bound = bind_statement(statement, text, params, &view)?;
-        match &bound {
+        self.run_bound(&bound, (statement, text), params, view, alone)
+    }
+
+    /// Plans a query of `text`; `alone` means that it is all there is.
+    pub(super) fn planned(
+        &self,
+        query: &BoundQuery,
+        (statement, text): (&ast::Statement, &str),
+        params: &Params,
+        view: &View,
+        alone: bool,
+    ) -> Result<Arc<QueryPlan>> {
+        let mut plan = plan_query(query, text, params, view)?;
+        if !plan.plan.stages.is_empty() {
+            plan.text = statement.span.of(text).into();
+        }
+        let plan = Arc::new(plan);
+        if alone {
+            self.plans.lock().insert(text, &plan, view);
+        }
+        Ok(plan)
+    }
+
+    /// Runs a statement whose meaning is known.
+    pub(super) fn run_bound(
+        &self,
+        bound: &BoundStatement,
+        (statement, text): (&ast::Statement, &str),
+        params: &mut Params,
+        view: View,
+        alone: bool,
+    ) -> Result<QueryResult> {
+        match bound {
             BoundStatement::Query(query) => {
-                let mut plan = plan_query(query, text, params, &view)?;
-                if !plan.plan.stages.is_empty() {
-                    plan.text = statement.span.of(text).into();
-                }
-                let plan = Arc::new(plan);
-                if alone {
-                    self.plans.lock().insert(text, &plan, &view);
-                }
+                let plan = self.planned(query, (statement, text), params, &view, alone)?;
                 self.run_plan(&plan, params, &view, false)
             }
             BoundStatement::Explain { analyze, query } => match &**query {
@@ -203,13 +229,23 @@ impl Session {
 
     pub(super) fn context(&self, plan: &QueryPlan, params: &mut Params, view: &View) -> QueryContext {
         self.interrupt.store(false, Ordering::Relaxed);
-        let mut context = QueryContext::interruptible(view.transaction.clone(), Arc::clone(&self.interrupt));
-        context.parameters = plan.parameter_values(params);
-        context.vector_size = view.settings.vector_size;
-        context.threads = view.settings.threads;
-        context.deadline = view.deadline();
-        context
+        context_of(plan, params, view, Arc::clone(&self.interrupt))
     }
+}
+
+/// What a plan runs in, and the flag that stops it.
+pub(super) fn context_of(
+    plan: &QueryPlan,
+    params: &mut Params,
+    view: &View,
+    flag: Arc<AtomicBool>,
+) -> QueryContext {
+    let mut context = QueryContext::interruptible(view.transaction.clone(), flag);
+    context.parameters = plan.parameter_values(params);
+    context.vector_size = view.settings.vector_size;
+    context.threads = view.settings.threads;
+    context.deadline = view.deadline();
+    context
 }
 
 /// Executes, and completes nodes, relationships and paths while their version is at hand.
@@ -219,27 +255,41 @@ pub(super) fn collect(plan: &QueryPlan, context: &QueryContext) -> Result<QueryR
 
 /// Completes nodes, relationships and paths.
 pub(super) fn complete(plan: &QueryPlan, rows: QueryRows, context: &QueryContext) -> Result<QueryResult> {
-    let mut reader = plan.entities.contains(&true).then(|| executor::entities::EntityReader::of(context));
+    let mut reader = entity_reader(plan, context);
     let mut chunks = Vec::with_capacity(rows.chunks.len());
     for chunk in rows.chunks {
         context.check()?;
-        let mut columns = Vec::with_capacity(chunk.columns.len());
-        for (position, buffer) in chunk.columns.into_iter().enumerate() {
-            let has_entities = plan.entities.get(position).is_some_and(|has| *has);
-            columns.push(match (&mut reader, has_entities) {
-                (Some(reader), true) => {
-                    let vector = buffer.vector();
-                    let mut values: Vec<Value> =
-                        (0..chunk.rows).map(|row| vector.value(row, buffer.data_type())).collect();
-                    reader.complete(&mut values)?;
-                    ResultColumn::of_values(values)
-                }
-                _ => ResultColumn::of_vector(buffer),
-            });
-        }
-        chunks.push(ResultChunk::new(columns, chunk.rows));
+        chunks.push(complete_chunk(plan, chunk, reader.as_mut())?);
     }
     Ok(QueryResult::new(Arc::clone(&plan.header), chunks))
+}
+
+/// What completes the rows of a plan, if there is anything to complete.
+pub(super) fn entity_reader(plan: &QueryPlan, context: &QueryContext) -> Option<EntityReader> {
+    plan.entities.contains(&true).then(|| EntityReader::of(context))
+}
+
+/// The same for some rows.
+pub(super) fn complete_chunk(
+    plan: &QueryPlan,
+    chunk: Chunk,
+    mut reader: Option<&mut EntityReader>,
+) -> Result<ResultChunk> {
+    let mut columns = Vec::with_capacity(chunk.columns.len());
+    for (position, buffer) in chunk.columns.into_iter().enumerate() {
+        let has_entities = plan.entities.get(position).is_some_and(|has| *has);
+        columns.push(match (&mut reader, has_entities) {
+            (Some(reader), true) => {
+                let vector = buffer.vector();
+                let mut values: Vec<Value> =
+                    (0..chunk.rows).map(|row| vector.value(row, buffer.data_type())).collect();
+                reader.complete(&mut values)?;
+                ResultColumn::of_values(values)
+            }
+            _ => ResultColumn::of_vector(buffer),
+        });
+    }
+    Ok(ResultChunk::new(columns, chunk.rows))
 }
 
 /// A panic below is a bug of ours; it ends the statement and not the program.

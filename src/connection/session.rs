@@ -1,7 +1,7 @@
 //! What a connection and its statements share.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -27,6 +27,9 @@ pub(crate) struct SessionSettings {
     pub disturbed: Option<u64>,
 }
 
+/// What stops the queries of a connection whose rows are read while they run; each has a flag of its own.
+pub(crate) type StreamFlags = Arc<Mutex<Vec<Weak<AtomicBool>>>>;
+
 /// The state of one connection. Statements keep it alive.
 pub(crate) struct Session {
     pub shared: Arc<Shared>,
@@ -34,6 +37,8 @@ pub(crate) struct Session {
     pub transaction: Mutex<Option<OpenTransaction>>,
     pub plans: Mutex<PlanCache>,
     pub interrupt: Arc<AtomicBool>,
+    /// Flags of the queries whose rows are read while they run.
+    pub streams: StreamFlags,
     pub progress: Mutex<Option<ProgressCallback>>,
 }
 
@@ -83,8 +88,18 @@ impl Session {
             transaction: Mutex::new(None),
             plans: Mutex::new(PlanCache::default()),
             interrupt: Arc::new(AtomicBool::new(false)),
+            streams: StreamFlags::default(),
             progress: Mutex::new(None),
         }
+    }
+
+    /// The flag of a new query whose rows are read while it runs.
+    pub fn stream_flag(&self) -> Arc<AtomicBool> {
+        let flag = Arc::new(AtomicBool::new(false));
+        let mut streams = self.streams.lock();
+        streams.retain(|other| other.strong_count() > 0);
+        streams.push(Arc::downgrade(&flag));
+        flag
     }
 
     /// The version that the next statement reads: the transaction's, or the newest.

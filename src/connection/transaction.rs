@@ -8,6 +8,7 @@ use super::session::{Session, View};
 use crate::error::{Error, ErrorKind, Result};
 use crate::params::Params;
 use crate::query_result::QueryResult;
+use crate::query_stream::QueryStream;
 use crate::transaction::{Met, ReadTransaction, WriteOptions, WriteTransaction};
 
 /// What a session keeps from BEGIN to COMMIT.
@@ -190,6 +191,17 @@ impl<'c> Transaction<'c> {
     /// Runs a text with parameters.
     pub fn query_with(&self, text: &str, params: impl Into<Params>) -> Result<QueryResult> {
         self.session.run_text(text, params.into())
+    }
+
+    /// Runs a text and hands the rows of its last statement over while it runs, unless the transaction may write: then
+    /// all rows are there before the first is handed over.
+    pub fn stream(&self, text: &str) -> Result<QueryStream> {
+        self.session.stream_text(text, Params::new())
+    }
+
+    /// The same with parameters.
+    pub fn stream_with(&self, text: &str, params: impl Into<Params>) -> Result<QueryStream> {
+        self.session.stream_text(text, params.into())
     }
 
     /// Ends the transaction and makes its changes durable and visible. After an error they are not seen.

@@ -102,6 +102,10 @@ counters! {
     partitions_spilled,
     /// Rows of hash join build sides.
     rows_built,
+    /// Batches of rows that were handed over while their query ran.
+    batches_streamed,
+    /// Times that a thread of a query waited for the reader of its rows.
+    waits_for_reader,
     /// Morsels run by threads other than the calling one.
     morsels_stolen,
 }

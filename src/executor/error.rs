@@ -1,5 +1,7 @@
 //! What can go wrong while a plan runs.
 
+use std::any::Any;
+
 use super::write::{WriteFault, WriteRow};
 use crate::functions::FunctionError;
 use crate::storage::StorageError;
@@ -52,6 +54,14 @@ impl From<WriteFault> for ExecutionError {
 }
 
 impl ExecutionError {
+    /// What a thread that ended by a panic leaves behind.
+    pub(super) fn of_panic(operator: &'static str, panic: &(dyn Any + Send)) -> ExecutionError {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+        let detail = text.unwrap_or("a panic without words").to_owned();
+        ExecutionError::Internal { operator, detail }
+    }
+
     /// What the transaction refuses, if that is what the error is about.
     pub fn refusal(&self) -> Option<&WriteError> {
         match self {

@@ -52,6 +52,7 @@ mod settle;
 mod shared_rows;
 mod sort;
 mod spill;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod text_keys;
@@ -65,6 +66,7 @@ pub use context::{Context, QueryContext};
 pub use counters::Counters;
 pub use error::{ExecutionError, ExecutionResult};
 pub use profile::Profile;
+pub use stream::{RowQueue, stream};
 
 use std::sync::atomic::Ordering;
 
@@ -82,10 +84,15 @@ impl QueryRows {
     }
 }
 
+/// The rows of a plan that is so small that it needs no pipeline.
+pub fn execute_point(plan: &PhysicalPlan, query: &QueryContext) -> ExecutionResult<Option<QueryRows>> {
+    Ok(point::rows_of(&plan.root, query)?.map(|chunks| QueryRows { chunks }))
+}
+
 /// Runs a plan to its end.
 pub fn execute(plan: &PhysicalPlan, query: &QueryContext) -> ExecutionResult<QueryRows> {
-    if let Some(chunks) = point::rows_of(&plan.root, query)? {
-        return Ok(QueryRows { chunks });
+    if let Some(rows) = execute_point(plan, query)? {
+        return Ok(rows);
     }
     let depth = plan.root.depth;
     query.depth.store(depth, Ordering::Relaxed);

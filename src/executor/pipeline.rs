@@ -46,14 +46,8 @@ pub fn drive<'x>(query: &'x QueryContext, source: &dyn Source, sink: &Factory<'x
         let helpers: Vec<_> = (1..workers).filter_map(start).collect();
         let mut outcome = work(query, source, sink, &stop, false);
         for helper in helpers {
-            let ended = helper.join().unwrap_or_else(|panic| {
-                let detail = panic
-                    .downcast_ref::<String>()
-                    .cloned()
-                    .or_else(|| panic.downcast_ref::<&str>().map(|text| text.to_string()))
-                    .unwrap_or_default();
-                Err(ExecutionError::Internal { operator: "worker", detail })
-            });
+            let ended =
+                helper.join().unwrap_or_else(|panic| Err(ExecutionError::of_panic("worker", &*panic)));
             outcome = outcome.and(ended);
         }
         outcome

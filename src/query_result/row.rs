@@ -49,6 +49,13 @@ pub struct Row<'r> {
     row: usize,
 }
 
+impl<'r> Row<'r> {
+    /// A row of the result's first chunk.
+    pub(super) fn new(result: &'r QueryResult, row: usize) -> Row<'r> {
+        Row { result, chunk: 0, row }
+    }
+}
+
 impl Row<'_> {
     /// The value of a column as a Rust type; NULL needs an `Option`.
     pub fn get<T: FromValue>(&self, column: impl ColumnIndex) -> Result<T> {

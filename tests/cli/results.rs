@@ -123,3 +123,29 @@ fn the_timer_speaks_on_standard_error() {
     assert_eq!((run.status, run.out.as_str()), (0, "a\n1\n"));
     assert!(run.err.starts_with("time: ") && run.err.ends_with(" ms\n"), "{}", run.err);
 }
+
+#[test]
+fn rows_are_shown_as_they_come() {
+    let text = "UNWIND range(1, 1000) AS a UNWIND range(1, 1000) AS b RETURN a, b, 'some text to make it long' AS text";
+    let limited = |mode: &str| crate::quire(&["--memory-limit", "16MB", "--mode", mode, "-c", text], "");
+    for mode in ["csv", "jsonl"] {
+        let run = limited(mode);
+        assert_eq!(run.status, 0, "{mode}: {}", run.err);
+        let lines = run.out.lines().count();
+        assert_eq!(lines, 1_000_000 + usize::from(mode == "csv"), "{mode}");
+    }
+    // Widths of a table are known when all rows are.
+    let run = limited("table");
+    assert!(run.status == 1 && run.err.contains("out of memory"), "{}", run.err);
+}
+
+#[test]
+fn an_error_follows_the_rows_before_it() {
+    let text = "UNWIND range(1, 100000) AS n RETURN 1 / (n - 90000) AS x";
+    let run = crate::quire(&["--mode", "csv", "-c", text], "");
+    assert_eq!(run.status, 1);
+    assert!(run.out.starts_with("x\n0\n") && run.err.contains("zero"), "{}", run.err);
+    // Without rows there is no header either.
+    let run = crate::quire(&["--mode", "csv", "-c", "RETURN 1 / 0 AS x"], "");
+    assert_eq!((run.status, &*run.out), (1, ""), "{}", run.err);
+}

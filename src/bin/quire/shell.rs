@@ -15,7 +15,7 @@ use crate::input::{Piece, StatementBuffer};
 use crate::interrupt;
 use crate::output::Output;
 use crate::progress::ProgressLine;
-use crate::render::{Mode, Style, json, render};
+use crate::render::{Fault, Mode, Style, json, render, render_stream};
 use crate::report::{self, Source};
 
 /// Scripts may read scripts so deep.
@@ -209,18 +209,19 @@ impl Shell {
         }
         self.progress.iter().for_each(ProgressLine::begin);
         let started = Instant::now();
-        let result = self.connection.query_with(&piece.text, params);
+        let shown = match self.mode.streams() {
+            true => self.run_streaming(&piece.text, params),
+            false => self.run_whole(&piece.text, params),
+        };
         self.progress.iter().for_each(ProgressLine::end);
-        let ok = match result {
-            Ok(result) => {
-                self.show(&result)?;
-                true
-            }
-            Err(error) if self.mode == Mode::Json => {
+        let ok = match shown {
+            Ok(()) => true,
+            Err(Fault::Output(error)) => return Err(error),
+            Err(Fault::Statement(error)) if self.mode == Mode::Json => {
                 json::write_error(&error, &mut self.output.buffer);
                 false
             }
-            Err(error) => {
+            Err(Fault::Statement(error)) => {
                 self.output.flush()?;
                 let source = match name {
                     _ if self.interactive => Source::Prompt,
@@ -236,6 +237,19 @@ impl Shell {
             eprintln!("time: {:.3} ms", started.elapsed().as_secs_f64() * 1e3);
         }
         Ok(if ok { Next::Go } else { self.failure() })
+    }
+
+    /// Shows rows as they come, so that a long result needs little memory.
+    fn run_streaming(&mut self, text: &str, params: Params) -> Result<(), Fault> {
+        let mut stream = self.connection.stream_with(text, params)?;
+        render_stream(&mut stream, self.mode, &self.style, &mut self.output)
+    }
+
+    fn run_whole(&mut self, text: &str, params: Params) -> Result<(), Fault> {
+        let result = self.connection.query_with(text, params);
+        self.progress.iter().for_each(ProgressLine::end);
+        self.show(&result?)?;
+        Ok(())
     }
 
     fn show(&mut self, result: &QueryResult) -> io::Result<()> {

@@ -1,23 +1,31 @@
 //! CSV and tab-separated values. What is written as CSV, COPY reads back.
 
 use std::borrow::Cow;
-use std::io;
 
-use quiredb::{QueryResult, Value};
+use quiredb::{QueryStream, ResultColumn, Value};
 
-use super::text::for_each_row;
+use super::text::{Fault, stream_rows};
 use crate::output::Output;
 
 /// RFC 4180 with line feeds. An empty text is quoted where nothing stands for NULL.
-pub fn write_csv(result: &QueryResult, header: bool, null: &str, output: &mut Output) -> io::Result<()> {
-    if header {
-        for (position, name) in result.columns().iter().enumerate() {
+pub fn write_csv(
+    stream: &mut QueryStream,
+    header: bool,
+    null: &str,
+    output: &mut Output,
+) -> Result<(), Fault> {
+    let names = if header { stream.columns().to_vec() } else { Vec::new() };
+    let header = |output: &mut Output| {
+        for (position, name) in names.iter().enumerate() {
             separate(&mut output.buffer, position, b',');
             push_quoted(&mut output.buffer, name, null);
         }
-        output.buffer.push(b'\n');
-    }
-    for_each_row(result, |columns, row| {
+        if !names.is_empty() {
+            output.buffer.push(b'\n');
+        }
+        Ok(())
+    };
+    let row = |output: &mut Output, columns: &[ResultColumn], row: usize| {
         for (position, column) in columns.iter().enumerate() {
             separate(&mut output.buffer, position, b',');
             let value = column.value(row);
@@ -27,20 +35,30 @@ pub fn write_csv(result: &QueryResult, header: bool, null: &str, output: &mut Ou
             }
         }
         output.buffer.push(b'\n');
-        output.drain()
-    })
+        Ok(())
+    };
+    stream_rows(stream, output, header, row)
 }
 
 /// Tabs between values; within them tabs, line ends and backslashes are escaped.
-pub fn write_tsv(result: &QueryResult, header: bool, null: &str, output: &mut Output) -> io::Result<()> {
-    if header {
-        for (position, name) in result.columns().iter().enumerate() {
+pub fn write_tsv(
+    stream: &mut QueryStream,
+    header: bool,
+    null: &str,
+    output: &mut Output,
+) -> Result<(), Fault> {
+    let names = if header { stream.columns().to_vec() } else { Vec::new() };
+    let header = |output: &mut Output| {
+        for (position, name) in names.iter().enumerate() {
             separate(&mut output.buffer, position, b'\t');
             push_escaped(&mut output.buffer, name);
         }
-        output.buffer.push(b'\n');
-    }
-    for_each_row(result, |columns, row| {
+        if !names.is_empty() {
+            output.buffer.push(b'\n');
+        }
+        Ok(())
+    };
+    let row = |output: &mut Output, columns: &[ResultColumn], row: usize| {
         for (position, column) in columns.iter().enumerate() {
             separate(&mut output.buffer, position, b'\t');
             let value = column.value(row);
@@ -50,8 +68,9 @@ pub fn write_tsv(result: &QueryResult, header: bool, null: &str, output: &mut Ou
             }
         }
         output.buffer.push(b'\n');
-        output.drain()
-    })
+        Ok(())
+    };
+    stream_rows(stream, output, header, row)
 }
 
 fn stored_text(value: &Value) -> Cow<'_, str> {

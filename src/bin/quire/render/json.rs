@@ -6,9 +6,11 @@
 use std::io;
 
 use quiredb::vector::{ValueVector, Values};
-use quiredb::{DataType, Error, GlobalId, NodeValue, Phase, QueryResult, RelValue, ResultColumn, Value};
+use quiredb::{
+    DataType, Error, GlobalId, NodeValue, Phase, QueryResult, QueryStream, RelValue, ResultColumn, Value,
+};
 
-use super::text::for_each_row;
+use super::text::{Fault, for_each_row, stream_rows};
 use crate::output::Output;
 
 /// One statement's answer in one line.
@@ -71,11 +73,12 @@ fn write_changes(out: &mut Vec<u8>, result: &QueryResult) {
 }
 
 /// One object per row.
-pub fn write_rows(result: &QueryResult, output: &mut Output) -> io::Result<()> {
-    for_each_row(result, |columns, row| {
+pub fn write_rows(stream: &mut QueryStream, output: &mut Output) -> Result<(), Fault> {
+    let (names, types) = (stream.columns().to_vec(), stream.types().to_vec());
+    let row = |output: &mut Output, columns: &[ResultColumn], row: usize| {
         let out = &mut output.buffer;
         out.push(b'{');
-        let cells = result.columns().iter().zip(columns).zip(result.types());
+        let cells = names.iter().zip(columns).zip(&types);
         for (position, ((name, column), data_type)) in cells.enumerate() {
             if position > 0 {
                 out.push(b',');
@@ -85,8 +88,9 @@ pub fn write_rows(result: &QueryResult, output: &mut Output) -> io::Result<()> {
             write_cell(out, column, data_type, row);
         }
         out.extend_from_slice(b"}\n");
-        output.drain()
-    })
+        Ok(())
+    };
+    stream_rows(stream, output, |_| Ok(()), row)
 }
 
 /// What went wrong, in one line; line and column stand there when the error has a place.

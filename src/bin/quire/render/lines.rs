@@ -1,25 +1,27 @@
 //! One `name = value` per line, an empty line between rows.
 
-use std::io::{self, Write};
+use std::io::Write;
 
-use quiredb::QueryResult;
+use quiredb::{QueryStream, ResultColumn};
 use unicode_width::UnicodeWidthStr;
 
-use super::text::{cell_text, for_each_row, one_line};
+use super::text::{Fault, cell_text, one_line, stream_rows};
 use crate::output::Output;
 
-pub fn write(result: &QueryResult, null: &str, output: &mut Output) -> io::Result<()> {
-    let width = result.columns().iter().map(|name| name.width()).max().unwrap_or(0);
+pub fn write(stream: &mut QueryStream, null: &str, output: &mut Output) -> Result<(), Fault> {
+    let names = stream.columns().to_vec();
+    let width = names.iter().map(|name| name.width()).max().unwrap_or(0);
     let mut first = true;
-    for_each_row(result, |columns, row| {
+    let row = |output: &mut Output, columns: &[ResultColumn], row: usize| {
         if !std::mem::take(&mut first) {
             output.buffer.push(b'\n');
         }
-        for (name, column) in result.columns().iter().zip(columns) {
+        for (name, column) in names.iter().zip(columns) {
             let value = column.value(row);
             let padding = width - name.width();
             writeln!(output.buffer, "{:padding$}{name} = {}", "", one_line(cell_text(&value, null)))?;
         }
-        output.drain()
-    })
+        Ok(())
+    };
+    stream_rows(stream, output, |_| Ok(()), row)
 }

@@ -1,46 +1,64 @@
 //! Tables for Markdown texts and web pages.
 
 use std::borrow::Cow;
-use std::io;
 
-use quiredb::QueryResult;
+use quiredb::{QueryStream, ResultColumn};
 
 use super::is_number;
-use super::text::{cell_text, for_each_row, one_line};
+use super::text::{Fault, cell_text, one_line, stream_rows};
 use crate::output::Output;
 
 /// A table of Markdown; it always has a header row, which is empty when names are not wanted.
-pub fn write_markdown(result: &QueryResult, header: bool, null: &str, output: &mut Output) -> io::Result<()> {
-    for name in result.columns() {
-        push(output, &["| ", if header { name } else { "" }, " "], markdown_byte);
-    }
-    output.buffer.extend_from_slice(b"|\n");
-    for data_type in result.types() {
-        output.buffer.extend_from_slice(if is_number(data_type) { b"| ---: " } else { b"| --- " });
-    }
-    output.buffer.extend_from_slice(b"|\n");
-    for_each_row(result, |columns, row| {
+pub fn write_markdown(
+    stream: &mut QueryStream,
+    header: bool,
+    null: &str,
+    output: &mut Output,
+) -> Result<(), Fault> {
+    let (names, types) = (stream.columns().to_vec(), stream.types().to_vec());
+    let header = |output: &mut Output| {
+        for name in &names {
+            push(output, &["| ", if header { name } else { "" }, " "], markdown_byte);
+        }
+        output.buffer.extend_from_slice(b"|\n");
+        for data_type in &types {
+            output.buffer.extend_from_slice(if is_number(data_type) { b"| ---: " } else { b"| --- " });
+        }
+        output.buffer.extend_from_slice(b"|\n");
+        Ok(())
+    };
+    let row = |output: &mut Output, columns: &[ResultColumn], row: usize| {
         for column in columns {
             let value = column.value(row);
             push(output, &["| ", &one_line(cell_text(&value, null)), " "], markdown_byte);
         }
         output.buffer.extend_from_slice(b"|\n");
-        output.drain()
-    })
+        Ok(())
+    };
+    stream_rows(stream, output, header, row)
 }
 
 /// A `table` element.
-pub fn write_html(result: &QueryResult, header: bool, null: &str, output: &mut Output) -> io::Result<()> {
-    output.buffer.extend_from_slice(b"<table>\n");
-    if header {
-        let names = result.columns().iter().map(|name| Cow::Borrowed(name.as_str()));
-        html_row(output, "th", names);
-    }
-    for_each_row(result, |columns, row| {
+pub fn write_html(
+    stream: &mut QueryStream,
+    header: bool,
+    null: &str,
+    output: &mut Output,
+) -> Result<(), Fault> {
+    let names = stream.columns().to_vec();
+    let header = |output: &mut Output| {
+        output.buffer.extend_from_slice(b"<table>\n");
+        if header {
+            html_row(output, "th", names.iter().map(|name| Cow::Borrowed(name.as_str())));
+        }
+        Ok(())
+    };
+    let row = |output: &mut Output, columns: &[ResultColumn], row: usize| {
         let values: Vec<_> = columns.iter().map(|column| column.value(row)).collect();
         html_row(output, "td", values.iter().map(|value| cell_text(value, null)));
-        output.drain()
-    })?;
+        Ok(())
+    };
+    stream_rows(stream, output, header, row)?;
     output.buffer.extend_from_slice(b"</table>\n");
     Ok(())
 }

@@ -10,7 +10,9 @@ mod text;
 use std::io;
 
 use clap::ValueEnum;
-use quiredb::{DataType, QueryResult};
+use quiredb::{DataType, QueryResult, QueryStream};
+
+pub use text::Fault;
 
 use crate::output::Output;
 
@@ -58,24 +60,47 @@ impl Style {
     }
 }
 
-/// Writes a result.
-pub fn render(result: &QueryResult, mode: Mode, style: &Style, output: &mut Output) -> io::Result<()> {
-    if mode == Mode::Json {
-        return json::write_result(result, output);
+impl Mode {
+    /// Whether rows can be shown as they come. The widths of a table follow from all of its rows, and what answers a
+    /// statement in one line is either its rows or its error.
+    pub fn streams(self) -> bool {
+        !matches!(self, Mode::Table | Mode::Json)
     }
-    if result.columns().is_empty() {
+}
+
+/// Writes a result that is there as a whole.
+pub fn render(result: &QueryResult, mode: Mode, style: &Style, output: &mut Output) -> io::Result<()> {
+    match mode {
+        Mode::Json => json::write_result(result, output),
+        Mode::Table if !result.columns().is_empty() => {
+            table::write(result, style, style.null_text(mode), output)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes rows as they come.
+pub fn render_stream(
+    stream: &mut QueryStream,
+    mode: Mode,
+    style: &Style,
+    output: &mut Output,
+) -> Result<(), Fault> {
+    if stream.columns().is_empty() {
         return Ok(());
     }
     let null = style.null_text(mode);
     match mode {
-        Mode::Table => table::write(result, style, null, output),
-        Mode::Line => lines::write(result, null, output),
-        Mode::Csv => delimited::write_csv(result, style.header, null, output),
-        Mode::Tsv => delimited::write_tsv(result, style.header, null, output),
-        Mode::Jsonl => json::write_rows(result, output),
-        Mode::Markdown => markup::write_markdown(result, style.header, null, output),
-        Mode::Html => markup::write_html(result, style.header, null, output),
-        Mode::Json | Mode::Trash => Ok(()),
+        Mode::Line => lines::write(stream, null, output),
+        Mode::Csv => delimited::write_csv(stream, style.header, null, output),
+        Mode::Tsv => delimited::write_tsv(stream, style.header, null, output),
+        Mode::Jsonl => json::write_rows(stream, output),
+        Mode::Markdown => markup::write_markdown(stream, style.header, null, output),
+        Mode::Html => markup::write_html(stream, style.header, null, output),
+        Mode::Table | Mode::Json | Mode::Trash => {
+            while stream.next_chunk()?.is_some() {}
+            Ok(())
+        }
     }
 }
 

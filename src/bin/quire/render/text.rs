@@ -2,8 +2,31 @@
 
 use std::borrow::Cow;
 use std::fmt::Write;
+use std::io;
 
-use quiredb::{QueryResult, ResultColumn, Value};
+use quiredb::{Error, QueryResult, QueryStream, ResultColumn, Value};
+
+use crate::output::Output;
+
+/// Why not all rows are shown.
+pub enum Fault {
+    /// The output cannot be written.
+    Output(io::Error),
+    /// The statement failed while its rows were shown.
+    Statement(Box<Error>),
+}
+
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Fault {
+        Fault::Output(error)
+    }
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Fault {
+        Fault::Statement(Box::new(error))
+    }
+}
 
 /// The text of a value.
 pub fn cell_text<'t>(value: &'t Value, null: &'t str) -> Cow<'t, str> {
@@ -42,6 +65,27 @@ pub fn for_each_row<E>(
 ) -> Result<(), E> {
     for chunk in result.chunks() {
         (0..chunk.rows()).try_for_each(|at| row(chunk.columns(), at))?;
+    }
+    Ok(())
+}
+
+/// Calls `header` once the first rows are there, then `row` for all of them as they come. What has come is written before
+/// more is waited for.
+pub fn stream_rows(
+    stream: &mut QueryStream,
+    output: &mut Output,
+    header: impl FnOnce(&mut Output) -> io::Result<()>,
+    mut row: impl FnMut(&mut Output, &[ResultColumn], usize) -> io::Result<()>,
+) -> Result<(), Fault> {
+    let mut next = stream.next_chunk()?;
+    header(output)?;
+    while let Some(chunk) = next {
+        for at in 0..chunk.rows() {
+            row(output, chunk.columns(), at)?;
+            output.drain()?;
+        }
+        output.flush()?;
+        next = stream.next_chunk()?;
     }
     Ok(())
 }

@@ -1,0 +1,145 @@
+//! Queries whose rows are read while they run: the plan runs on a thread of its own, with helpers as any query, and the
+//! reader takes its rows out of a queue. Statements that change something, and all statements of a transaction that may,
+//! have ended before their rows are handed over.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::compile::{QueryPlan, bind_statement};
+use super::run::{complete, complete_chunk, context_of, entity_reader, guarded};
+use super::session::{Session, View};
+use crate::binder::BoundStatement;
+use crate::error::{Error, ErrorKind, Result};
+use crate::executor::entities::EntityReader;
+use crate::executor::{self, QueryContext, RowQueue};
+use crate::params::Params;
+use crate::parser::{ast, parse};
+use crate::query_result::{QueryResult, ResultChunk};
+use crate::query_stream::QueryStream;
+
+impl Session {
+    /// Runs all statements of a text; the rows of the last are handed over while it runs.
+    pub fn stream_text(&self, text: &str, mut params: Params) -> Result<QueryStream> {
+        guarded(|| {
+            let view = self.view()?;
+            let found = self.plans.lock().find(text, &view, &params);
+            if let Some(plan) = found {
+                return self.stream_plan(plan, &mut params, &view, true);
+            }
+            let statements = parse(text).map_err(|error| Error::from_parse(error, text))?;
+            let Some((last, before)) = statements.split_last() else {
+                return Ok(QueryStream::of(QueryResult::empty()));
+            };
+            if before.is_empty() {
+                return self.stream_statement(last, text, &mut params, view, true);
+            }
+            drop(view);
+            for statement in before {
+                self.run_statement(statement, text, &mut params.clone(), self.view()?, false)?;
+            }
+            self.stream_statement(last, text, &mut params, self.view()?, false)
+        })
+    }
+
+    /// Runs one statement of `text`; `alone` means that it is all there is.
+    pub fn stream_statement(
+        &self,
+        statement: &ast::Statement,
+        text: &str,
+        params: &mut Params,
+        view: View,
+        alone: bool,
+    ) -> Result<QueryStream> {
+        let bound = bind_statement(statement, text, params, &view)?;
+        if let BoundStatement::Query(query) = &bound {
+            let plan = self.planned(query, (statement, text), params, &view, alone)?;
+            return self.stream_plan(plan, params, &view, false);
+        }
+        self.run_bound(&bound, (statement, text), params, view, alone).map(QueryStream::of)
+    }
+
+    /// Runs a plan that serves this view and these parameters.
+    pub fn stream_plan(
+        &self,
+        plan: Arc<QueryPlan>,
+        params: &mut Params,
+        view: &View,
+        cached: bool,
+    ) -> Result<QueryStream> {
+        if !plan.plan.stages.is_empty() || self.is_writing() {
+            return self.run_plan(&plan, params, view, cached).map(QueryStream::of);
+        }
+        let compiled = Instant::now();
+        let compile_time = compiled.duration_since(view.started);
+        let context = context_of(&plan, params, view, self.stream_flag());
+        let header = Arc::clone(&plan.header);
+        let mut stream = match executor::execute_point(&plan.plan, &context)? {
+            Some(rows) => {
+                let mut result = complete(&plan, rows, &context)?;
+                result.summary.execution_time = compiled.elapsed();
+                QueryStream::of(result)
+            }
+            None => QueryStream::running(header, RunningQuery::start(plan, context)?),
+        };
+        stream.summary.compile_time = compile_time;
+        stream.summary.plan_cached = cached;
+        Ok(stream)
+    }
+}
+
+/// A query whose rows are read while it runs. When it is dropped, the query ends.
+pub(crate) struct RunningQuery {
+    plan: Arc<QueryPlan>,
+    context: Arc<QueryContext>,
+    queue: Arc<RowQueue>,
+    thread: Option<JoinHandle<()>>,
+    reader: Option<EntityReader>,
+    started: Instant,
+}
+
+impl RunningQuery {
+    fn start(plan: Arc<QueryPlan>, context: QueryContext) -> Result<RunningQuery> {
+        let started = Instant::now();
+        let reader = entity_reader(&plan, &context);
+        let queue = Arc::new(RowQueue::new(&context));
+        let context = Arc::new(context);
+        let work = {
+            let (plan, context, queue) = (Arc::clone(&plan), Arc::clone(&context), Arc::clone(&queue));
+            move || executor::stream(&plan.plan, &context, &queue)
+        };
+        let thread = std::thread::Builder::new().name("quire stream".to_owned()).spawn(work);
+        let thread = thread.map_err(|error| {
+            Error::new(ErrorKind::Runtime, format!("no thread could be started for the query: {error}"))
+        })?;
+        Ok(RunningQuery { plan, context, queue, thread: Some(thread), reader, started })
+    }
+
+    /// The next rows; nothing behind the last ones.
+    pub fn next(&mut self) -> Result<Option<ResultChunk>> {
+        let Some(chunk) = self.queue.take()? else { return Ok(None) };
+        complete_chunk(&self.plan, chunk, self.reader.as_mut()).map(Some)
+    }
+
+    /// Time since the start.
+    pub fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// What the mechanisms of the query have done so far.
+    pub fn counters(&self) -> Vec<(&'static str, u64)> {
+        self.context.counters.list()
+    }
+}
+
+impl Drop for RunningQuery {
+    fn drop(&mut self) {
+        self.queue.close();
+        self.context.interrupt.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            // A panic was told through the queue.
+            let _ = thread.join();
+        }
+    }
+}
