@@ -165,12 +165,29 @@ fn bound_by(plan: &LogicalPlan) -> BTreeSet<VariableId> {
 
 /// Plans a query for one version of catalog and statistics.
 pub fn plan(query: &BoundQuery, catalog: &Catalog, statistics: &Statistics) -> PhysicalPlan {
-    let estimator = Estimator { catalog, statistics };
+    lower_query(query, order_query(query, catalog, statistics), catalog, statistics)
+}
+
+/// A query whose work has an order and whose columns have no positions yet.
+pub struct OrderedQuery(build::Built);
+
+/// The first half of `plan`: what is done, and in which order.
+pub fn order_query(query: &BoundQuery, catalog: &Catalog, statistics: &Statistics) -> OrderedQuery {
     // A plan has a few operators per variable at most.
-    let (logical, root, stages) = deep_stack::on_stack_for(query.variables.len(), || {
-        let built = build::build(query, estimator);
-        let (root, stages) = lower::lower(&built, estimator);
-        (built.plan, root, stages)
+    deep_stack::on_stack_for(query.variables.len(), || {
+        OrderedQuery(build::build(query, Estimator { catalog, statistics }))
+    })
+}
+
+/// The second half of `plan`: where each column stands, and which properties are read where.
+pub fn lower_query(
+    query: &BoundQuery,
+    OrderedQuery(built): OrderedQuery,
+    catalog: &Catalog,
+    statistics: &Statistics,
+) -> PhysicalPlan {
+    let (root, stages) = deep_stack::on_stack_for(query.variables.len(), || {
+        lower::lower(&built, Estimator { catalog, statistics })
     });
     PhysicalPlan {
         root,
@@ -179,6 +196,6 @@ pub fn plan(query: &BoundQuery, catalog: &Catalog, statistics: &Statistics) -> P
         stages,
         checks: lower_checks(&query.checks, &query.variables, catalog, statistics),
         returns: query.returns,
-        logical,
+        logical: built.plan,
     }
 }
