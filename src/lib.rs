@@ -26,6 +26,9 @@
 //! What a user of the database needs is at the top level of the crate. The modules are the engine, in the order in
 //! which a query passes through them; `specs/architecture.md` tells how they work together.
 
+// What the parser is generated to is written in terms of it.
+extern crate alloc;
+
 mod config;
 mod connection;
 mod database;

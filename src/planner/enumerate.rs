@@ -244,9 +244,11 @@ impl<'s, 'a> Search<'s, 'a> {
         let mut best: Option<State> = None;
         for start in starts {
             let mut state = start.clone();
-            while !self.is_complete(&state) {
+            let limit = best.as_ref().map_or(f64::INFINITY, |best| best.cost * CLEARLY_LESS);
+            // What costs more than the best order before it is complete gets no better.
+            while !self.is_complete(&state) && state.cost < limit {
                 let mut next: Option<(f64, State)> = None;
-                self.each_step(&state, &mut |step, to: State| {
+                self.each_step(&state, f64::INFINITY, &mut |step, to: State| {
                     let rows = match step {
                         Step::Lookup(_) if state.rows <= LOOKUP_ROWS_MAX => 0.0,
                         Step::Lookup(_) => return,
@@ -272,7 +274,7 @@ impl<'s, 'a> Search<'s, 'a> {
 
     /// All orders whose cost stays below that of `first`; none where there are too many, or none is cheaper.
     fn dynamic(&mut self, starts: Vec<State>, first: &State) -> Option<State> {
-        let limit = first.cost * CLEARLY_LESS;
+        let mut limit = first.cost * CLEARLY_LESS;
         let mut known: FxHashMap<(u64, u64), usize> = FxHashMap::default();
         let mut levels: Vec<Vec<usize>> = vec![Vec::new(); self.nodes.len() + self.edges.len() + 1];
         let mut transitions = 0;
@@ -283,10 +285,11 @@ impl<'s, 'a> Search<'s, 'a> {
             let mut here = 0;
             loop {
                 for offer in offers.drain(..) {
-                    if offer.cost >= best.as_ref().map_or(limit, |best| best.cost * CLEARLY_LESS) {
+                    if offer.cost >= limit {
                         continue;
                     }
                     if self.is_complete(&offer) {
+                        limit = offer.cost * CLEARLY_LESS;
                         best = Some(offer);
                         continue;
                     }
@@ -306,8 +309,7 @@ impl<'s, 'a> Search<'s, 'a> {
                 }
                 let Some(at) = levels[level].get(here).copied() else { break };
                 here += 1;
-                let state = self.states[at].clone();
-                self.each_step(&state, &mut |_, mut to| {
+                self.each_step(&self.states[at], limit, &mut |_, mut to| {
                     transitions += 1;
                     to.parent = Some(at);
                     offers.push(to);
@@ -316,7 +318,7 @@ impl<'s, 'a> Search<'s, 'a> {
                 if self.given == 0 && finished.len() <= HALVES_MAX {
                     for other in &finished {
                         transitions += 1;
-                        offers.extend(self.joined(at, *other));
+                        offers.extend(self.joined(at, *other, limit));
                     }
                 }
                 if transitions > TRANSITIONS_MAX {
@@ -327,7 +329,8 @@ impl<'s, 'a> Search<'s, 'a> {
         best
     }
 
-    fn each_step(&self, state: &State, offer: &mut dyn FnMut(Step, State)) {
+    /// All ways to go on that cost less than `limit`.
+    fn each_step(&self, state: &State, limit: f64, offer: &mut dyn FnMut(Step, State)) {
         for at in 0..self.nodes.len() {
             if state.nodes >> at & 1 == 0
                 && let Some(to) = self.looked_up(state, at)
@@ -342,14 +345,18 @@ impl<'s, 'a> Search<'s, 'a> {
             for side in 0..2 {
                 let (from, to) = (edge.ends[side], edge.ends[1 - side]);
                 let (has_from, has_to) = (state.nodes >> from & 1 == 1, state.nodes >> to & 1 == 1);
-                if has_from && (!has_to || edge.variable_length) {
-                    offer(Step::Edge { edge: at, from }, self.followed(state, at, side));
+                if has_from
+                    && (!has_to || edge.variable_length)
+                    && let Some(to) = self.followed(state, at, side, limit)
+                {
+                    offer(Step::Edge { edge: at, from }, to);
                 }
             }
         }
         for to in 0..self.nodes.len() {
             if state.nodes >> to & 1 == 0
                 && let Some((step, next)) = self.intersected(state, to)
+                && next.cost < limit
             {
                 offer(step, next);
             }
@@ -412,7 +419,7 @@ impl<'s, 'a> Search<'s, 'a> {
     }
 
     /// Follows an edge from a bound end, to a new node or to one that is bound as well.
-    fn followed(&self, state: &State, at: usize, side: usize) -> State {
+    fn followed(&self, state: &State, at: usize, side: usize, limit: f64) -> Option<State> {
         let edge = &self.edges[at];
         let to = edge.ends[1 - side];
         let into = state.nodes >> to & 1 == 1;
@@ -440,6 +447,9 @@ impl<'s, 'a> Search<'s, 'a> {
             };
             (rows, on_node + checked)
         };
+        if state.cost + cost >= limit {
+            return None;
+        }
         let next = State {
             nodes: state.nodes | 1 << to,
             edges: state.edges | 1 << at,
@@ -449,22 +459,24 @@ impl<'s, 'a> Search<'s, 'a> {
             steps: vec![(Step::Edge { edge: at, from: edge.ends[side] }, state.rows)],
             ..*state
         };
-        self.settled(next)
+        Some(self.settled(next))
     }
 
     /// Binds a node that two or more edges lead to at once.
     fn intersected(&self, state: &State, to: usize) -> Option<(Step, State)> {
-        let mut closing: Vec<usize> = (0..self.edges.len())
-            .filter(|at| {
-                let edge = &self.edges[*at];
-                let other = if edge.ends[0] == to { edge.ends[1] } else { edge.ends[0] };
-                edge.intersects
-                    && edge.rivals_allow
-                    && edge.ends.contains(&to)
-                    && other != to
-                    && state.nodes >> other & 1 == 1
-            })
-            .collect();
+        let closes = |at: &usize| {
+            let edge = &self.edges[*at];
+            let other = if edge.ends[0] == to { edge.ends[1] } else { edge.ends[0] };
+            edge.intersects
+                && edge.rivals_allow
+                && edge.ends.contains(&to)
+                && other != to
+                && state.nodes >> other & 1 == 1
+        };
+        if (0..self.edges.len()).filter(closes).nth(1).is_none() {
+            return None;
+        }
+        let mut closing: Vec<usize> = (0..self.edges.len()).filter(closes).collect();
         // Each one that cannot be intersected may rule out another.
         let met = state.edges & !state.intersected;
         while let Some(place) =
@@ -508,11 +520,12 @@ impl<'s, 'a> Search<'s, 'a> {
     }
 
     /// Two orders that share just one node, joined by it.
-    fn joined(&self, left: usize, right: usize) -> Option<State> {
+    fn joined(&self, left: usize, right: usize, limit: f64) -> Option<State> {
         let (a, b) = (&self.states[left], &self.states[right]);
         let shared = a.nodes & b.nodes;
         let both = |state: &State| state.nodes.count_ones() >= 2;
-        if shared.count_ones() != 1 || a.edges & b.edges != 0 || !both(a) || !both(b) {
+        let dear = a.cost + b.cost >= limit;
+        if dear || shared.count_ones() != 1 || a.edges & b.edges != 0 || !both(a) || !both(b) {
             return None;
         }
         // The kept side is the smaller one.
