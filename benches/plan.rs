@@ -49,7 +49,9 @@ fn main() -> ExitCode {
         let all = took.iter().map(|steps| steps[..4].iter().sum::<Duration>()).min().unwrap_or_default();
         let (lines, all, median) = (text.lines().count(), micros(all), micros(median));
         let (parse, bind, order, lower, explain) = (step(0), step(1), step(2), step(3), step(4));
-        println!("| {name} | {lines} | {parse} | {bind} | {order} | {lower} | {all} | {median} | {explain} |");
+        println!(
+            "| {name} | {lines} | {parse} | {bind} | {order} | {lower} | {all} | {median} | {explain} |"
+        );
     }
     let fail = missed && !words.iter().any(|word| word == "--no-fail");
     if fail { ExitCode::FAILURE } else { ExitCode::SUCCESS }
@@ -116,7 +118,8 @@ impl Numbers {
         while let Some(at) = rest.find(['#', '%', '@']) {
             let (before, from) = rest.split_at(at);
             line.push_str(before);
-            let digits = from[1..].find(|next: char| !next.is_ascii_digit()).map_or(from.len(), |end| end + 1);
+            let digits =
+                from[1..].find(|next: char| !next.is_ascii_digit()).map_or(from.len(), |end| end + 1);
             let bound = from[1..digits].parse().unwrap_or(1);
             line += &match &from[..1] {
                 "#" => row.to_string(),
