@@ -1,6 +1,6 @@
 //! How a database is opened: `Database::builder()` and the values it takes.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,6 +45,7 @@ pub(crate) struct Config {
     pub schema_mode: SchemaMode,
     pub dialect: Dialect,
     pub query_timeout: Option<Duration>,
+    pub temp_directory: Option<PathBuf>,
     pub file_access: FileAccess,
     pub vector_size: usize,
     pub small_load_rows: u64,
@@ -67,6 +68,7 @@ impl Default for Config {
             schema_mode: SchemaMode::default(),
             dialect: Dialect::default(),
             query_timeout: None,
+            temp_directory: None,
             file_access: FileAccess::default(),
             vector_size: VECTOR_SIZE,
             small_load_rows: NODE_GROUP_ROWS,
@@ -92,6 +94,7 @@ impl Config {
             lock_wait: self.lock_wait,
             intent_share: self.intent_share,
             recovery_progress: self.recovery_progress.clone(),
+            temp_directory: self.temp_directory.clone(),
         }
     }
 
@@ -209,6 +212,14 @@ impl DatabaseBuilder {
     /// How long a statement may run, unless its connection says otherwise.
     pub fn query_timeout(mut self, limit: Duration) -> Self {
         self.config.query_timeout = Some(limit);
+        self
+    }
+
+    /// Where queries that need more than the memory limit put rows aside, in a folder of their own that is removed at
+    /// the end. The default is `tmp/` of the database, the system's folder for temporary files where the database is
+    /// open for reading only, and nowhere for a database in memory.
+    pub fn temp_directory(mut self, path: impl Into<PathBuf>) -> Self {
+        self.config.temp_directory = Some(path.into());
         self
     }
 

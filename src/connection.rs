@@ -15,6 +15,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use parking_lot::Mutex;
+
 pub use plan_cache::PlanCacheStats;
 pub use transaction::Transaction;
 
@@ -26,28 +28,39 @@ pub(crate) use stream::RunningQuery;
 use crate::catalog::{Catalog, Dialect};
 use crate::database::Shared;
 use crate::error::Result;
+use crate::executor::{QueryProgress, WorkDone};
 use crate::params::Params;
 use crate::query_result::QueryResult;
 use crate::query_stream::QueryStream;
 use crate::statement::Statement;
 
-/// How far a COPY has come.
+/// How far a statement has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Progress {
-    /// Bytes of text that have been read.
+    /// Bytes of text that a COPY has read.
     pub bytes_read: u64,
-    /// Bytes of text in all files.
+    /// Bytes of text in all of its files.
     pub bytes_total: u64,
-    /// Rows that have been read.
+    /// Rows that a COPY has read, or that the scans of a query have put out.
     pub rows: u64,
+    /// What is done of a query, counted in rows that its operators are estimated to see.
+    pub work_done: u64,
+    /// All of that.
+    pub work_total: u64,
 }
 
 impl Progress {
-    /// The share that is done, 0 to 1.
+    pub(crate) fn of(WorkDone { done, total, rows }: WorkDone) -> Progress {
+        Progress { rows, work_done: done, work_total: total, ..Progress::default() }
+    }
+
+    /// The share that is done, 0 to 1. That of a query is estimated and never falls; it stands still while all of a
+    /// long pipeline follows from one row, such as a list or the start of a search.
     pub fn fraction(&self) -> f64 {
-        match self.bytes_total {
-            0 => 1.0,
-            total => (self.bytes_read as f64 / total as f64).min(1.0),
+        match (self.bytes_total, self.work_total) {
+            (0, 0) => 1.0,
+            (0, total) => (self.work_done as f64 / total as f64).min(1.0),
+            (total, _) => (self.bytes_read as f64 / total as f64).min(1.0),
         }
     }
 }
@@ -167,7 +180,8 @@ impl Connection {
         self.session.settings.lock().dialect = Some(dialect);
     }
 
-    /// What is called, on the thread that runs the statement, as a COPY makes progress.
+    /// What is called as a statement makes progress, about ten times a second: on the thread that runs the statement for
+    /// a COPY, on any of its threads for a query.
     pub fn set_progress(&self, callback: impl Fn(Progress) + Send + Sync + 'static) {
         *self.session.progress.lock() = Some(Arc::new(callback));
     }
@@ -175,6 +189,13 @@ impl Connection {
     /// Nothing is called any more.
     pub fn clear_progress(&self) {
         *self.session.progress.lock() = None;
+    }
+
+    /// How far the query has come that runs now; none between queries. Another thread asks through
+    /// [`progress_handle`](Self::progress_handle).
+    pub fn progress_handle(&self) -> ProgressHandle {
+        self.session.progress_asked.store(true, Ordering::Relaxed);
+        ProgressHandle { running: Arc::clone(&self.session.running) }
     }
 
     /// The tables as this connection sees them now.
@@ -185,6 +206,21 @@ impl Connection {
     /// How often a plan was found, and how many are kept.
     pub fn plan_cache_stats(&self) -> PlanCacheStats {
         self.session.plans.lock().stats()
+    }
+}
+
+/// Tells from any thread how far a connection's query has come.
+#[derive(Clone)]
+pub struct ProgressHandle {
+    running: Arc<Mutex<Weak<QueryProgress>>>,
+}
+
+impl ProgressHandle {
+    /// How far the query has come that began last; none when it is over. Queries count that began after the handle was
+    /// made.
+    pub fn read(&self) -> Option<Progress> {
+        let running = self.running.lock().upgrade()?;
+        Some(Progress::of(running.read()))
     }
 }
 

@@ -62,7 +62,7 @@ pub mod types;
 
 pub use catalog::{Catalog, Dialect, SchemaMode};
 pub use config::{DatabaseBuilder, DurabilityMode, FileAccess};
-pub use connection::{Connection, InterruptHandle, PlanCacheStats, Progress, Transaction};
+pub use connection::{Connection, InterruptHandle, PlanCacheStats, Progress, ProgressHandle, Transaction};
 pub use database::{CsvImportConfig, Database, ImportSummary};
 pub use error::{Error, ErrorKind, Phase, Result, SourceSpan};
 pub use params::Params;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::connection::RunningQuery;
+use crate::connection::{Progress, RunningQuery};
 use crate::error::Result;
 use crate::query_result::{QueryResult, QuerySummary, ResultChunk, ResultHeader, Row};
 use crate::types::DataType;
@@ -110,6 +110,11 @@ impl QueryStream {
     /// How many rows have been handed over.
     pub fn rows_taken(&self) -> u64 {
         self.rows
+    }
+
+    /// How far the query has come, which is ahead of the rows that were taken; none once it is over.
+    pub fn progress(&self) -> Option<Progress> {
+        self.running.as_ref()?.progress()
     }
 
     /// Counts and times; what they are in the end is known behind the last row.

@@ -2,6 +2,8 @@
 
 #[path = "api/files.rs"]
 mod files;
+#[path = "api/progress.rs"]
+mod progress;
 #[path = "api/queries.rs"]
 mod queries;
 #[path = "api/sessions.rs"]

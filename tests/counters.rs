@@ -176,6 +176,10 @@ const WORKS_SHORT_OF_MEMORY: &[(&str, &str)] = &[
         "partitions_spilled",
         "MATCH (p:Person) WITH DISTINCT p.noise % 100000 AS noise, p.kind AS kind RETURN count(*)",
     ),
+    (
+        "products_in_pieces",
+        "MATCH (p:Person) WHERE p.id < 100000 WITH DISTINCT p.noise % 3 AS a MATCH (q:Person) RETURN max(q.id + a), max(q.noise - a)",
+    ),
 ];
 
 #[test]

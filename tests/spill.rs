@@ -210,6 +210,54 @@ fn writing_what_a_long_list_of_rows_says() {
 }
 
 #[test]
+fn products() {
+    let text = "MATCH (a:T), (b:T) WHERE a.d = 3 AND b.d = 4 AND a.id < 4000 AND b.id < 4000 AND size(a.b) + b.a > 0 \
+                RETURN count(*), sum(size(b.b) * a.id), sum(size(a.b) * b.id), max(a.c + b.c)";
+    check(text, 24 << 10, false);
+}
+
+const SORTED: &str = "MATCH (t:T) WITH t.id AS id, t.a AS a, t.b AS b ORDER BY b, a DESC, id RETURN id";
+
+#[test]
+fn what_is_only_read_puts_rows_aside_elsewhere() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = copy_of(folder.path());
+    let elsewhere = tempfile::tempdir().expect("a folder");
+    let files = |path: &Path| std::fs::read_dir(path).unwrap().count();
+    let expected = rows(&with(Database::builder(), folder.path()).connect().unwrap(), SORTED);
+    let inside = files(&path.join("tmp"));
+    for builder in [Database::builder(), Database::builder().temp_directory(elsewhere.path())] {
+        let database = with(builder.read_only(true).memory_limit(LITTLE), folder.path());
+        assert_eq!(files(elsewhere.path()), 0, "nothing is made before it is needed");
+        assert_eq!(rows(&database.connect().unwrap(), SORTED), expected);
+        assert!(database.storage_stats().unwrap().bytes_spilled > LITTLE);
+        assert_eq!(files(&path.join("tmp")), inside);
+        database.close().unwrap();
+        assert_eq!(files(elsewhere.path()), 0, "nothing is left");
+    }
+}
+
+#[test]
+fn a_database_in_memory_puts_rows_aside_where_it_is_told() {
+    let elsewhere = tempfile::tempdir().expect("a folder");
+    let builder = Database::builder().memory_limit(2 << 20).temp_directory(elsewhere.path());
+    let database = builder.in_memory().unwrap();
+    let connection = database.connect().unwrap();
+    let text = "UNWIND range(1, 200000) AS n WITH n ORDER BY -n RETURN n";
+    let mut stream = connection.stream(text).unwrap();
+    for expected in (1..=200_000).rev() {
+        assert_eq!(stream.next_row().unwrap().unwrap().get::<i64>(0).unwrap(), expected);
+        if expected == 100_000 {
+            assert_eq!(std::fs::read_dir(elsewhere.path()).unwrap().count(), 1);
+        }
+    }
+    assert!(database.storage_stats().unwrap().bytes_spilled > 1 << 20);
+    drop((stream, connection));
+    database.close().unwrap();
+    assert_eq!(std::fs::read_dir(elsewhere.path()).unwrap().count(), 0);
+}
+
+#[test]
 fn where_nothing_can_be_put_aside_the_error_says_what_to_do() {
     let database = Database::builder().memory_limit(2 << 20).in_memory().unwrap();
     let connection = database.connect().unwrap();
@@ -217,6 +265,7 @@ fn where_nothing_can_be_put_aside_the_error_says_what_to_do() {
     assert_eq!(error.kind(), ErrorKind::OutOfMemory, "{error}");
     let text = format!("{error:#}");
     assert!(text.contains("Sort needs") && text.contains("memory limit"), "{text}");
+    assert!(text.contains("beyond the limit of 2.0 MiB"), "{text}");
     assert_eq!(database.storage_stats().unwrap().memory.total.used, 0);
 }
 

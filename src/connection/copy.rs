@@ -39,7 +39,7 @@ impl Session {
             }
             if let Some(callback) = &callback {
                 let CopyProgress { bytes_read, bytes_total, rows } = state;
-                callback(Progress { bytes_read, bytes_total, rows });
+                callback(Progress { bytes_read, bytes_total, rows, ..Progress::default() });
             }
         };
         let options = CopyOptions {

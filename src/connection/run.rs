@@ -162,7 +162,9 @@ impl Session {
     ) -> Result<QueryResult> {
         let compiled = Instant::now();
         let mut context = self.context(plan, params, view);
+        context.progress = self.progress_of(&plan.plan, false);
         let mut result = self.run_in_context(plan, &mut context, view)?;
+        context.progress.iter().for_each(|progress| progress.finish());
         result.summary.compile_time = compiled.duration_since(view.started);
         result.summary.execution_time = compiled.elapsed();
         result.summary.plan_cached = cached;

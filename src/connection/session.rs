@@ -1,17 +1,19 @@
 //! What a connection and its statements share.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use super::ProgressCallback;
 use super::plan_cache::PlanCache;
 use super::transaction::OpenTransaction;
+use super::{Progress, ProgressCallback};
 use crate::catalog::{Catalog, Dialect, Statistics};
 use crate::database::Shared;
 use crate::error::Result;
+use crate::executor::{QueryProgress, QueryProgressCallback, WorkDone};
+use crate::planner::PhysicalPlan;
 use crate::storage::engine::Engine;
 use crate::transaction::ReadTransaction;
 
@@ -40,6 +42,9 @@ pub(crate) struct Session {
     /// Flags of the queries whose rows are read while they run.
     pub streams: StreamFlags,
     pub progress: Mutex<Option<ProgressCallback>>,
+    /// Whether anybody has asked for the progress of queries, and that of the one that began last.
+    pub progress_asked: AtomicBool,
+    pub running: Arc<Mutex<Weak<QueryProgress>>>,
 }
 
 /// What one statement sees and goes by.
@@ -90,7 +95,24 @@ impl Session {
             interrupt: Arc::new(AtomicBool::new(false)),
             streams: StreamFlags::default(),
             progress: Mutex::new(None),
+            progress_asked: AtomicBool::new(false),
+            running: Arc::default(),
         }
+    }
+
+    /// The progress of a query that begins, if anybody wants to know it.
+    pub fn progress_of(&self, plan: &PhysicalPlan, always: bool) -> Option<Arc<QueryProgress>> {
+        let callback = self.progress.lock().clone();
+        if !always && callback.is_none() && !self.progress_asked.load(Ordering::Relaxed) {
+            return None;
+        }
+        let callback = callback.map(|callback| {
+            let tell = move |work: WorkDone| callback(Progress::of(work));
+            Arc::new(tell) as QueryProgressCallback
+        });
+        let progress = Arc::new(QueryProgress::of(plan, callback));
+        *self.running.lock() = Arc::downgrade(&progress);
+        Some(progress)
     }
 
     /// The flag of a new query whose rows are read while it runs.

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::Progress;
 use super::compile::{QueryPlan, bind_statement};
 use super::run::{complete, complete_chunk, context_of, entity_reader, guarded};
 use super::session::{Session, View};
@@ -73,7 +74,7 @@ impl Session {
         }
         let compiled = Instant::now();
         let compile_time = compiled.duration_since(view.started);
-        let context = context_of(&plan, params, view, self.stream_flag());
+        let mut context = context_of(&plan, params, view, self.stream_flag());
         let header = Arc::clone(&plan.header);
         let mut stream = match executor::execute_point(&plan.plan, &context)? {
             Some(rows) => {
@@ -81,7 +82,10 @@ impl Session {
                 result.summary.execution_time = compiled.elapsed();
                 QueryStream::of(result)
             }
-            None => QueryStream::running(header, RunningQuery::start(plan, context)?),
+            None => {
+                context.progress = self.progress_of(&plan.plan, true);
+                QueryStream::running(header, RunningQuery::start(plan, context)?)
+            }
         };
         stream.summary.compile_time = compile_time;
         stream.summary.plan_cached = cached;
@@ -107,7 +111,10 @@ impl RunningQuery {
         let context = Arc::new(context);
         let work = {
             let (plan, context, queue) = (Arc::clone(&plan), Arc::clone(&context), Arc::clone(&queue));
-            move || executor::stream(&plan.plan, &context, &queue)
+            move || {
+                executor::stream(&plan.plan, &context, &queue);
+                context.progress.iter().for_each(|progress| progress.finish());
+            }
         };
         let thread = std::thread::Builder::new().name("quire stream".to_owned()).spawn(work);
         let thread = thread.map_err(|error| {
@@ -125,6 +132,11 @@ impl RunningQuery {
     /// Time since the start.
     pub fn elapsed(&self) -> Duration {
         self.started.elapsed()
+    }
+
+    /// How far the query has come.
+    pub fn progress(&self) -> Option<Progress> {
+        self.context.progress.as_ref().map(|progress| Progress::of(progress.read()))
     }
 
     /// What the mechanisms of the query have done so far.

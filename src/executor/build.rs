@@ -18,7 +18,7 @@ use super::fetch::Fetch;
 use super::filter::Filter;
 use super::has_edge::HasEdge;
 use super::intersect::Intersect;
-use super::join::{BuildRows, CrossProduct, hash_join};
+use super::join::{cross_product, hash_join};
 use super::joining::{Joining, bitmap_of};
 use super::limit::{Budget, Limit};
 use super::lookup::{ListedNodes, LookupNode};
@@ -36,6 +36,7 @@ use super::sort::Sorting;
 use super::unfold::Unfold;
 use super::unwind::Unwind;
 use super::weigh::Weigh;
+use crate::planner::inputs;
 use crate::planner::physical_plan::{Expression, ExpressionKind, KeyKind, PhysicalOperator, PlanNode};
 use crate::storage::memory::Meter;
 use crate::types::{ColumnId, DST_COLUMN, SRC_COLUMN, Value};
@@ -54,6 +55,9 @@ pub fn run<'x>(node: &'x PlanNode, query: &'x QueryContext, sink: &'x Factory<'x
 fn run_node<'x>(node: &'x PlanNode, query: &'x QueryContext, sink: &'x Factory<'x>) -> ExecutionResult<()> {
     use PhysicalOperator as P;
     expect_rows(node, query);
+    if query.progress.is_some() && inputs(&node.operator).is_empty() {
+        query.enter(node);
+    }
     match &node.operator {
         P::Unit => {
             let one = [super::chunks::Chunk { columns: vec![], rows: 1, multiplicity: vec![] }];
@@ -122,13 +126,7 @@ fn run_node<'x>(node: &'x PlanNode, query: &'x QueryContext, sink: &'x Factory<'
         P::Joining { input, column, join } => {
             run(input, query, &|| Ok(Box::new(Joining::new(*column, *join, query, sink()?)) as Next<'_>))
         }
-        P::CrossProduct { left, right } => {
-            let mut kept = collect_with(right, query, false, MayPutAside::No, query.meter(node))?;
-            kept.look("CrossProduct", MayPutAside::No, query)?;
-            let _held = kept.held(query)?;
-            let rows = BuildRows::new(&right.outputs, kept, query)?;
-            run(left, query, &|| Ok(Box::new(CrossProduct::new(&rows, sink()?)) as Next<'_>))
-        }
+        P::CrossProduct { left, right } => cross_product(left, right, query.meter(node), query, sink),
         P::Aggregate { input, keys, aggregates, key_kind } => {
             let grouping = Grouping::new(keys, aggregates, key_kind, query.meter(node));
             // The only column is a node's id, which is never null: `count(n)` is `count(*)`.
@@ -151,12 +149,14 @@ fn run_node<'x>(node: &'x PlanNode, query: &'x QueryContext, sink: &'x Factory<'
                 }
                 _ => run(input, query, &group)?,
             }
+            query.enter(node);
             grouping.emit(query, sink)
         }
         P::Distinct { input, key_kind } => distinct((node, input), key_kind, query, sink),
         P::Sort { input, keys } => {
             let sorting = Sorting::new(keys, &input.outputs, None, query.meter(node));
             run(input, query, &|| Ok(Box::new(Unfold::new(Box::new(sorting.sink(query)?))) as Next<'_>))?;
+            query.enter(node);
             sorting.emit(0, query, sink)
         }
         P::TopK { input, keys, skip, limit } => {
@@ -166,6 +166,7 @@ fn run_node<'x>(node: &'x PlanNode, query: &'x QueryContext, sink: &'x Factory<'
             let most = usize::try_from(skip.saturating_add(limit)).unwrap_or(usize::MAX);
             let sorting = Sorting::new(keys, &input.outputs, Some(most), query.meter(node));
             run(input, query, &|| Ok(Box::new(Unfold::new(Box::new(sorting.sink(query)?))) as Next<'_>))?;
+            query.enter(node);
             sorting.emit(usize::try_from(skip).unwrap_or(usize::MAX), query, sink)
         }
         P::Limit { input, skip, limit } => {
@@ -217,6 +218,7 @@ fn run_node<'x>(node: &'x PlanNode, query: &'x QueryContext, sink: &'x Factory<'
                     Ok(Box::new(Unfold::new(Box::new(keep))) as Next<'_>)
                 })?;
             }
+            query.enter(node);
             drive(query, &ChunkSource::of(&gathered.into_inner()), sink)
         }
     }
@@ -232,7 +234,7 @@ pub fn collect_aside(node: &PlanNode, query: &QueryContext) -> ExecutionResult<C
     collect_with(node, query, true, MayPutAside::Yes, None)
 }
 
-fn collect_with(
+pub(super) fn collect_with(
     node: &PlanNode,
     query: &QueryContext,
     unfold: bool,
@@ -268,7 +270,7 @@ fn expect_rows(node: &PlanNode, query: &QueryContext) {
 }
 
 fn distinct<'x>(
-    (node, input): (&PlanNode, &'x PlanNode),
+    (node, input): (&'x PlanNode, &'x PlanNode),
     key_kind: &'x KeyKind,
     query: &'x QueryContext,
     sink: &'x Factory<'x>,
@@ -280,6 +282,7 @@ fn distinct<'x>(
     let keys: Vec<Expression> = input.outputs.iter().enumerate().map(column).collect();
     let grouping = Grouping::new(&keys, &[], key_kind, query.meter(node));
     run(input, query, &|| Ok(Box::new(grouping.sink(query)?) as Next<'_>))?;
+    query.enter(node);
     grouping.emit(query, sink)
 }
 

@@ -1,6 +1,7 @@
 //! Rows that an operator keeps: copied out of their batches, chunk by chunk, with their multiplicities. Where they may
 //! be put aside, the chunks in memory follow those that were.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -144,6 +145,24 @@ impl ChunkList {
         }
     }
 
+    /// Whether rows were put aside.
+    pub fn is_aside(&self) -> bool {
+        !self.aside.is_empty()
+    }
+
+    /// How many chunks there are.
+    pub fn pieces(&self) -> usize {
+        self.aside.len() + self.chunks.len()
+    }
+
+    /// A chunk, which stays in the list.
+    pub fn piece(&self, at: usize, query: &QueryContext) -> ExecutionResult<Option<Piece<'_>>> {
+        match self.aside.get(at) {
+            Some(chunk) => Ok(Some(Piece::Aside(chunk.take_back(query)?))),
+            None => Ok(self.chunks.get(at - self.aside.len()).map(Piece::Kept)),
+        }
+    }
+
     /// The chunks one by one, in order.
     pub fn drain(self) -> ChunkDrain {
         ChunkDrain { list: self, at: 0 }
@@ -168,6 +187,23 @@ impl ChunkList {
             chunk.multiplicity.resize(chunk.rows + added, 1);
         }
         chunk.rows += added;
+    }
+}
+
+/// A chunk of a list: in memory, or a copy of what was put aside.
+pub enum Piece<'c> {
+    Kept(&'c Chunk),
+    Aside(Chunk),
+}
+
+impl Deref for Piece<'_> {
+    type Target = Chunk;
+
+    fn deref(&self) -> &Chunk {
+        match self {
+            Piece::Kept(chunk) => chunk,
+            Piece::Aside(chunk) => chunk,
+        }
     }
 }
 
@@ -270,6 +306,10 @@ impl Source for ChunkSource<'_> {
         (at < (self.aside.len() + self.chunks.len()) as u64).then_some(at)
     }
 
+    fn morsels(&self) -> Option<u64> {
+        Some((self.aside.len() + self.chunks.len()) as u64)
+    }
+
     fn run(&self, morsel: u64, context: &mut Context<'_>, next: &mut dyn Operator) -> ExecutionResult<Flow> {
         let at = morsel as usize;
         if let Some(chunk) = self.aside.get(at) {
@@ -304,6 +344,7 @@ pub fn push_chunk(
         if next.push(context, batch)? == Flow::Stop {
             return Ok(Flow::Stop);
         }
+        context.advance(length as u64, chunk.rows as u64);
         start += length;
     }
     Ok(Flow::Continue)

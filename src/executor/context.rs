@@ -12,6 +12,7 @@ use super::counters::Counters;
 use super::error::{ExecutionError, ExecutionResult};
 use super::messages::NodeWeights;
 use super::profile::Profile;
+use super::progress::QueryProgress;
 use crate::storage::buffer_pool::{Cursor, PoolWorker};
 use crate::transaction::ReadTransaction;
 use crate::types::{VECTOR_SIZE, Value};
@@ -34,6 +35,8 @@ pub struct QueryContext {
     pub counters: Counters,
     /// Counts per operator; none but under PROFILE.
     pub profile: Option<Profile>,
+    /// How far the query has come; none where nobody asks.
+    pub progress: Option<Arc<QueryProgress>>,
     /// The statement's instant, nanoseconds since 1970.
     pub now_nanos: i128,
     /// Rows that writing clauses keep, by slot.
@@ -69,6 +72,7 @@ impl QueryContext {
             deadline: None,
             counters: Counters::default(),
             profile: None,
+            progress: None,
             now_nanos: since.as_nanos() as i128,
             kept: Vec::new(),
             deleted: None,
@@ -105,7 +109,7 @@ impl QueryContext {
 
     /// A context for the calling thread.
     pub fn worker(&self) -> ExecutionResult<Context<'_>> {
-        Ok(Context { query: self, worker: self.transaction.pool().worker()? })
+        Ok(Context { query: self, worker: self.transaction.pool().worker()?, advanced: 0 })
     }
 }
 
@@ -114,6 +118,8 @@ impl QueryContext {
 pub struct Context<'q> {
     pub query: &'q QueryContext,
     pub worker: PoolWorker,
+    /// What was told of the morsel that runs.
+    pub(super) advanced: u64,
 }
 
 impl Context<'_> {

@@ -100,6 +100,8 @@ counters! {
     bytes_spilled,
     /// Sorted runs and hash partitions that they were put aside in.
     partitions_spilled,
+    /// Pieces of a product's side that was put aside, each of which met all of the other side.
+    products_in_pieces,
     /// Rows of hash join build sides.
     rows_built,
     /// Batches of rows that were handed over while their query ran.

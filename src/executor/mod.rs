@@ -40,6 +40,7 @@ mod partitioned;
 mod pipeline;
 mod point;
 mod profile;
+mod progress;
 mod project;
 mod recursive;
 mod row_weights;
@@ -66,6 +67,7 @@ pub use context::{Context, QueryContext};
 pub use counters::Counters;
 pub use error::{ExecutionError, ExecutionResult};
 pub use profile::Profile;
+pub use progress::{QueryProgress, QueryProgressCallback, WorkDone};
 pub use stream::{RowQueue, stream};
 
 use std::sync::atomic::Ordering;

@@ -16,6 +16,10 @@ pub trait Source: Sync {
     fn next_morsel(&self) -> Option<u64>;
     /// Pushes the batches of a morsel.
     fn run(&self, morsel: u64, context: &mut Context<'_>, next: &mut dyn Operator) -> ExecutionResult<Flow>;
+    /// How many morsels there are, where that is known: then the progress of the query shows how many are done.
+    fn morsels(&self) -> Option<u64> {
+        None
+    }
     /// How many workers are worth their start.
     fn parallelism(&self) -> usize;
 }
@@ -25,6 +29,9 @@ pub fn drive<'x>(query: &'x QueryContext, source: &dyn Source, sink: &Factory<'x
     let worth = if query.is_tiny() { usize::MAX } else { source.parallelism() };
     let workers = worth.min(query.threads).max(1);
     let stop = AtomicBool::new(false);
+    if let (Some(progress), Some(morsels)) = (&query.progress, source.morsels()) {
+        progress.begin(morsels);
+    }
     if workers == 1 {
         return work(query, source, sink, &stop, false);
     }
@@ -73,6 +80,7 @@ fn work<'x>(
             if source.run(morsel, &mut context, &mut *next)? == Flow::Stop {
                 stop.store(true, Ordering::Relaxed);
             }
+            context.end_morsel();
         }
         next.finish(&mut context)
     };

@@ -167,6 +167,7 @@ impl<'x> ScanRows<'x> {
         let mut flow = Flow::Continue;
         while let Some(found) = scanner.next(&mut context.worker)? {
             context.query.check()?;
+            let length = found.length as u64;
             ends.resize_with(read.len(), Vec::new);
             for ((column, vector), ids) in read.iter().zip(&found.columns).zip(ends.iter_mut()) {
                 if let (Some(base), Some(offsets)) = (rows.end_base(*column), vector.slice_of::<u64>()) {
@@ -200,6 +201,7 @@ impl<'x> ScanRows<'x> {
             if flow == Flow::Stop {
                 break;
             }
+            context.advance(length, self.morsel_rows);
         }
         let after = scan.scanner.counters();
         let counters = &context.query.counters;
@@ -252,6 +254,10 @@ impl Source for ScanRows<'_> {
 
     fn run(&self, morsel: u64, context: &mut Context<'_>, next: &mut dyn Operator) -> ExecutionResult<Flow> {
         self.scan(morsel, context, &mut |context, batch| next.push(context, batch))
+    }
+
+    fn morsels(&self) -> Option<u64> {
+        self.parts.last().map(|part| part.end)
     }
 
     fn parallelism(&self) -> usize {

@@ -108,6 +108,10 @@ impl Source for ScanWeighted<'_> {
         (morsel < self.morsels).then_some(morsel)
     }
 
+    fn morsels(&self) -> Option<u64> {
+        Some(self.morsels)
+    }
+
     fn run(&self, morsel: u64, context: &mut Context<'_>, next: &mut dyn Operator) -> ExecutionResult<Flow> {
         let part = self.tables.partition_point(|(.., first)| *first <= morsel) - 1;
         let (table, rows, first_morsel) = self.tables[part];

@@ -38,6 +38,10 @@ impl Source for SharedRows<'_> {
         (at < self.rows.chunks.len() as u64).then_some(at)
     }
 
+    fn morsels(&self) -> Option<u64> {
+        Some(self.rows.chunks.len() as u64)
+    }
+
     fn run(&self, morsel: u64, context: &mut Context<'_>, next: &mut dyn Operator) -> ExecutionResult<Flow> {
         let at = morsel as usize;
         let (Some(chunk), Some(first)) = (self.rows.chunks.get(at), self.firsts.get(at)) else {

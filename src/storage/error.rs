@@ -3,6 +3,7 @@
 use std::io;
 
 use super::page::PageId;
+use crate::types::ByteCount;
 
 /// A result of the storage layer.
 pub type StorageResult<T> = Result<T, StorageError>;
@@ -42,15 +43,19 @@ pub enum StorageError {
     Locked { path: String, holder: String },
     /// A frame could not be had in time because every frame is in use.
     #[error(
-        "the buffer pool of {limit} bytes is too small: {needed} more bytes were needed and could not be freed in {waited_ms} ms"
+        "the buffer pool of {} is too small: {} more were needed and could not be freed in {waited_ms} ms",
+        ByteCount(*limit),
+        ByteCount(*needed)
     )]
     PoolTooSmall { limit: u64, needed: u64, waited_ms: u64 },
     /// The memory limit forbids the allocation.
-    #[error("out of memory: {operator} needs {needed} bytes beyond the limit of {limit}")]
+    #[error("out of memory: {operator} needs {} beyond the limit of {}", ByteCount(*needed), ByteCount(*limit))]
     OutOfMemory { operator: String, needed: u64, limit: u64 },
     /// Changes that no page has yet have reached their share of the memory limit, and no checkpoint could help.
     #[error(
-        "out of memory: the transaction's changes need {needed} bytes beyond the {limit} that all changes may take, half of the memory limit"
+        "out of memory: the transaction's changes need {} beyond the {} that all changes may take, half of the memory limit",
+        ByteCount(*needed),
+        ByteCount(*limit)
     )]
     ChangesTooLarge { needed: u64, limit: u64 },
     /// An earlier write failed in a way that leaves the files in doubt; reading goes on.

@@ -44,9 +44,13 @@ impl Files {
         let pool = BufferPool::new(options.buffer_pool_bytes, source);
         forget_reused_pages(&page_file, &pool);
         let memory = MemoryAccountant::new(options.memory_limit);
-        let may_spill = !options.read_only && !backend.is_memory();
-        let place = may_spill.then(|| (backend.shared(), Arc::clone(page_file.codec())));
-        let spill = Arc::new(SpillArea::new(place));
+        let codec = Arc::clone(page_file.codec());
+        let spill = Arc::new(match &options.temp_directory {
+            Some(folder) => SpillArea::below(folder, codec),
+            None if backend.is_memory() => SpillArea::none(codec),
+            None if options.read_only => SpillArea::below(&std::env::temp_dir(), codec),
+            None => SpillArea::own(backend.shared(), codec),
+        });
         Ok(Files { page_file, pool, memory, spill, pages_read_at_open: 0, _lock: lock })
     }
 

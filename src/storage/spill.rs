@@ -1,9 +1,11 @@
 //! Spill files: rows that operators put aside when memory is short, in blocks of columns behind each other. A file lives
-//! as long as somebody holds it and is removed then; `tmp/` is emptied when the database is opened. Blocks go through the
+//! as long as somebody holds it and is removed then; `tmp/` is emptied when the database is opened. A database that is only
+//! read has them in a folder for temporary files. Blocks go through the
 //! codec and carry a checksum, and are read into buffers of the reader's own: never into frames.
 
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 
 use uuid::Uuid;
 
@@ -20,20 +22,58 @@ pub const SPILL_FOLDER: &str = "tmp";
 
 /// Where an open database puts rows aside.
 pub struct SpillArea {
-    place: Option<(Arc<dyn StorageBackend>, Arc<dyn StorageCodec>)>,
+    place: Option<Place>,
+    codec: Arc<dyn StorageCodec>,
     next: AtomicU64,
     bytes: AtomicU64,
 }
 
+enum Place {
+    /// `tmp/` of the database.
+    Own(Arc<dyn StorageBackend>),
+    /// A folder of this process below another one, made by the first file and removed at the end.
+    Temporary { folder: PathBuf, made: OnceLock<Arc<dyn StorageBackend>> },
+}
+
 impl SpillArea {
-    /// Files in `tmp/` of a backend; none for databases in memory and for those that are only read.
-    pub fn new(place: Option<(Arc<dyn StorageBackend>, Arc<dyn StorageCodec>)>) -> SpillArea {
-        SpillArea { place, next: AtomicU64::new(1), bytes: AtomicU64::new(0) }
+    fn new(place: Option<Place>, codec: Arc<dyn StorageCodec>) -> SpillArea {
+        SpillArea { place, codec, next: AtomicU64::new(1), bytes: AtomicU64::new(0) }
+    }
+
+    /// Nowhere.
+    pub fn none(codec: Arc<dyn StorageCodec>) -> SpillArea {
+        SpillArea::new(None, codec)
+    }
+
+    /// Files in `tmp/` of a backend.
+    pub fn own(backend: Arc<dyn StorageBackend>, codec: Arc<dyn StorageCodec>) -> SpillArea {
+        SpillArea::new(Some(Place::Own(backend)), codec)
+    }
+
+    /// Files in a new folder of `parent`.
+    pub fn below(parent: &Path, codec: Arc<dyn StorageCodec>) -> SpillArea {
+        let folder = parent.join(format!("quire-{}", Uuid::new_v4().simple()));
+        let place = Place::Temporary { folder, made: OnceLock::new() };
+        SpillArea::new(cfg!(unix).then_some(place), codec)
     }
 
     /// Whether rows can be put aside at all.
     pub fn is_there(&self) -> bool {
         self.place.is_some()
+    }
+
+    fn backend(&self) -> StorageResult<Option<Arc<dyn StorageBackend>>> {
+        match &self.place {
+            None => Ok(None),
+            Some(Place::Own(backend)) => Ok(Some(Arc::clone(backend))),
+            Some(Place::Temporary { folder, made }) => match made.get() {
+                Some(backend) => Ok(Some(Arc::clone(backend))),
+                None => {
+                    let backend = temporary(folder)?;
+                    Ok(backend.map(|backend| Arc::clone(made.get_or_init(|| backend))))
+                }
+            },
+        }
     }
 
     /// Bytes written since the database was opened.
@@ -43,19 +83,43 @@ impl SpillArea {
 
     /// A new file; none where there is no place for one.
     pub fn file(self: &Arc<Self>) -> StorageResult<Option<SpillFile>> {
-        let Some((backend, codec)) = &self.place else { return Ok(None) };
+        let Some(backend) = self.backend()? else { return Ok(None) };
         let name = format!("{SPILL_FOLDER}/spill-{:06}", self.next.fetch_add(1, Relaxed));
         let file = backend.open(&name, OpenMode::Create)?;
         Ok(Some(SpillFile {
             file,
-            backend: Arc::clone(backend),
-            codec: Arc::clone(codec),
+            codec: Arc::clone(&self.codec),
+            backend,
             area: Arc::clone(self),
             name,
             // Nonces of one database must differ for ever; the offset within the file is added.
             nonce: Uuid::new_v4().as_u128(),
             end: AtomicU64::new(0),
         }))
+    }
+}
+
+#[cfg(unix)]
+fn temporary(folder: &Path) -> StorageResult<Option<Arc<dyn StorageBackend>>> {
+    let backend = super::backend::PosixBackend::new(folder);
+    backend.create_dir("")?;
+    backend.create_dir(SPILL_FOLDER)?;
+    Ok(Some(backend.shared()))
+}
+
+#[cfg(not(unix))]
+fn temporary(_: &Path) -> StorageResult<Option<Arc<dyn StorageBackend>>> {
+    Ok(None)
+}
+
+impl Drop for SpillArea {
+    fn drop(&mut self) {
+        if let Some(Place::Temporary { folder, made }) = &self.place
+            && made.get().is_some()
+        {
+            // What stays is in a folder for what may be lost.
+            let _ = std::fs::remove_dir_all(folder);
+        }
     }
 }
 
@@ -160,7 +224,7 @@ mod tests {
 
     fn area(disk: &SimulatedBackend) -> Arc<SpillArea> {
         disk.create_dir(SPILL_FOLDER).unwrap();
-        Arc::new(SpillArea::new(Some((disk.shared(), Arc::new(Identity)))))
+        Arc::new(SpillArea::own(disk.shared(), Arc::new(Identity)))
     }
 
     fn check(data_type: DataType, values: &[Value]) {
@@ -222,6 +286,6 @@ mod tests {
         disk.set_capacity(None);
         drop(file);
         assert!(disk.list(SPILL_FOLDER).unwrap().is_empty());
-        assert!(Arc::new(SpillArea::new(None)).file().unwrap().is_none());
+        assert!(Arc::new(SpillArea::none(Arc::new(Identity))).file().unwrap().is_none());
     }
 }

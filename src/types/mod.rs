@@ -2,6 +2,7 @@
 //! of tables, columns and entities, and the text forms. Nothing of ours stands below this module; storage, the vectors
 //! and the query path all speak in its terms.
 
+mod byte_count;
 pub mod calendar;
 mod data_type;
 mod data_type_parse;
@@ -23,6 +24,7 @@ mod value_format;
 mod value_parse;
 mod zone;
 
+pub use byte_count::ByteCount;
 pub use data_type::{DataType, Field, TimestampUnit};
 pub use error::{TypeError, TypeResult};
 pub use ids::{

@@ -193,7 +193,7 @@ fn a_query_waits_for_its_reader() {
     std::thread::sleep(Duration::from_millis(100));
     assert_eq!(counter(&stream, "batches_streamed"), ahead, "nothing more until something is taken");
     assert!((1..200).contains(&ahead) && used(&database) <= 4 << 20, "{ahead}, {}", used(&database));
-    for _ in 0..100_000 {
+    for _ in 0..400_000 {
         stream.next_row().unwrap().expect("one more");
     }
     assert!(counter(&stream, "batches_streamed") > ahead);

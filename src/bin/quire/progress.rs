@@ -1,4 +1,4 @@
-//! How far a COPY has come, in one line of the terminal, for statements that take longer than a second.
+//! How far a statement has come, in one line of the terminal, for statements that take longer than a second.
 
 use std::io::{IsTerminal, Write};
 use std::sync::{Arc, Mutex};
@@ -21,6 +21,7 @@ pub struct ProgressLine {
 struct State {
     started: Instant,
     drawn: Option<Instant>,
+    hushed: bool,
 }
 
 impl ProgressLine {
@@ -29,7 +30,7 @@ impl ProgressLine {
         if !std::io::stderr().is_terminal() {
             return None;
         }
-        let state = Arc::new(Mutex::new(State { started: Instant::now(), drawn: None }));
+        let state = Arc::new(Mutex::new(State { started: Instant::now(), drawn: None, hushed: false }));
         let line = ProgressLine { state };
         let shared = line.clone();
         connection.set_progress(move |progress| shared.draw(progress));
@@ -39,7 +40,14 @@ impl ProgressLine {
     /// A statement begins.
     pub fn begin(&self) {
         if let Ok(mut state) = self.state.lock() {
-            *state = State { started: Instant::now(), drawn: None };
+            *state = State { started: Instant::now(), drawn: None, hushed: false };
+        }
+    }
+
+    /// Nothing is drawn until the next statement begins: its rows go to the same terminal.
+    pub fn hush(&self) {
+        if let Ok(mut state) = self.state.lock() {
+            state.hushed = true;
         }
     }
 
@@ -53,7 +61,7 @@ impl ProgressLine {
     fn draw(&self, progress: Progress) {
         let Ok(mut state) = self.state.lock() else { return };
         let now = Instant::now();
-        let early = now.duration_since(state.started) < PATIENCE;
+        let early = state.hushed || now.duration_since(state.started) < PATIENCE;
         if early || state.drawn.is_some_and(|drawn| now.duration_since(drawn) < INTERVAL) {
             return;
         }
@@ -78,7 +86,10 @@ mod tests {
     #[test]
     fn the_bar_has_one_width() {
         let check = |bytes_read, expected: &str| {
-            assert_eq!(picture(Progress { bytes_read, bytes_total: 10, rows: 7 }), expected);
+            let load = Progress { bytes_read, bytes_total: 10, rows: 7, ..Progress::default() };
+            assert_eq!(picture(load), expected);
+            let query = Progress { work_done: bytes_read, work_total: 10, rows: 7, ..Progress::default() };
+            assert_eq!(picture(query), expected);
         };
         check(0, "[..............................]   0 %, 7 rows");
         check(5, "[###############...............]  50 %, 7 rows");

@@ -241,6 +241,9 @@ impl Shell {
 
     /// Shows rows as they come, so that a long result needs little memory.
     fn run_streaming(&mut self, text: &str, params: Params) -> Result<(), Fault> {
+        if io::stdout().is_terminal() && !self.output.is_file() {
+            self.progress.iter().for_each(ProgressLine::hush);
+        }
         let mut stream = self.connection.stream_with(text, params)?;
         render_stream(&mut stream, self.mode, &self.style, &mut self.output)
     }

@@ -163,6 +163,10 @@ impl Source for PartedSource<'_> {
         self.parts.next()
     }
 
+    fn morsels(&self) -> Option<u64> {
+        Some(PARTS as u64)
+    }
+
     fn run(&self, morsel: u64, context: &mut Context<'_>, next: &mut dyn Operator) -> ExecutionResult<Flow> {
         let own = self.parts.take(morsel);
         let rows: usize = own.iter().map(|own| own.rows).sum();

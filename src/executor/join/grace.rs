@@ -284,6 +284,10 @@ impl Source for GraceSource<'_> {
         (at < PARTITIONS as u64).then_some(at)
     }
 
+    fn morsels(&self) -> Option<u64> {
+        Some(PARTITIONS as u64)
+    }
+
     fn run(&self, morsel: u64, context: &mut Context<'_>, next: &mut dyn Operator) -> ExecutionResult<Flow> {
         self.join(&self.build_rows, &self.probe_rows, morsel as usize, context, next)
     }
@@ -368,8 +372,8 @@ impl GraceSource<'_> {
 }
 
 /// Hands batches on to an operator that belongs to somebody else, who also finishes it.
-struct Forward<'n> {
-    next: &'n mut dyn Operator,
+pub struct Forward<'n> {
+    pub next: &'n mut dyn Operator,
 }
 
 impl Operator for Forward<'_> {

@@ -1,12 +1,14 @@
 //! Joins against a build side that is kept in memory: by hashed keys, or all with all. Where a hashed side does not fit,
-//! both sides are put aside in partitions that do, see `grace`.
+//! both sides are put aside in partitions that do, see `grace`; the sides of a product are put aside as they are.
 
 mod grace;
+mod product;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use grace::{Gathered, GraceSource, JoinSide};
+pub use product::cross_product;
 
 use super::build::run;
 use super::chunks::{Chunk, ChunkList};
@@ -95,24 +97,32 @@ pub struct BuildRows {
 impl BuildRows {
     /// Puts the chunks together.
     pub fn new(types: &[DataType], list: ChunkList, query: &QueryContext) -> ExecutionResult<BuildRows> {
-        let mut columns: Vec<VectorBuffer> =
-            types.iter().map(|data_type| VectorBuffer::new(data_type.clone())).collect();
-        let mut multiplicity = Vec::new();
-        let mut rows = 0;
-        for Chunk { columns: from, rows: added, multiplicity: counts } in list.chunks {
+        let mut all = BuildRows::empty(types);
+        for chunk in list.chunks {
             query.check()?;
-            for (column, from) in columns.iter_mut().zip(&from) {
-                column.append_range(&from.vector(), 0, added);
-            }
-            if !counts.is_empty() {
-                multiplicity.resize(rows, 1);
-                multiplicity.extend(counts);
-            } else if !multiplicity.is_empty() {
-                multiplicity.resize(rows + added, 1);
-            }
-            rows += added;
+            all.add(&chunk);
         }
-        Ok(BuildRows { columns, rows, multiplicity })
+        Ok(all)
+    }
+
+    /// No rows of these types.
+    fn empty(types: &[DataType]) -> BuildRows {
+        let columns = types.iter().map(|data_type| VectorBuffer::new(data_type.clone())).collect();
+        BuildRows { columns, rows: 0, multiplicity: Vec::new() }
+    }
+
+    fn add(&mut self, chunk: &Chunk) {
+        let Chunk { columns: from, rows: added, multiplicity: counts } = chunk;
+        for (column, from) in self.columns.iter_mut().zip(from) {
+            column.append_range(&from.vector(), 0, *added);
+        }
+        if !counts.is_empty() {
+            self.multiplicity.resize(self.rows, 1);
+            self.multiplicity.extend(counts);
+        } else if !self.multiplicity.is_empty() {
+            self.multiplicity.resize(self.rows + added, 1);
+        }
+        self.rows += added;
     }
 
     fn multiplicity(&self, row: usize) -> u64 {
@@ -312,41 +322,6 @@ impl Operator for HashProbe<'_> {
             }
         }
         pairs.flush(context, &batch)
-    }
-
-    fn next(&mut self) -> Option<&mut dyn Operator> {
-        Some(&mut *self.pairs.next)
-    }
-}
-
-/// Every row with every row of the build side.
-pub struct CrossProduct<'x> {
-    pairs: Pairs<'x>,
-    rows: Vec<u32>,
-}
-
-impl<'x> CrossProduct<'x> {
-    /// A product before `next`, which gets the left columns and then the right ones.
-    pub fn new(build: &'x BuildRows, next: Next<'x>) -> CrossProduct<'x> {
-        CrossProduct { pairs: Pairs::new(build, next), rows: Vec::new() }
-    }
-}
-
-impl Operator for CrossProduct<'_> {
-    fn push<'b>(&mut self, context: &mut Context<'_>, batch: Batch<'b>) -> ExecutionResult<Flow> {
-        if self.pairs.build.columns.is_empty() {
-            return self.pairs.multiply(context, &batch);
-        }
-        self.rows.clear();
-        batch.selection.indices(batch.length, &mut self.rows);
-        for at in 0..self.rows.len() {
-            for other in 0..self.pairs.build.rows as u32 {
-                if self.pairs.add(self.rows[at], other, context, &batch)? == Flow::Stop {
-                    return Ok(Flow::Stop);
-                }
-            }
-        }
-        self.pairs.flush(context, &batch)
     }
 
     fn next(&mut self) -> Option<&mut dyn Operator> {

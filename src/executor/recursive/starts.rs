@@ -83,6 +83,10 @@ impl Source for Pieces<'_> {
         (at < self.pieces.len()).then_some(at as u64)
     }
 
+    fn morsels(&self) -> Option<u64> {
+        Some(self.pieces.len() as u64)
+    }
+
     fn run(&self, morsel: u64, context: &mut Context<'_>, next: &mut dyn Operator) -> ExecutionResult<Flow> {
         let Some((at, first)) = self.pieces.get(morsel as usize).copied() else { return Ok(Flow::Continue) };
         let chunk = &self.chunks[at];

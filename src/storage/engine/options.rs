@@ -1,6 +1,7 @@
 //! How a database is opened.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -67,6 +68,8 @@ pub struct EngineOptions {
     /// How many things a transaction announces one by one; beyond that it wants whole tables for itself.
     pub intent_share: usize,
     pub recovery_progress: RecoveryProgress,
+    /// Where operators put rows aside instead of in `tmp/` of the database.
+    pub temp_directory: Option<PathBuf>,
 }
 
 /// See `EngineOptions::checkpoint_threshold`.
@@ -92,6 +95,7 @@ impl Default for EngineOptions {
             lock_wait: DEFAULT_LOCK_WAIT,
             intent_share: DEFAULT_INTENT_SHARE,
             recovery_progress: RecoveryProgress::default(),
+            temp_directory: None,
         }
     }
 }

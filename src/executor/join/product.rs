@@ -1,0 +1,119 @@
+//! Products: every row of one side with every row of the other. The right side is kept; where it does not fit, both sides
+//! are put aside, and each piece of the right one meets all of the left one, which is read once for each of them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use super::super::build::{collect_with, run};
+use super::super::chunks::{ChunkList, MayPutAside, push_chunk};
+use super::super::context::{Context, QueryContext};
+use super::super::counters::count;
+use super::super::error::ExecutionResult;
+use super::super::operator::{Factory, Flow, Next, Operator};
+use super::super::pipeline::{Source, drive};
+use super::grace::Forward;
+use super::{BuildRows, Pairs, is_inside_sub_plan};
+use crate::planner::physical_plan::PlanNode;
+use crate::storage::memory::Meter;
+use crate::types::DataType;
+use crate::vector::Batch;
+
+const OPERATOR: &str = "CrossProduct";
+
+/// Runs a product: the right side first, then the left one, whose rows meet it as they come.
+pub fn cross_product<'x>(
+    left: &'x PlanNode,
+    right: &'x PlanNode,
+    meter: Option<Arc<Meter>>,
+    query: &'x QueryContext,
+    sink: &'x Factory<'x>,
+) -> ExecutionResult<()> {
+    let may = if is_inside_sub_plan(left) { MayPutAside::No } else { MayPutAside::Yes };
+    let mut kept = collect_with(right, query, false, may, meter.clone())?;
+    kept.look(OPERATOR, may, query)?;
+    if kept.is_aside() {
+        let others = collect_with(left, query, false, MayPutAside::Yes, meter)?;
+        let next = AtomicU64::new(0);
+        return drive(query, &Product { left: others, right: kept, types: &right.outputs, next }, sink);
+    }
+    let _held = kept.held(query)?;
+    let rows = BuildRows::new(&right.outputs, kept, query)?;
+    run(left, query, &|| Ok(Box::new(CrossProduct::new(&rows, sink()?)) as Next<'_>))
+}
+
+/// Every row with every row of the build side.
+struct CrossProduct<'x> {
+    pairs: Pairs<'x>,
+    rows: Vec<u32>,
+}
+
+impl<'x> CrossProduct<'x> {
+    /// A product before `next`, which gets the left columns and then the right ones.
+    fn new(build: &'x BuildRows, next: Next<'x>) -> CrossProduct<'x> {
+        CrossProduct { pairs: Pairs::new(build, next), rows: Vec::new() }
+    }
+}
+
+impl Operator for CrossProduct<'_> {
+    fn push<'b>(&mut self, context: &mut Context<'_>, batch: Batch<'b>) -> ExecutionResult<Flow> {
+        if self.pairs.build.columns.is_empty() {
+            return self.pairs.multiply(context, &batch);
+        }
+        self.rows.clear();
+        batch.selection.indices(batch.length, &mut self.rows);
+        for at in 0..self.rows.len() {
+            for other in 0..self.pairs.build.rows as u32 {
+                if self.pairs.add(self.rows[at], other, context, &batch)? == Flow::Stop {
+                    return Ok(Flow::Stop);
+                }
+            }
+        }
+        self.pairs.flush(context, &batch)
+    }
+
+    fn next(&mut self) -> Option<&mut dyn Operator> {
+        Some(&mut *self.pairs.next)
+    }
+}
+
+/// A product of rows that were put aside; workers take one piece of the right side after another.
+struct Product<'x> {
+    left: ChunkList,
+    right: ChunkList,
+    types: &'x [DataType],
+    next: AtomicU64,
+}
+
+impl Source for Product<'_> {
+    fn next_morsel(&self) -> Option<u64> {
+        let at = self.next.fetch_add(1, Relaxed);
+        (at < self.right.pieces() as u64).then_some(at)
+    }
+
+    fn run(&self, morsel: u64, context: &mut Context<'_>, next: &mut dyn Operator) -> ExecutionResult<Flow> {
+        let Some(piece) = self.right.piece(morsel as usize, context.query)? else {
+            return Ok(Flow::Continue);
+        };
+        count(&context.query.counters.products_in_pieces, 1);
+        let mut rows = BuildRows::empty(self.types);
+        rows.add(&piece);
+        drop(piece);
+        let next: Next<'_> = Box::new(Forward { next });
+        let mut product = CrossProduct::new(&rows, next);
+        for at in 0..self.left.pieces() {
+            let Some(chunk) = self.left.piece(at, context.query)? else { break };
+            if push_chunk(&chunk, context, &mut product)? == Flow::Stop {
+                return Ok(Flow::Stop);
+            }
+        }
+        Ok(Flow::Continue)
+    }
+
+    fn morsels(&self) -> Option<u64> {
+        Some(self.right.pieces() as u64)
+    }
+
+    fn parallelism(&self) -> usize {
+        self.right.pieces()
+    }
+}
