@@ -290,6 +290,39 @@ fn counts_that_are_passed_along_relationships_are_accounted() {
     assert_eq!(little.storage_stats().unwrap().memory.operators.used, 0);
 }
 
+#[test]
+fn what_searches_remember_is_accounted() {
+    let folder = tempfile::tempdir().expect("a folder");
+    copy_of(folder.path());
+    let plenty = with(Database::builder(), folder.path());
+    let connection = plenty.connect().unwrap();
+    connection.query("CREATE REL TABLE E(FROM T TO T, w DOUBLE)").unwrap();
+    connection.query("MATCH (a:T), (b:T) WHERE b.id = a.id + 1 CREATE (a)-[:E {w: 0.5}]->(b)").unwrap();
+    connection.query("CHECKPOINT").unwrap();
+    let texts = [
+        "MATCH (a:T {id: 0})-[:E*1..9000]->(b:T) RETURN count(DISTINCT b)",
+        "MATCH (a:T)-[:E*1..9000]->(b:T) WHERE a.id < 10 WITH DISTINCT a, b RETURN count(*)",
+        "MATCH p = (a:T {id: 0})-[:E* SHORTEST 1..9000]->(b:T {id: 7900}) RETURN length(p)",
+        "MATCH p = (a:T {id: 0})-[r:E* WSHORTEST(w) 1..9000]->(b:T {id: 7900}) RETURN cost(r)",
+        "MATCH p = (a:T {id: 0})-[r:E* ALL WSHORTEST(w) 1..9000]->(b:T {id: 4000}) RETURN cost(r)",
+    ];
+    for text in texts {
+        assert_eq!(rows(&connection, text).len(), 1, "{text}");
+        let profile = rows(&connection, &format!("PROFILE {text}"));
+        let line = profile.iter().find(|line| line.contains("ExpandRecursive")).expect("a search");
+        assert!(line.contains("KiB held"), "{line}");
+    }
+    drop(connection);
+    plenty.close().unwrap();
+    let little = with(Database::builder().memory_limit(40 << 10), folder.path());
+    for text in texts {
+        let error = little.connect().unwrap().query(text).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::OutOfMemory, "{text}: {error}");
+        assert!(format!("{error:#}").contains("ExpandRecursive needs"), "{text}: {error:#}");
+        assert_eq!(little.storage_stats().unwrap().memory.operators.used, 0, "{text}");
+    }
+}
+
 /// Rows of the table `Many`: so many that two workers scan it.
 const MANY: u64 = 70_000;
 

@@ -101,7 +101,9 @@ fn run_node<'x>(node: &'x PlanNode, query: &'x QueryContext, sink: &'x Factory<'
         P::Intersect { input, keep, from, edges, exclusions } => run(input, query, &|| {
             Ok(Box::new(Intersect::new(from, edges, exclusions, keep, query, sink()?)?) as Next<'_>)
         }),
-        P::ExpandRecursive { input, recursion } => run_recursion(input, recursion, query, sink),
+        P::ExpandRecursive { input, recursion } => {
+            run_recursion(input, recursion, query.meter(node), query, sink)
+        }
         P::Weight { input, column, terms } => {
             let table = WeightTable::new(terms, query)?;
             run(input, query, &|| Ok(Box::new(Weight::new(*column, &table, sink()?)) as Next<'_>))

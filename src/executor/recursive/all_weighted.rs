@@ -11,7 +11,7 @@ use super::super::lists::{EdgeReader, Matches};
 use super::super::operator::Flow;
 use super::costs::Costs;
 use super::ends::{End, Ends};
-use super::{Rules, Start};
+use super::{Rules, SearchAccount, Start};
 use crate::vector::Batch;
 
 /// The best walks to a node with one number of relationships.
@@ -35,6 +35,9 @@ pub struct AllWeighted<'x> {
     least: FxHashMap<u64, f64>,
     /// A relationship on a best walk costs nothing.
     free_steps: bool,
+    /// How many last relationships the walks of all rounds remember.
+    ways: usize,
+    held: SearchAccount,
 }
 
 impl<'x> AllWeighted<'x> {
@@ -49,6 +52,8 @@ impl<'x> AllWeighted<'x> {
             rounds: Vec::new(),
             least: FxHashMap::default(),
             free_steps: false,
+            ways: 0,
+            held: rules.account(query),
         })
     }
 
@@ -72,6 +77,7 @@ impl<'x> AllWeighted<'x> {
         self.least.clear();
         self.least.insert(node, 0.0);
         self.free_steps = false;
+        self.ways = 0;
         let first = Best { cost: 0.0, walks: 1, before: Vec::new() };
         self.rounds.push(Round::from_iter([(node, first)]));
         // A path has fewer relationships than nodes are reached.
@@ -103,11 +109,14 @@ impl<'x> AllWeighted<'x> {
 
     /// The best walks with one more relationship.
     fn round(&mut self, start: Start, context: &mut Context<'_>) -> ExecutionResult<Round> {
-        let AllWeighted { rules, edge, costs, found, steps, rounds, least, free_steps } = self;
+        let AllWeighted { rules, edge, costs, found, steps, rounds, least, free_steps, ways, held } = self;
         let mut next = Round::default();
         let Some(last) = rounds.last() else { return Ok(next) };
+        let before: usize = rounds.iter().map(Round::capacity).sum();
         for (node, best) in last {
             context.query.check()?;
+            let bests = (before + next.capacity()) * size_of::<(u64, Best)>();
+            held.hold(bests + least.capacity() * 16 + *ways * 16)?;
             let bound = start.target.and_then(|target| least.get(&target)).copied().unwrap_or(f64::INFINITY);
             let goes_on = *node == start.node || rules.passes(*node);
             if !goes_on || best.cost > bound {
@@ -131,6 +140,7 @@ impl<'x> AllWeighted<'x> {
                     *there = Best { cost, walks: 0, before: Vec::new() };
                 }
                 there.before.push((*rel, *node));
+                *ways += 1;
                 // Around a free cycle this is not the number of paths, so what is too much is found later.
                 there.walks = there.walks.saturating_add(best.walks);
             }

@@ -8,8 +8,8 @@ use super::super::context::{Context, QueryContext};
 use super::super::counters::count;
 use super::super::error::{ExecutionError, ExecutionResult};
 use super::super::lists::{EdgeReader, Matches};
-use super::Rules;
 use super::node_numbers::NodeNumbers;
+use super::{Rules, SearchAccount};
 use crate::planner::physical_plan::PhysicalEdge;
 
 /// Nodes of a level whose lists are read between looks at the clock and at the other side.
@@ -34,6 +34,7 @@ pub struct Levels<'x> {
     /// Steps towards the root: for each node asked for, where its steps lie.
     steps_of: FxHashMap<u64, (u32, u32)>,
     steps: Vec<(u64, u64)>,
+    held: SearchAccount,
 }
 
 impl<'x> Levels<'x> {
@@ -57,6 +58,7 @@ impl<'x> Levels<'x> {
             found: Matches::default(),
             steps_of: FxHashMap::default(),
             steps: Vec::new(),
+            held: rules.account(query),
         })
     }
 
@@ -120,12 +122,20 @@ impl<'x> Levels<'x> {
         for piece in frontier.chunks(PIECE_NODES) {
             context.query.check()?;
             enough |= self.expand(piece, counted, context, meet)?;
+            self.held.hold(self.bytes() + frontier.capacity() * 8)?;
             if enough {
                 break;
             }
         }
         self.frontier = frontier;
         Ok(())
+    }
+
+    /// The memory of all that is remembered.
+    fn bytes(&self) -> usize {
+        let nodes = self.distances.capacity() * 4 + (self.paths.capacity() + self.frontier.capacity()) * 8;
+        let steps = self.steps_of.capacity() * size_of::<(u64, (u32, u32))>() + self.steps.capacity() * 16;
+        self.numbers.bytes() + nodes + steps
     }
 
     fn expand(
@@ -209,6 +219,7 @@ impl<'x> Levels<'x> {
         }
         let all = (first, steps.len() as u32 - first);
         self.steps_of.insert(node, all);
+        self.held.hold(self.bytes())?;
         Ok(all)
     }
 }

@@ -7,8 +7,8 @@ use super::super::counters::count;
 use super::super::error::ExecutionResult;
 use super::super::lists::{EdgeReader, Matches};
 use super::super::operator::Flow;
-use super::Rules;
 use super::ends::{End, Ends};
+use super::{Rules, SearchAccount};
 use crate::planner::physical_plan::PathMode;
 use crate::types::GlobalId;
 use crate::vector::Batch;
@@ -31,6 +31,8 @@ struct Reached {
 struct Table {
     number: u32,
     pages: Vec<Option<Box<[Reached; PAGE_NODES]>>>,
+    /// How many of them there are.
+    filled: usize,
 }
 
 impl Table {
@@ -40,7 +42,11 @@ impl Table {
         if self.pages.len() <= page {
             self.pages.resize_with(page + 1, || None);
         }
-        &mut self.pages[page].get_or_insert_with(|| Box::new([Reached::default(); PAGE_NODES]))[slot]
+        let page = self.pages[page].get_or_insert_with(|| {
+            self.filled += 1;
+            Box::new([Reached::default(); PAGE_NODES])
+        });
+        &mut page[slot]
     }
 
     /// Adds the bits of a node to its neighbours; those that are new on this level go to `next`.
@@ -65,7 +71,7 @@ fn table_of(tables: &mut Vec<Table>, number: u32) -> &mut Table {
     let at = match tables.iter().position(|table| table.number == number) {
         Some(at) => at,
         None => {
-            tables.push(Table { number, pages: Vec::new() });
+            tables.push(Table { number, ..Table::default() });
             tables.len() - 1
         }
     };
@@ -84,6 +90,7 @@ pub struct Many<'x> {
     /// Nodes of all levels.
     met: Vec<u64>,
     found: Matches,
+    held: SearchAccount,
 }
 
 impl<'x> Many<'x> {
@@ -108,6 +115,7 @@ impl<'x> Many<'x> {
             next: Vec::new(),
             met: Vec::new(),
             found: Matches::default(),
+            held: rules.account(query),
         })
     }
 
@@ -185,11 +193,15 @@ impl<'x> Many<'x> {
 
     /// Finds the next level of all starts.
     fn level(&mut self, context: &mut Context<'_>) -> ExecutionResult<()> {
-        let Many { edge, tables, frontier, bits, next, found, .. } = self;
+        let lists = [&self.frontier, &self.bits, &self.met].map(|list| list.capacity() * 8);
+        let before: usize = lists.into_iter().sum();
+        let Many { edge, tables, frontier, bits, next, found, held, .. } = self;
         count(&context.query.counters.nodes_visited, frontier.len() as u64);
         next.clear();
         for (piece, bits) in frontier.chunks(PIECE_NODES).zip(bits.chunks(PIECE_NODES)) {
             context.query.check()?;
+            let pages: usize = tables.iter().map(|table| table.filled).sum();
+            held.hold(before + next.capacity() * 8 + pages * size_of::<[Reached; PAGE_NODES]>())?;
             if !edge.is_plain() {
                 for (from, bits) in piece.iter().zip(bits) {
                     found.nodes.clear();

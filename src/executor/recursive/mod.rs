@@ -13,6 +13,8 @@ mod shortest;
 mod starts;
 mod weighted;
 
+use std::sync::Arc;
+
 use super::build::run;
 use super::context::{Context, QueryContext};
 use super::error::{ExecutionError, ExecutionResult};
@@ -20,6 +22,7 @@ use super::messages::{NodeWeights, weights_of};
 use super::node_bits::node_bits;
 use super::operator::{Factory, Flow, Next, Operator};
 use crate::planner::physical_plan::{PathMode, PhysicalCost, PhysicalRecursion, PlanNode};
+use crate::storage::memory::{Meter, Reservation};
 use crate::types::GlobalId;
 use crate::vector::Batch;
 
@@ -38,12 +41,14 @@ const MANY_STARTS: usize = 4;
 pub(super) fn run_recursion<'x>(
     input: &'x PlanNode,
     spec: &'x PhysicalRecursion,
+    meter: Option<Arc<Meter>>,
     query: &'x QueryContext,
     sink: &'x Factory<'x>,
 ) -> ExecutionResult<()> {
     let inner = spec.inner.as_ref().map(|inner| node_bits(&inner.tables, inner.filter.as_ref(), query));
     let inner = inner.transpose()?;
-    let expand = || Ok(Box::new(ExpandRecursive::new(spec, inner.as_ref(), query, sink()?)?) as Next<'_>);
+    let rules = Rules { spec, inner: inner.as_ref(), meter: meter.as_ref() };
+    let expand = || Ok(Box::new(ExpandRecursive::new(rules, query, sink()?)?) as Next<'_>);
     if !starts::are_shared(input, query) {
         return run(input, query, &expand);
     }
@@ -58,9 +63,15 @@ struct Rules<'x> {
     spec: &'x PhysicalRecursion,
     /// The nodes that may lie between the ends; all of them if there are none.
     inner: Option<&'x NodeWeights>,
+    meter: Option<&'x Arc<Meter>>,
 }
 
 impl<'x> Rules<'x> {
+    /// An account of what a search holds.
+    fn account(&self, query: &QueryContext) -> SearchAccount {
+        SearchAccount(query.account_of(self.meter))
+    }
+
     /// What a relationship costs.
     fn cost(&self) -> ExecutionResult<&'x PhysicalCost> {
         let detail = || "a weighted path without a cost".to_owned();
@@ -85,6 +96,16 @@ impl<'x> Rules<'x> {
         let Some(inner) = self.inner else { return true };
         let id = GlobalId(node);
         weights_of(inner, id.table()).is_some_and(|weights| weights.get(id.offset()) != 0)
+    }
+}
+
+/// What a search counts against the memory limit. It cannot put anything aside, since it needs all of it at random.
+struct SearchAccount(Reservation);
+
+impl SearchAccount {
+    /// The search holds so many bytes now.
+    fn hold(&mut self, bytes: usize) -> ExecutionResult<()> {
+        Ok(self.0.hold("ExpandRecursive", bytes as u64)?)
     }
 }
 
@@ -116,13 +137,8 @@ enum Way<'x> {
 }
 
 impl<'x> ExpandRecursive<'x> {
-    fn new(
-        spec: &'x PhysicalRecursion,
-        inner: Option<&'x NodeWeights>,
-        query: &QueryContext,
-        next: Next<'x>,
-    ) -> ExecutionResult<ExpandRecursive<'x>> {
-        let rules = Rules { spec, inner };
+    fn new(rules: Rules<'x>, query: &QueryContext, next: Next<'x>) -> ExecutionResult<ExpandRecursive<'x>> {
+        let spec = rules.spec;
         let way = match spec.mode {
             PathMode::WeightedShortest => Way::Weighted(Box::new(Weighted::new(rules, query)?)),
             PathMode::AllWeightedShortest => Way::AllWeighted(Box::new(AllWeighted::new(rules, query)?)),

@@ -12,6 +12,8 @@ pub struct NodeNumbers {
     /// Numbers plus one; 0 is none.
     tables: Vec<(u32, Vec<Page>)>,
     nodes: Vec<u64>,
+    /// How many pages there are.
+    pages: usize,
 }
 
 impl NodeNumbers {
@@ -32,7 +34,12 @@ impl NodeNumbers {
         if pages.len() <= page {
             pages.resize_with(page + 1, || None);
         }
-        let slot = &mut pages[page].get_or_insert_with(|| Box::new([0; PAGE_NODES]))[slot];
+        let counted = &mut self.pages;
+        let page = pages[page].get_or_insert_with(|| {
+            *counted += 1;
+            Box::new([0; PAGE_NODES])
+        });
+        let slot = &mut page[slot];
         if *slot != 0 {
             return (*slot - 1, false);
         }
@@ -59,6 +66,11 @@ impl NodeNumbers {
     /// The nodes that have this number or a higher one, in their order.
     pub fn from(&self, number: u32) -> &[u64] {
         self.nodes.get(number as usize..).unwrap_or_default()
+    }
+
+    /// The memory of it.
+    pub fn bytes(&self) -> usize {
+        self.pages * size_of::<[u32; PAGE_NODES]>() + self.nodes.capacity() * 8
     }
 
     /// Forgets all nodes.
@@ -91,6 +103,7 @@ mod tests {
             assert_eq!(numbers.get(node(1, 900_000)), Some(2));
             assert_eq!(numbers.get(node(1, 900_001)), None);
             assert_eq!(numbers.get(node(3, 5)), None);
+            assert_eq!(numbers.bytes(), 3 * 4 * PAGE_NODES + numbers.nodes.capacity() * 8);
             assert_eq!((numbers.node(1), numbers.from(2)), (node(2, 5), &[node(1, 900_000)][..]));
             numbers.clear();
             assert_eq!(numbers.get(node(2, 5)), None);

@@ -10,7 +10,7 @@ use super::super::error::ExecutionResult;
 use super::super::lists::{EdgeReader, Matches};
 use super::super::operator::Flow;
 use super::ends::{End, Ends};
-use super::{Rules, Start};
+use super::{Rules, SearchAccount, Start};
 use crate::planner::logical_plan::Leg;
 use crate::planner::physical_plan::PathMode;
 use crate::storage::table::Adjacency;
@@ -127,6 +127,7 @@ pub struct Search<'x> {
     frontier_bits: Vec<u64>,
     /// A relationship can be walked both ways, so that a walk may come back along it.
     both_ways: bool,
+    held: SearchAccount,
 }
 
 impl<'x> Search<'x> {
@@ -145,6 +146,7 @@ impl<'x> Search<'x> {
             found: Matches::default(),
             frontier_bits: Vec::new(),
             both_ways,
+            held: rules.account(query),
         })
     }
 
@@ -185,6 +187,7 @@ impl<'x> Search<'x> {
             depth += 1;
             self.next.clear();
             self.level(context)?;
+            self.held.hold(self.bytes())?;
             self.reached.extend_from_slice(&self.next);
             let mut hit = false;
             for at in 0..self.next.len() {
@@ -221,13 +224,15 @@ impl<'x> Search<'x> {
         most: u32,
         context: &mut Context<'_>,
     ) -> ExecutionResult<Option<u32>> {
-        let Search { edge, found, .. } = self;
+        let before = self.bytes();
+        let Search { edge, found, held, .. } = self;
         let mut reached: FxHashMap<u64, (u32, u64)> = FxHashMap::default();
         let (mut level, mut next, mut depth) = (vec![start], Vec::new(), 0u32);
         while !level.is_empty() && depth.saturating_mul(2) < most {
             count(&context.query.counters.nodes_visited, level.len() as u64);
             for node in level.drain(..) {
                 context.query.check()?;
+                held.hold(before + reached.capacity() * size_of::<(u64, (u32, u64))>())?;
                 found.nodes.clear();
                 found.rels.clear();
                 edge.append(node, context, found)?;
@@ -255,11 +260,19 @@ impl<'x> Search<'x> {
         Ok(None)
     }
 
+    /// The memory of all that is remembered.
+    fn bytes(&self) -> usize {
+        let lists = [&self.reached, &self.frontier, &self.next, &self.frontier_bits];
+        let marks = self.visited.tables.iter().map(|(_, words)| words);
+        lists.into_iter().chain(marks).map(|words| words.capacity() * 8).sum()
+    }
+
     /// One level: unvisited neighbours of the frontier go to `next`. A level whose frontier is large beside what is left
     /// is searched bottom-up: each node that is left looks for one neighbour in the frontier and stops at the first
     /// (direction-optimizing search; Beamer, Asanovic and Patterson, SC 2012).
     fn level(&mut self, context: &mut Context<'_>) -> ExecutionResult<()> {
-        let Search { edge, visited, reached, frontier, next, found, frontier_bits, .. } = self;
+        let before = self.bytes();
+        let Search { edge, visited, reached, frontier, next, found, frontier_bits, held, .. } = self;
         count(&context.query.counters.nodes_visited, frontier.len() as u64);
         if !edge.is_plain() {
             for node in frontier.iter() {
@@ -292,6 +305,7 @@ impl<'x> Search<'x> {
                 leg.visit(piece, context.query, &mut context.worker, &mut |_, neighbours| {
                     visit_fresh(&mut words, neighbours, |node| next.push(base + u64::from(node)));
                 })?;
+                held.hold(before + next.capacity() * 8)?;
             }
             *visited.words(table.0) = words;
         }

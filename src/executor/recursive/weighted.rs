@@ -15,7 +15,7 @@ use super::super::operator::Flow;
 use super::costs::Costs;
 use super::ends::{End, Ends};
 use super::node_numbers::NodeNumbers;
-use super::{Rules, Start};
+use super::{Rules, SearchAccount, Start};
 use crate::planner::physical_plan::{PhysicalCost, PhysicalEdge};
 use crate::vector::Batch;
 
@@ -78,10 +78,16 @@ struct Side<'x> {
     queue: BinaryHeap<Entry>,
     found: Matches,
     steps: Vec<Option<f64>>,
+    held: SearchAccount,
 }
 
 impl<'x> Side<'x> {
-    fn new(edge: &PhysicalEdge, cost: &PhysicalCost, query: &QueryContext) -> ExecutionResult<Side<'x>> {
+    fn new(
+        edge: &PhysicalEdge,
+        cost: &PhysicalCost,
+        held: SearchAccount,
+        query: &QueryContext,
+    ) -> ExecutionResult<Side<'x>> {
         Ok(Side {
             edge: EdgeReader::new(edge, true, query)?,
             costs: Costs::new(cost, query)?,
@@ -91,6 +97,7 @@ impl<'x> Side<'x> {
             queue: BinaryHeap::new(),
             found: Matches::default(),
             steps: Vec::new(),
+            held,
         })
     }
 
@@ -145,6 +152,8 @@ impl<'x> Side<'x> {
     fn read(&mut self, at: u32, context: &mut Context<'_>) -> ExecutionResult<()> {
         context.query.check()?;
         count(&context.query.counters.nodes_visited, 1);
+        let labels = self.labels.capacity() * size_of::<Label>() + self.queue.capacity() * size_of::<Entry>();
+        self.held.hold(labels + self.reached.capacity() * size_of::<Reached>() + self.numbers.bytes())?;
         let Side { edge, costs, numbers, labels, found, steps, .. } = self;
         found.nodes.clear();
         found.rels.clear();
@@ -225,8 +234,8 @@ impl<'x> Weighted<'x> {
         let cost = rules.cost()?;
         Ok(Weighted {
             rules,
-            ahead: Side::new(edge, cost, query)?,
-            back: Side::new(&edge.reversed(), cost, query)?,
+            ahead: Side::new(edge, cost, rules.account(query), query)?,
+            back: Side::new(&edge.reversed(), cost, rules.account(query), query)?,
             settled: Vec::new(),
             way: Way::default(),
         })
