@@ -33,6 +33,7 @@ use crate::params::Params;
 use crate::query_result::QueryResult;
 use crate::query_stream::QueryStream;
 use crate::statement::Statement;
+use crate::storage::memory::MemoryAccountant;
 
 /// How far a statement has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -173,6 +174,12 @@ impl Connection {
         let mut settings = self.session.settings.lock();
         settings.vector_size = vector_size.clamp(1, usize::from(u16::MAX));
         settings.disturbed = disturbed;
+    }
+
+    /// Another account than the database's for what operators of this connection's statements hold.
+    #[doc(hidden)]
+    pub fn set_trial_memory(&self, memory: Option<MemoryAccountant>) {
+        self.session.settings.lock().memory = memory;
     }
 
     /// How this connection's texts are read where openCypher and Kuzu's Cypher differ.

@@ -11,7 +11,7 @@ use crate::config::{Config, DatabaseBuilder};
 use crate::connection::Connection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::backend::{MemoryBackend, StorageBackend};
-use crate::storage::buffer_pool::BufferPoolStats;
+use crate::storage::buffer_pool::{Accounted, BufferPoolStats};
 use crate::storage::check::CheckReport;
 use crate::storage::engine::{Engine, StorageStats};
 use crate::transaction::ReadTransaction;
@@ -151,6 +151,14 @@ impl Database {
     /// What the buffer pool holds and has done.
     pub fn buffer_pool_stats(&self) -> BufferPoolStats {
         self.engine.pool().stats()
+    }
+
+    /// Leaves the pool no more than `bytes` while the returned value lives: fewer than it may be opened with, so that
+    /// tests see pages come and go in databases of a few.
+    #[doc(hidden)]
+    pub fn set_trial_pool(&self, bytes: u64) -> Result<Accounted> {
+        let pool = self.engine.pool();
+        Ok(pool.account("a trial", pool.limit_bytes().saturating_sub(bytes))?)
     }
 
     /// Numbers about files, pages and snapshots.

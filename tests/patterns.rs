@@ -1,6 +1,7 @@
 //! Random queries over random graphs give the rows that a plain evaluator finds, which tries everything: with any spelling of
 //! the patterns, with plans from statistics that are wrong by orders of magnitude, on one thread and on two, with
-//! ordinary batches and with batches of three rows, out of pages and out of levels of changes, in both dialects.
+//! ordinary batches and with batches of three rows, out of pages and out of levels of changes, in both dialects; and with
+//! a pool that holds a few pages and a quarter of the memory that each query needs.
 //!
 //! More of them: `QUIRE_LONG=1 cargo test --release --test patterns`; one again: `QUIRE_SEED=7 cargo test --test patterns`.
 
@@ -22,6 +23,7 @@ mod support;
 
 use std::collections::BTreeMap;
 
+use quiredb::storage::memory::MemoryAccountant;
 use quiredb::{Connection, Database, Dialect, Error, ErrorKind, Value};
 
 use evaluate::Evaluator;
@@ -39,15 +41,31 @@ struct How {
     threads: usize,
     vector_size: usize,
     disturbed: bool,
+    /// With a quarter of the memory that it takes otherwise.
+    pressed: bool,
 }
 
 const WAYS: [How; 5] = [
-    How { threads: 1, vector_size: 2048, disturbed: false },
-    How { threads: 2, vector_size: 2048, disturbed: true },
-    How { threads: 1, vector_size: 3, disturbed: false },
-    How { threads: 2, vector_size: 3, disturbed: true },
-    How { threads: 1, vector_size: 3, disturbed: true },
+    How { threads: 1, vector_size: 2048, disturbed: false, pressed: false },
+    How { threads: 2, vector_size: 2048, disturbed: true, pressed: false },
+    How { threads: 1, vector_size: 3, disturbed: false, pressed: false },
+    How { threads: 2, vector_size: 3, disturbed: true, pressed: false },
+    How { threads: 1, vector_size: 3, disturbed: true, pressed: false },
 ];
+
+/// Operators of tiny batches look at their account after a few rows, so that little is much.
+const PRESSED: [How; 3] = [
+    How { threads: 1, vector_size: 3, disturbed: false, pressed: true },
+    How { threads: 2, vector_size: 3, disturbed: true, pressed: true },
+    How { threads: 2, vector_size: 2, disturbed: false, pressed: true },
+];
+
+/// What operators may hold where nothing presses.
+const PLENTY: u64 = 64 << 20;
+/// What is left to the pool.
+const POOL: u64 = 12 << 10;
+/// What operators may hold in any case.
+const BASE: u64 = 4 << 10;
 
 /// A value as both sides show it.
 fn show(value: &V, graph: &Graph) -> String {
@@ -91,6 +109,15 @@ fn show_value(value: &Value) -> String {
     }
 }
 
+/// About what a value takes in a result.
+fn size_of_value(value: &Value) -> u64 {
+    match value {
+        Value::String(text) => 64 + text.len() as u64,
+        Value::List(all) => 64 + all.iter().map(size_of_value).sum::<u64>(),
+        _ => 64,
+    }
+}
+
 /// Rows as texts; what has no order comes in one of its own.
 fn shown(query: &Query, rows: Vec<Vec<String>>) -> Vec<String> {
     let is_bag = |at: usize| matches!(query.result.items[at].0, Item::Aggregate(Aggregate::Collect, ..));
@@ -116,6 +143,7 @@ struct Trial {
     seed: u64,
     graph: Graph,
     connection: Connection,
+    ways: &'static [How],
     // The connection's database, and the folder of its files.
     database: Database,
     _folder: tempfile::TempDir,
@@ -129,7 +157,21 @@ impl Trial {
         let database = builder.small_load_rows(1).in_memory().expect("a database");
         let connection = database.connect().expect("a connection");
         graph.load(&connection, folder.path());
-        Trial { seed, graph, connection, database, _folder: folder }
+        Trial { seed, graph, connection, ways: &WAYS, database, _folder: folder }
+    }
+
+    /// The graph in a directory, read through a small pool.
+    fn pressed(seed: u64, size: Size, random: &mut Random) -> Trial {
+        let graph = Graph::random(random, size);
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("db");
+        let database = Database::builder().small_load_rows(1).open(&path).expect("a database");
+        graph.load(&database.connect().expect("a connection"), folder.path());
+        database.close().expect("it closes");
+        let database =
+            Database::builder().threads(2).buffer_pool_size(8 << 20).open(&path).expect("it opens again");
+        let connection = database.connect().expect("a connection");
+        Trial { seed, graph, connection, ways: &PRESSED, database, _folder: folder }
     }
 
     /// The rows that the plain evaluator finds, if it does soon.
@@ -152,7 +194,18 @@ impl Trial {
         self.connection.set_dialect(dialect);
         self.connection.set_threads(how.threads);
         self.connection.set_trial(how.vector_size, how.disturbed.then_some(seed));
-        let rows = self.connection.query(text)?.to_values();
+        let account = MemoryAccountant::new(PLENTY);
+        self.connection.set_trial_memory(Some(account.clone()));
+        let mut rows = self.connection.query(text)?.to_values();
+        if how.pressed {
+            // What the result itself takes cannot be put aside, nor the little that one operator begins with.
+            let result = BASE + 2 * rows.iter().flatten().map(size_of_value).sum::<u64>();
+            let least = result + account.stats().operators.peak.saturating_sub(result) / 4;
+            self.connection.set_trial_memory(Some(MemoryAccountant::new(least)));
+            rows = self.connection.query(text)?.to_values();
+        }
+        self.connection.set_trial_memory(None);
+        assert_eq!(account.stats().operators.used, 0, "{text} keeps memory");
         Ok(shown(query, rows.iter().map(|row| row.iter().map(show_value).collect()).collect()))
     }
 
@@ -160,12 +213,15 @@ impl Trial {
     fn check(&self, query: &Query, dialect: Dialect, seed: u64) -> Outcome {
         let Some(expected) = self.expected(query, dialect) else { return Outcome::TooLong };
         let mut random = Random::new(seed);
-        for how in WAYS {
+        for how in self.ways.iter().copied() {
             let text = Speller { random: &mut random }.query(query);
             let found = match self.ask(query, &text, dialect, how, seed) {
                 Ok(found) => found,
                 Err(error) if matches!(error.kind(), ErrorKind::NotSupported | ErrorKind::Binder) => {
                     return Outcome::Refused(format!("{error}\n    {text}"));
+                }
+                Err(error) if how.pressed && error.kind() == ErrorKind::OutOfMemory => {
+                    return Outcome::Short(format!("{error}\n    {text}"));
                 }
                 Err(error) => vec![format!("{error}")],
             };
@@ -200,6 +256,8 @@ enum Outcome {
     Right(usize),
     TooLong,
     Refused(String),
+    /// An operator has to have more memory.
+    Short(String),
     Wrong(Box<Wrong>),
 }
 
@@ -243,13 +301,26 @@ struct Tally {
     with_rows: usize,
     too_long: usize,
     refused: BTreeMap<String, (usize, String)>,
+    short: BTreeMap<String, (usize, String)>,
     wrong: Vec<String>,
+    spilled: u64,
+    evicted: u64,
+}
+
+/// Counts an error by its words.
+fn note(errors: &mut BTreeMap<String, (usize, String)>, why: String) {
+    let first = why.lines().next().unwrap_or_default();
+    let words = first.split_whitespace().filter(|word| !word.contains(|c: char| c.is_ascii_digit()));
+    let entry = errors.entry(words.collect::<Vec<_>>().join(" ")).or_default();
+    *entry = (entry.0 + 1, why);
 }
 
 /// Queries over the graph of a seed.
-fn run_seed(seed: u64, queries: usize, size: Size, tally: &mut Tally) {
+fn run_seed(seed: u64, queries: usize, size: Size, pressed: bool, tally: &mut Tally) {
     let mut random = Random::new(seed);
-    let trial = Trial::new(seed, size, &mut random);
+    let trial =
+        if pressed { Trial::pressed(seed, size, &mut random) } else { Trial::new(seed, size, &mut random) };
+    let _held = pressed.then(|| trial.database.set_trial_pool(POOL).expect("room"));
     for number in 0..queries {
         let dialect = DIALECTS[number % 2];
         let query = Generator::new(&mut random, size, dialect == Dialect::Kuzu).query();
@@ -261,27 +332,24 @@ fn run_seed(seed: u64, queries: usize, size: Size, tally: &mut Tally) {
                 tally.empty += usize::from(rows == 0);
             }
             Outcome::TooLong => tally.too_long += 1,
-            Outcome::Refused(why) => {
-                let first = why.lines().next().unwrap_or_default().to_owned();
-                let words =
-                    first.split_whitespace().filter(|word| !word.contains(|c: char| c.is_ascii_digit()));
-                let entry = tally.refused.entry(words.collect::<Vec<_>>().join(" ")).or_default();
-                *entry = (entry.0 + 1, why);
-            }
+            Outcome::Refused(why) => note(&mut tally.refused, why),
+            Outcome::Short(why) => note(&mut tally.short, why),
             Outcome::Wrong(wrong) => {
                 let (_, wrong) = trial.least(query, *wrong, spelling);
                 tally.wrong.push(trial.report(&wrong));
             }
         }
     }
-    let left = trial.database.storage_stats().expect("figures").memory.operators.used;
-    assert_eq!(left, 0, "seed {seed} keeps memory");
+    tally.spilled += trial.database.storage_stats().expect("figures").bytes_spilled;
+    let pool = trial.database.buffer_pool_stats();
+    tally.evicted += pool.evictions;
 }
 
-fn run_seeds(seeds: impl Iterator<Item = u64>, queries: usize, size: Size, wrong_most: usize) {
+fn run_seeds(seeds: impl Iterator<Item = u64>, queries: usize, size: Size, pressed: bool) {
     let mut tally = Tally::default();
+    let wrong_most = number_of("QUIRE_WRONG").map_or(1, |number| number as usize);
     for seed in seeds {
-        run_seed(seed, queries, size, &mut tally);
+        run_seed(seed, queries, size, pressed, &mut tally);
         if tally.wrong.len() >= wrong_most {
             break;
         }
@@ -291,10 +359,14 @@ fn run_seeds(seeds: impl Iterator<Item = u64>, queries: usize, size: Size, wrong
         "{} right ({} of several rows, {} of none), {} too long, {refused} refused",
         tally.right, tally.with_rows, tally.empty, tally.too_long
     );
-    for (count, why) in tally.refused.values() {
+    for (count, why) in tally.refused.values().chain(tally.short.values()) {
         println!("  {count} × {why}");
     }
     assert!(tally.wrong.is_empty(), "{} wrong\n{}", tally.wrong.len(), tally.wrong.join("\n\n"));
+    if pressed {
+        println!("  {} bytes were put aside, {} blocks evicted", tally.spilled, tally.evicted);
+        assert!(tally.spilled > 0 && tally.evicted > 0);
+    }
     assert!(refused * 10 <= tally.right, "too many refused");
     assert!(tally.with_rows * 5 >= tally.right, "too few have rows");
 }
@@ -302,17 +374,12 @@ fn run_seeds(seeds: impl Iterator<Item = u64>, queries: usize, size: Size, wrong
 const SMALL: Size = Size { nodes: 5, rels: 10, distinct: 4 };
 const LARGER: Size = Size { nodes: 60, rels: 50, distinct: 20 };
 
-/// How many wrong answers are looked at before the run ends.
-fn wrong_most() -> usize {
-    number_of("QUIRE_WRONG").map_or(1, |number| number as usize)
-}
-
 #[test]
 fn small_graphs() {
     let first = number_of("QUIRE_SEED");
     let count = if is_long() { number_of("QUIRE_SEEDS").unwrap_or(400) } else { 7 };
     let seeds = first.map_or(0..count, |seed| seed..seed + number_of("QUIRE_SEEDS").unwrap_or(1));
-    run_seeds(seeds, if is_long() { 120 } else { 24 }, SMALL, wrong_most());
+    run_seeds(seeds, if is_long() { 120 } else { 24 }, SMALL, false);
 }
 
 #[test]
@@ -320,5 +387,13 @@ fn larger_graphs() {
     let first = number_of("QUIRE_SEED");
     let count = if is_long() { number_of("QUIRE_SEEDS").unwrap_or(120) } else { 2 };
     let seeds = first.map_or(1000..1000 + count, |seed| seed..seed + number_of("QUIRE_SEEDS").unwrap_or(1));
-    run_seeds(seeds, if is_long() { 100 } else { 16 }, LARGER, wrong_most());
+    run_seeds(seeds, if is_long() { 100 } else { 16 }, LARGER, false);
+}
+
+#[test]
+fn little_memory() {
+    let first = number_of("QUIRE_SEED");
+    let count = if is_long() { number_of("QUIRE_SEEDS").unwrap_or(120) } else { 3 };
+    let seeds = first.map_or(2000..2000 + count, |seed| seed..seed + number_of("QUIRE_SEEDS").unwrap_or(1));
+    run_seeds(seeds, if is_long() { 100 } else { 20 }, LARGER, true);
 }

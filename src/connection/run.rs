@@ -246,6 +246,7 @@ pub(super) fn context_of(
     context.parameters = plan.parameter_values(params);
     context.vector_size = view.settings.vector_size;
     context.threads = view.settings.threads;
+    context.own_memory.clone_from(&view.settings.memory);
     context.deadline = view.deadline();
     context
 }

@@ -15,10 +15,11 @@ use crate::error::Result;
 use crate::executor::{QueryProgress, QueryProgressCallback, WorkDone};
 use crate::planner::PhysicalPlan;
 use crate::storage::engine::Engine;
+use crate::storage::memory::MemoryAccountant;
 use crate::transaction::ReadTransaction;
 
 /// What `CALL name = value` and the connection's methods change.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct SessionSettings {
     /// `None`: that of the database.
     pub dialect: Option<Dialect>,
@@ -27,6 +28,8 @@ pub(crate) struct SessionSettings {
     pub vector_size: usize,
     /// Plans are made from statistics that are wrong in a way this number tells; tests look for plans that depend on them.
     pub disturbed: Option<u64>,
+    /// The account of what operators hold, where it is not the database's; tests give a query less than it needs.
+    pub memory: Option<MemoryAccountant>,
 }
 
 /// What stops the queries of a connection whose rows are read while they run; each has a flag of its own.
@@ -59,7 +62,7 @@ pub(crate) struct View {
 impl View {
     /// The same statement over another version: a writing statement that is run in its own transaction, or again.
     pub fn over(&self, transaction: ReadTransaction) -> View {
-        View { engine: Arc::clone(&self.engine), transaction, ..*self }
+        View { engine: Arc::clone(&self.engine), settings: self.settings.clone(), transaction, ..*self }
     }
 
     pub fn catalog(&self) -> &Catalog {
@@ -86,6 +89,7 @@ impl Session {
             timeout: shared.config.query_timeout,
             vector_size: shared.config.vector_size,
             disturbed: None,
+            memory: None,
         };
         Session {
             shared,
@@ -128,7 +132,7 @@ impl Session {
     pub fn view(&self) -> Result<View> {
         let started = Instant::now();
         let engine = self.shared.engine()?;
-        let settings = *self.settings.lock();
+        let settings = self.settings.lock().clone();
         let held = self.transaction.lock().as_ref().map(OpenTransaction::view);
         let transaction = held.unwrap_or_else(|| self.shared.newest(&engine));
         let dialect = settings.dialect.unwrap_or_else(|| transaction.catalog().dialect());

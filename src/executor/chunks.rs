@@ -11,7 +11,7 @@ use super::context::{Context, QueryContext};
 use super::error::ExecutionResult;
 use super::operator::{Flow, Operator};
 use super::pipeline::Source;
-use super::spill::{ROWS_PER_LOOK, Room, bytes_of, write_blocks};
+use super::spill::{Room, bytes_of, write_blocks};
 use crate::storage::memory::{Meter, Reservation};
 use crate::storage::spill::{SpillBlock, SpillFile};
 use crate::types::DataType;
@@ -127,7 +127,7 @@ impl ChunkList {
     pub fn push(&mut self, chunk: Chunk, operator: &str, query: &QueryContext) -> ExecutionResult<()> {
         self.unseen += chunk.rows;
         self.chunks.push(chunk);
-        if self.unseen < ROWS_PER_LOOK {
+        if self.unseen < query.rows_per_look() {
             return Ok(());
         }
         self.unseen = 0;
@@ -267,7 +267,7 @@ impl Operator for Collect<'_> {
             self.own.append(self.types, &batch);
             self.unseen += rows;
         }
-        if self.unseen >= ROWS_PER_LOOK {
+        if self.unseen >= context.query.rows_per_look() {
             self.unseen = 0;
             self.own.look(OPERATOR, self.may, context.query)?;
         }

@@ -14,6 +14,7 @@ use super::messages::NodeWeights;
 use super::profile::Profile;
 use super::progress::QueryProgress;
 use crate::storage::buffer_pool::{Cursor, PoolWorker};
+use crate::storage::memory::MemoryAccountant;
 use crate::transaction::ReadTransaction;
 use crate::types::{VECTOR_SIZE, Value};
 
@@ -33,6 +34,8 @@ pub struct QueryContext {
     /// When the query has to be over, and the limit it came from.
     pub deadline: Option<(Instant, u64)>,
     pub counters: Counters,
+    /// The account that operators hold memory in, where it is not the database's.
+    pub own_memory: Option<MemoryAccountant>,
     /// Counts per operator; none but under PROFILE.
     pub profile: Option<Profile>,
     /// How far the query has come; none where nobody asks.
@@ -71,6 +74,7 @@ impl QueryContext {
             interrupt,
             deadline: None,
             counters: Counters::default(),
+            own_memory: None,
             profile: None,
             progress: None,
             now_nanos: since.as_nanos() as i128,
@@ -82,6 +86,11 @@ impl QueryContext {
             depth: AtomicUsize::new(0),
             pipeline_rows: AtomicU64::new(0),
         }
+    }
+
+    /// The account of what operators hold.
+    pub fn memory(&self) -> &MemoryAccountant {
+        self.own_memory.as_ref().unwrap_or_else(|| self.transaction.memory())
     }
 
     /// A seed for one evaluator's random numbers.

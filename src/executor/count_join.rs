@@ -16,7 +16,6 @@ use super::messages::too_many;
 use super::operator::{Factory, Flow, Next, Operator};
 use super::row_weights::RowWeights;
 use super::sort::sort_in_pieces;
-use super::spill::ROWS_PER_LOOK;
 use crate::planner::physical_plan::{PhysicalCount, PlanNode};
 use crate::storage::memory::Reservation;
 use crate::storage::table::Direction;
@@ -176,7 +175,7 @@ impl Operator for Gather<'_> {
             rels.extend(known.map(|rel| (rel, entry)));
         })?;
         self.unseen += batch.selected();
-        if self.unseen >= ROWS_PER_LOOK {
+        if self.unseen >= context.query.rows_per_look() {
             self.look()?;
         }
         Ok(Flow::Continue)

@@ -14,7 +14,9 @@ use crate::types::DataType;
 use crate::vector::{Selection, ValueVector, VectorBuffer};
 
 /// Rows between two looks at the account: more than most batches have.
-pub const ROWS_PER_LOOK: usize = 4096;
+const ROWS_PER_LOOK: usize = 4096;
+/// The same where batches are tiny, so that tests meet with few rows what happens to many.
+const ROWS_PER_LOOK_TINY: usize = 8;
 /// An operator that holds no more than this part of the limit, or so many bytes, puts nothing aside: it is not worth a
 /// block.
 const HOLDERS_IN_LIMIT: u64 = 32;
@@ -35,7 +37,7 @@ pub enum Room {
 impl QueryContext {
     /// An account for one operator of one worker.
     pub fn account(&self) -> Reservation {
-        self.transaction.memory().reservation(MemoryClass::Operators)
+        self.memory().reservation(MemoryClass::Operators)
     }
 
     /// An account for what the operator of a plan's node holds, which `PROFILE` shows beside it.
@@ -54,7 +56,7 @@ impl QueryContext {
         if held.try_hold_share(bytes) {
             return Ok(Room::Held);
         }
-        let least = SPILL_BYTES_MIN.min(self.transaction.memory().limit() / HOLDERS_IN_LIMIT);
+        let least = SPILL_BYTES_MIN.min(self.memory().limit() / HOLDERS_IN_LIMIT);
         if !self.transaction.spill().is_there() {
             held.hold(operator, bytes)?;
         } else if bytes > least {
@@ -65,9 +67,14 @@ impl QueryContext {
         Ok(Room::Held)
     }
 
+    /// Rows that an operator takes between two looks at the account.
+    pub fn rows_per_look(&self) -> usize {
+        if self.is_tiny() { ROWS_PER_LOOK_TINY } else { ROWS_PER_LOOK }
+    }
+
     /// A file for rows that an operator puts aside.
     pub fn spill_file(&self, operator: &str) -> ExecutionResult<Arc<SpillFile>> {
-        let limit = self.transaction.memory().limit();
+        let limit = self.memory().limit();
         let none = || StorageError::OutOfMemory { operator: operator.to_owned(), needed: 1, limit };
         Ok(Arc::new(self.transaction.spill().file()?.ok_or_else(none)?))
     }
@@ -88,7 +95,7 @@ impl QueryContext {
 
     /// Rows per block where `rows` rows take `bytes` bytes.
     pub fn rows_per_block(&self, bytes: u64, rows: usize) -> usize {
-        let block = (self.transaction.memory().limit() / BLOCKS_IN_LIMIT).clamp(4096, BLOCK_BYTES);
+        let block = (self.memory().limit() / BLOCKS_IN_LIMIT).clamp(4096, BLOCK_BYTES);
         let each = (bytes / rows.max(1) as u64).max(1);
         (block / each).clamp(16, 8192) as usize
     }

@@ -20,7 +20,7 @@ use super::group_index::How;
 use super::operator::{Factory, Flow, Operator};
 use super::partitioned::Partitioned;
 use super::pipeline::drive;
-use super::spill::{ROWS_PER_LOOK, Room};
+use super::spill::Room;
 use crate::planner::physical_plan::{Expression, KeyKind, PhysicalAggregate};
 use crate::storage::memory::{Meter, Reservation};
 use crate::types::DataType;
@@ -181,7 +181,7 @@ impl GroupSink<'_> {
 
     fn count_rows(&mut self, rows: usize, query: &QueryContext) -> ExecutionResult<Flow> {
         self.unseen += rows;
-        if self.unseen >= ROWS_PER_LOOK {
+        if self.unseen >= query.rows_per_look() {
             self.look(query)?;
         }
         Ok(Flow::Continue)

@@ -15,7 +15,7 @@ use super::super::error::ExecutionResult;
 use super::super::evaluate::Evaluator;
 use super::super::operator::{Flow, Next, Operator};
 use super::super::pipeline::Source;
-use super::super::spill::{LEVELS, PARTITIONS, ROWS_PER_LOOK, Room, bytes_of, partitions, write_blocks};
+use super::super::spill::{LEVELS, PARTITIONS, Room, bytes_of, partitions, write_blocks};
 use super::{BuildRows, HashProbe, HashTableSide, evaluate_all, without_nulls};
 use crate::planner::physical_plan::Expression;
 use crate::storage::memory::{Meter, Reservation};
@@ -252,7 +252,7 @@ impl Operator for SideSink<'_> {
             self.own.append(self.side.types, &batch);
         }
         self.unseen += rows;
-        if self.unseen >= ROWS_PER_LOOK {
+        if self.unseen >= context.query.rows_per_look() {
             self.look(context.query)?;
         }
         Ok(Flow::Continue)

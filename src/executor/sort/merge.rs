@@ -200,7 +200,7 @@ pub(super) fn merge_down(
 ) -> ExecutionResult<Vec<Run>> {
     loop {
         let block = runs.iter().map(Run::block_bytes).max().unwrap_or(0).max(1);
-        let memory = query.transaction.memory().stats();
+        let memory = query.memory().stats();
         let free = memory.limit.saturating_sub(memory.total.used) / 4;
         let fan_in = usize::try_from(free / (2 * block)).unwrap_or(usize::MAX);
         let fan_in = fan_in.clamp(FAN_IN_MIN, FAN_IN_MAX);

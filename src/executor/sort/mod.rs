@@ -20,7 +20,7 @@ use super::error::ExecutionResult;
 use super::evaluate::Evaluator;
 use super::operator::{Factory, Flow, Operator};
 use super::pipeline::drive;
-use super::spill::{ROWS_PER_LOOK, Room};
+use super::spill::Room;
 use crate::planner::physical_plan::PhysicalSortKey;
 use crate::storage::memory::{Meter, Reservation};
 use crate::storage::spill::SpillFile;
@@ -197,7 +197,7 @@ impl Operator for SortSink<'_> {
                 self.threshold = self.own.prefixes.last().copied().filter(|_| is_full).or(self.threshold);
             }
         }
-        if self.unseen >= ROWS_PER_LOOK {
+        if self.unseen >= context.query.rows_per_look() {
             self.look(context.query)?;
         }
         Ok(Flow::Continue)
