@@ -8,7 +8,7 @@ use crate::catalog::{Catalog, Dialect, Statistics};
 use crate::error::{Error, ErrorKind, Result};
 use crate::params::Params;
 use crate::parser::ast::{self, Span};
-use crate::planner::{PhysicalPlan, plan};
+use crate::planner::{PhysicalPlan, plan, plan_for_little_memory};
 use crate::query_result::{ResultHeader, may_hold_entities};
 use crate::types::{DataType, Value};
 
@@ -20,6 +20,8 @@ pub(crate) struct QueryPlan {
     pub header: Arc<ResultHeader>,
     /// Per column: whether values have to be completed with labels and properties.
     pub entities: Vec<bool>,
+    /// What was planned, if the plan holds arrays and could do without.
+    query: Option<Box<BoundQuery>>,
     dialect: Dialect,
     disturbed: Option<u64>,
     /// Compared as an object: a transaction's own definitions may have the number of somebody else's.
@@ -44,6 +46,23 @@ impl QueryPlan {
             && self.dialect == view.dialect
             && self.disturbed == view.settings.disturbed
             && view.statistics().is_ok_and(|statistics| Arc::ptr_eq(statistics, &self.statistics))
+    }
+
+    /// The plan without arrays of counts and sorted lists, if this one has any.
+    pub fn for_little_memory(&self) -> Option<Arc<QueryPlan>> {
+        let plan = plan_for_little_memory(self.query.as_deref()?, &self.catalog, &self.statistics);
+        Some(Arc::new(QueryPlan {
+            plan,
+            text: "".into(),
+            header: Arc::clone(&self.header),
+            entities: self.entities.clone(),
+            query: None,
+            dialect: self.dialect,
+            disturbed: self.disturbed,
+            catalog: Arc::clone(&self.catalog),
+            statistics: Arc::clone(&self.statistics),
+            parameter_types: self.parameter_types.clone(),
+        }))
     }
 
     /// Whether the plan is for this catalog.
@@ -89,6 +108,7 @@ pub(crate) fn plan_query(query: &BoundQuery, text: &str, params: &Params, view: 
         .collect();
     Ok(QueryPlan {
         text: "".into(),
+        query: (plan.stages.is_empty() && plan.holds_arrays()).then(|| Box::new(query.clone())),
         header: Arc::new(ResultHeader { names, types }),
         entities,
         dialect: view.dialect,

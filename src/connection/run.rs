@@ -163,7 +163,16 @@ impl Session {
         let compiled = Instant::now();
         let mut context = self.context(plan, params, view);
         context.progress = self.progress_of(&plan.plan, false);
-        let mut result = self.run_in_context(plan, &mut context, view)?;
+        let run = match self.run_in_context(plan, &mut context, view) {
+            Err(error) if error.kind() == ErrorKind::OutOfMemory && plan.plan.stages.is_empty() => {
+                plan.for_little_memory().ok_or(error).and_then(|plan| {
+                    let again = context.without_arrays(&plan.plan);
+                    collect(&plan, &again)
+                })
+            }
+            run => run,
+        };
+        let mut result = run?;
         context.progress.iter().for_each(|progress| progress.finish());
         result.summary.compile_time = compiled.duration_since(view.started);
         result.summary.execution_time = compiled.elapsed();
@@ -199,7 +208,7 @@ impl Session {
         let mut params: Params = (params.iter().map(|(name, value)| (name.to_owned(), value.clone())))
             .chain(given.collect::<Vec<_>>())
             .collect();
-        let plan = plan_query(query, text, &params, view)?;
+        let mut plan = Arc::new(plan_query(query, text, &params, view)?);
         let mut lines: Vec<String> = explain(&plan.plan).lines().map(str::to_owned).collect();
         let mut execution_time = Duration::ZERO;
         let mut summary = QuerySummary::default();
@@ -207,7 +216,14 @@ impl Session {
             let started = Instant::now();
             let mut context = self.context(&plan, &mut params, view);
             context.profile = Some(Profile::of(&plan.plan));
-            let run = self.run_in_context(&plan, &mut context, view)?;
+            let run = match self.run_in_context(&plan, &mut context, view) {
+                Err(error) if error.kind() == ErrorKind::OutOfMemory && plan.plan.stages.is_empty() => {
+                    plan = plan.for_little_memory().ok_or(error)?;
+                    context = context.without_arrays(&plan.plan);
+                    collect(&plan, &context)?
+                }
+                run => run?,
+            };
             let rows = run.len();
             summary = run.summary;
             execution_time = started.elapsed();

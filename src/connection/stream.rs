@@ -100,6 +100,8 @@ pub(crate) struct RunningQuery {
     queue: Arc<RowQueue>,
     thread: Option<JoinHandle<()>>,
     reader: Option<EntityReader>,
+    /// Whether some were handed over: then the query cannot begin again.
+    has_rows: bool,
     started: Instant,
 }
 
@@ -120,13 +122,33 @@ impl RunningQuery {
         let thread = thread.map_err(|error| {
             Error::new(ErrorKind::Runtime, format!("no thread could be started for the query: {error}"))
         })?;
-        Ok(RunningQuery { plan, context, queue, thread: Some(thread), reader, started })
+        Ok(RunningQuery { plan, context, queue, thread: Some(thread), reader, has_rows: false, started })
     }
 
     /// The next rows; nothing behind the last ones.
     pub fn next(&mut self) -> Result<Option<ResultChunk>> {
-        let Some(chunk) = self.queue.take()? else { return Ok(None) };
+        let chunk = match self.queue.take().map_err(Error::from) {
+            Err(error) if !self.has_rows && error.kind() == ErrorKind::OutOfMemory => {
+                let Some(plan) = self.plan.for_little_memory() else { return Err(error) };
+                self.join();
+                let (context, started) = (self.context.without_arrays(&plan.plan), self.started);
+                *self = RunningQuery::start(plan, context)?;
+                self.started = started;
+                return self.next();
+            }
+            chunk => chunk?,
+        };
+        self.has_rows = true;
+        let Some(chunk) = chunk else { return Ok(None) };
         complete_chunk(&self.plan, chunk, self.reader.as_mut()).map(Some)
+    }
+
+    /// Waits until the query has ended.
+    fn join(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            // A panic was told through the queue.
+            let _ = thread.join();
+        }
     }
 
     /// Time since the start.
@@ -147,11 +169,10 @@ impl RunningQuery {
 
 impl Drop for RunningQuery {
     fn drop(&mut self) {
-        self.queue.close();
-        self.context.interrupt.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            // A panic was told through the queue.
-            let _ = thread.join();
+        if self.thread.is_some() {
+            self.queue.close();
+            self.context.interrupt.store(true, Ordering::Relaxed);
+            self.join();
         }
     }
 }

@@ -8,11 +8,12 @@ use parking_lot::Mutex;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::chunks::ChunkList;
-use super::counters::Counters;
+use super::counters::{Counters, count};
 use super::error::{ExecutionError, ExecutionResult};
 use super::messages::NodeWeights;
 use super::profile::Profile;
 use super::progress::QueryProgress;
+use crate::planner::physical_plan::PhysicalPlan;
 use crate::storage::buffer_pool::{Cursor, PoolWorker};
 use crate::storage::memory::MemoryAccountant;
 use crate::transaction::ReadTransaction;
@@ -91,6 +92,20 @@ impl QueryContext {
     /// The account of what operators hold.
     pub fn memory(&self) -> &MemoryAccountant {
         self.own_memory.as_ref().unwrap_or_else(|| self.transaction.memory())
+    }
+
+    /// The same execution from its beginning, with a plan that holds no arrays: the plan so far had no room for them.
+    pub fn without_arrays(&self, plan: &PhysicalPlan) -> QueryContext {
+        let mut again = QueryContext::interruptible(self.transaction.clone(), Arc::clone(&self.interrupt));
+        again.parameters.clone_from(&self.parameters);
+        again.vector_size = self.vector_size;
+        again.threads = self.threads;
+        again.deadline = self.deadline;
+        again.own_memory.clone_from(&self.own_memory);
+        again.profile = self.profile.as_ref().map(|_| Profile::of(plan));
+        again.now_nanos = self.now_nanos;
+        count(&again.counters.arrays_given_up, 1);
+        again
     }
 
     /// A seed for one evaluator's random numbers.

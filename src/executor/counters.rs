@@ -54,6 +54,8 @@ counters! {
     neighbours_filtered,
     /// Rows and neighbours that the bitmap of a join's build side left out on its probe side.
     rows_skipped_by_bitmap,
+    /// Plans that were run again without arrays of counts and sorted lists, because there was no room for them.
+    arrays_given_up,
     /// Rows for which others were counted in sorted lists.
     rows_counted_in_order,
     /// Message steps for which relationships were scanned instead of reading lists.

@@ -44,7 +44,7 @@ impl Builder<'_> {
                 Some(left) => LogicalPlan::CrossProduct { left: Box::new(left), right: Box::new(row) },
             });
         }
-        let weights = strip(&mut graph, &needed);
+        let weights = strip(&mut graph, &needed, &self.estimator);
         let together = self.order(current.clone(), graph, weights, needed, shape.duplicates_irrelevant());
         if together.cost * ROW_COST < cost {
             return None;

@@ -373,7 +373,7 @@ impl Builder<'_> {
             return partial;
         }
         let counted = self.count_joined(&graph, &with_paths);
-        let weights = strip(&mut graph, &with_paths);
+        let weights = strip(&mut graph, &with_paths, &self.estimator);
         let general = self.order(current, graph, weights, with_paths, shape.duplicates_irrelevant());
         match counted {
             Some(counted) if counted.cost < general.cost * LINEAR_PREFERENCE => counted,
@@ -392,7 +392,7 @@ impl Builder<'_> {
     ) -> Option<Partial> {
         graph.nodes.iter().find(|node| self.estimator.nodes(node) <= FEW_NODES)?;
         let mut graph = graph.clone();
-        let weights = strip(&mut graph, needed);
+        let weights = strip(&mut graph, needed, &self.estimator);
         let expanded =
             self.order(current.clone(), graph, weights, needed.clone(), shape.duplicates_irrelevant());
         (expanded.cost * ROW_COST < cost).then_some(expanded)

@@ -24,6 +24,8 @@ pub const LIST_LENGTH: f64 = 10.0;
 pub struct Estimator<'a> {
     pub catalog: &'a Catalog,
     pub statistics: &'a Statistics,
+    /// Whether plans may hold an array of numbers per node, or sorted lists: they do without where memory is short.
+    pub arrays: bool,
 }
 
 impl Estimator<'_> {

@@ -31,7 +31,8 @@ struct Parts {
 impl Builder<'_> {
     /// The cheapest way to count one part of the graph for each row of the other, which binds all that is needed.
     pub(super) fn count_joined(&self, graph: &QueryGraph, needed: &BTreeSet<VariableId>) -> Option<Partial> {
-        let plain = !graph.impossible
+        let plain = self.estimator.arrays
+            && !graph.impossible
             && graph.nodes.len() <= NODES_MAX
             && graph.components().len() == 1
             && graph.edges.iter().all(|edge| edge.pattern.length.is_none())
@@ -67,7 +68,7 @@ impl Builder<'_> {
                 graph.node(*variable).is_some() || graph.edges.iter().any(edge)
             };
             needed.extend(how.different.iter().flatten().filter(|rel| of_side(rel)));
-            let weights = strip(&mut graph, &needed);
+            let weights = strip(&mut graph, &needed, &self.estimator);
             self.order(Partial::unit(), graph, weights, needed, false)
         };
         let probe = side(read, &how.values[0], needed.clone());

@@ -45,7 +45,7 @@ pub fn whole_graph(
     needed: &BTreeSet<VariableId>,
     estimator: &Estimator<'_>,
 ) -> Option<WeightedRoot> {
-    if graph.impossible || graph.edges.is_empty() || graph.components().len() != 1 {
+    if graph.impossible || graph.edges.is_empty() || graph.components().len() != 1 || !estimator.arrays {
         return None;
     }
     if graph.edges.iter().any(|edge| edge.pattern.length.is_some()) {
@@ -71,7 +71,14 @@ pub fn whole_graph(
 }
 
 /// Takes out of the graph what hangs below its needed core; returns the weights of the nodes that remain.
-pub fn strip(graph: &mut QueryGraph, needed: &BTreeSet<VariableId>) -> BTreeMap<VariableId, WeightTerms> {
+pub fn strip(
+    graph: &mut QueryGraph,
+    needed: &BTreeSet<VariableId>,
+    estimator: &Estimator<'_>,
+) -> BTreeMap<VariableId, WeightTerms> {
+    if !estimator.arrays {
+        return BTreeMap::new();
+    }
     let mut kept = needed.clone();
     for filter in &graph.filters {
         kept.extend(variables_of(filter));

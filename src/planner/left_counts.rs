@@ -33,7 +33,8 @@ impl Builder<'_> {
         let Some(graph) = graph else { return false };
         let of_graph = |node: &&VariableId| graph.node(**node).is_some();
         let pattern = &matched.pattern;
-        matches!(current.plan, LogicalPlan::Unit)
+        self.estimator.arrays
+            && matches!(current.plan, LogicalPlan::Unit)
             && current.bound.is_empty()
             && pattern.nodes.iter().filter(of_graph).count() == 1
             && !pattern.edges.is_empty()
@@ -148,7 +149,7 @@ impl Builder<'_> {
         graph: &QueryGraph,
         needed: &BTreeSet<VariableId>,
     ) -> Option<Partial> {
-        if !graph.filters.iter().any(has_subquery) {
+        if !self.estimator.arrays || !graph.filters.iter().any(has_subquery) {
             return None;
         }
         let mut rest = graph.clone();
@@ -226,7 +227,7 @@ impl Builder<'_> {
     ) -> Partial {
         let mut kept = needed.clone();
         kept.extend(factors.iter().map(|factor| factor.node));
-        let mut weights: BTreeMap<VariableId, WeightTerms> = strip(&mut graph, &kept);
+        let mut weights: BTreeMap<VariableId, WeightTerms> = strip(&mut graph, &kept, &self.estimator);
         for LeftFactor { node, step } in factors {
             let tables = graph.node(*node).map_or_else(Vec::new, |node| node.tables.clone());
             let (variable, predicates, children) = (*node, Vec::new(), Vec::new());

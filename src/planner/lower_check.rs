@@ -13,7 +13,7 @@ pub fn lower_checks(
     catalog: &Catalog,
     statistics: &Statistics,
 ) -> Vec<TableCheck> {
-    let estimator = Estimator { catalog, statistics };
+    let estimator = Estimator { catalog, statistics, arrays: true };
     let lowering = Lowering::new(variables, estimator);
     let lower = |check: &BoundCheck| {
         let schema: Vec<ColumnKey> =

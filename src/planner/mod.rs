@@ -168,15 +168,27 @@ pub fn plan(query: &BoundQuery, catalog: &Catalog, statistics: &Statistics) -> P
     lower_query(query, order_query(query, catalog, statistics), catalog, statistics)
 }
 
+/// Plans a query without arrays of counts and sorted lists, which cannot be put aside, once there was no room for them.
+pub fn plan_for_little_memory(
+    query: &BoundQuery,
+    catalog: &Catalog,
+    statistics: &Statistics,
+) -> PhysicalPlan {
+    let ordered = order(query, Estimator { catalog, statistics, arrays: false });
+    lower_query(query, ordered, catalog, statistics)
+}
+
 /// A query whose work has an order and whose columns have no positions yet.
 pub struct OrderedQuery(build::Built);
 
 /// The first half of `plan`: what is done, and in which order.
 pub fn order_query(query: &BoundQuery, catalog: &Catalog, statistics: &Statistics) -> OrderedQuery {
+    order(query, Estimator { catalog, statistics, arrays: true })
+}
+
+fn order(query: &BoundQuery, estimator: Estimator<'_>) -> OrderedQuery {
     // A plan has a few operators per variable at most.
-    deep_stack::on_stack_for(query.variables.len(), || {
-        OrderedQuery(build::build(query, Estimator { catalog, statistics }))
-    })
+    deep_stack::on_stack_for(query.variables.len(), || OrderedQuery(build::build(query, estimator)))
 }
 
 /// The second half of `plan`: where each column stands, and which properties are read where.
@@ -187,7 +199,7 @@ pub fn lower_query(
     statistics: &Statistics,
 ) -> PhysicalPlan {
     let (root, stages) = deep_stack::on_stack_for(query.variables.len(), || {
-        lower::lower(&built, Estimator { catalog, statistics })
+        lower::lower(&built, Estimator { catalog, statistics, arrays: true })
     });
     PhysicalPlan {
         root,

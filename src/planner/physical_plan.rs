@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::explain::inputs;
 pub use super::logical_plan::Factor;
 use super::logical_plan::{Leg, LogicalPlan};
 // What the binder says that needs no planning; a COPY runs as it was bound.
@@ -29,6 +30,21 @@ pub struct PhysicalPlan {
     pub returns: bool,
     /// Kept for EXPLAIN.
     pub logical: LogicalPlan,
+}
+
+impl PhysicalPlan {
+    /// Whether operators that read hold an array of numbers per node, or sorted lists, which cannot be put aside.
+    pub fn holds_arrays(&self) -> bool {
+        fn any(node: &PlanNode) -> bool {
+            use PhysicalOperator as P;
+            let own = matches!(
+                node.operator,
+                P::ScanWeighted { .. } | P::Weight { .. } | P::Weigh { .. } | P::CountJoin { .. }
+            );
+            own || inputs(&node.operator).into_iter().any(any)
+        }
+        any(&self.root)
+    }
 }
 
 /// One operator with its output columns.
