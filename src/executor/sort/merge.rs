@@ -19,7 +19,7 @@ use crate::vector::{Batch, ValueVector, VectorBuffer, compare_rows};
 /// Runs that are merged at once, where memory allows it, and where it does not.
 const FAN_IN_MAX: usize = 64;
 const FAN_IN_MIN: usize = 4;
-/// Rows that a merge into fewer runs puts aside at once.
+/// Rows that a merge into fewer runs puts aside at once, where its own runs have no smaller blocks.
 const BLOCK_ROWS: usize = 1024;
 
 /// One run and how far it is read.
@@ -215,9 +215,11 @@ pub(super) fn merge_down(
             if some.is_empty() {
                 break;
             }
+            let block_rows =
+                some.iter().filter_map(Run::block_rows).max().unwrap_or(BLOCK_ROWS).min(BLOCK_ROWS);
             let (mut merge, mut blocks) = (Merge::new(sorting, some, query)?, Vec::new());
             let mut rows = sorting.empty();
-            while merge.take(BLOCK_ROWS, true, &mut rows, query)? > 0 {
+            while merge.take(block_rows, true, &mut rows, query)? > 0 {
                 blocks.push(sorting.write_block(&rows, &file, query)?);
                 rows.clear();
             }

@@ -60,6 +60,14 @@ impl Run {
             Run::Aside { blocks, .. } => blocks.iter().map(|block| block.bytes).max().unwrap_or(0),
         }
     }
+
+    /// How many rows its blocks have at most, if it was put aside.
+    pub fn block_rows(&self) -> Option<usize> {
+        match self {
+            Run::Held { .. } => None,
+            Run::Aside { blocks, .. } => blocks.iter().map(|block| block.rows as usize).max(),
+        }
+    }
 }
 
 impl Sorting<'_> {
