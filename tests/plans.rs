@@ -280,3 +280,44 @@ fn estimates_stay_near_to_what_happens() {
     assert!(at(0.9).0 <= 3.0, "nine in ten {}\n{worst}", at(0.9).0);
     assert!(at(1.0).0 <= 20.0, "worst\n{worst}");
 }
+
+/// Few persons have most of the followers, and follow most of the others.
+#[test]
+fn paths_through_hubs_are_expected() {
+    let world = World::new(
+        "CREATE NODE TABLE Person(id INT64 PRIMARY KEY);
+         CREATE REL TABLE Follows(FROM Person TO Person);
+         CREATE REL TABLE Blocks(FROM Person TO Person)",
+    );
+    let mut random = Random::new(11);
+    let mut skewed = |_| {
+        let near = random.below(1000) as f64 / 1000.0;
+        (2000.0 * near * near * near) as u64
+    };
+    let edges: String = (0..3000).map(|at| format!("{},{}\n", skewed(at), skewed(at))).collect();
+    let blocks: String = (0..3000).map(|at| format!("{},{}\n", skewed(at), at * 7 % 2000)).collect();
+    let persons: String = (0..2000).map(|id| format!("{id}\n")).collect();
+    for (table, text) in [("Person", &persons), ("Follows", &edges), ("Blocks", &blocks)] {
+        world.copy(table, text, "").expect("a load");
+    }
+    let near = |text: &str, most: f64| {
+        let found = estimates(&world.connection, text);
+        assert!(found.len() > 2, "{text}");
+        for (estimate, actual, line) in found {
+            let (estimate, actual) = (estimate.max(1.0), actual.max(1.0));
+            assert!((estimate / actual).max(actual / estimate) <= most, "{text}\n{line}\n{}", plan_of(&world.connection, text, "PROFILE").join("\n"));
+        }
+    };
+    let through = "MATCH (a)-[:Follows]->(b)-[:Follows]->(c) RETURN max(a.id + c.id)";
+    let others = "MATCH (a)-[:Follows]->(b)-[:Blocks]->(c) RETURN max(a.id + c.id)";
+    near(through, 1.5);
+    near(others, 1.5);
+    near("MATCH (a)-[:Blocks]->(b)-[:Follows]->(c) RETURN max(a.id + c.id)", 1.5);
+    // What is changed counts as well, before a checkpoint and behind it.
+    let more = "MATCH (a:Person), (b:Person) WHERE a.id < 40 AND b.id < 40 AND a.id <> b.id CREATE (a)-[:Follows]->(b)";
+    world.connection.query(more).expect("more relationships");
+    near(through, 2.5);
+    world.connection.query("CHECKPOINT").expect("a checkpoint");
+    near(through, 1.5);
+    near(others, 1.5);
+}

@@ -1,7 +1,9 @@
-//! Statistics as bytes. Version 2 has what version 1 has, and with it how values are spread and how uneven lists are.
+//! Statistics as bytes. Version 2 has what version 1 has, and with it how values are spread and how uneven lists are;
+//! version 3 has how their lengths are spread as well.
 
 use serde::{Deserialize, Serialize};
 
+use super::degrees::{COUNTERS, Degrees};
 use super::distinct::DistinctSketch;
 use super::distribution::{Distribution, TOP_VALUES};
 use super::encode::{DecodeError, body_of, encode, parse_body};
@@ -11,7 +13,9 @@ use crate::types::{ColumnId, TableId, Value};
 
 const WHAT: &str = "statistics";
 const MAGIC: [u8; 4] = *b"QSTA";
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
+/// Parts of a spread of lengths: these have 64 bits.
+const LENGTHS_MAX: usize = 64;
 /// More bounds than any histogram has.
 const BOUNDS_MAX: usize = 256;
 
@@ -29,8 +33,16 @@ struct StoredTable {
     backward: StoredDirection,
 }
 
-/// Edges, nodes with edges, longest list, sum of the squares of the lists' lengths.
-type StoredDirection = (u64, u64, u64, u64);
+#[derive(Serialize, Deserialize)]
+struct StoredDirection {
+    edges: u64,
+    nodes_with_edges: u64,
+    max_degree: u64,
+    squares: u64,
+    lengths: Vec<(u64, u64)>,
+    sketched_entries: u64,
+    sketch: Vec<i64>,
+}
 
 #[derive(Serialize, Deserialize)]
 struct StoredColumn {
@@ -48,6 +60,25 @@ struct StoredDistribution {
     top: Vec<(StoredValue, u64)>,
     rest: u64,
     bounds: Vec<StoredValue>,
+}
+
+/// Version 2.
+mod second {
+    use serde::Deserialize;
+
+    #[derive(Deserialize)]
+    pub struct Stored {
+        pub tables: Vec<Table>,
+    }
+
+    #[derive(Deserialize)]
+    pub struct Table {
+        pub id: u32,
+        pub rows: u64,
+        pub columns: Vec<super::StoredColumn>,
+        pub forward: (u64, u64, u64, u64),
+        pub backward: (u64, u64, u64, u64),
+    }
 }
 
 /// Version 1.
@@ -92,6 +123,7 @@ pub fn decode_statistics(bytes: &[u8]) -> Result<Statistics, DecodeError> {
     let (version, body) = body_of(WHAT, MAGIC, VERSION, bytes)?;
     let stored: StoredStatistics = match version {
         1 => widened(parse_body(WHAT, body)?),
+        2 => widened_second(parse_body(WHAT, body)?),
         _ => parse_body(WHAT, body)?,
     };
     let mut statistics = Statistics::default();
@@ -103,9 +135,34 @@ pub fn decode_statistics(bytes: &[u8]) -> Result<Statistics, DecodeError> {
     Ok(statistics)
 }
 
-/// Version 1 as version 2.
+/// A direction of an older version.
+fn direction_of((edges, nodes_with_edges, max_degree, squares): (u64, u64, u64, u64)) -> StoredDirection {
+    StoredDirection {
+        edges,
+        nodes_with_edges,
+        max_degree,
+        squares,
+        lengths: Vec::new(),
+        sketched_entries: 0,
+        sketch: Vec::new(),
+    }
+}
+
+/// Version 2 as version 3.
+fn widened_second(old: second::Stored) -> StoredStatistics {
+    let table = |table: second::Table| StoredTable {
+        id: table.id,
+        rows: table.rows,
+        columns: table.columns,
+        forward: direction_of(table.forward),
+        backward: direction_of(table.backward),
+    };
+    StoredStatistics { tables: old.tables.into_iter().map(table).collect() }
+}
+
+/// Version 1 as version 3.
 fn widened(old: first::Stored) -> StoredStatistics {
-    let direction = |(edges, nodes, longest): (u64, u64, u64)| (edges, nodes, longest, 0);
+    let direction = |(edges, nodes, longest): (u64, u64, u64)| direction_of((edges, nodes, longest, 0));
     let column = |column: first::Column| StoredColumn {
         id: column.id,
         min: column.min,
@@ -126,8 +183,14 @@ fn widened(old: first::Stored) -> StoredStatistics {
 }
 
 fn store_table(id: TableId, table: &TableStatistics) -> StoredTable {
-    let direction = |direction: &DirectionStatistics| {
-        (direction.edges, direction.nodes_with_edges, direction.max_degree, direction.squares)
+    let direction = |direction: &DirectionStatistics| StoredDirection {
+        edges: direction.edges,
+        nodes_with_edges: direction.nodes_with_edges,
+        max_degree: direction.max_degree,
+        squares: direction.squares,
+        lengths: direction.degrees.lengths.clone(),
+        sketched_entries: direction.degrees.entries,
+        sketch: direction.degrees.sketch.clone(),
     };
     StoredTable {
         id: id.0,
@@ -139,18 +202,26 @@ fn store_table(id: TableId, table: &TableStatistics) -> StoredTable {
 }
 
 fn load_table(stored: StoredTable) -> Result<TableStatistics, String> {
-    let direction = |(edges, nodes_with_edges, max_degree, squares): StoredDirection| DirectionStatistics {
-        edges,
-        nodes_with_edges,
-        max_degree,
-        squares,
-    };
     Ok(TableStatistics {
         rows: stored.rows,
         columns: stored.columns.into_iter().map(load_column).collect::<Result<_, _>>()?,
-        forward: direction(stored.forward),
-        backward: direction(stored.backward),
+        forward: load_direction(stored.forward)?,
+        backward: load_direction(stored.backward)?,
     })
+}
+
+fn load_direction(stored: StoredDirection) -> Result<DirectionStatistics, String> {
+    if ![0, COUNTERS].contains(&stored.sketch.len()) || stored.lengths.len() > LENGTHS_MAX {
+        return Err("a sketch of lists' lengths of the wrong size".to_owned());
+    }
+    let total = |sum: u64, part: &(u64, u64)| sum.checked_add(part.0)?.checked_add(part.1);
+    if stored.lengths.iter().try_fold(0, total).is_none() {
+        return Err("more lists than can be counted".to_owned());
+    }
+    let degrees =
+        Degrees { lengths: stored.lengths, entries: stored.sketched_entries, sketch: stored.sketch };
+    let StoredDirection { edges, nodes_with_edges, max_degree, squares, .. } = stored;
+    Ok(DirectionStatistics { edges, nodes_with_edges, max_degree, squares, degrees })
 }
 
 fn store_column(id: ColumnId, column: &ColumnStatistics) -> StoredColumn {
@@ -213,7 +284,9 @@ fn load_distribution(stored: StoredDistribution) -> Result<Distribution, String>
 mod tests {
     use super::*;
 
-    fn sample(with_spread: bool) -> Statistics {
+    /// As the version knows them.
+    fn sample(version: u32) -> Statistics {
+        let with_spread = version > 1;
         let mut statistics = Statistics::default();
         let mut sketch = DistinctSketch::new();
         (0..3).for_each(|value| sketch.insert_hash(value));
@@ -234,19 +307,24 @@ mod tests {
         table.rows = 300;
         table.columns.insert(ColumnId(4), column);
         let squares = if with_spread { 9000 } else { 0 };
-        table.forward = DirectionStatistics { edges: 300, nodes_with_edges: 20, max_degree: 44, squares };
+        let degrees = match version {
+            3 => Degrees::of_lists(100, [44, 0, 1, 7].into_iter()),
+            _ => Degrees::default(),
+        };
+        table.forward =
+            DirectionStatistics { edges: 300, nodes_with_edges: 20, max_degree: 44, squares, degrees };
         statistics
     }
 
     #[test]
     fn the_bytes_are_those_of_the_format() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/contract/statistics_v2.bin");
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/contract/statistics_v3.bin");
         if std::env::var_os("QUIRE_BLESS").is_some() {
-            std::fs::write(path, encode_statistics(&sample(true))).unwrap();
+            std::fs::write(path, encode_statistics(&sample(VERSION))).unwrap();
         }
         let golden = std::fs::read(path).unwrap();
         assert_eq!(
-            encode_statistics(&sample(true)),
+            encode_statistics(&sample(VERSION)),
             golden,
             "{path}: a new version and a fixture are needed"
         );
@@ -254,15 +332,17 @@ mod tests {
 
     #[test]
     fn all_versions_are_read() {
-        let statistics = sample(true);
+        let statistics = sample(VERSION);
         assert_eq!(decode_statistics(&encode_statistics(&statistics)), Ok(statistics));
         let first = include_bytes!("../../tests/contract/statistics_v1.bin");
-        assert_eq!(decode_statistics(first), Ok(sample(false)));
+        assert_eq!(decode_statistics(first), Ok(sample(1)));
+        let second = include_bytes!("../../tests/contract/statistics_v2.bin");
+        assert_eq!(decode_statistics(second), Ok(sample(2)));
     }
 
     #[test]
     fn damaged_bytes_are_errors() {
-        let bytes = encode_statistics(&sample(true));
+        let bytes = encode_statistics(&sample(VERSION));
         for cut in 0..bytes.len() {
             assert!(decode_statistics(&bytes[..cut]).is_err(), "{cut}");
         }

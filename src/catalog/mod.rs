@@ -9,6 +9,7 @@
 )]
 mod catalog;
 mod change;
+mod degrees;
 mod distinct;
 mod distribution;
 mod encode;
@@ -23,6 +24,7 @@ mod stored_value;
 mod suggest;
 
 pub use catalog::{Catalog, DroppedTables, TableEntry};
+pub use degrees::Degrees;
 pub use distinct::DistinctSketch;
 pub use distribution::Distribution;
 pub use encode::{DecodeError, decode_catalog, encode_catalog};

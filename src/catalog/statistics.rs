@@ -2,6 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
+
+use super::degrees::Degrees;
 use super::distinct::DistinctSketch;
 use super::distribution::Distribution;
 use crate::types::{ColumnId, TableId, Value};
@@ -10,6 +14,27 @@ use crate::types::{ColumnId, TableId, Value};
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Statistics {
     tables: BTreeMap<TableId, TableStatistics>,
+    paths: KnownPaths,
+}
+
+/// Lists of a relationship table, and whether they are those of its sources.
+pub type Lists = (TableId, bool);
+
+/// Paths of two that were asked for: each takes a few hundred multiplications, and plans ask for the same ones.
+#[derive(Debug, Default)]
+struct KnownPaths(Mutex<FxHashMap<(Lists, Lists), Option<f64>>>);
+
+impl Clone for KnownPaths {
+    /// The clone is made to be changed.
+    fn clone(&self) -> KnownPaths {
+        KnownPaths::default()
+    }
+}
+
+impl PartialEq for KnownPaths {
+    fn eq(&self, _: &KnownPaths) -> bool {
+        true
+    }
 }
 
 /// One node table, or one FROM/TO pair of a relationship type.
@@ -26,7 +51,7 @@ pub struct TableStatistics {
 }
 
 /// One adjacency index of a relationship table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DirectionStatistics {
     /// Entries of all lists.
     pub edges: u64,
@@ -36,6 +61,8 @@ pub struct DirectionStatistics {
     pub max_degree: u64,
     /// The sum of the squares of the lists' lengths; 0 where it is not known.
     pub squares: u64,
+    /// How their lengths are spread.
+    pub degrees: Degrees,
 }
 
 impl DirectionStatistics {
@@ -148,13 +175,36 @@ impl Statistics {
         self.tables.iter().map(|(id, table)| (*id, table))
     }
 
+    /// Entries of the first lists times entries of the second ones, summed over the nodes of a table that have both; none
+    /// where that is not known.
+    pub fn paths(&self, first: Lists, second: Lists, nodes: TableId) -> Option<f64> {
+        let pair = (first.min(second), first.max(second));
+        if let Some(known) = self.paths.0.lock().get(&pair) {
+            return *known;
+        }
+        let [a, b] = [self.lists(first)?, self.lists(second)?];
+        let paths = match first == second && a.squares > 0 {
+            true => Some(a.squares as f64),
+            false => a.degrees.paths(&b.degrees, (a.edges as f64, b.edges as f64), self.rows(nodes) as f64),
+        };
+        self.paths.0.lock().insert(pair, paths);
+        paths
+    }
+
+    fn lists(&self, (table, of_sources): Lists) -> Option<&DirectionStatistics> {
+        let table = self.tables.get(&table)?;
+        Some(if of_sources { &table.forward } else { &table.backward })
+    }
+
     /// Replaces a table's statistics.
     pub fn set_table(&mut self, id: TableId, statistics: TableStatistics) {
+        self.paths = KnownPaths::default();
         self.tables.insert(id, statistics);
     }
 
     /// The table's statistics for changing.
     pub fn table_mut(&mut self, id: TableId) -> &mut TableStatistics {
+        self.paths = KnownPaths::default();
         self.tables.entry(id).or_default()
     }
 
@@ -182,6 +232,7 @@ impl Statistics {
 
     /// Forgets a dropped table.
     pub fn remove_table(&mut self, id: TableId) {
+        self.paths = KnownPaths::default();
         self.tables.remove(&id);
     }
 

@@ -72,22 +72,33 @@ impl Estimator<'_> {
         if rows == 0.0 { 0.0 } else { self.edges(legs) / rows }
     }
 
-    /// The same for a node that was reached along entries of these very lists: long lists are met more often.
-    pub fn fanout_by_entry(&self, legs: &[Leg]) -> f64 {
-        let (mut entries, mut weighted) = (0.0, 0.0);
-        for direction in legs.iter().filter_map(|leg| self.direction(leg)) {
-            entries += direction.edges as f64;
-            weighted += direction.edges as f64 * direction.degree_by_entry();
+    /// The same for a node that was reached along entries of other lists of its own, or of the same: long lists are met
+    /// more often, and nodes with many entries in the one may have many in the other.
+    pub fn fanout_by_entry(&self, came_by: &[Leg], legs: &[Leg]) -> f64 {
+        let (mut arrivals, mut paths) = (0.0, 0.0);
+        for before in came_by {
+            let entries = self.edges(std::slice::from_ref(before));
+            arrivals += entries;
+            for leg in legs.iter().filter(|leg| leg.from_table() == before.from_table()) {
+                let nodes = leg.from_table();
+                let known = self.statistics.paths(lists(before), lists(leg), nodes);
+                paths += known.unwrap_or_else(|| match lists(before) == lists(leg) {
+                    true => entries * self.direction(leg).map_or(0.0, DirectionStatistics::degree_by_entry),
+                    false => entries * self.edges(std::slice::from_ref(leg)) / self.rows(nodes).max(1.0),
+                });
+            }
         }
-        if entries == 0.0 { 0.0 } else { weighted / entries }
+        if arrivals == 0.0 { 0.0 } else { paths / arrivals }
     }
 
     /// Neighbours to expect across an edge whose start the plan has reached one way or another.
     pub fn fanout_after(&self, edge: &ExpandEdge, from: &[TableId], plan: &LogicalPlan) -> f64 {
-        match arrives_by(plan, edge) {
-            true => self.fanout_by_entry(&edge.legs),
-            false => self.fanout(&edge.legs, from),
-        }
+        let mut most: Option<f64> = None;
+        each_arrival(plan, edge.from, &mut |came_by| {
+            let fanout = self.fanout_by_entry(came_by, &edge.legs);
+            most = Some(most.map_or(fanout, |most| most.max(fanout)));
+        });
+        most.unwrap_or_else(|| self.fanout(&edge.legs, from))
     }
 
     /// Entries of all lists of the legs.
@@ -150,6 +161,26 @@ impl Estimator<'_> {
             rows /= distinct(a, left).max(distinct(b, right));
         }
         rows.min(ROWS_MAX)
+    }
+
+    /// Rows of a join of two plans over a node that both bind.
+    pub fn joined_at(
+        &self,
+        (probe, build): (&LogicalPlan, &LogicalPlan),
+        rows: (f64, f64),
+        node: VariableId,
+        tables: &[TableId],
+    ) -> f64 {
+        let nodes = self.rows_of(tables) * self.admitted(probe, node);
+        let mut correlated: Option<f64> = None;
+        each_arrival(probe, node, &mut |came_by| {
+            each_arrival(build, node, &mut |legs| {
+                let usual = self.fanout(legs, tables);
+                let factor = if usual > 0.0 { self.fanout_by_entry(came_by, legs) / usual } else { 1.0 };
+                correlated = Some(correlated.map_or(factor, |most| most.max(factor)));
+            });
+        });
+        (rows.0 * rows.1 / nodes.max(1.0) * correlated.unwrap_or(1.0)).min(ROWS_MAX)
     }
 
     /// Different combinations of the expressions' values among so many rows of a plan.
@@ -221,7 +252,11 @@ impl Estimator<'_> {
                 let (rows, edges) = (self.rows_of(&node.tables).max(1.0), self.edges(&edge.legs));
                 let active = self.active(&edge.legs, &node.tables).max(1.0);
                 let kept = below * self.selectivity_of_all(&edge.predicates);
-                let any = 1.0 - (1.0 - kept).powf(edges / active);
+                let any = match &edge.legs[..] {
+                    [leg] => self.direction(leg).map(|lists| lists.degrees.share_with_any(edges, active, kept)),
+                    _ => None,
+                };
+                let any = any.unwrap_or_else(|| 1.0 - (1.0 - kept).powf(edges / active));
                 share *= (active / rows).min(1.0) * any;
             }
         }
@@ -229,27 +264,29 @@ impl Estimator<'_> {
     }
 }
 
-/// Whether a plan reaches the start of an edge along relationships that stand in the very lists that the edge follows.
-fn arrives_by(plan: &LogicalPlan, edge: &ExpandEdge) -> bool {
+/// The lists of a leg, as the statistics name them.
+fn lists(leg: &Leg) -> (TableId, bool) {
+    (leg.rel.table, leg.direction == Direction::Forward)
+}
+
+/// The edges of fixed length that a plan has followed to or from a node, each as legs that start there.
+fn each_arrival(plan: &LogicalPlan, node: VariableId, see: &mut dyn FnMut(&[Leg])) {
     use LogicalPlan as L;
-    let same = |other: &ExpandEdge| {
-        let here = |at: VariableId, turned: bool| {
-            at == edge.from
-                && other.legs.len() == edge.legs.len()
-                && other.legs.iter().all(|leg| {
-                    let direction = if turned { leg.direction.reversed() } else { leg.direction };
-                    edge.legs.iter().any(|own| own.rel == leg.rel && own.direction == direction)
-                })
-        };
-        here(other.to, true) || here(other.from, false)
+    let mut edge = |edge: &ExpandEdge| {
+        if edge.to == node {
+            let turned = |leg: &Leg| Leg { direction: leg.direction.reversed(), ..*leg };
+            see(&edge.legs.iter().map(turned).collect::<Vec<Leg>>());
+        } else if edge.from == node {
+            see(&edge.legs);
+        }
     };
-    let own = match plan {
-        L::Expand { edge, .. } | L::ExpandInto { edge, .. } | L::ScanRels { edge, .. } => same(edge),
-        L::Intersect { edges, .. } => edges.iter().any(same),
-        L::Project { .. } | L::Aggregate { .. } | L::Distinct { .. } => return false,
-        _ => false,
-    };
-    own || inputs_of(plan).into_iter().any(|input| arrives_by(input, edge))
+    match plan {
+        L::Expand { edge: own, .. } | L::ExpandInto { edge: own, .. } | L::ScanRels { edge: own, .. } => edge(own),
+        L::Intersect { edges, .. } => edges.iter().for_each(edge),
+        L::Project { .. } | L::Aggregate { .. } | L::Distinct { .. } => return,
+        _ => {}
+    }
+    inputs_of(plan).into_iter().for_each(|input| each_arrival(input, node, see));
 }
 
 /// Whether each row of a plan has another value of the variable, since it was scanned and only filtered.

@@ -71,8 +71,10 @@ struct State {
     rows: f64,
     cost: f64,
     parent: Option<usize>,
-    /// Each with the rows before it.
-    steps: Vec<(Step, f64)>,
+    /// How it came from its parent, with the rows before that.
+    step: Option<(Step, f64)>,
+    /// What followed at once, likewise; mostly nothing, which takes no memory.
+    closed: Vec<(Step, f64)>,
 }
 
 /// A component of a graph in figures.
@@ -197,7 +199,8 @@ impl<'s, 'a> Search<'s, 'a> {
             rows: over,
             cost: 0.0,
             parent: None,
-            steps: vec![],
+            step: None,
+            closed: Vec::new(),
         };
         let mut starts = Vec::new();
         if self.given != 0 {
@@ -260,9 +263,10 @@ impl<'s, 'a> Search<'s, 'a> {
                     }
                 });
                 let Some((_, mut to)) = next else { break };
-                let mut steps = std::mem::take(&mut state.steps);
-                steps.append(&mut to.steps);
-                state = State { steps, ..to };
+                let mut closed = std::mem::take(&mut state.closed);
+                closed.extend(to.step.take());
+                closed.append(&mut to.closed);
+                state = State { step: state.step.take(), closed, ..to };
             }
             let complete = self.is_complete(&state);
             if complete && best.as_ref().is_none_or(|best| state.cost < best.cost * CLEARLY_LESS) {
@@ -374,7 +378,8 @@ impl<'s, 'a> Search<'s, 'a> {
             rows,
             cost: node.read * SCANNED_COST + rows,
             parent: None,
-            steps: vec![(Step::Scan(at), 0.0)],
+            step: Some((Step::Scan(at), 0.0)),
+            closed: Vec::new(),
         };
         self.settled(state)
     }
@@ -396,7 +401,8 @@ impl<'s, 'a> Search<'s, 'a> {
             // In the order of the table, without a step from list to list.
             cost: edges * SCANNED_COST + rows * 0.4,
             parent: None,
-            steps: vec![(Step::ScanRels(at), 0.0)],
+            step: Some((Step::ScanRels(at), 0.0)),
+            closed: Vec::new(),
         };
         Some(self.settled(state))
     }
@@ -412,7 +418,8 @@ impl<'s, 'a> Search<'s, 'a> {
             rows: state.rows * share,
             cost: state.cost + state.rows * LOOKUP_COST,
             parent: None,
-            steps: vec![(Step::Lookup(at), state.rows)],
+            step: Some((Step::Lookup(at), state.rows)),
+            closed: Vec::new(),
             ..*state
         };
         Some(self.settled(next))
@@ -425,9 +432,9 @@ impl<'s, 'a> Search<'s, 'a> {
         let into = state.nodes >> to & 1 == 1;
         let node = &self.nodes[to];
         let (mut ends, looked_at) = edge.reached[side];
-        let (twins, by_entry) = edge.twins[side];
-        if state.edges & twins != 0 {
-            ends = by_entry;
+        let arrived = edge.arrivals[side].iter().filter(|(by, _)| state.edges >> by & 1 == 1);
+        if let Some(longer) = arrived.map(|(_, ends)| *ends).reduce(f64::max) {
+            ends = longer;
         }
         let reached = state.rows * ends;
         let (rows, cost) = if into {
@@ -456,7 +463,8 @@ impl<'s, 'a> Search<'s, 'a> {
             rows,
             cost: state.cost + cost,
             parent: None,
-            steps: vec![(Step::Edge { edge: at, from: edge.ends[side] }, state.rows)],
+            step: Some((Step::Edge { edge: at, from: edge.ends[side] }, state.rows)),
+            closed: Vec::new(),
             ..*state
         };
         Some(self.settled(next))
@@ -513,7 +521,8 @@ impl<'s, 'a> Search<'s, 'a> {
             rows,
             cost: state.cost + state.rows * work + if node.has_predicates { rows } else { 0.0 },
             parent: None,
-            steps: vec![(step.clone(), state.rows)],
+            step: Some((step.clone(), state.rows)),
+            closed: Vec::new(),
             ..*state
         };
         Some((step, self.settled(next)))
@@ -533,7 +542,7 @@ impl<'s, 'a> Search<'s, 'a> {
         let (a, b) = (&self.states[probe], &self.states[build]);
         let node = shared.trailing_zeros() as usize;
         let facts = &self.nodes[node];
-        let rows = a.rows * b.rows / (facts.rows * facts.share).max(1.0);
+        let rows = a.rows * b.rows / (facts.rows * facts.share).max(1.0) * self.correlation(a, b, node);
         let state = State {
             nodes: a.nodes | b.nodes,
             edges: a.edges | b.edges,
@@ -542,9 +551,25 @@ impl<'s, 'a> Search<'s, 'a> {
             rows,
             cost: a.cost + b.cost + b.rows * BUILD_COST + a.rows * PROBE_COST + rows,
             parent: Some(probe),
-            steps: vec![(Step::Join { other: build, node }, a.rows)],
+            step: Some((Step::Join { other: build, node }, a.rows)),
+            closed: Vec::new(),
         };
         Some(self.settled(state))
+    }
+
+    /// How much more often than by chance two orders meet in a node, since both may come to the same nodes by many ways.
+    fn correlation(&self, a: &State, b: &State, node: usize) -> f64 {
+        let mut most: Option<f64> = None;
+        for (at, edge) in self.edges.iter().enumerate().filter(|(at, _)| b.edges >> at & 1 == 1) {
+            for side in (0..2).filter(|side| edge.ends[*side] == node) {
+                let usual = edge.reached[side].0;
+                let arrived = edge.arrivals[side].iter().filter(|(by, _)| a.edges >> by & 1 == 1 && *by != at);
+                for (_, ends) in arrived.filter(|_| usual > 0.0) {
+                    most = Some(most.map_or(ends / usual, |most| most.max(ends / usual)));
+                }
+            }
+        }
+        most.unwrap_or(1.0)
     }
 
     /// Closes what can be closed and applies conjuncts.
@@ -592,7 +617,7 @@ impl<'s, 'a> Search<'s, 'a> {
                 (state.rows * SEARCHED_COST).max(rows) + if edge.has_predicates { rows } else { 0.0 };
             state.rows = rows;
             state.edges |= 1 << at;
-            state.steps.push((Step::Edge { edge: at, from: edge.ends[side] }, before));
+            state.closed.push((Step::Edge { edge: at, from: edge.ends[side] }, before));
             self.filter(state);
         }
     }
@@ -605,7 +630,7 @@ impl<'s, 'a> Search<'s, 'a> {
         let mut steps = state.parent.map_or_else(Vec::new, |parent| self.planned(&self.states[parent]));
         let edge = |at: &usize| self.edges[*at].at;
         let node = |at: &usize| self.variables[*at];
-        steps.extend(state.steps.iter().map(|(step, rows)| {
+        steps.extend(state.step.iter().chain(&state.closed).map(|(step, rows)| {
             let step = match step {
                 Step::Scan(at) => PlannedStep::Scan(node(at)),
                 Step::ScanRels(at) => PlannedStep::ScanRels(edge(at)),

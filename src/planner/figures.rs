@@ -36,8 +36,9 @@ pub struct EdgeFacts {
     pub has_predicates: bool,
     /// Ends per start and relationships looked at per start, from either end.
     pub reached: [(f64, f64); 2],
-    /// Edges that end at either end in the very lists that this one follows from there, and the ends per start then.
-    pub twins: [(u64, f64); 2],
+    /// Edges by place that end at either end, and the ends per start for who came along them: nodes with many of the
+    /// one may have many of the other as well.
+    pub arrivals: [Vec<(usize, f64)>; 2],
     /// Relationships between two given ends.
     pub connections: f64,
     /// Whether its relationships may go unnamed, each end having one plain index.
@@ -104,12 +105,6 @@ impl Part {
 /// A bit per place.
 pub fn bits(places: impl Iterator<Item = usize>) -> u64 {
     places.fold(0, |mask, place| mask | 1 << place)
-}
-
-fn same_lists(a: &[Leg], b: &[Leg]) -> bool {
-    let lists =
-        |legs: &[Leg]| legs.iter().map(|leg| (leg.rel.table, leg.direction as u8)).collect::<BTreeSet<_>>();
-    lists(a) == lists(b)
 }
 
 /// What is expected of a node.
@@ -179,15 +174,18 @@ pub fn edge_facts(
             None => rivals_allow &= input.bound.contains(&rival.variable) && !input.is_intersected(*other),
         }
     }
-    let twins = [0, 1].map(|side| {
-        let twin = |other: &&usize| {
-            let twin = &graph.edges[**other].pattern;
-            let met = [twin.source, twin.target].contains(&sides[side]);
-            let fixed = pattern.length.is_none() && twin.length.is_none();
-            **other != at && met && fixed && same_lists(&legs(graph, twin, sides[side]), &side_legs[side])
+    let arrivals = [0, 1].map(|side| {
+        let by = |(place, other): (usize, &usize)| {
+            let before = &graph.edges[*other].pattern;
+            let met = [before.source, before.target].contains(&sides[side]);
+            let fixed = pattern.length.is_none() && before.length.is_none();
+            if *other == at || !met || !fixed {
+                return None;
+            }
+            let came_by = legs(graph, before, sides[side]);
+            Some((place, estimator.fanout_by_entry(&came_by, &side_legs[side])))
         };
-        let places = component.iter().enumerate().filter(|(_, other)| twin(other)).map(|(place, _)| place);
-        (bits(places), estimator.fanout_by_entry(&side_legs[side]))
+        component.iter().enumerate().filter_map(by).collect()
     });
     let plain = pattern.length.is_none() && !pattern.undirected && pattern.source != pattern.target;
     let free = |variable: &VariableId| graph.node(*variable).is_some_and(|node| node.predicates.is_empty());
@@ -198,7 +196,7 @@ pub fn edge_facts(
         share: estimator.selectivity_of_all(&edge.predicates),
         has_predicates: !edge.predicates.is_empty(),
         reached,
-        twins,
+        arrivals,
         connections,
         intersects: plain
             && !order.needed.contains(&pattern.variable)

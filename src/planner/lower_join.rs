@@ -57,6 +57,7 @@ impl Lowering<'_> {
         };
         // A variable that both sides bind is taken from the probe side.
         let given = super::bound_by(probe);
+        let build_plan = build;
         let (build, build_schema) = side(build, keys.iter().map(|(_, b)| b).collect(), &given);
         let node = keys.iter().find_map(|(a, b)| match (&a.kind, &b.kind) {
             (BoundKind::InternalId(a), BoundKind::InternalId(b)) => Some((*a, *b)),
@@ -67,11 +68,19 @@ impl Lowering<'_> {
             self.join_bitmap(node, &build, column)
         });
         let reduced = bitmap.zip(node).map(|(bitmap, (node, _))| joining(probe, node, bitmap.name));
+        let probe_plan = probe;
         let probe = reduced.as_ref().unwrap_or(probe);
         let (probe, mut schema) = side(probe, keys.iter().map(|(a, _)| a).collect(), &BTreeSet::new());
         let probe_keys = keys.iter().map(|(a, _)| self.expression(a, &schema)).collect();
         let build_keys = keys.iter().map(|(_, b)| self.expression(b, &build_schema)).collect();
-        let rows = self.estimator.joined(probe.estimated_rows, build.estimated_rows, keys);
+        let rows = (probe.estimated_rows, build.estimated_rows);
+        let rows = match node {
+            Some((node, built)) if node == built && keys.len() == 1 => {
+                let plans = (probe_plan, build_plan);
+                self.estimator.joined_at(plans, rows, node, &self.node_tables(node))
+            }
+            _ => self.estimator.joined(rows.0, rows.1, keys),
+        };
         schema.extend(build_schema);
         let (probe, build) = (Box::new(probe), Box::new(build));
         (

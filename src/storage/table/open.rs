@@ -185,6 +185,9 @@ fn make_room(known: &mut ColumnStatistics, fresh: &ColumnStatistics) {
 
 /// Lists of several loads may meet at one node, so that the sums are bounds, not counts.
 fn add_direction(sum: &mut DirectionStatistics, groups: &[StagedGroup], loaded: u64) {
+    for (at, group) in groups.iter().enumerate() {
+        sum.degrees.merge(&group.degrees, sum.edges > 0 || at > 0);
+    }
     sum.edges += loaded;
     sum.nodes_with_edges += groups.iter().map(|group| u64::from(group.touched_nodes)).sum::<u64>();
     sum.squares += groups.iter().map(|group| group.squares).sum::<u64>();

@@ -75,7 +75,7 @@ impl Loaded {
         sorted.sort_by_key(|edge| (edge.0, edge.1));
         let first = staged.rows.first_offset;
         self.model.extend((first..).zip(sorted).map(|(id, (src, dst, weight))| (src, dst, weight, id)));
-        self.rows.extend(&staged.rows.groups);
+        self.rows.extend_from_slice(&staged.rows.groups);
         replace(&mut self.forward, &staged.forward);
         replace(&mut self.backward, &staged.backward);
         self.row_bound = first + staged.rows.row_count;
@@ -258,7 +258,7 @@ impl Loaded {
 
 fn replace(pages: &mut Vec<StagedGroup>, newer: &[StagedGroup]) {
     pages.retain(|page| newer.iter().all(|new| new.group != page.group));
-    pages.extend(newer);
+    pages.extend_from_slice(newer);
 }
 
 fn mixed(seed: u64, count: u64, nodes: u64) -> Vec<(u64, u64, i64)> {

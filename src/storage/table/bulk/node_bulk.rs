@@ -6,7 +6,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::StagedGroup;
-use crate::catalog::picked_rows;
+use crate::catalog::{Degrees, picked_rows};
 use crate::storage::column::chunk::ChunkNulls;
 use crate::storage::column::chunk_writer::{WriteOptions, write_chunk};
 use crate::storage::column::sampled::sample_of;
@@ -239,6 +239,7 @@ impl RowGroup {
             max_degree: 0,
             touched_nodes: 0,
             squares: 0,
+            degrees: Degrees::default(),
             page,
         };
         Ok(WrittenGroup { staged, statistics })

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use parking_lot::Mutex;
 
 use super::sort::{Dealt, PairSink, SLICE_NODES, SLICES_PER_GROUP, SortedSlice, count_slices, deal, shares};
+use crate::catalog::Degrees;
 use crate::storage::StorageResult;
 use crate::storage::buffer_pool::as_bytes;
 use crate::storage::page::ExtentRef;
@@ -13,7 +14,7 @@ use crate::storage::table::group_page::{ExtentSink, GroupKind, GroupPage, Segmen
 use crate::types::{NODE_GROUP_ROWS, TableId};
 
 /// A group page that was written and waits for its commit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StagedGroup {
     /// offset >> 16.
     pub group: u32,
@@ -27,6 +28,8 @@ pub struct StagedGroup {
     pub touched_nodes: u32,
     /// The sum of the squares of the newest run's lists' lengths; 0 for row groups.
     pub squares: u64,
+    /// How their lengths are spread.
+    pub degrees: Degrees,
     /// The page.
     pub page: ExtentRef,
 }
@@ -130,7 +133,8 @@ pub(super) fn write_runs(
             return Ok(None);
         }
         let run = build_run(plan, groups[group], group as u64, first_entries[group]);
-        write_group(plan, group as u32, run, sink).map(Some)
+        let degrees = degrees_of(groups[group], group as u64 * NODE_GROUP_ROWS);
+        write_group(plan, group as u32, (run, degrees), sink).map(Some)
     })?;
     Ok(staged.into_iter().flatten().collect())
 }
@@ -138,7 +142,7 @@ pub(super) fn write_runs(
 fn write_group(
     plan: &RunPlan<'_>,
     group: u32,
-    run: RunDescriptor<Vec<u8>>,
+    (run, degrees): (RunDescriptor<Vec<u8>>, Degrees),
     sink: &dyn ExtentSink,
 ) -> StorageResult<StagedGroup> {
     let empty = || GroupPage::empty(plan.kind, plan.table, group);
@@ -152,7 +156,14 @@ fn write_group(
     let entry_count = page.runs.iter().map(|run| u64::from(run.entry_count)).sum();
     let extent = sink.write_extent(&page.encode())?;
     let row_count = page.row_count;
-    Ok(StagedGroup { group, row_count, entry_count, max_degree, touched_nodes, squares, page: extent })
+    let page = extent;
+    Ok(StagedGroup { group, row_count, entry_count, max_degree, touched_nodes, squares, degrees, page })
+}
+
+/// How the lengths of a group's lists are spread.
+fn degrees_of(slices: &[SortedSlice], first_node: u64) -> Degrees {
+    let lengths = slices.iter().flat_map(|slice| slice.offsets.windows(2).map(|pair| pair[1] - pair[0]));
+    Degrees::of_lists(first_node, lengths)
 }
 
 /// The sum of the squares of lists' lengths, from their ends in little-endian order.

@@ -16,10 +16,10 @@ use std::sync::Arc;
 use super::group_page::GroupKind;
 use super::open::{existing_page, open_node_table, open_rel_table, widen_statistics};
 use super::rel_table::RelTable;
-use crate::catalog::Statistics;
+use crate::catalog::{Degrees, Statistics};
 use crate::storage::StorageResult;
 use crate::storage::buffer_pool::PoolWorker;
-use crate::storage::delta::{Delta, TableDelta};
+use crate::storage::delta::{Delta, EntryPart, TableDelta};
 use crate::storage::directory::{TableChange, TableKind};
 use crate::storage::page::WriteBatch;
 use crate::storage::state::{Levels, Snapshot};
@@ -179,6 +179,8 @@ impl Fold<'_> {
                     _ => &mut statistics.backward,
                 };
                 statistics.max_degree = statistics.max_degree.max(u64::from(written.max_degree));
+                statistics.degrees.begin(statistics.edges > 0);
+                note_degrees(&mut statistics.degrees, &part, group * NODE_GROUP_ROWS);
                 statistics.change_entries(delta.entries());
                 // A bound: which of the touched nodes had edges before is not counted.
                 statistics.nodes_with_edges =
@@ -210,6 +212,21 @@ impl Fold<'_> {
         change.key_trees = Some(trees);
         Ok(())
     }
+}
+
+/// What changed lists are to how the lengths of all are spread. A list that grew counts as one more.
+fn note_degrees(degrees: &mut Degrees, part: &EntryPart, first_node: u64) {
+    let (mut node, mut added) = (None, 0i64);
+    for entry in part.iter() {
+        if node != Some(entry.node) {
+            degrees.add_list(u64::try_from(added).unwrap_or(0));
+            (node, added) = (Some(entry.node), 0);
+        }
+        let change = if entry.removed { -1 } else { 1 };
+        added += change;
+        degrees.change(first_node + u64::from(entry.node), change);
+    }
+    degrees.add_list(u64::try_from(added).unwrap_or(0));
 }
 
 fn group_number(group: u64) -> StorageResult<u32> {
