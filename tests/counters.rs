@@ -70,6 +70,17 @@ const WORKS: &[(&str, &str)] = &[
     ("nodes_expanded", "MATCH (a:Person {id: 7})-[:Knows*1..2]->(b:Person) RETURN b.id"),
     ("rows_cut_by_top_k", "MATCH (p:Person) RETURN p.id ORDER BY p.id LIMIT 3"),
     ("rows_built", "MATCH (a:Person), (b:Person) WHERE a.noise = b.noise RETURN count(*), collect(a.id)[0]"),
+    ("rows_probed", "MATCH (a:Person), (b:Person) WHERE a.noise = b.noise RETURN count(*), collect(a.id)[0]"),
+    (
+        "rows_shared",
+        "MATCH (a:Topic) WHERE a.id < 20 \
+         CALL (a) { MATCH (a)-[:Near]->(b:Topic) RETURN b ORDER BY b.weight LIMIT 2 } RETURN a.id, b.id",
+    ),
+    (
+        "nodes_settled",
+        "MATCH (a:Topic {id: 7})-[e:Roads* WSHORTEST(miles) 1..30]->(b:Topic) WHERE b.id < 9 RETURN cost(e)",
+    ),
+    ("point_lookups", "MATCH (p:Person {id: 7}) RETURN p.noise"),
     (
         "rows_numbered",
         "MATCH (a:Person {id: 7})-[:Knows]->(b:Person) OPTIONAL MATCH (b)-[:Likes]->(c) RETURN b.id, c.id",

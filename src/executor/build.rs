@@ -10,6 +10,7 @@ use super::aggregate::Grouping;
 use super::chunks::{ChunkList, ChunkSource, Collect, MayPutAside};
 use super::context::QueryContext;
 use super::count_join::count_join;
+use super::counters::count;
 use super::distinct_rels::DistinctRels;
 use super::error::{ExecutionError, ExecutionResult};
 use super::evaluate::{Evaluator, constant_value};
@@ -191,6 +192,7 @@ fn run_node<'x>(node: &'x PlanNode, query: &'x QueryContext, sink: &'x Factory<'
         P::With { shared, input, name } => {
             let mut rows = collect_with(shared, query, false, MayPutAside::No, query.meter(node))?;
             rows.look("keeping rows for a sub-query", MayPutAside::No, query)?;
+            count(&query.counters.rows_shared, rows.chunks.iter().map(|chunk| chunk.rows as u64).sum());
             query.shared.lock().insert(*name, Arc::new(rows));
             let outcome = run(input, query, sink);
             query.shared.lock().remove(name);

@@ -106,6 +106,14 @@ counters! {
     products_in_pieces,
     /// Rows of hash join build sides.
     rows_built,
+    /// Rows that looked for others in a hash join's build side.
+    rows_probed,
+    /// Rows that were kept once for a query about all of them.
+    rows_shared,
+    /// Nodes that weighted searches went on from, once per start and cheapest way.
+    nodes_settled,
+    /// Executions that looked one node up on the calling thread, without a pipeline.
+    point_lookups,
     /// Batches of rows that were handed over while their query ran.
     batches_streamed,
     /// Times that a thread of a query waited for the reader of its rows.

@@ -1,6 +1,8 @@
 //! Plans that look one node up by its key and read its properties: they run on the calling thread, without a pipeline, and
 //! take nothing from the allocator but their result.
 
+use std::time::Instant;
+
 use super::chunks::Chunk;
 use super::context::QueryContext;
 use super::counters::count;
@@ -57,7 +59,18 @@ impl<'p> Point<'p> {
 
 /// The rows of such a plan; nothing for any other.
 pub(super) fn rows_of(root: &PlanNode, query: &QueryContext) -> ExecutionResult<Option<Vec<Chunk>>> {
-    if query.profile.is_some() || query.deleted.is_some() {
+    let Some(profile) = &query.profile else { return looked_up(root, query) };
+    let started = Instant::now();
+    let found = looked_up(root, query)?;
+    if let Some(chunks) = &found {
+        let rows = chunks.iter().map(|chunk| chunk.rows as u64).sum();
+        profile.ran_whole(root, rows, started.elapsed());
+    }
+    Ok(found)
+}
+
+fn looked_up(root: &PlanNode, query: &QueryContext) -> ExecutionResult<Option<Vec<Chunk>>> {
+    if query.deleted.is_some() {
         return Ok(None);
     }
     let Some(point) = Point::of(root) else { return Ok(None) };
@@ -66,6 +79,7 @@ pub(super) fn rows_of(root: &PlanNode, query: &QueryContext) -> ExecutionResult<
     let mut worker = query.transaction.pool().worker()?;
     let reader = query.transaction.key_reader(point.table)?;
     count(&query.counters.key_lookups, 1);
+    count(&query.counters.point_lookups, 1);
     let Some(offset) = reader.lookup(std::slice::from_ref(key), &mut worker)? else {
         return Ok(Some(Vec::new()));
     };

@@ -61,6 +61,19 @@ impl Profile {
         self.nodes.get(&address(node))
     }
 
+    /// Takes note of a plan that ran as a whole: the time is that of its last operator.
+    pub(super) fn ran_whole(&self, root: &PlanNode, rows: u64, time: Duration) {
+        let mut node = Some(root);
+        let mut time = nanos(time);
+        while let Some(counts) = node.and_then(|node| self.counts(node)) {
+            count(&counts.executions, 1);
+            count(&counts.rows, rows);
+            count(&counts.represented, rows);
+            count(&counts.whole, std::mem::take(&mut time));
+            node = node.and_then(|node| inputs(&node.operator).into_iter().next());
+        }
+    }
+
     /// Adds the working time of a thread that helped.
     pub(super) fn helped(&self, time: Duration) {
         count(&self.helpers, nanos(time));

@@ -312,6 +312,7 @@ impl Operator for HashProbe<'_> {
         side.keys.find(&vectors, batch.length, selection.view(), scratch, groups);
         rows.clear();
         selection.view().indices(batch.length, rows);
+        count(&context.query.counters.rows_probed, rows.len() as u64);
         for (row, group) in rows.iter().zip(groups.iter()) {
             let mut other = side.heads.get(*group as usize).copied().unwrap_or(NO_ROW);
             while other != NO_ROW {

@@ -123,6 +123,7 @@ impl<'x> AllWeighted<'x> {
                 continue;
             }
             count(&context.query.counters.nodes_visited, 1);
+            count(&context.query.counters.nodes_settled, 1);
             found.nodes.clear();
             found.rels.clear();
             edge.append(*node, context, found)?;

@@ -152,6 +152,7 @@ impl<'x> Side<'x> {
     fn read(&mut self, at: u32, context: &mut Context<'_>) -> ExecutionResult<()> {
         context.query.check()?;
         count(&context.query.counters.nodes_visited, 1);
+        count(&context.query.counters.nodes_settled, 1);
         let labels = self.labels.capacity() * size_of::<Label>() + self.queue.capacity() * size_of::<Entry>();
         self.held.hold(labels + self.reached.capacity() * size_of::<Reached>() + self.numbers.bytes())?;
         let Side { edge, costs, numbers, labels, found, steps, .. } = self;
