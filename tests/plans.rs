@@ -305,7 +305,11 @@ fn paths_through_hubs_are_expected() {
         assert!(found.len() > 2, "{text}");
         for (estimate, actual, line) in found {
             let (estimate, actual) = (estimate.max(1.0), actual.max(1.0));
-            assert!((estimate / actual).max(actual / estimate) <= most, "{text}\n{line}\n{}", plan_of(&world.connection, text, "PROFILE").join("\n"));
+            assert!(
+                (estimate / actual).max(actual / estimate) <= most,
+                "{text}\n{line}\n{}",
+                plan_of(&world.connection, text, "PROFILE").join("\n")
+            );
         }
     };
     let through = "MATCH (a)-[:Follows]->(b)-[:Follows]->(c) RETURN max(a.id + c.id)";

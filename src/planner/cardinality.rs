@@ -253,7 +253,9 @@ impl Estimator<'_> {
                 let active = self.active(&edge.legs, &node.tables).max(1.0);
                 let kept = below * self.selectivity_of_all(&edge.predicates);
                 let any = match &edge.legs[..] {
-                    [leg] => self.direction(leg).map(|lists| lists.degrees.share_with_any(edges, active, kept)),
+                    [leg] => {
+                        self.direction(leg).map(|lists| lists.degrees.share_with_any(edges, active, kept))
+                    }
                     _ => None,
                 };
                 let any = any.unwrap_or_else(|| 1.0 - (1.0 - kept).powf(edges / active));
@@ -281,7 +283,9 @@ fn each_arrival(plan: &LogicalPlan, node: VariableId, see: &mut dyn FnMut(&[Leg]
         }
     };
     match plan {
-        L::Expand { edge: own, .. } | L::ExpandInto { edge: own, .. } | L::ScanRels { edge: own, .. } => edge(own),
+        L::Expand { edge: own, .. } | L::ExpandInto { edge: own, .. } | L::ScanRels { edge: own, .. } => {
+            edge(own)
+        }
         L::Intersect { edges, .. } => edges.iter().for_each(edge),
         L::Project { .. } | L::Aggregate { .. } | L::Distinct { .. } => return,
         _ => {}

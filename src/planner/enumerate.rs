@@ -563,7 +563,8 @@ impl<'s, 'a> Search<'s, 'a> {
         for (at, edge) in self.edges.iter().enumerate().filter(|(at, _)| b.edges >> at & 1 == 1) {
             for side in (0..2).filter(|side| edge.ends[*side] == node) {
                 let usual = edge.reached[side].0;
-                let arrived = edge.arrivals[side].iter().filter(|(by, _)| a.edges >> by & 1 == 1 && *by != at);
+                let arrived =
+                    edge.arrivals[side].iter().filter(|(by, _)| a.edges >> by & 1 == 1 && *by != at);
                 for (_, ends) in arrived.filter(|_| usual > 0.0) {
                     most = Some(most.map_or(ends / usual, |most| most.max(ends / usual)));
                 }
