@@ -370,28 +370,76 @@ fn grouped(key: impl Fn(u64) -> Option<String>) -> Vec<Group> {
     groups.into_iter().map(|(key, (count, sum, most))| (key, count, sum, most)).collect()
 }
 
-#[test]
-fn many_groups_are_those_of_a_plain_map() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("many.csv");
+/// A database with the table `Many` in a folder.
+fn load_many(folder: &Path) {
+    let path = folder.join("many.csv");
     let mut text = String::new();
     for row in 0..MANY {
         let (rare, pair, value) = many(row);
         writeln!(text, "{row},{},{pair},{value}", rare.unwrap_or_default()).expect("texts grow");
     }
     std::fs::write(&path, text).expect("the file can be written");
-    let open = |threads: usize, limit: u64, vector: usize| {
-        let builder = Database::builder().threads(threads).memory_limit(limit).vector_size(vector);
-        with(builder, folder.path())
-    };
-    let database = open(2, 1 << 30, 2048);
+    let database = with(Database::builder(), folder);
     let connection = database.connect().unwrap();
     let table = "CREATE NODE TABLE Many(id INT64, rare STRING, pair STRING, value INT64, PRIMARY KEY (id))";
     connection.query(table).unwrap();
     connection.query(&format!("COPY Many FROM '{}'", path.display())).unwrap();
     drop(connection);
     database.close().unwrap();
+}
 
+#[test]
+fn lists_and_distinct_values_of_many_groups_are_those_of_one_thread() {
+    let folder = tempfile::tempdir().expect("a folder");
+    load_many(folder.path());
+    let open = |threads: usize, limit: u64, vector: usize| {
+        let builder = Database::builder().threads(threads).memory_limit(limit).vector_size(vector);
+        with(builder, folder.path())
+    };
+    let texts = [
+        // Every value by its group again; some groups have many rows, nearly all have one.
+        "MATCH (m:Many) WITH m.rare AS k, collect(m.value) AS vs, count(*) AS n \
+         UNWIND vs AS v RETURN count(*), sum(v * n), sum(v * size(k)), max(n)",
+        "MATCH (m:Many) WITH m.pair AS k, collect(m.value) AS vs, collect(DISTINCT m.value % 5) AS few \
+         RETURN count(*), sum(size(vs) * size(k)), sum(size(few))",
+        "MATCH (m:Many) WITH m.pair AS k, percentileCont(m.value, 0.5) AS mid, percentileDisc(m.value, 0.9) AS high, min(m.id) AS least \
+         RETURN count(*), sum(round(mid * 4)), sum(high * (least % 7))",
+        "MATCH (m:Many) WITH m.id / 3 AS k, count(DISTINCT m.value % 3) AS n, sum(DISTINCT m.value % 2) AS s, count(DISTINCT m.pair) AS p, sum(m.value) AS t \
+         RETURN count(*), sum(n), sum(s), sum(p), sum(t % 1000 * n)",
+        "MATCH (m:Many) WITH m.id * 3 AS k, count(DISTINCT m.rare) AS n, collect(m.pair) AS ps RETURN count(*), sum(n), sum(size(ps)), min(ps[0])",
+        "MATCH (m:Many) WITH m.id % 5 AS k, count(DISTINCT m.id) AS n, count(DISTINCT m.pair) AS p RETURN k, n, p ORDER BY k",
+    ];
+    let run = |threads: usize, limit: u64, vector: usize, what: &str| -> Vec<Vec<String>> {
+        let database = open(threads, limit, vector);
+        let connection = database.connect().unwrap();
+        let found = texts.iter().map(|text| rows(&connection, text)).collect();
+        for text in texts.iter().filter(|_| !what.is_empty()) {
+            let profile = rows(&connection, &format!("PROFILE {text}")).join("\n");
+            assert!(profile.contains(what), "{text}: {profile}");
+        }
+        assert!(limit > 1 << 23 || database.storage_stats().unwrap().bytes_spilled > 0);
+        found
+    };
+    let expected = run(1, 1 << 30, 2048, "");
+    assert_eq!(expected[3][0].split(", ").next(), Some(&*format!("[Int64({})", MANY.div_ceil(3))));
+    for (threads, limit, vector, what) in
+        [(2, 1 << 30, 2048, "partitions_grouped"), (4, 1 << 30, 100, ""), (2, 1 << 20, 2048, "")]
+    {
+        let found = run(threads, limit, vector, what);
+        for ((text, found), expected) in texts.iter().zip(&found).zip(&expected) {
+            assert_eq!(found, expected, "{text} with {threads} threads, {limit} bytes, vectors of {vector}");
+        }
+    }
+}
+
+#[test]
+fn many_groups_are_those_of_a_plain_map() {
+    let folder = tempfile::tempdir().expect("a folder");
+    load_many(folder.path());
+    let open = |threads: usize, limit: u64, vector: usize| {
+        let builder = Database::builder().threads(threads).memory_limit(limit).vector_size(vector);
+        with(builder, folder.path())
+    };
     let by_rare = grouped(|row| many(row).0);
     let by_pair = grouped(|row| Some(many(row).1));
     let distinct_values = (0..MANY).map(|row| many(row).2).collect::<std::collections::BTreeSet<i64>>();

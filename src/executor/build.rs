@@ -190,9 +190,9 @@ fn run_node<'x>(node: &'x PlanNode, query: &'x QueryContext, sink: &'x Factory<'
             Ok(Box::new(HasEdge::new(*ends, edges, *answer, query, sink()?)?) as Next<'_>)
         }),
         P::With { shared, input, name } => {
-            let mut rows = collect_with(shared, query, false, MayPutAside::No, query.meter(node))?;
-            rows.look("keeping rows for a sub-query", MayPutAside::No, query)?;
-            count(&query.counters.rows_shared, rows.chunks.iter().map(|chunk| chunk.rows as u64).sum());
+            let mut rows = collect_with(shared, query, false, MayPutAside::Yes, query.meter(node))?;
+            rows.look("keeping rows for a sub-query", MayPutAside::Yes, query)?;
+            count(&query.counters.rows_shared, (0..rows.pieces()).map(|at| rows.piece_rows(at) as u64).sum());
             query.shared.lock().insert(*name, Arc::new(rows));
             let outcome = run(input, query, sink);
             query.shared.lock().remove(name);

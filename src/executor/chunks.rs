@@ -155,6 +155,14 @@ impl ChunkList {
         self.aside.len() + self.chunks.len()
     }
 
+    /// The rows of a chunk.
+    pub fn piece_rows(&self, at: usize) -> usize {
+        match self.aside.get(at) {
+            Some(chunk) => chunk.block.rows as usize,
+            None => self.chunks.get(at - self.aside.len()).map_or(0, |chunk| chunk.rows),
+        }
+    }
+
     /// A chunk, which stays in the list.
     pub fn piece(&self, at: usize, query: &QueryContext) -> ExecutionResult<Option<Piece<'_>>> {
         match self.aside.get(at) {

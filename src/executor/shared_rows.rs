@@ -23,10 +23,10 @@ impl<'x> SharedRows<'x> {
     /// A source; `multiplied` rows stand for as many as those that were kept.
     pub fn new(rows: &'x ChunkList, multiplied: bool) -> SharedRows<'x> {
         let mut first = 0;
-        let mut firsts = Vec::with_capacity(rows.chunks.len());
-        for chunk in &rows.chunks {
+        let mut firsts = Vec::with_capacity(rows.pieces());
+        for piece in 0..rows.pieces() {
             firsts.push(first);
-            first += chunk.rows as u64;
+            first += rows.piece_rows(piece) as u64;
         }
         SharedRows { rows, firsts, multiplied, next: AtomicU64::new(0) }
     }
@@ -35,16 +35,16 @@ impl<'x> SharedRows<'x> {
 impl Source for SharedRows<'_> {
     fn next_morsel(&self) -> Option<u64> {
         let at = self.next.fetch_add(1, Ordering::Relaxed);
-        (at < self.rows.chunks.len() as u64).then_some(at)
+        (at < self.firsts.len() as u64).then_some(at)
     }
 
     fn morsels(&self) -> Option<u64> {
-        Some(self.rows.chunks.len() as u64)
+        Some(self.firsts.len() as u64)
     }
 
     fn run(&self, morsel: u64, context: &mut Context<'_>, next: &mut dyn Operator) -> ExecutionResult<Flow> {
         let at = morsel as usize;
-        let (Some(chunk), Some(first)) = (self.rows.chunks.get(at), self.firsts.get(at)) else {
+        let (Some(chunk), Some(first)) = (self.rows.piece(at, context.query)?, self.firsts.get(at)) else {
             return Ok(Flow::Continue);
         };
         let size = context.query.vector_size;
@@ -66,7 +66,7 @@ impl Source for SharedRows<'_> {
     }
 
     fn parallelism(&self) -> usize {
-        self.rows.chunks.len().div_ceil(2)
+        self.firsts.len().div_ceil(2)
     }
 }
 

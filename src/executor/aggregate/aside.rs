@@ -120,6 +120,25 @@ impl Aside {
     }
 }
 
+impl Aside {
+    /// The same for keys and values of DISTINCT.
+    pub fn put_values(
+        &self,
+        grouping: &Grouping<'_>,
+        aggregate: usize,
+        (at, part): (usize, &PartRows),
+        query: &QueryContext,
+    ) -> ExecutionResult<()> {
+        if part.rows == 0 {
+            return Ok(());
+        }
+        let types = grouping.distinct_types(aggregate);
+        let blocks = write_blocks(&part.columns, &types, part.rows, &self.file, query)?;
+        self.parts[at / (PARTS / PARTITIONS)].lock().distinct[aggregate].extend(blocks);
+        Ok(())
+    }
+}
+
 impl Grouping<'_> {
     /// The columns of groups that are put aside.
     pub(super) fn stored_types(&self) -> Vec<DataType> {
@@ -133,7 +152,7 @@ impl Grouping<'_> {
     }
 
     /// The columns of values of DISTINCT that are put aside.
-    fn distinct_types(&self, aggregate: usize) -> Vec<DataType> {
+    pub(super) fn distinct_types(&self, aggregate: usize) -> Vec<DataType> {
         let mut types = self.key_types();
         types.extend(self.argument_types(aggregate));
         types

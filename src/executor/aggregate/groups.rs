@@ -40,6 +40,12 @@ impl Groups {
         if self.columns.is_empty() { 1 } else { self.index.len() }
     }
 
+    /// The number of groups, or of distinct values where these are more.
+    pub fn entries(&self) -> usize {
+        let values = self.distinct.iter().flatten().map(|distinct| distinct.groups().len());
+        values.fold(self.len(), usize::max)
+    }
+
     /// The keys by group.
     pub fn keys(&self) -> Vec<ValueVector<'_>> {
         match self.index.column() {

@@ -5,6 +5,7 @@
 mod aside;
 mod groups;
 mod parted;
+mod parted_rows;
 
 use std::sync::Arc;
 
@@ -18,7 +19,6 @@ use super::error::ExecutionResult;
 use super::evaluate::Evaluator;
 use super::group_index::How;
 use super::operator::{Factory, Flow, Operator};
-use super::partitioned::Partitioned;
 use super::pipeline::drive;
 use super::spill::Room;
 use crate::planner::physical_plan::{Expression, KeyKind, PhysicalAggregate};
@@ -28,6 +28,7 @@ use crate::vector::{Batch, ValueVector};
 use aside::{Aside, AsideSource};
 use groups::Groups;
 use parted::{GROUPS_MIN, Parted, PartedSource};
+use parted_rows::PartedRows;
 
 const OPERATOR: &str = "Aggregate";
 
@@ -38,7 +39,7 @@ pub struct Grouping<'x> {
     kind: &'x KeyKind,
     merged: Mutex<Option<(Groups, Reservation)>>,
     /// What workers have parted.
-    parted: Mutex<Vec<(Partitioned, Reservation)>>,
+    parted: Mutex<Vec<(PartedRows, Reservation)>>,
     meter: Option<Arc<Meter>>,
     /// Groups that were put aside, by any worker.
     aside: Mutex<Option<Arc<Aside>>>,
@@ -101,7 +102,7 @@ impl<'x> Grouping<'x> {
     /// Pushes [keys…, aggregates…] of all groups.
     pub fn emit<'y>(&self, query: &'y QueryContext, sink: &Factory<'y>) -> ExecutionResult<()> {
         let merged = self.merged.lock().take();
-        let (parted, mut held): (Vec<Partitioned>, Vec<Reservation>) =
+        let (parted, mut held): (Vec<PartedRows>, Vec<Reservation>) =
             std::mem::take(&mut *self.parted.lock()).into_iter().unzip();
         let aside = self.aside.lock().take();
         if aside.is_none() && parted.is_empty() {
@@ -133,9 +134,7 @@ impl<'x> Grouping<'x> {
                 self.aside(query)?
             }
         };
-        for (at, part) in parted.into_rows() {
-            aside.put_part(self, (at, &part), query)?;
-        }
+        parted.put_aside(&aside, query)?;
         drop(held);
         if let Some((groups, _held)) = merged {
             aside.put(self, &groups, query)?;
@@ -195,8 +194,8 @@ impl GroupSink<'_> {
         drop(own);
         if let Some(parted) = &mut self.parted {
             parted.benefit.start_anew();
-            for (at, part) in parted.rows.take().into_iter().flat_map(Partitioned::into_parts).enumerate() {
-                aside.put_part(self.grouping, (at, &part), query)?;
+            if let Some(rows) = parted.rows.take() {
+                rows.put_aside(self.grouping, &aside, query)?;
             }
         }
         self.held.shrink_to(0);
@@ -279,7 +278,7 @@ impl Operator for GroupSink<'_> {
             self.look(query)?;
         }
         if let Some(parted) = &self.parted
-            && (parted.rows.is_some() || query.threads > 1 && self.own.len() >= GROUPS_MIN)
+            && (parted.rows.is_some() || query.threads > 1 && self.own.entries() >= GROUPS_MIN)
         {
             self.part_groups(query)?;
             if let Some(rows) = self.parted.as_mut().and_then(|parted| parted.rows.take()) {

@@ -4,18 +4,18 @@
 //!
 //! After Leis, Boncz, Kemper and Neumann, *Morsel-Driven Parallelism* (SIGMOD 2014), section 4.4.
 
-use std::ops::Range;
-
 use super::super::chunks::{Chunk, push_chunk};
 use super::super::context::{Context, QueryContext};
 use super::super::counters::count;
 use super::super::error::ExecutionResult;
 use super::super::evaluate::Evaluator;
 use super::super::operator::{Flow, Operator};
-use super::super::partitioned::{Benefit, PARTS, PartQueue, PartRows, Partitioned, Scatter};
+use super::super::partitioned::{Benefit, PARTS, PartQueue, Scatter};
 use super::super::pipeline::Source;
 use super::Grouping;
+use super::aside::Aside;
 use super::groups::Groups;
+use super::parted_rows::{PartedRows, States, append_plain, append_states};
 use crate::planner::physical_plan::KeyKind;
 use crate::vector::{Batch, Selection, ValueVector};
 
@@ -25,9 +25,11 @@ pub(super) const GROUPS_MIN: usize = 8 << 10;
 /// What a worker has parted, and whether its next rows are grouped before.
 #[derive(Default)]
 pub(super) struct Parted {
-    pub rows: Option<Partitioned>,
+    pub rows: Option<PartedRows>,
     pub benefit: Benefit,
     scatter: Scatter,
+    /// The order of values of DISTINCT.
+    value_scatter: Scatter,
     selected: Vec<u32>,
     hashes: Vec<u64>,
     by_row: Vec<u32>,
@@ -38,7 +40,7 @@ pub(super) struct Parted {
 impl Parted {
     /// The memory of the rows.
     pub fn bytes(&self) -> u64 {
-        self.rows.as_ref().map_or(0, Partitioned::bytes)
+        self.rows.as_ref().map_or(0, PartedRows::bytes)
     }
 
     /// Finds the order of rows by the parts of their keys.
@@ -68,22 +70,33 @@ impl Parted {
         query.check()?;
         let keys = groups.keys();
         self.order(groups, &keys, groups.len(), Selection::All);
-        let Parted { rows, scatter, .. } = self;
-        let rows = rows.get_or_insert_with(|| Partitioned::new(&grouping.stored_types()));
-        rows.append(&keys, scatter, |range, mut columns| {
-            for (state, aggregate) in groups.states.iter().zip(grouping.aggregates) {
-                let width = aggregate.function.part_types().len();
-                let (own, others) = columns.split_at_mut(width.min(columns.len()));
+        let Parted { rows, scatter, value_scatter, hashes, .. } = self;
+        let rows = rows.get_or_insert_with(|| PartedRows::new(grouping));
+        let mut states = Vec::with_capacity(groups.states.len());
+        for ((state, aggregate), distinct) in
+            groups.states.iter().zip(grouping.aggregates).zip(&groups.distinct)
+        {
+            states.push(match distinct {
+                Some(_) => States::Values,
                 // A state that was fed nothing has no groups yet.
-                if state.groups() < groups.len() {
-                    aggregate.function.new_states().export_initial(range.len(), own)?;
-                } else {
-                    state.export(&scatter.rows()[range.clone()], own)?;
-                }
-                columns = others;
-            }
-            ExecutionResult::Ok(())
-        })
+                None if state.groups() < groups.len() => States::Initial(&aggregate.function),
+                None => States::of(state, &aggregate.function, scatter.rows())?,
+            });
+        }
+        rows.groups.append(&keys, scatter, |range, columns| {
+            append_states(&states, scatter.rows(), &range, columns)
+        })?;
+        for (distinct, to) in groups.distinct.iter().zip(&mut rows.values) {
+            let (Some(distinct), Some(to)) = (distinct, to) else { continue };
+            let group_of = distinct.groups();
+            let entries: Vec<u32> = (0..group_of.len() as u32).collect();
+            let by_entry: Vec<u64> = group_of.iter().map(|group| hashes[*group as usize]).collect();
+            value_scatter.order(&entries, &by_entry);
+            let keys = keys.iter().map(|key| ValueVector::dictionary(group_of, key));
+            let columns: Vec<ValueVector<'_>> = keys.chain(distinct.values()).collect();
+            append_plain(to, &columns, value_scatter)?;
+        }
+        Ok(())
     }
 
     /// Parts rows as they are, each as a group of its own.
@@ -100,31 +113,38 @@ impl Parted {
         self.benefit.passed(count_of_rows);
         count(&query.counters.rows_passed_ungrouped, count_of_rows as u64);
         let Parted { rows, scatter, by_row, numbers, .. } = self;
+        let rows = rows.get_or_insert_with(|| PartedRows::new(grouping));
         by_row.clear();
         by_row.resize(length, 0);
         scatter.rows().iter().zip(numbers.iter()).for_each(|(row, at)| by_row[*row as usize] = *at);
         let mut states = Vec::with_capacity(arguments.len());
-        for (aggregate, expressions) in grouping.aggregates.iter().zip(arguments) {
+        for ((aggregate, expressions), values) in
+            grouping.aggregates.iter().zip(arguments).zip(&mut rows.values)
+        {
             let mut vectors: Vec<ValueVector<'_>> = Vec::with_capacity(expressions.len());
             for expression in expressions {
                 vectors.push(expression.evaluate(query, batch)?);
+            }
+            if let Some(values) = values {
+                let columns: Vec<ValueVector<'_>> = keys.iter().copied().chain(vectors).collect();
+                append_plain(values, &columns, scatter)?;
+                states.push(None);
+                continue;
             }
             let mut state = aggregate.function.new_states();
             state.resize(count_of_rows);
             if count_of_rows > 0 {
                 state.update(by_row, &vectors, length, selection, multiplicity)?;
             }
-            states.push((state, aggregate.function.part_types().len()));
+            states.push(Some((state, &aggregate.function)));
         }
-        let rows = rows.get_or_insert_with(|| Partitioned::new(&grouping.stored_types()));
-        rows.append(keys, scatter, |range: Range<usize>, mut columns| {
-            for (state, width) in &states {
-                let (own, others) = columns.split_at_mut((*width).min(columns.len()));
-                state.export(&numbers[range.clone()], own)?;
-                columns = others;
-            }
-            ExecutionResult::Ok(())
-        })
+        let numbers = &numbers[..count_of_rows];
+        let states = states.iter().map(|state| match state {
+            Some((state, function)) => States::of(state, function, numbers),
+            None => Ok(States::Values),
+        });
+        let states: Vec<States<'_>> = states.collect::<ExecutionResult<_>>()?;
+        rows.groups.append(keys, scatter, |range, columns| append_states(&states, numbers, &range, columns))
     }
 }
 
@@ -132,29 +152,69 @@ impl Parted {
 pub(super) struct PartedSource<'g> {
     grouping: &'g Grouping<'g>,
     parts: PartQueue,
+    /// By aggregate over distinct values.
+    values: Vec<Option<PartQueue>>,
     threads: usize,
 }
 
 impl<'g> PartedSource<'g> {
-    pub fn new(grouping: &'g Grouping<'g>, rows: Vec<Partitioned>, query: &QueryContext) -> PartedSource<'g> {
-        PartedSource { grouping, parts: PartQueue::new(rows), threads: query.threads }
+    pub fn new(grouping: &'g Grouping<'g>, rows: Vec<PartedRows>, query: &QueryContext) -> PartedSource<'g> {
+        let nothing = || PartQueue::new([]);
+        let values = (0..grouping.aggregates.len()).map(|at| grouping.distinct_values(at).map(|_| nothing()));
+        let values = values.collect();
+        let source = PartedSource { grouping, parts: nothing(), values, threads: query.threads };
+        rows.into_iter().fold(source, PartedSource::with)
     }
 
     /// The same with more rows.
-    pub fn with(mut self, rows: Partitioned) -> PartedSource<'g> {
-        self.parts.add(rows);
+    pub fn with(mut self, rows: PartedRows) -> PartedSource<'g> {
+        self.parts.add(rows.groups);
+        for (queue, own) in self.values.iter_mut().zip(rows.values) {
+            if let (Some(queue), Some(own)) = (queue, own) {
+                queue.add(own);
+            }
+        }
         self
     }
 
     /// The memory that putting together takes at the same time beside the rows: of each worker a part as keys, states,
     /// table and results.
     pub fn bytes(&self) -> u64 {
-        self.parts.largest_bytes() * 3 * self.threads as u64
+        let values: u64 = self.values.iter().flatten().map(PartQueue::largest_bytes).sum();
+        (self.parts.largest_bytes() + values) * 3 * self.threads as u64
     }
 
-    /// The rows, to be put aside after all.
-    pub fn into_rows(self) -> impl Iterator<Item = (usize, PartRows)> {
-        self.parts.into_rows()
+    /// Puts all rows aside after all.
+    pub fn put_aside(self, aside: &Aside, query: &QueryContext) -> ExecutionResult<()> {
+        for (at, part) in self.parts.into_rows() {
+            aside.put_part(self.grouping, (at, &part), query)?;
+        }
+        for (aggregate, values) in self.values.into_iter().enumerate() {
+            for (at, part) in values.into_iter().flat_map(PartQueue::into_rows) {
+                aside.put_values(self.grouping, aggregate, (at, &part), query)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Feeds each value of DISTINCT once to the states of a part's groups.
+    fn feed_values(&self, part: u64, groups: &mut Groups, query: &QueryContext) -> ExecutionResult<()> {
+        for (at, queue) in self.values.iter().enumerate() {
+            let (Some(queue), Some(mut seen)) = (queue, self.grouping.distinct_values(at)) else { continue };
+            for rows in queue.take(part) {
+                rows.each_piece(query, |vectors, length| {
+                    let (keys, arguments) = vectors.split_at(self.grouping.keys.len().min(vectors.len()));
+                    let by_row = groups.find(keys, length);
+                    seen.add_each(arguments, &by_row, length, Selection::All);
+                    Ok(())
+                })?;
+            }
+            let count = groups.len();
+            groups.states[at].resize(count);
+            seen.feed(&mut groups.states[at])?;
+            groups.distinct[at] = None;
+        }
+        Ok(())
     }
 }
 
@@ -179,6 +239,7 @@ impl Source for PartedSource<'_> {
         for rows in own {
             rows.each_piece(context.query, |vectors, length| groups.import(self.grouping, vectors, length))?;
         }
+        self.feed_values(morsel, &mut groups, context.query)?;
         let (columns, rows) = groups.results(self.grouping)?;
         push_chunk(&Chunk { columns, rows, multiplicity: Vec::new() }, context, next)
     }
@@ -189,13 +250,9 @@ impl Source for PartedSource<'_> {
 }
 
 impl Grouping<'_> {
-    /// Whether its groups can be parted: keys that are hashed, and aggregates whose states are a few numbers.
+    /// Whether its groups can be parted: those whose keys are hashed. Groups that are an array over node offsets are
+    /// merged offset by offset, at less cost than parting them.
     pub(super) fn can_be_parted(&self) -> bool {
-        let is_small = |name: &str| !matches!(name, "collect" | "percentileCont" | "percentileDisc");
-        let none_distinct = (0..self.aggregates.len()).all(|at| self.distinct_values(at).is_none());
-        !self.keys.is_empty()
-            && !matches!(self.kind, KeyKind::DenseNode(_))
-            && none_distinct
-            && self.aggregates.iter().all(|aggregate| is_small(aggregate.function.name))
+        !self.keys.is_empty() && !matches!(self.kind, KeyKind::DenseNode(_))
     }
 }

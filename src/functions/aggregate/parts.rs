@@ -30,6 +30,13 @@ impl BoundAggregate {
     }
 }
 
+impl BoundAggregate {
+    /// Whether a state is a list, so that writing the states of some groups means going through those of all.
+    pub fn has_lists(&self) -> bool {
+        matches!(self.name, "collect" | "percentileCont" | "percentileDisc")
+    }
+}
+
 impl StateColumn {
     /// Appends the states of some groups to columns of `part_types`.
     pub fn export(&self, groups: &[u32], parts: &mut [VectorBuffer]) -> FunctionResult<()> {
