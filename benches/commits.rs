@@ -8,6 +8,7 @@
 //! `-- --mode Buffered` for one mode.
 
 mod commits {
+    pub mod buffered;
     pub mod by_hand;
     pub mod oltp;
 }
@@ -25,7 +26,7 @@ use quiredb::types::{ColumnId, DataType, TableId};
 use quiredb::vector::{ValueVector, Values, VectorBuffer};
 use quiredb::{Database, params};
 
-use commits::{by_hand, oltp};
+use commits::{buffered, oltp};
 
 /// Files in memory with the syncs of a disk.
 fn slow_sync(sync: Duration) -> HookedBackend {
@@ -147,33 +148,6 @@ fn committers(what: &str, backend: &dyn StorageBackend, mode: DurabilityMode, co
     }
     let stats = accounts.engine.storage_stats().expect("numbers");
     show(&format!("{what}: commits per sync"), stats.commits_per_sync(), "");
-}
-
-/// What a second writer gains, and what it gains by hand: in turns, and the best of each counts, since whatever else the
-/// machine does only takes away.
-fn buffered(folder: &std::path::Path) {
-    let accounts = open(&PosixBackend::new(folder.join("buffered")), DurabilityMode::Buffered);
-    let by_hand = by_hand::Appender::create(folder);
-    let time = Duration::from_millis(400);
-    let measured: [(&str, &dyn Fn(usize) -> f64); 3] = [
-        ("Buffered, a table each", &|threads| accounts.rate(threads, true, time)),
-        ("Buffered, one table", &|threads| accounts.rate(threads, false, time)),
-        ("by hand", &|threads| by_hand.rate(threads, time)),
-    ];
-    let counts = [1, 2, 8];
-    let mut best = [[0f64; 3]; 3];
-    for _ in 0..8 {
-        for (what, best) in measured.iter().zip(&mut best) {
-            for (threads, best) in counts.iter().zip(best.iter_mut()) {
-                *best = best.max(what.1(*threads));
-            }
-        }
-    }
-    for ((name, _), best) in measured.iter().zip(&best) {
-        for (threads, rate) in counts.iter().zip(best) {
-            show(&format!("{name}, {threads} at once ({:.2} times one)", rate / best[0]), *rate, "/s");
-        }
-    }
 }
 
 fn snapshots(accounts: &Accounts) {
@@ -315,7 +289,8 @@ fn main() {
         committers("Strict, 2 ms for a sync", &slow, DurabilityMode::Strict, &[1, 8, 64]);
     }
     if wanted.has("buffered") {
-        buffered(folder.path());
+        let words: Vec<String> = wanted.words.iter().filter(|word| *word != "buffered").cloned().collect();
+        buffered::run(folder.path(), &words);
     }
     if wanted.has("memory") {
         committers("InMemory", &at("memory"), DurabilityMode::InMemory, &[1, 2, 8]);

@@ -8,15 +8,17 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// One record as a commit of one row has it: a header with a checksum, the row's values, its key and offset.
-fn encode(row: u64, out: &mut Vec<u8>) {
+/// One record as a commit of some rows has it: a header with a checksum, the rows' values, their keys and offsets.
+fn encode(first: u64, rows: usize, out: &mut Vec<u8>) {
     out.clear();
     out.extend_from_slice(&[0; 28]);
-    out.extend_from_slice(&row.to_le_bytes());
+    out.extend_from_slice(&first.to_le_bytes());
     out.extend_from_slice(&[1; 40]);
-    out.extend_from_slice(format!("the name of account {row}").as_bytes());
-    out.extend_from_slice(&row.to_le_bytes());
-    out.extend_from_slice(&row.to_le_bytes());
+    for row in (first..).take(rows) {
+        out.extend_from_slice(format!("the name of account {row}").as_bytes());
+        out.extend_from_slice(&row.to_le_bytes());
+        out.extend_from_slice(&row.to_le_bytes());
+    }
     let checksum = crc32fast::hash(&out[4..]);
     out[..4].copy_from_slice(&checksum.to_le_bytes());
 }
@@ -32,15 +34,16 @@ impl Appender {
         Appender { file: File::create(folder.join("by_hand")).expect("a file"), end: Mutex::new(0) }
     }
 
-    /// Records per second of so many threads.
-    pub fn rate(&self, threads: usize, time: Duration) -> f64 {
+    /// Records of so many rows per second of so many threads.
+    pub fn rate(&self, threads: usize, rows: usize, time: Duration) -> f64 {
         let (next, started) = (AtomicU64::new(0), Instant::now());
         std::thread::scope(|scope| {
             for _ in 0..threads {
                 scope.spawn(|| {
                     let mut record = Vec::new();
                     while started.elapsed() < time {
-                        encode(next.fetch_add(1, Ordering::Relaxed), &mut record);
+                        let first = next.fetch_add(1, Ordering::Relaxed) * rows as u64;
+                        encode(first, rows, &mut record);
                         let offset = {
                             let mut end = self.end.lock().expect("nobody panics with it");
                             *end += record.len() as u64;

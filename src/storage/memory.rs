@@ -315,7 +315,8 @@ impl Reservation {
 
     /// Gives back what exceeds `bytes`.
     pub fn shrink_to(&mut self, bytes: u64) {
-        if let Some(freed) = self.bytes.checked_sub(bytes) {
+        // Most reservations of small transactions never held anything, and the account is everybody's.
+        if let Some(freed) = self.bytes.checked_sub(bytes).filter(|freed| *freed > 0) {
             self.account.give_back(self.class, freed);
             self.fall(freed);
         }

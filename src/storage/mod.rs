@@ -12,6 +12,7 @@ pub mod engine;
 pub mod error;
 mod files;
 pub mod index;
+mod levels;
 pub mod memory;
 pub mod page;
 pub mod spill;

@@ -14,6 +14,7 @@ use super::delta::{Delta, TableDelta};
 use super::directory::{Directory, TableKind, TableRecord};
 use super::files::Files;
 use super::index::{KeyIndex, KeyLayout};
+use super::levels::Stack;
 use super::memory::MemoryAccountant;
 use super::page::{FILE_NAME, GenerationHold, PageFile, WriteBatch};
 use super::spill::SpillArea;
@@ -21,10 +22,14 @@ use super::{StorageError, StorageResult};
 use crate::catalog::{Catalog, Statistics, decode_catalog, decode_statistics};
 use crate::types::TableId;
 
+pub use super::levels::Levels;
+
 /// One version of the database: what the root in force describes, and the levels of changes since it was written.
 pub struct State {
     base: Arc<Base>,
-    levels: Levels,
+    stack: Stack,
+    /// The levels with what is recent in them; made at the first question.
+    merged: OnceLock<Levels>,
     version: u64,
     /// The base's, with the levels' counts; made at the first question.
     statistics: OnceLock<Arc<Statistics>>,
@@ -62,57 +67,6 @@ type Corrected = (BTreeMap<TableId, i64>, Arc<Statistics>);
 /// Corrected statistics serve until a table differs from them by one row in this many.
 const STATISTICS_STEP: u64 = 64;
 
-/// The changes over a base, each level over those before it.
-#[derive(Debug, Clone, Default)]
-pub struct Levels {
-    /// What a checkpoint is writing into the base.
-    pub frozen: Option<Arc<Delta>>,
-    /// What was committed since.
-    pub active: Arc<Delta>,
-    /// What a transaction changed that has not committed; only its own views have it.
-    pub own: Option<Arc<Delta>>,
-}
-
-impl Levels {
-    /// Oldest first.
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Arc<Delta>> {
-        self.frozen.iter().chain(std::iter::once(&self.active)).chain(&self.own)
-    }
-
-    /// What changed in a table, oldest first.
-    pub fn of_table(&self, table: TableId) -> Vec<Arc<TableDelta>> {
-        let changed = self.iter().filter_map(|level| level.table(table));
-        changed.filter(|changes| !changes.is_empty()).cloned().collect()
-    }
-
-    /// The same without what changed in these tables.
-    pub fn without_tables(&self, tables: &[TableId]) -> Levels {
-        let without = |level: &Arc<Delta>| match tables.iter().any(|table| level.table(*table).is_some()) {
-            false => Arc::clone(level),
-            true => {
-                let mut left = Delta::clone(level);
-                tables.iter().for_each(|table| left.remove_table(*table));
-                Arc::new(left)
-            }
-        };
-        Levels {
-            frozen: self.frozen.as_ref().map(without),
-            active: without(&self.active),
-            own: self.own.as_ref().map(without),
-        }
-    }
-
-    /// Whether the base is all there is.
-    pub fn is_empty(&self) -> bool {
-        self.iter().all(|level| level.is_empty())
-    }
-
-    /// The memory of all levels, about.
-    pub fn bytes(&self) -> u64 {
-        self.iter().map(|level| level.bytes()).sum()
-    }
-}
-
 impl State {
     /// The state that the root in force describes. Reads the catalog and the top of the directory.
     pub(super) fn open(files: Arc<Files>) -> StorageResult<State> {
@@ -140,7 +94,7 @@ impl State {
     pub(super) fn over_own_pages(&self, parts: BaseParts, pages: &[Arc<WriteBatch>]) -> State {
         let known = self.base.pages.iter().chain(pages).cloned().collect();
         let own = State::over(Arc::clone(&self.base.files), Arc::clone(&self.base.hold), parts, known);
-        State { levels: self.levels.clone(), version: self.version, ..own }
+        State { stack: self.stack(), version: self.version, ..own }
     }
 
     fn over(
@@ -162,21 +116,33 @@ impl State {
             pages,
             files,
         };
-        State { base: Arc::new(base), levels: Levels::default(), version, statistics: OnceLock::new() }
+        State {
+            base: Arc::new(base),
+            stack: Stack::default(),
+            merged: OnceLock::new(),
+            version,
+            statistics: OnceLock::new(),
+        }
     }
 
     /// The same base under other levels, as version `version`: a commit, a freeze, or what is left of them after a
     /// checkpoint has switched the root.
     pub fn with_levels(&self, levels: Levels, version: u64) -> State {
-        State { base: Arc::clone(&self.base), levels, version, statistics: OnceLock::new() }
+        self.with_stack(Stack::of(levels), version)
     }
 
-    /// The state after a commit: its changes are on top of the active level.
-    pub fn with_commit(&self, changes: &Delta, version: u64) -> State {
-        let mut active = Delta::clone(&self.levels.active);
-        active.merge(changes);
-        let levels = Levels { active: Arc::new(active), ..self.levels.clone() };
-        self.with_levels(levels, version)
+    /// The same with levels that may have recent commits beside them.
+    pub(super) fn with_stack(&self, stack: Stack, version: u64) -> State {
+        let base = Arc::clone(&self.base);
+        State { base, stack, merged: OnceLock::new(), version, statistics: OnceLock::new() }
+    }
+
+    /// The changes as they stand, for one more commit: what somebody has merged for reading stays merged.
+    pub(super) fn stack(&self) -> Stack {
+        match self.merged.get() {
+            Some(merged) => Stack::of(merged.clone()),
+            None => self.stack.clone(),
+        }
     }
 
     /// The state that recovery finds: the base and what the log has beyond it. Changes of tables that the catalog no
@@ -193,12 +159,12 @@ impl State {
 
     /// What a transaction sees that began with this state and has made these changes.
     pub fn with_own(&self, own: Arc<Delta>) -> State {
-        self.with_levels(Levels { own: Some(own), ..self.levels.clone() }, self.version)
+        self.with_stack(self.stack().with_own(own), self.version)
     }
 
     /// The state of a checkpoint's beginning: what is active becomes frozen, and nothing is active.
     pub fn frozen(&self) -> State {
-        let levels = Levels { frozen: Some(Arc::clone(&self.levels.active)), ..Levels::default() };
+        let levels = Levels { frozen: Some(Arc::clone(&self.levels().active)), ..Levels::default() };
         self.with_levels(levels, self.version)
     }
 
@@ -207,9 +173,35 @@ impl State {
         self.version
     }
 
-    /// The changes since the base was written.
+    /// The changes since the base was written. The first who asks merges what recent commits have changed.
     pub fn levels(&self) -> &Levels {
-        &self.levels
+        match self.stack.has_recent() {
+            true => self.merged.get_or_init(|| self.stack.merged()),
+            false => self.stack.settled(),
+        }
+    }
+
+    /// What changed in a table, oldest first, recent commits for themselves: for whoever asks each of them for little.
+    pub fn changes_of(&self, table: TableId) -> Vec<Arc<TableDelta>> {
+        match self.merged.get() {
+            Some(merged) => merged.of_table(table),
+            None => self.stack.of_table(table),
+        }
+    }
+
+    /// The memory of all changes, about.
+    pub fn change_bytes(&self) -> u64 {
+        self.stack.bytes()
+    }
+
+    /// The memory of what was committed since the last freeze, about.
+    pub(super) fn active_bytes(&self) -> u64 {
+        self.stack.active_bytes()
+    }
+
+    /// Whether the base is all there is.
+    pub fn has_no_changes(&self) -> bool {
+        self.stack.is_empty()
     }
 
     /// Whether both read the same root.
@@ -233,16 +225,18 @@ impl State {
             return Ok(known);
         }
         let base = self.base_statistics()?;
-        let corrected = if self.levels.is_empty() { Arc::clone(base) } else { self.corrected(base) };
+        let corrected = if self.has_no_changes() { Arc::clone(base) } else { self.corrected(base) };
         Ok(self.statistics.get_or_init(|| corrected))
     }
 
     /// The base's statistics with the numbers of rows and edges that the levels make of them.
     fn corrected(&self, base: &Arc<Statistics>) -> Arc<Statistics> {
         let mut changes: BTreeMap<TableId, i64> = BTreeMap::new();
-        for (id, table) in self.levels.iter().flat_map(|level| level.tables()) {
-            *changes.entry(id).or_default() += table.live_rows();
-        }
+        self.stack.each(&mut |level| {
+            for (id, table) in level.tables() {
+                *changes.entry(id).or_default() += table.live_rows();
+            }
+        });
         let mut last = self.base.corrected.lock();
         if let Some((known, statistics)) = &*last
             && known.len() == changes.len()

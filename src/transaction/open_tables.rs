@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 use crate::storage::StorageResult;
 use crate::storage::state::Snapshot;
 use crate::storage::table::{
-    KeyReader, NodeTable, RelTable, key_reader_over, open_node_table, open_rel_table,
+    KeyReader, LazyTable, NodeTable, RelTable, key_reader_over, open_node_table, open_rel_table,
 };
 use crate::types::TableId;
 
@@ -42,7 +42,23 @@ impl OpenTables {
     }
 
     pub(super) fn key_reader(&self, snapshot: &Snapshot, table: TableId) -> StorageResult<Arc<KeyReader>> {
-        let open = || self.node_table(snapshot, table);
-        cached(&self.keys, table, || Ok(Arc::new(key_reader_over(snapshot, table, open)?)))
+        let open = || {
+            let opened = self.node_table(snapshot, table)?;
+            Ok(Arc::new(key_reader_over(snapshot, LazyTable::of(snapshot, table, opened))?))
+        };
+        cached(&self.keys, table, open)
+    }
+
+    /// The same for keys that are hardly ever there: the table is not opened for it.
+    pub(super) fn key_check(&self, snapshot: &Snapshot, table: TableId) -> StorageResult<Arc<KeyReader>> {
+        let open = || {
+            let opened = self.nodes.read().get(&table).cloned();
+            let lazy = match opened {
+                Some(opened) => LazyTable::of(snapshot, table, opened),
+                None => LazyTable::new(snapshot, table),
+            };
+            Ok(Arc::new(key_reader_over(snapshot, lazy)?))
+        };
+        cached(&self.keys, table, open)
     }
 }

@@ -83,6 +83,11 @@ impl ReadTransaction {
         self.tables.key_reader(&self.snapshot, table)
     }
 
+    /// The same for whoever looks for keys that nobody should have yet.
+    pub fn key_check(&self, table: TableId) -> StorageResult<Arc<KeyReader>> {
+        self.tables.key_check(&self.snapshot, table)
+    }
+
     /// What one thread needs to read through the pool.
     pub fn worker(&self) -> StorageResult<PoolWorker> {
         self.snapshot.pool().worker()

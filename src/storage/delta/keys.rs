@@ -57,6 +57,11 @@ impl KeyPart {
 
     /// The row that was given the key.
     pub fn find(&self, key: KeyRef<'_>) -> Option<u64> {
+        // Keys that count up are beyond all parts before them.
+        let last = self.len().checked_sub(1)?;
+        if self.get(last).0 < key || self.get(0).0 > key {
+            return None;
+        }
         if let KeyRef::Integer(key) = key {
             return self.integers.binary_search(&key).ok().and_then(|at| self.offsets.get(at)).copied();
         }

@@ -120,7 +120,7 @@ impl Engine {
     fn since_checkpoint(&self, state: &State) -> u64 {
         let logged =
             self.log.logged_bytes().saturating_sub(self.logged_at_checkpoint.load(Ordering::Relaxed));
-        let memory = state.levels().active.bytes() / MEMORY_PER_LOGGED_BYTE;
+        let memory = state.active_bytes() / MEMORY_PER_LOGGED_BYTE;
         logged.max(memory).max(self.page_file().bytes_retired_ahead())
     }
 

@@ -5,22 +5,22 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use parking_lot::{RwLock, RwLockReadGuard};
 
 use super::Engine;
 use super::commit_base::NewBase;
+use super::level_memory::UNCOUNTED_BYTES;
 use super::options::DurabilityMode;
 use super::order::CommitOrder;
 use super::sync::MutexGuard;
 use crate::storage::delta::Delta;
+use crate::storage::levels::RecentCommit;
 use crate::storage::memory::MemoryClass;
 use crate::storage::page::Lsn;
 use crate::storage::wal::{RecordKind, WalWriter, Writeset};
 use crate::storage::{StorageError, StorageResult};
-
-/// What is done with the version once everybody can see it.
-pub type Published = Box<dyn FnOnce(u64) + Send>;
 
 /// Commits that are under way.
 pub(super) struct Commits {
@@ -33,7 +33,13 @@ struct Waiting {
     end: Lsn,
     /// What the level stands over, if that is new.
     base: Option<Box<NewBase>>,
-    delta: Delta,
+    changes: Arc<RecentCommit>,
+}
+
+impl Waiting {
+    fn new(end: Lsn, base: Option<NewBase>, delta: Delta) -> Waiting {
+        Waiting { end, base: base.map(Box::new), changes: RecentCommit::new(delta) }
+    }
 }
 
 /// What the newest state contains.
@@ -83,7 +89,7 @@ impl Engine {
     /// Makes a level durable as the mode says, and visible; gives its version. `published` is called with it once it
     /// is visible, or dropped when the commit failed. The caller holds the shared side of the gate and has announced
     /// whatever the level changes.
-    pub fn commit(&self, delta: Delta, published: Published) -> StorageResult<u64> {
+    pub fn commit(&self, delta: Delta, published: impl FnOnce(u64)) -> StorageResult<u64> {
         let _entered = self.commits.enter()?;
         self.page_file().check_writable()?;
         self.relieve()?;
@@ -98,7 +104,7 @@ impl Engine {
     }
 
     pub(super) fn enqueue_unlogged(&self, delta: Delta, base: Option<NewBase>) -> u64 {
-        let waiting = Waiting { end: Lsn::default(), base: base.map(Box::new), delta };
+        let waiting = Waiting::new(Lsn::default(), base, delta);
         let placed: Result<u64, Infallible> = self.commits.order.enqueue(|_, _| Ok(waiting));
         match placed {
             Ok(version) => version,
@@ -120,8 +126,12 @@ impl Engine {
             Some(base) => Writeset::encode_over(base.root.logged(), &delta),
             None => Writeset::encode(&delta),
         };
-        let mut queued = self.files.memory().reservation(MemoryClass::LogQueue);
-        queued.force(writeset.sizes().map(|bytes| bytes as u64).sum());
+        let bytes: u64 = writeset.sizes().map(|bytes| bytes as u64).sum();
+        let _queued = (bytes > UNCOUNTED_BYTES).then(|| {
+            let mut queued = self.files.memory().reservation(MemoryClass::LogQueue);
+            queued.force(bytes);
+            queued
+        });
         let (version, end) = self.enqueue(log, writeset, (delta, base))?;
         let outcome = match mode {
             DurabilityMode::Strict => log.sync(end),
@@ -142,7 +152,7 @@ impl Engine {
         writeset: Writeset,
         (delta, base): (Delta, Option<NewBase>),
     ) -> StorageResult<(u64, Lsn)> {
-        let base = base.map(Box::new);
+        let mut waiting = Waiting::new(Lsn::default(), base, delta);
         let single = match writeset.sizes().count() {
             1 => Some(log.reserve(writeset.sizes().sum())?),
             _ => None,
@@ -162,7 +172,8 @@ impl Engine {
                     log.append(transaction, RecordKind::LastPartAndCommit, last)?
                 }
             };
-            StorageResult::Ok(Waiting { end, base, delta })
+            waiting.end = end;
+            StorageResult::Ok(waiting)
         })?;
         Ok((version, end))
     }
@@ -172,20 +183,22 @@ impl Engine {
         self.commits.order.link_up_to(version, |linked, ready| self.link(linked, ready));
     }
 
-    fn link(&self, linked: &mut Linked, mut ready: Vec<(u64, Waiting)>) {
+    fn link(&self, linked: &mut Linked, ready: Vec<(u64, Waiting)>) {
         let Some((newest, last)) = ready.last() else { return };
         linked.end = linked.end.max(last.end);
         let newest = *newest;
         let state = self.state.load_full();
-        let (mut over, mut levels) = (None, state.levels().clone());
-        for (version, waiting) in &mut ready {
-            if let Some(base) = waiting.base.take() {
-                let (fresh, dropped) = self.take_over(*base, *version);
-                levels = levels.without_tables(&dropped);
+        let (mut over, mut stack) = (None, state.stack());
+        for (version, waiting) in ready {
+            if let Some(base) = waiting.base {
+                let (fresh, dropped) = self.take_over(*base, version);
+                stack = stack.without_tables(&dropped);
                 over = Some(fresh);
             }
-            Arc::make_mut(&mut levels.active).merge(&waiting.delta);
+            if stack.push(waiting.changes) {
+                self.level_merges.fetch_add(1, Ordering::Relaxed);
+            }
         }
-        self.publish(over.as_ref().unwrap_or(&state).with_levels(levels, newest));
+        self.publish(over.as_ref().unwrap_or(&state).with_stack(stack, newest));
     }
 }

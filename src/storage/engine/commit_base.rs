@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use super::Engine;
 use super::base::{Applied, BaseStep, apply};
-use super::commit::Published;
 use super::options::DurabilityMode;
 use crate::catalog::{encode_catalog, encode_statistics};
 use crate::storage::StorageResult;
@@ -33,7 +32,7 @@ impl Engine {
         begun: &Snapshot,
         steps: &[Arc<BaseStep>],
         delta: Delta,
-        published: Published,
+        published: impl FnOnce(u64),
     ) -> StorageResult<Option<u64>> {
         let _entered = self.commits.enter()?;
         self.page_file().check_writable()?;

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
-use super::sync::{Condvar, Mutex};
+use super::sync::{AtomicU64, Condvar, Mutex, Ordering};
 use crate::types::TableId;
 
 /// Locks that the table of intents is spread over.
@@ -123,8 +123,6 @@ struct Registry {
     /// What committed transactions held, oldest first.
     remembered: VecDeque<(u64, Vec<Intent>)>,
     remembered_count: usize,
-    /// Conflicts with commits up to this one can no longer be found.
-    forgotten: u64,
     conflicts: u64,
 }
 
@@ -139,6 +137,9 @@ impl Registry {
 pub struct Intents {
     shards: Box<[Mutex<Shard>]>,
     registry: Mutex<Registry>,
+    /// Conflicts with commits up to this one can no longer be found. Changed by the registry's holder, before what it
+    /// tells of is gone.
+    forgotten: AtomicU64,
     ended: Condvar,
     remembered_max: usize,
 }
@@ -154,6 +155,7 @@ impl Intents {
         Intents {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             registry: Mutex::default(),
+            forgotten: AtomicU64::new(0),
             ended: Condvar::new(),
             remembered_max,
         }
@@ -222,7 +224,7 @@ impl Intents {
     /// Whether conflicts with everything that committed after the snapshot can still be found. A transaction that
     /// has become too old may only read on.
     pub fn remembers(&self, transaction: &Registered) -> bool {
-        self.registry.lock().forgotten <= transaction.snapshot
+        self.forgotten.load(Ordering::SeqCst) <= transaction.snapshot
     }
 
     /// Ends a transaction that changed nothing which others will see.
@@ -292,7 +294,7 @@ impl Intents {
         {
             let (version, count) = (*version, held.len());
             if version > oldest {
-                registry.forgotten = registry.forgotten.max(version);
+                self.forgotten.fetch_max(version, Ordering::SeqCst);
             }
             registry.remembered_count -= count;
             dropped.extend(registry.remembered.pop_front());

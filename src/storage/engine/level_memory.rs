@@ -8,8 +8,9 @@ use crate::storage::memory::{MemoryClass, Reservation};
 use crate::storage::state::State;
 use crate::storage::{StorageError, StorageResult};
 
-/// Changes that are not counted one by one: a level of a few rows is not worth the question.
-const UNCOUNTED_BYTES: u64 = 64 << 10;
+/// Changes that are not counted one by one: a level of a few rows is not worth the question, nor are its bytes on their
+/// way to the log.
+pub(super) const UNCOUNTED_BYTES: u64 = 64 << 10;
 /// A checkpoint helps only where commits hold this part of the share, as a divisor; the rest is of open transactions.
 const WORTH_WRITING: u64 = 8;
 /// The part of the share that one transaction's level takes before whole groups of it go to pages, as a divisor.
@@ -51,7 +52,7 @@ impl Engine {
 
     /// Counts what the levels of a state take that becomes the newest.
     pub(super) fn count_levels(&self, state: &State) {
-        let bytes = state.levels().bytes();
+        let bytes = state.change_bytes();
         let mut counted = self.level_memory.lock();
         if bytes == 0 || bytes.abs_diff(counted.bytes()) > UNCOUNTED_BYTES {
             counted.force(bytes);
@@ -74,13 +75,13 @@ impl Engine {
     }
 
     fn is_worth_writing(&self, share: u64) -> bool {
-        self.state.load().levels().bytes() > share / WORTH_WRITING
+        self.state.load().change_bytes() > share / WORTH_WRITING
     }
 
     fn checkpoint_for_memory(&self) -> StorageResult<()> {
         let _turn = self.turns.take(Some(self.lock_wait), &self.location())?;
         // Somebody else may have made one meanwhile.
-        match self.state.load().levels().is_empty() {
+        match self.state.load().has_no_changes() {
             true => Ok(()),
             false => self.checkpoint_in_turn(false),
         }

@@ -1,6 +1,7 @@
 //! What happens beside the statements: buffered commits are synced when they are old enough, and a checkpoint is made
 //! when there is enough for one.
 
+use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -14,6 +15,8 @@ use super::options::{DurabilityMode, EngineOptions};
 pub(super) struct Maintenance {
     signals: Arc<Signals>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    /// Whether the thread could be started; without one, commits look at the clock themselves.
+    is_running: AtomicBool,
     interval: Duration,
 }
 
@@ -21,6 +24,20 @@ pub(super) struct Maintenance {
 struct Signals {
     state: Mutex<SignalState>,
     rung: Condvar,
+    /// What the state says, to be read without its lock: every commit asks.
+    unsynced: AtomicBool,
+    checkpoint: AtomicBool,
+}
+
+impl Signals {
+    /// Changes what there is to do.
+    fn change(&self, state: &mut SignalState, change: impl FnOnce(&mut SignalState)) {
+        change(state);
+        self.unsynced.store(state.unsynced, Ordering::SeqCst);
+        self.checkpoint.store(state.checkpoint, Ordering::SeqCst);
+        // What a commit has logged that still finds the old answers is seen by what comes behind.
+        fence(Ordering::SeqCst);
+    }
 }
 
 #[derive(Default)]
@@ -37,6 +54,7 @@ impl Maintenance {
         Maintenance {
             signals: Arc::default(),
             thread: Mutex::new(None),
+            is_running: AtomicBool::new(false),
             interval: options.wal.buffered_sync_interval(),
         }
     }
@@ -54,7 +72,7 @@ impl Maintenance {
 
     fn ring(&self, engine: &Engine, change: impl FnOnce(&mut SignalState)) {
         let mut state = self.signals.state.lock();
-        change(&mut state);
+        self.signals.change(&mut state, change);
         let stopped = state.stopped;
         drop(state);
         self.signals.rung.notify_all();
@@ -66,6 +84,7 @@ impl Maintenance {
             // Without a thread the work is done when the database is closed.
             *thread =
                 std::thread::Builder::new().name(name).spawn(move || run(&signals, &engine, interval)).ok();
+            self.is_running.store(thread.is_some(), Ordering::Relaxed);
         }
     }
 }
@@ -89,7 +108,7 @@ fn run(signals: &Signals, engine: &Weak<Engine>, interval: Duration) {
             return;
         }
         let (unsynced, checkpoint) = (state.unsynced, state.checkpoint);
-        state.unsynced = false;
+        signals.change(&mut state, |state| state.unsynced = false);
         drop(state);
         let Some(engine) = engine.upgrade() else { return };
         if unsynced && let Err(error) = engine.flush() {
@@ -98,7 +117,7 @@ fn run(signals: &Signals, engine: &Weak<Engine>, interval: Duration) {
         if checkpoint {
             // What failed is tried again after the next commit, which also meets the error when it has to wait.
             let _ = engine.checkpoint();
-            signals.state.lock().checkpoint = false;
+            signals.change(&mut signals.state.lock(), |state| state.checkpoint = false);
         }
     }
 }
@@ -111,10 +130,12 @@ impl Engine {
         if !is_buffered && !is_due {
             return;
         }
-        let rung = {
-            let state = self.maintenance.signals.state.lock();
-            (state.unsynced || !is_buffered) && (state.checkpoint || !is_due)
-        };
+        // Behind what this commit has logged: either that is synced with what the thread is about to do, or it is seen
+        // here that the thread has to be rung.
+        fence(Ordering::SeqCst);
+        let Signals { unsynced, checkpoint, .. } = &*self.maintenance.signals;
+        let rung = (!is_buffered || unsynced.load(Ordering::SeqCst))
+            && (!is_due || checkpoint.load(Ordering::SeqCst));
         if !rung {
             self.maintenance.ring(self, |state| {
                 state.unsynced |= is_buffered;
@@ -123,6 +144,7 @@ impl Engine {
         }
         if is_buffered
             && let Some(log) = self.log.started()
+            && (log.has_many_unsynced() || !self.maintenance.is_running.load(Ordering::Relaxed))
             && let Err(error) = log.sync_if_due()
         {
             self.page_file().poison(format!("syncing the log failed: {error}"));

@@ -39,7 +39,6 @@ use super::state::{Snapshot, State};
 use crate::types::TableId;
 
 pub use base::{BaseStep, LoadedRows, StagedLoad};
-pub use commit::Published;
 pub use gate::{Area, Busy, Pass, Passage, Passes};
 pub use intents::{Conflict, Hold, Intent, Intents, Registered};
 pub use offsets::Offsets;
@@ -65,7 +64,7 @@ pub struct Engine {
     myself: Weak<Engine>,
     state: ArcSwap<State>,
     /// All states that somebody may still read, the current one last.
-    states: Mutex<Vec<Weak<State>>>,
+    states: Mutex<States>,
     gate: Arc<Gate>,
     turns: Turns,
     intents: Intents,
@@ -83,6 +82,8 @@ pub struct Engine {
     /// What had been logged when the last checkpoint began.
     logged_at_checkpoint: AtomicU64,
     checkpoints: AtomicU64,
+    /// How often commits were merged into the active level.
+    level_merges: AtomicU64,
     /// Patches that checkpoints wrote beside chunks.
     patches: AtomicU64,
     /// What the levels of the newest state take.
@@ -107,10 +108,10 @@ impl Engine {
         }
         let state = Arc::new(state);
         let mut level_memory = files.memory().reservation(MemoryClass::Layers);
-        level_memory.force(state.levels().bytes());
+        level_memory.force(state.change_bytes());
         Ok(Arc::new_cyclic(|myself| Engine {
             myself: Weak::clone(myself),
-            states: Mutex::new(vec![Arc::downgrade(&state)]),
+            states: Mutex::new(States { all: vec![Arc::downgrade(&state)], looked_through_at: STATES_MIN }),
             state: ArcSwap::new(state),
             gate: Arc::default(),
             turns: Turns::default(),
@@ -126,6 +127,7 @@ impl Engine {
             checkpoint_threshold: options.checkpoint_threshold,
             logged_at_checkpoint: AtomicU64::new(0),
             checkpoints: AtomicU64::new(0),
+            level_merges: AtomicU64::new(0),
             patches: AtomicU64::new(0),
             level_memory: Mutex::new(level_memory),
             lock_wait: options.lock_wait,
@@ -183,8 +185,8 @@ impl Engine {
     pub fn reserve_offsets(&self, table: TableId, count: u64) -> StorageResult<u64> {
         self.offsets.reserve(table, count, || {
             let state = self.snapshot();
-            let above =
-                state.levels().iter().filter_map(|level| level.table(table)).map(|table| table.row_bound());
+            let changes = state.changes_of(table);
+            let above = changes.iter().map(|table| table.row_bound());
             Ok(above.max().unwrap_or(0).max(state.table_record(table)?.row_bound))
         })
     }
@@ -201,7 +203,7 @@ impl Engine {
     /// Lets a writing transaction in, which holds the pass to its end: no bulk load and no definition comes meanwhile.
     pub fn pass_writing(&self, wait: Option<Duration>) -> StorageResult<Pass> {
         self.page_file().check_writable()?;
-        self.gate.pass(Passage::Shared, Some(wait.unwrap_or(self.lock_wait)), &self.location())
+        self.gate.pass(Passage::Shared, Some(wait.unwrap_or(self.lock_wait)), super::page::FILE_NAME)
     }
 
     /// What a writing transaction holds of the tables before it has any.
@@ -281,9 +283,27 @@ impl Engine {
     fn publish(&self, state: State) {
         self.count_levels(&state);
         let state = Arc::new(state);
-        let mut states = self.states.lock();
-        states.retain(|state| state.strong_count() > 0);
-        states.push(Arc::downgrade(&state));
+        self.states.lock().add(&state);
         self.state.store(state);
+    }
+}
+
+/// States that are looked through at once for those that nobody reads any more, at least.
+const STATES_MIN: usize = 32;
+
+/// See `Engine::states`.
+struct States {
+    all: Vec<Weak<State>>,
+    /// How many there may be until they are looked through.
+    looked_through_at: usize,
+}
+
+impl States {
+    fn add(&mut self, state: &Arc<State>) {
+        if self.all.len() >= self.looked_through_at {
+            self.all.retain(|state| state.strong_count() > 0);
+            self.looked_through_at = (self.all.len() * 2).max(STATES_MIN);
+        }
+        self.all.push(Arc::downgrade(state));
     }
 }

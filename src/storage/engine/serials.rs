@@ -75,7 +75,7 @@ impl Serials {
 /// The number behind all that rows of the snapshot have, its levels included.
 fn next_of(snapshot: &Snapshot, table: TableId, column: ColumnId) -> StorageResult<u64> {
     let mut next = snapshot.table_record(table)?.next_serial(column);
-    for level in snapshot.levels().iter().filter_map(|level| level.table(table)) {
+    for level in snapshot.changes_of(table) {
         for (_, group) in level.groups().iter() {
             for born in group.births().iter() {
                 let values = born.column(column).map(|values| behind(&values.vector(), values.len()));

@@ -57,6 +57,8 @@ pub struct StorageStats {
     pub conflicts: u64,
     /// Writing transactions that are open.
     pub open_transactions: u64,
+    /// How often commits were merged into the active level by one of them, some at once.
+    pub level_merges: u64,
     /// Checkpoints since the database was opened.
     pub checkpoints: u64,
     /// Patches that they wrote beside chunks.
@@ -83,8 +85,8 @@ impl StorageStats {
         let current = engine.snapshot();
         let (mut references, mut oldest_generation) = (0, current.generation());
         let (mut oldest_version, mut oldest_bytes) = (current.version(), 0);
-        let delta_bytes = current.levels().bytes();
-        for state in engine.states.lock().iter().filter_map(std::sync::Weak::upgrade) {
+        let delta_bytes = current.change_bytes();
+        for state in engine.states.lock().all.iter().filter_map(std::sync::Weak::upgrade) {
             // Without the one just made.
             references += std::sync::Arc::strong_count(&state) as u64 - 1;
             oldest_generation = oldest_generation.min(state.generation());
@@ -92,7 +94,7 @@ impl StorageStats {
                 oldest_version = state.version();
                 // Over the same pages the newest state still has what the old one has.
                 let shared = if state.same_base(&current) { delta_bytes } else { 0 };
-                oldest_bytes = state.levels().bytes().saturating_sub(shared);
+                oldest_bytes = state.change_bytes().saturating_sub(shared);
             }
         }
         Ok(StorageStats {
@@ -122,6 +124,7 @@ impl StorageStats {
             wal_bytes_cut: log.bytes_cut,
             conflicts: engine.intents.conflicts(),
             open_transactions: engine.intents.open_transactions() as u64,
+            level_merges: engine.level_merges.load(std::sync::atomic::Ordering::Relaxed),
             checkpoints: engine.checkpoints.load(std::sync::atomic::Ordering::Relaxed),
             patch_segments_written: engine.patches.load(std::sync::atomic::Ordering::Relaxed),
             memory: engine.files.memory().stats(),

@@ -2,7 +2,7 @@
 //! entry counts if its row is visible and still carries it, and the base's entries are asked the same as soon as
 //! something may have changed since they were written.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::node_table::NodeTable;
 use super::open::open_node_table;
@@ -23,32 +23,60 @@ pub struct KeyReader {
 struct Keys {
     index: Arc<KeyIndex>,
     columns: Vec<ColumnId>,
-    table: Arc<NodeTable>,
-    /// Newest first.
+    table: LazyTable,
+    /// Newest first; commits that came one after the other may each be one.
     levels: Vec<Arc<TableDelta>>,
     /// Whether every entry of the index is that of a row of the base: then there are as many.
     exact: bool,
 }
 
-/// The keys of a table of a snapshot. Reads the table's record, nothing else.
-pub fn open_key_reader(snapshot: &Snapshot, table: TableId) -> StorageResult<KeyReader> {
-    key_reader_over(snapshot, table, || open_node_table(snapshot, table))
+/// The view of a table that is only opened where somebody needs more of it than its keys: most keys that are looked for
+/// before they are given to new rows are nowhere.
+pub struct LazyTable {
+    snapshot: Snapshot,
+    table: TableId,
+    opened: OnceLock<Arc<NodeTable>>,
 }
 
-/// The same for somebody who has the table's view already.
+impl LazyTable {
+    /// Nothing is opened yet.
+    pub fn new(snapshot: &Snapshot, table: TableId) -> LazyTable {
+        LazyTable { snapshot: snapshot.clone(), table, opened: OnceLock::new() }
+    }
+
+    /// A table that is open already.
+    pub fn of(snapshot: &Snapshot, table: TableId, opened: Arc<NodeTable>) -> LazyTable {
+        LazyTable { opened: OnceLock::from(opened), ..LazyTable::new(snapshot, table) }
+    }
+
+    fn get(&self) -> StorageResult<&Arc<NodeTable>> {
+        if let Some(opened) = self.opened.get() {
+            return Ok(opened);
+        }
+        let opened = open_node_table(&self.snapshot, self.table)?;
+        Ok(self.opened.get_or_init(|| opened))
+    }
+}
+
+/// The keys of a table of a snapshot. Reads the table's record, nothing else.
+pub fn open_key_reader(snapshot: &Snapshot, table: TableId) -> StorageResult<KeyReader> {
+    key_reader_over(snapshot, LazyTable::new(snapshot, table))
+}
+
+/// The same for somebody who may have the table's view already.
 pub fn key_reader_over(
     snapshot: &Snapshot,
-    table: TableId,
-    open: impl FnOnce() -> StorageResult<Arc<NodeTable>>,
+    lazy: LazyTable,
 ) -> StorageResult<KeyReader> {
+    let table = lazy.table;
     let Some(index) = snapshot.key_index(table)? else { return Ok(KeyReader { keys: None }) };
     let schema = snapshot.catalog().node_table_by_id(table);
     let columns = schema.map(|schema| schema.key_columns().map(|column| column.id).collect());
     let exact = index.entries() == snapshot.table_record(table)?.row_count;
-    let mut levels = snapshot.levels().of_table(table);
+    let mut levels = snapshot.changes_of(table);
     levels.reverse();
-    let table = open()?;
-    Ok(KeyReader { keys: Some(Keys { index, columns: columns.unwrap_or_default(), table, levels, exact }) })
+    let columns = columns.unwrap_or_default();
+    Ok(KeyReader { keys: Some(Keys { index, columns, table: lazy, levels, exact }) })
 }
 
 impl KeyReader {
@@ -106,6 +134,9 @@ impl Keys {
                 return Ok(Some(offset));
             }
         }
+        if self.index.entries() == 0 {
+            return Ok(None);
+        }
         if self.exact {
             let found = self.index.lookup_ref(key, &mut worker.cursor())?;
             let Some(offset) = found else { return Ok(None) };
@@ -134,13 +165,14 @@ impl Keys {
 
     /// Whether a row exists and has the key.
     fn carries(&self, offset: u64, key: KeyRef<'_>, worker: &mut PoolWorker) -> StorageResult<bool> {
-        if !self.table.is_visible(offset, worker)? {
+        let table = self.table.get()?;
+        if !table.is_visible(offset, worker)? {
             return Ok(false);
         }
         let mut buffers = Vec::with_capacity(self.columns.len());
         for column in &self.columns {
-            let mut buffer = VectorBuffer::new(self.table.data_type(*column));
-            self.table.gather(*column, &[offset], worker, &mut buffer)?;
+            let mut buffer = VectorBuffer::new(table.data_type(*column));
+            table.gather(*column, &[offset], worker, &mut buffer)?;
             buffers.push(buffer);
         }
         let vectors: Vec<ValueVector<'_>> = buffers.iter().map(VectorBuffer::vector).collect();

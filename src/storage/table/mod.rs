@@ -35,7 +35,7 @@ pub use adjacency_scanner::{AdjacencyScanner, AdjacencyWindow};
 pub use csr_group::{CsrGroup, CsrRun, PIECE_ENTRIES};
 pub use csr_lists::ListBounds;
 pub use group_levels::GroupLevels;
-pub use key_reader::{KeyReader, key_reader_over, open_key_reader};
+pub use key_reader::{KeyReader, LazyTable, key_reader_over, open_key_reader};
 pub use node_scanner::{NodeScanner, ScanBatch, ScanCounters, ScanOptions};
 pub use node_table::{ColumnChunk, ColumnLayout, GroupPages, NodeGroup, NodeTable, TableLayout};
 pub use open::{existing_page, open_node_table, open_rel_table};

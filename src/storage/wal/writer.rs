@@ -172,8 +172,9 @@ pub struct WalWriter {
     rung: AtomicU64,
     /// Rung when `syncing` becomes clear.
     has_synced: Condvar,
-    /// The queue's `stats.bytes`, to be read without its lock.
+    /// The queue's `stats.bytes`, and `counts_synced.bytes`, to be read without its lock.
     logged_bytes: AtomicU64,
+    synced_bytes: AtomicU64,
 }
 
 impl WalWriter {
@@ -204,6 +205,7 @@ impl WalWriter {
             stats,
         };
         let logged_bytes = AtomicU64::new(queue.stats.bytes);
+        let synced_bytes = AtomicU64::new(queue.counts_synced.bytes);
         WalWriter {
             backend,
             uuid,
@@ -213,6 +215,7 @@ impl WalWriter {
             rung: AtomicU64::new(0),
             has_synced: Condvar::new(),
             logged_bytes,
+            synced_bytes,
         }
     }
 
@@ -273,6 +276,12 @@ impl WalWriter {
                 || age.is_some_and(|age| age >= self.config.buffered_sync_interval())
         };
         if due { self.flush().map(|_| true) } else { Ok(false) }
+    }
+
+    /// Whether as many bytes are unsynced as the configuration allows. Takes no lock.
+    pub fn has_many_unsynced(&self) -> bool {
+        let synced = self.synced_bytes.load(Ordering::Relaxed);
+        self.logged_bytes().saturating_sub(synced) >= self.config.buffered_sync_bytes()
     }
 
     /// Removes the segments before `number`, which a checkpoint made superfluous, oldest first; gives how many.
@@ -415,7 +424,7 @@ impl WalWriter {
         match &outcome {
             Err(error) => queue.poison = Some(error.to_string()),
             Ok(()) => {
-                queue.set_synced(written, counts);
+                self.set_synced(queue, written, counts);
                 self.mark(queue);
             }
         }
@@ -444,6 +453,11 @@ impl WalWriter {
         self.stop_writing(queue);
     }
 
+    fn set_synced(&self, queue: &mut Queue, synced: Lsn, counts: Counts) {
+        queue.set_synced(synced, counts);
+        self.synced_bytes.store(counts.bytes, Ordering::Relaxed);
+    }
+
     fn is_full(&self, queue: &Queue, bytes: u64) -> bool {
         let end = queue.segment.end;
         end > SEGMENT_HEADER_SIZE as u64 && end + queue.promised + bytes + SLACK > self.config.segment_bytes()
@@ -469,7 +483,7 @@ impl WalWriter {
             queue.stats.rotations += 1;
             let (start, counts) = (queue.lsn(end), queue.counts());
             (queue.appended, queue.written, queue.counts_written) = (start, start, counts);
-            queue.set_synced(start, counts);
+            self.set_synced(queue, start, counts);
             self.wake_all();
         }
         Ok(())

@@ -1,7 +1,5 @@
 //! What a transaction has announced to others: single things, areas of the database, and what was in its way.
 
-use std::sync::Arc;
-
 use super::{WriteError, WriteResult};
 use crate::catalog::Catalog;
 use crate::storage::engine::{Area, Engine, Hold, Intent, Passage, Passes, Registered};
@@ -19,9 +17,9 @@ pub enum Met {
     Area(Area, Passage),
 }
 
-/// The transaction's entries among the intents and behind the gate; given up when this is dropped.
+/// The transaction's entries among the intents and behind the gate. Those among the intents are given up by the
+/// transaction, which knows the engine: a reference more to it would be one more that all writers count.
 pub(super) struct Announced {
-    engine: Arc<Engine>,
     registered: Option<Registered>,
     snapshot: u64,
     pub passes: Passes,
@@ -29,30 +27,13 @@ pub(super) struct Announced {
 }
 
 impl Announced {
-    pub fn new(
-        engine: &Arc<Engine>,
-        registered: Registered,
-        snapshot: &Snapshot,
-        passes: Passes,
-    ) -> Announced {
-        let (engine, snapshot) = (Arc::clone(engine), snapshot.version());
-        Announced { engine, registered: Some(registered), snapshot, passes, met: None }
-    }
-
-    /// All of it, for the commit; nothing can be announced here any more.
-    pub fn take(&mut self) -> Announced {
-        Announced {
-            engine: Arc::clone(&self.engine),
-            registered: self.registered.take(),
-            snapshot: self.snapshot,
-            passes: std::mem::replace(&mut self.passes, self.engine.no_passes()),
-            met: None,
-        }
+    pub fn new(registered: Registered, snapshot: &Snapshot, passes: Passes) -> Announced {
+        Announced { registered: Some(registered), snapshot: snapshot.version(), passes, met: None }
     }
 
     /// Whether conflicts with all that came after the snapshot can still be found.
-    pub fn is_remembered(&self) -> bool {
-        self.registered.as_ref().is_some_and(|registered| self.engine.intents().remembers(registered))
+    pub fn is_remembered(&self, engine: &Engine) -> bool {
+        self.registered.as_ref().is_some_and(|registered| engine.intents().remembers(registered))
     }
 
     pub fn too_old(&mut self) -> WriteError {
@@ -72,7 +53,7 @@ impl Announced {
 
     /// Announces one thing, unless the transaction is alone where it is. Beyond its share of announcements it wants to
     /// be alone there.
-    pub fn announce(&mut self, intent: Intent, hold: Hold) -> WriteResult<()> {
+    pub fn announce(&mut self, engine: &Engine, intent: Intent, hold: Hold) -> WriteResult<()> {
         if self.passes.is_alone() && self.is_covered(intent, hold) {
             return Ok(());
         }
@@ -80,10 +61,10 @@ impl Announced {
             // Only a commit takes it out, and takes the transaction with it.
             return Err(WriteError::ReadOnly);
         };
-        if registered.held() >= self.engine.intent_share() {
+        if registered.held() >= engine.intent_share() {
             return self.enter_alone(area_of(intent, hold));
         }
-        let outcome = self.engine.intents().announce(registered, intent, hold);
+        let outcome = engine.intents().announce(registered, intent, hold);
         Ok(outcome
             .inspect_err(|conflict| self.met = Some(conflict.holder.map_or(Met::Committed, Met::Open)))?)
     }
@@ -100,18 +81,17 @@ impl Announced {
     }
 
     /// The changes are visible to everybody.
-    pub fn commit(mut self, version: u64) {
+    pub fn commit(&mut self, engine: &Engine, version: u64) {
         if let Some(registered) = self.registered.take() {
-            self.engine.intents().commit(registered, version);
+            engine.intents().commit(registered, version);
         }
         self.passes.commit(version);
     }
-}
 
-impl Drop for Announced {
-    fn drop(&mut self) {
+    /// Nothing of what was announced will be seen by others.
+    pub fn roll_back(&mut self, engine: &Engine) {
         if let Some(registered) = self.registered.take() {
-            self.engine.intents().roll_back(registered);
+            engine.intents().roll_back(registered);
         }
     }
 }

@@ -69,7 +69,7 @@ impl WriteTransaction {
     pub(super) fn announce_keys(&mut self, table: TableId, keys: &[IndexKey]) -> WriteResult<()> {
         keys.iter().try_for_each(|key| {
             let intent = Intent::Key(table, digest(0, KeyRef::of(key)));
-            self.announced.announce(intent, Hold::Exclusive)
+            self.announce(intent, Hold::Exclusive)
         })
     }
 
@@ -83,12 +83,13 @@ impl WriteTransaction {
     ) -> WriteResult<Option<usize>> {
         let changing: FxHashSet<u64> = changing.iter().copied().collect();
         let mut seen: FxHashSet<KeyRef<'_>> = FxHashSet::default();
+        seen.reserve(if keys.len() > 1 { keys.len() } else { 0 });
         let view = self.view();
-        let reader = view.key_reader(table)?;
+        let reader = view.key_check(table)?;
         let mut worker = view.worker()?;
         for (row, key) in keys.iter().enumerate() {
             let key = KeyRef::of(key);
-            if !seen.insert(key) {
+            if keys.len() > 1 && !seen.insert(key) {
                 return Ok(Some(row));
             }
             if let Some(offset) = reader.lookup_key(key, &mut worker)?

@@ -116,7 +116,7 @@ impl WriteTransaction {
             areas => engine.wait_for_areas(areas, options.wait)?,
         };
         let (registered, snapshot) = engine.register();
-        let announced = Announced::new(engine, registered, &snapshot, passes);
+        let announced = Announced::new(registered, &snapshot, passes);
         let mut transaction = WriteTransaction::over(engine, snapshot, announced, options);
         transaction.pass = pass;
         Ok(transaction)
@@ -213,7 +213,7 @@ impl WriteTransaction {
             let pass = self.engine.pass_writing(self.options.wait)?;
             self.pass = (!self.engine.is_outdated(self.base.snapshot())).then_some(pass);
         }
-        if self.pass.is_none() || !self.announced.is_remembered() {
+        if self.pass.is_none() || !self.announced.is_remembered(&self.engine) {
             return Err(self.announced.too_old());
         }
         areas.iter().try_for_each(|(area, passage)| self.announced.enter(*area, *passage))
@@ -241,7 +241,7 @@ impl WriteTransaction {
     pub fn claim(&mut self, table: TableId, pattern: &[u8]) -> WriteResult<()> {
         self.start_writing(table)?;
         let intent = Intent::Pattern(table, keys::digest(0, crate::storage::index::KeyRef::Bytes(pattern)));
-        self.announced.announce(intent, Hold::Exclusive)
+        self.announce(intent, Hold::Exclusive)
     }
 
     /// The level for a change, of which views from before know nothing.
@@ -260,13 +260,9 @@ impl WriteTransaction {
         give_back(&self.engine, &mut self.reserved, kept);
     }
 
-    fn take_given(&mut self) -> Given {
-        let defined = std::mem::take(&mut self.has_defined);
-        Given {
-            engine: Arc::clone(&self.engine),
-            reserved: std::mem::take(&mut self.reserved),
-            defined_from: defined.then(|| TableId(self.begun.catalog().next_table_id())),
-        }
+    /// Announces one thing before it is changed.
+    fn announce(&mut self, intent: Intent, hold: Hold) -> WriteResult<()> {
+        self.announced.announce(&self.engine, intent, hold)
     }
 
     /// What `rollback_to` goes back to. Cheap: the level is shared.
@@ -293,21 +289,23 @@ impl WriteTransaction {
             return Ok(self.version());
         }
         // Asked again behind the last intent: what was forgotten before it was announced would be overwritten.
-        if !self.announced.is_remembered() {
+        if !self.announced.is_remembered(&self.engine) {
             return Err(self.announced.too_old());
         }
         let own = std::mem::take(self.own_mut());
-        let pending = Pending {
-            given: self.take_given(),
-            announced: self.announced.take(),
+        let WriteTransaction { engine, begun, steps, announced, held, reserved, has_defined, .. } = &mut self;
+        let published = |version| {
+            // They are rows and tables now.
+            reserved.clear();
+            *has_defined = false;
+            announced.commit(engine, version);
             // From its publication on the level is counted with all that commits hold.
-            held: std::mem::replace(&mut self.held, self.engine.change_memory()),
+            held.shrink_to(0);
         };
-        let published = Box::new(move |version| pending.publish(version));
-        let version = match self.steps.is_empty() {
-            true => self.engine.commit(own, published)?,
+        let version = match steps.is_empty() {
+            true => engine.commit(own, published)?,
             false => {
-                let committed = self.engine.commit_steps(&self.begun, &self.steps, own, published)?;
+                let committed = engine.commit_steps(begun, steps, own, published)?;
                 committed.ok_or(WriteError::TooOld)?
             }
         };
@@ -323,26 +321,14 @@ impl WriteTransaction {
 
 impl Drop for WriteTransaction {
     fn drop(&mut self) {
-        // Before what it announced: whoever comes then may be given the same numbers.
-        drop(self.take_given());
-    }
-}
-
-/// The numbers that a transaction was given; back they go when it is dropped.
-struct Given {
-    engine: Arc<Engine>,
-    reserved: Vec<Reserved>,
-    /// Where the ids of tables begin that the transaction has defined.
-    defined_from: Option<TableId>,
-}
-
-impl Drop for Given {
-    fn drop(&mut self) {
+        // The numbers before what it announced: whoever comes then may be given the same ones.
         give_back(&self.engine, &mut self.reserved, 0);
-        if let Some(first) = self.defined_from {
+        if self.has_defined {
+            let first = TableId(self.begun.catalog().next_table_id());
             self.engine.offsets().forget_from(first);
             self.engine.serials().forget_from(first);
         }
+        self.announced.roll_back(&self.engine);
     }
 }
 
@@ -352,23 +338,6 @@ fn give_back(engine: &Engine, reserved: &mut Vec<Reserved>, kept: usize) {
             None => engine.offsets().give_back(table, first, count),
             Some(column) => engine.serials().give_back(table, column, first, count),
         }
-    }
-}
-
-/// What a commit takes with it to its publication. Where it fails all is given back in this order.
-struct Pending {
-    given: Given,
-    announced: Announced,
-    held: Reservation,
-}
-
-impl Pending {
-    fn publish(mut self, version: u64) {
-        // They are rows and tables now.
-        self.given.reserved.clear();
-        self.given.defined_from = None;
-        self.announced.commit(version);
-        drop(self.held);
     }
 }
 

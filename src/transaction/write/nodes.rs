@@ -125,7 +125,7 @@ impl WriteTransaction {
             return Err(not_null(name, schema, row));
         }
         for row in rows {
-            self.announced.announce(Intent::Row(table, *row), Hold::Exclusive)?;
+            self.announce(Intent::Row(table, *row), Hold::Exclusive)?;
         }
         let given = ColumnValues { column, data_type: &schema.data_type, values: *values };
         if schema.data_type == DataType::Serial {
@@ -200,8 +200,8 @@ impl WriteTransaction {
         let rows = self.visible_rows(table, rows)?;
         let offsets: Vec<u64> = rows.iter().map(|(_, offset)| *offset).collect();
         for offset in &offsets {
-            self.announced.announce(Intent::Row(table, *offset), Hold::Exclusive)?;
-            self.announced.announce(Intent::Node(table, *offset), Hold::Exclusive)?;
+            self.announce(Intent::Row(table, *offset), Hold::Exclusive)?;
+            self.announce(Intent::Node(table, *offset), Hold::Exclusive)?;
         }
         if let Some(layout) = key_layout(schema) {
             let before = self.gather_key(schema, &offsets)?;

@@ -34,8 +34,8 @@ impl WriteTransaction {
             return Err(StorageError::Limit { what, limit: u64::from(u32::MAX) }.into());
         }
         for (source, target) in sources.iter().zip(targets) {
-            self.announced.announce(Intent::Node(pair.source, *source), Hold::Shared)?;
-            self.announced.announce(Intent::Node(pair.target, *target), Hold::Shared)?;
+            self.announce(Intent::Node(pair.source, *source), Hold::Shared)?;
+            self.announce(Intent::Node(pair.target, *target), Hold::Shared)?;
         }
         self.check_multiplicity(&schema, pair, sources, targets)?;
         let kept = self.reserved.len();
@@ -96,7 +96,7 @@ impl WriteTransaction {
                     true => Intent::Leaving(pair.id, *node),
                     false => Intent::Arriving(pair.id, *node),
                 };
-                self.announced.announce(intent, Hold::Exclusive)?;
+                self.announce(intent, Hold::Exclusive)?;
             }
             let view = self.view();
             let (rels, mut worker) = (view.rel_table(pair.id)?, view.worker()?);
@@ -120,7 +120,7 @@ impl WriteTransaction {
         let rows = self.visible_rows(table, rows)?;
         let ids: Vec<u64> = rows.iter().map(|(_, id)| *id).collect();
         for id in &ids {
-            self.announced.announce(Intent::Row(table, *id), Hold::Exclusive)?;
+            self.announce(Intent::Row(table, *id), Hold::Exclusive)?;
         }
         let (mut sources, mut targets) = (Vec::with_capacity(ids.len()), Vec::with_capacity(ids.len()));
         let view = self.view();

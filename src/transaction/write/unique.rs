@@ -97,7 +97,7 @@ impl WriteTransaction {
     ) -> WriteResult<Option<usize>> {
         for key in wanted.keys() {
             let intent = Intent::Key(column.table, column.digest(KeyRef::of(key)));
-            self.announced.announce(intent, Hold::Exclusive)?;
+            self.announce(intent, Hold::Exclusive)?;
         }
         if wanted.is_empty() {
             return Ok(None);
