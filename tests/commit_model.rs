@@ -49,6 +49,25 @@ mod sync {
     use std::ops::{Deref, DerefMut};
     use std::time::Instant;
 
+    pub const STRIPES: usize = 2;
+
+    #[derive(Default)]
+    pub struct Apart<T>(pub T);
+
+    impl<T> Deref for Apart<T> {
+        type Target = T;
+
+        fn deref(&self) -> &T {
+            &self.0
+        }
+    }
+
+    /// Threads have the stripes by turns, as their numbers say.
+    pub fn own_stripe() -> usize {
+        let name = format!("{:?}", loom::thread::current().id());
+        name.bytes().filter(u8::is_ascii_digit).map(usize::from).sum::<usize>() % STRIPES
+    }
+
     #[derive(Default)]
     pub struct Mutex<T>(loom::sync::Mutex<T>);
 
@@ -389,4 +408,39 @@ fn a_link_before_the_sync_is_found() {
 #[should_panic]
 fn a_publication_outside_of_the_lock_is_found() {
     run_log(Slip::PublishOutsideOfTheLock, 2);
+}
+
+/// Threads that pass into all of the database, some alone: whoever is alone meets nobody there, and nobody sleeps for ever.
+fn run_passes(passages: &'static [Passage]) {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(3);
+    model.check(move || {
+        let (gate, inside) = (std::sync::Arc::new(Gate::default()), Arc::new(AtomicU64::new(0)));
+        let threads: Vec<_> = passages
+            .iter()
+            .map(|passage| {
+                let (gate, inside) = (std::sync::Arc::clone(&gate), Arc::clone(&inside));
+                thread::spawn(move || {
+                    let pass = gate.pass(*passage, None, "data").expect("it is not closed");
+                    let step = if *passage == Passage::Exclusive { 100 } else { 1 };
+                    let others = inside.fetch_add(step, Ordering::SeqCst);
+                    assert!(if step == 100 { others == 0 } else { others < 100 }, "not alone");
+                    inside.fetch_sub(step, Ordering::SeqCst);
+                    drop(pass);
+                })
+            })
+            .collect();
+        for thread in threads {
+            thread.join().expect("no panic");
+        }
+    });
+}
+
+#[test]
+fn one_who_is_alone_meets_nobody_who_passed_quickly() {
+    use Passage::{Exclusive, Shared};
+    run_passes(&[Shared, Exclusive]);
+    run_passes(&[Shared, Shared, Exclusive]);
+    run_passes(&[Exclusive, Exclusive]);
+    run_passes(&[Shared, Exclusive, Exclusive]);
 }

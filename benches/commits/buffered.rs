@@ -30,7 +30,12 @@ struct Line<'f> {
 
 /// Transactions per second of so many threads. Each begins with its number, and calls `run` with the first of so many
 /// numbers that no row had before.
-fn rate<S>(threads: usize, rows: usize, begin: impl Fn(usize) -> S + Sync, run: impl Fn(&mut S, i64) + Sync) -> f64 {
+fn rate<S>(
+    threads: usize,
+    rows: usize,
+    begin: impl Fn(usize) -> S + Sync,
+    run: impl Fn(&mut S, i64) + Sync,
+) -> f64 {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let (count, started) = (AtomicU64::new(0), Instant::now());
     std::thread::scope(|scope| {
@@ -111,14 +116,12 @@ pub fn run(folder: &Path, words: &[String]) {
         },
     ];
     let is_wanted = |line: &&Line<'_>| {
-        words.is_empty() || line.name.starts_with("by hand") || words.iter().any(|word| line.name.contains(&**word))
+        words.is_empty()
+            || line.name.starts_with("by hand")
+            || words.iter().any(|word| line.name.contains(&**word))
     };
     let lines: Vec<&Line<'_>> = lines.iter().filter(is_wanted).collect();
     let mut best = vec![[0f64; WRITERS.len()]; lines.len()];
-    if let Ok(threads) = std::env::var("SCRATCH_THREADS") {
-        for _ in 0..10 { for line in &lines { if !line.name.starts_with("by hand") { println!("{} {}", line.name, (line.rate)(threads.parse().unwrap())); } } }
-        return;
-    }
     for _ in 0..TURNS {
         for (line, best) in lines.iter().zip(&mut best) {
             for (threads, best) in WRITERS.iter().zip(best.iter_mut()) {
@@ -137,11 +140,13 @@ pub fn run(folder: &Path, words: &[String]) {
         };
         let shown = WRITERS.iter().zip(rates).map(|(threads, rate)| format!("{threads}: {rate:.0}"));
         let shown: Vec<String> = shown.collect();
-        println!("Buffered, {:<32} {:<38} gain {gain:.2} of {asked:.2}{verdict}", line.name, shown.join("  "));
+        println!(
+            "Buffered, {:<32} {:<38} gain {gain:.2} of {asked:.2}{verdict}",
+            line.name,
+            shown.join("  ")
+        );
     }
-    show("Buffered: transactions per linking", linked_together(&accounts), "");
-}
-
-fn linked_together(_accounts: &Accounts) -> f64 {
-    1.0
+    let stats = accounts.engine.storage_stats().expect("numbers");
+    let merges = stats.level_merges.max(1) as f64;
+    show("Buffered: commits of the first database by merge of its level", stats.commits as f64 / merges, "");
 }

@@ -66,7 +66,7 @@ impl Levels {
 /// A commit that is not merged into the active level yet.
 #[derive(Debug)]
 pub(super) struct RecentCommit {
-    changes: Delta,
+    changes: Arc<Delta>,
     /// The memory of the changes and of those before them.
     bytes: u64,
     /// How many there are up to this one.
@@ -76,7 +76,7 @@ pub(super) struct RecentCommit {
 
 impl RecentCommit {
     /// Made by whoever commits, before it is this commit's turn.
-    pub fn new(changes: Delta) -> Arc<RecentCommit> {
+    pub fn new(changes: Arc<Delta>) -> Arc<RecentCommit> {
         let bytes = changes.bytes();
         Arc::new(RecentCommit { changes, bytes, count: 1, older: None })
     }
@@ -111,7 +111,7 @@ impl Stack {
             // Somebody else has it as well, who must not see it change.
             None => {
                 let older = self.recent.take();
-                let (changes, bytes) = (commit.changes.clone(), commit.changes.bytes() + bytes);
+                let (changes, bytes) = (Arc::clone(&commit.changes), commit.changes.bytes() + bytes);
                 commit = Arc::new(RecentCommit { changes, bytes, count: count + 1, older });
             }
         }
@@ -166,7 +166,9 @@ impl Stack {
     /// What changed in a table, oldest first.
     pub fn of_table(&self, table: TableId) -> Vec<Arc<TableDelta>> {
         let mut found = Vec::new();
-        self.each(&mut |level| found.extend(level.table(table).filter(|changes| !changes.is_empty()).cloned()));
+        self.each(&mut |level| {
+            found.extend(level.table(table).filter(|changes| !changes.is_empty()).cloned())
+        });
         found
     }
 
@@ -212,7 +214,7 @@ mod tests {
     fn commit(key: u64) -> Arc<RecentCommit> {
         let mut changes = Delta::default();
         changes.table_mut(TABLE).add_key(KeyRef::Integer(key % 10), key);
-        RecentCommit::new(changes)
+        RecentCommit::new(Arc::new(changes))
     }
 
     fn newest(levels: &[Arc<TableDelta>], key: u64) -> Option<u64> {

@@ -17,6 +17,7 @@ pub mod memory;
 pub mod page;
 pub mod spill;
 pub mod state;
+mod stripes;
 pub mod table;
 pub mod wal;
 

@@ -37,7 +37,7 @@ struct Waiting {
 }
 
 impl Waiting {
-    fn new(end: Lsn, base: Option<NewBase>, delta: Delta) -> Waiting {
+    fn new(end: Lsn, base: Option<NewBase>, delta: Arc<Delta>) -> Waiting {
         Waiting { end, base: base.map(Box::new), changes: RecentCommit::new(delta) }
     }
 }
@@ -93,17 +93,19 @@ impl Engine {
         let _entered = self.commits.enter()?;
         self.page_file().check_writable()?;
         self.relieve()?;
+        let delta = Arc::new(delta);
         let version = match self.log.mode() {
-            DurabilityMode::InMemory => self.enqueue_unlogged(delta, None),
-            mode => self.commit_logged(delta, None, mode)?,
+            DurabilityMode::InMemory => self.enqueue_unlogged(Arc::clone(&delta), None),
+            mode => self.commit_logged(Arc::clone(&delta), None, mode)?,
         };
         self.link_up_to(version);
         published(version);
+        self.kept_levels.keep(delta);
         self.maintenance_after_commit();
         Ok(version)
     }
 
-    pub(super) fn enqueue_unlogged(&self, delta: Delta, base: Option<NewBase>) -> u64 {
+    pub(super) fn enqueue_unlogged(&self, delta: Arc<Delta>, base: Option<NewBase>) -> u64 {
         let waiting = Waiting::new(Lsn::default(), base, delta);
         let placed: Result<u64, Infallible> = self.commits.order.enqueue(|_, _| Ok(waiting));
         match placed {
@@ -113,7 +115,7 @@ impl Engine {
 
     pub(super) fn commit_logged(
         &self,
-        delta: Delta,
+        delta: Arc<Delta>,
         base: Option<NewBase>,
         mode: DurabilityMode,
     ) -> StorageResult<u64> {
@@ -150,7 +152,7 @@ impl Engine {
         &self,
         log: &WalWriter,
         writeset: Writeset,
-        (delta, base): (Delta, Option<NewBase>),
+        (delta, base): (Arc<Delta>, Option<NewBase>),
     ) -> StorageResult<(u64, Lsn)> {
         let mut waiting = Waiting::new(Lsn::default(), base, delta);
         let single = match writeset.sizes().count() {

@@ -47,10 +47,10 @@ impl Engine {
         // Without a log too: a later sync that fails could not be tried again, had it these pages to write.
         self.page_file().sync_prepared(&base.root)?;
         let version = match self.log.mode() {
-            DurabilityMode::InMemory => self.enqueue_unlogged(delta, Some(base)),
+            DurabilityMode::InMemory => self.enqueue_unlogged(Arc::new(delta), Some(base)),
             _ => {
                 // A load stays, whatever the mode.
-                self.commit_logged(delta, Some(base), DurabilityMode::Strict)?
+                self.commit_logged(Arc::new(delta), Some(base), DurabilityMode::Strict)?
             }
         };
         self.link_up_to(version);

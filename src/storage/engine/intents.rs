@@ -89,13 +89,59 @@ impl Entry {
 
 type Shard = FxHashMap<Intent, Entry>;
 
+/// What a transaction holds. The few things of a small one need no memory of their own, which another thread would free.
+#[derive(Debug, Default)]
+struct Held {
+    few: [Option<Intent>; Held::FEW],
+    more: Vec<Intent>,
+}
+
+impl Held {
+    const FEW: usize = 2;
+
+    fn push(&mut self, intent: Intent) {
+        match self.few.iter_mut().find(|place| place.is_none()) {
+            Some(place) => *place = Some(intent),
+            None => self.more.push(intent),
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.few.iter().flatten().count() + self.more.len()
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Intent> {
+        self.few.iter().flatten().chain(&self.more)
+    }
+}
+
+/// What is remembered no longer.
+#[derive(Default)]
+struct Dropped {
+    first: Option<(u64, Held)>,
+    more: Vec<(u64, Held)>,
+}
+
+impl Dropped {
+    fn put(&mut self, dropped: Option<(u64, Held)>) {
+        match self.first {
+            None => self.first = dropped,
+            Some(_) => self.more.extend(dropped),
+        }
+    }
+
+    fn all(self) -> impl Iterator<Item = (u64, Held)> {
+        self.first.into_iter().chain(self.more)
+    }
+}
+
 /// An open writing transaction: its number, its snapshot and what it holds.
 #[derive(Debug)]
 pub struct Registered {
     number: u64,
     /// The version that it reads.
     snapshot: u64,
-    held: Vec<Intent>,
+    held: Held,
 }
 
 impl Registered {
@@ -121,7 +167,7 @@ struct Registry {
     /// Open transactions and a version that none of their snapshots is older than. It goes up with the number.
     open: BTreeMap<u64, u64>,
     /// What committed transactions held, oldest first.
-    remembered: VecDeque<(u64, Vec<Intent>)>,
+    remembered: VecDeque<(u64, Held)>,
     remembered_count: usize,
     conflicts: u64,
 }
@@ -174,7 +220,7 @@ impl Intents {
         let number = registry.last_number;
         let snapshot = newest();
         registry.open.insert(number, snapshot);
-        Registered { number, snapshot, held: Vec::new() }
+        Registered { number, snapshot, held: Held::default() }
     }
 
     /// Announces that the transaction will change a thing.
@@ -229,7 +275,7 @@ impl Intents {
 
     /// Ends a transaction that changed nothing which others will see.
     pub fn roll_back(&self, transaction: Registered) {
-        for intent in &transaction.held {
+        for intent in transaction.held.iter() {
             self.change(intent, |entry| {
                 entry.shared.retain(|number| *number != transaction.number);
                 if entry.exclusive == transaction.number {
@@ -251,7 +297,7 @@ impl Intents {
     /// Ends a transaction whose changes were published as `version`.
     pub fn commit(&self, transaction: Registered, version: u64) {
         let Registered { number, held, .. } = transaction;
-        for intent in &held {
+        for intent in held.iter() {
             self.change(intent, |entry| {
                 if entry.exclusive == number {
                     entry.exclusive = 0;
@@ -276,11 +322,11 @@ impl Intents {
     }
 
     /// Takes the transaction out of the registry, and forgets what nobody needs any more.
-    fn end(&self, number: u64, committed: Option<(u64, Vec<Intent>)>) {
+    fn end(&self, number: u64, committed: Option<(u64, Held)>) {
         let mut registry = self.registry.lock();
         registry.open.remove(&number);
         if let Some((version, held)) = committed
-            && !held.is_empty()
+            && held.len() > 0
         {
             registry.remembered_count += held.len();
             // Transactions may end in another order than they were published.
@@ -288,7 +334,8 @@ impl Intents {
             registry.remembered.insert(at, (version, held));
         }
         let oldest = registry.oldest_open();
-        let mut dropped = Vec::new();
+        // One goes when one comes, as a rule.
+        let mut dropped = Dropped::default();
         while let Some((version, held)) = registry.remembered.front()
             && (*version <= oldest || registry.remembered_count > self.remembered_max)
         {
@@ -297,11 +344,11 @@ impl Intents {
                 self.forgotten.fetch_max(version, Ordering::SeqCst);
             }
             registry.remembered_count -= count;
-            dropped.extend(registry.remembered.pop_front());
+            dropped.put(registry.remembered.pop_front());
         }
         drop(registry);
         self.ended.notify_all();
-        for (version, held) in dropped {
+        for (version, held) in dropped.all() {
             held.iter().for_each(|intent| self.forget(intent, version));
         }
     }

@@ -7,6 +7,7 @@ mod commit;
 mod commit_base;
 mod gate;
 mod intents;
+mod kept;
 mod level_memory;
 mod log;
 mod maintenance;
@@ -54,6 +55,7 @@ pub use write_turn::{CommitChanges, WriteTurn};
 use checkpoint::Cut;
 use commit::Commits;
 use gate::Gate;
+use kept::KeptLevels;
 use log::Log;
 use maintenance::Maintenance;
 use write_turn::Turns;
@@ -72,6 +74,7 @@ pub struct Engine {
     serials: Serials,
     unique_indexes: UniqueIndexes,
     commits: Commits,
+    kept_levels: KeptLevels,
     log: Log,
     /// The version of the newest bulk load or definition.
     alone: AtomicU64,
@@ -119,6 +122,7 @@ impl Engine {
             offsets: Offsets::default(),
             serials: Serials::default(),
             unique_indexes: UniqueIndexes::default(),
+            kept_levels: KeptLevels::default(),
             commits: Commits::new(version, replayed.last_transaction, replayed.end),
             log,
             alone: AtomicU64::new(0),

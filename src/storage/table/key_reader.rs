@@ -64,10 +64,7 @@ pub fn open_key_reader(snapshot: &Snapshot, table: TableId) -> StorageResult<Key
 }
 
 /// The same for somebody who may have the table's view already.
-pub fn key_reader_over(
-    snapshot: &Snapshot,
-    lazy: LazyTable,
-) -> StorageResult<KeyReader> {
+pub fn key_reader_over(snapshot: &Snapshot, lazy: LazyTable) -> StorageResult<KeyReader> {
     let table = lazy.table;
     let Some(index) = snapshot.key_index(table)? else { return Ok(KeyReader { keys: None }) };
     let schema = snapshot.catalog().node_table_by_id(table);

@@ -48,11 +48,51 @@ pub(super) struct OpenSegment {
     pub size: u64,
 }
 
+/// Payloads up to this size are copied into the queue, so that whoever made them frees them, and not whoever writes them:
+/// memory that goes from one thread to another costs more than a copy of it.
+const COPIED_MAX: usize = 4096;
+/// Buffers of the queue that are larger are not kept for the next records.
+const KEPT_MAX: usize = 1 << 20;
+
 struct Pending {
     offset: u64,
     transaction: u64,
     kind: RecordKind,
-    payload: Vec<u8>,
+    payload: Payload,
+}
+
+enum Payload {
+    /// The next so many bytes of `Records::copied`.
+    Copied(usize),
+    Own(Vec<u8>),
+}
+
+/// Records in the order of the log.
+#[derive(Default)]
+struct Records {
+    records: Vec<Pending>,
+    copied: Vec<u8>,
+}
+
+impl Records {
+    fn push(&mut self, offset: u64, transaction: u64, kind: RecordKind, payload: Vec<u8>) {
+        let payload = match payload.len() <= COPIED_MAX {
+            true => {
+                self.copied.extend_from_slice(&payload);
+                Payload::Copied(payload.len())
+            }
+            false => Payload::Own(payload),
+        };
+        self.records.push(Pending { offset, transaction, kind, payload });
+    }
+
+    fn clear(&mut self) {
+        self.records.clear();
+        self.copied.clear();
+        if self.copied.capacity() > KEPT_MAX {
+            self.copied = Vec::new();
+        }
+    }
 }
 
 struct Queue {
@@ -62,7 +102,9 @@ struct Queue {
     /// Bytes that reservations hold.
     promised: u64,
     /// Records without their bytes in the file, one behind the other.
-    pending: Vec<Pending>,
+    pending: Records,
+    /// Buffers of earlier transfers.
+    spare: (Records, Vec<u8>),
     /// The end of the last record that was appended, written, synced.
     appended: Lsn,
     written: Lsn,
@@ -88,12 +130,38 @@ struct Counts {
 struct Transfer {
     file: Arc<dyn StorageFile>,
     grown: bool,
+    uuid: Uuid,
+    segment: u64,
+    /// What was durable when the records were taken.
+    synced: Lsn,
     offset: u64,
+    /// Records that are not in `bytes` yet.
+    records: Records,
     bytes: Vec<u8>,
 }
 
 impl Transfer {
-    fn run(&self) -> StorageResult<()> {
+    fn encode(&mut self) {
+        let mut from = 0;
+        for Pending { offset, transaction, kind, payload } in &self.records.records {
+            let lsn = Lsn { segment: self.segment, offset: *offset };
+            let payload = match payload {
+                Payload::Own(payload) => payload,
+                Payload::Copied(length) => {
+                    let start = from;
+                    from += length;
+                    // Copied there together with the record.
+                    self.records.copied.get(start..from).unwrap_or(&[])
+                }
+            };
+            let position = LogPosition { uuid: self.uuid, lsn };
+            encode_record(position, *kind, self.synced, *transaction, payload, &mut self.bytes);
+        }
+        self.records.clear();
+    }
+
+    fn run(&mut self) -> StorageResult<()> {
+        self.encode();
         if self.grown {
             self.file.sync()?;
         }
@@ -118,23 +186,31 @@ impl Queue {
 
     /// Takes all that waits out of the queue.
     fn take(&mut self, uuid: Uuid) -> Transfer {
-        let pending = std::mem::take(&mut self.pending);
-        let offset = pending.first().map_or(self.segment.end, |record| record.offset);
-        let mut bytes = Vec::with_capacity((self.segment.end - offset) as usize);
-        for Pending { offset, transaction, kind, payload } in &pending {
-            let position = LogPosition { uuid, lsn: self.lsn(*offset) };
-            encode_record(position, *kind, self.synced, *transaction, payload, &mut bytes);
-        }
+        let (fresh, bytes) = std::mem::take(&mut self.spare);
+        let records = std::mem::replace(&mut self.pending, fresh);
         Transfer {
             file: Arc::clone(&self.segment.file),
             grown: std::mem::take(&mut self.grown),
-            offset,
+            uuid,
+            segment: self.segment.number,
+            synced: self.synced,
+            offset: records.records.first().map_or(self.segment.end, |record| record.offset),
+            records,
             bytes,
+        }
+    }
+
+    /// Keeps the buffers of a transfer for the next one.
+    fn recycle(&mut self, mut transfer: Transfer) {
+        transfer.bytes.clear();
+        if transfer.bytes.capacity() <= KEPT_MAX {
+            self.spare = (transfer.records, transfer.bytes);
         }
     }
 
     /// Adds a record of the log's own behind what was taken.
     fn add_internal(&mut self, transfer: &mut Transfer, uuid: Uuid, kind: RecordKind) {
+        transfer.encode();
         let position = LogPosition { uuid, lsn: self.lsn(self.segment.end) };
         encode_record(position, kind, self.synced, 0, &[], &mut transfer.bytes);
         self.segment.end += RECORD_BYTES;
@@ -192,7 +268,8 @@ impl WalWriter {
             segment,
             grown: true,
             promised: 0,
-            pending: Vec::new(),
+            pending: Records::default(),
+            spare: Default::default(),
             appended: end,
             written: end,
             synced: end,
@@ -397,8 +474,9 @@ impl WalWriter {
 
     fn write_pending(&self, queue: &mut MutexGuard<'_, Queue>) -> StorageResult<()> {
         queue.busy = true;
-        let (transfer, appended, counts) = (queue.take(self.uuid), queue.appended, queue.counts());
+        let (mut transfer, appended, counts) = (queue.take(self.uuid), queue.appended, queue.counts());
         let outcome = MutexGuard::unlocked(queue, || transfer.run());
+        queue.recycle(transfer);
         match &outcome {
             Err(error) => queue.poison = Some(error.to_string()),
             Ok(()) => (queue.written, queue.counts_written) = (appended, counts),
@@ -436,7 +514,7 @@ impl WalWriter {
     fn mark(&self, queue: &mut MutexGuard<'_, Queue>) {
         let offset = queue.segment.end.next_multiple_of(SECTOR_SIZE);
         let room = queue.segment.size.saturating_sub(queue.promised + END_BYTES);
-        let is_last = !queue.busy && queue.pending.is_empty() && queue.synced == queue.appended;
+        let is_last = !queue.busy && queue.pending.records.is_empty() && queue.synced == queue.appended;
         if !is_last || queue.grown || offset + RECORD_BYTES > room {
             return;
         }
@@ -528,7 +606,7 @@ impl Reservation<'_> {
         queue.stats.appends += 1;
         queue.stats.commits += u64::from(kind.is_commit());
         queue.stats.bytes += bytes;
-        queue.pending.push(Pending { offset, transaction, kind, payload });
+        queue.pending.push(offset, transaction, kind, payload);
         self.writer.logged_bytes.store(queue.stats.bytes, Ordering::Relaxed);
         // Kept: the room is used now.
         queue.promised -= std::mem::take(&mut self.bytes);

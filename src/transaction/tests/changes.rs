@@ -319,3 +319,28 @@ fn serial_numbers_go_on_behind_checkpoints() {
     numbers.dedup();
     assert_eq!(numbers, [0, 1, 2, 4, 5, 6].map(Value::Int64));
 }
+
+/// Commits that nobody reads are merged into the level some at once; what somebody has read is merged already.
+#[test]
+fn commits_are_merged_some_at_once_and_read_as_they_came() {
+    let graph = graph();
+    let merges = || graph.engine.storage_stats().unwrap().level_merges;
+    let add = |id: i64| {
+        let mut transaction = graph.begin();
+        graph.insert(&mut transaction, &[id]).unwrap();
+        transaction.commit().unwrap();
+    };
+    (0..81).for_each(add);
+    assert_eq!(merges(), 10);
+    let mut again = graph.begin();
+    assert!(graph.insert(&mut again, &[80]).is_err(), "a key that only a recent commit has");
+    drop(again);
+    assert_eq!(graph.content(&graph.read()).rows.len(), 81);
+    for id in 81..121 {
+        let before = graph.read();
+        add(id);
+        assert_eq!((graph.find(&before, id), graph.find(&graph.read(), id)), (None, Some(id as u64)));
+    }
+    assert_eq!(merges(), 10);
+    assert_eq!(graph.content(&graph.read()).rows.len(), 121);
+}

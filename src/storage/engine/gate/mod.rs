@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
 
-use super::sync::{Condvar, Mutex, MutexGuard};
+use super::sync::{Apart, AtomicU64, Condvar, Mutex, MutexGuard, Ordering, STRIPES, own_stripe};
 use crate::storage::{StorageError, StorageResult};
 use crate::types::TableId;
 
@@ -55,9 +55,23 @@ impl fmt::Display for Area {
     }
 }
 
+/// Locks that the areas are spread over; tables that are near each other have different ones.
+const SHARDS: usize = if cfg!(loom) { 2 } else { 8 };
+/// Nobody passes quickly; see `Gate::sharing`.
+const BARRED: u64 = 1 << 63;
+
 /// See the module.
 #[derive(Default)]
 pub struct Gate {
+    shards: [Apart<Shard>; SHARDS],
+    /// How many are in all of the database beside others, by stripes: they come and go with every transaction, and need
+    /// no lock as long as nobody wants to be alone. Who does bars the stripes first; then whoever comes goes by the lock,
+    /// and who leaves rings.
+    sharing: [Apart<AtomicU64>; STRIPES],
+}
+
+#[derive(Default)]
+struct Shard {
     state: Mutex<GateState>,
     moved: Condvar,
 }
@@ -65,6 +79,8 @@ pub struct Gate {
 #[derive(Default)]
 struct GateState {
     closed: bool,
+    /// Of the shard that has all of the database: whether the stripes are barred.
+    is_barred: bool,
     /// Of every area that somebody has ever passed into.
     areas: FxHashMap<Area, AreaState>,
     next_number: u64,
@@ -129,6 +145,8 @@ impl GateState {
 pub struct Pass {
     gate: Arc<Gate>,
     passage: Passage,
+    /// Where it is counted, if not behind the lock.
+    stripe: Option<usize>,
 }
 
 impl Gate {
@@ -140,9 +158,69 @@ impl Gate {
         wait: Option<Duration>,
         path: &str,
     ) -> StorageResult<Pass> {
+        if passage == Passage::Shared
+            && let Some(stripe) = self.share_quickly()
+        {
+            return Ok(Pass { gate: Arc::clone(self), passage, stripe: Some(stripe) });
+        }
         let deadline = wait.and_then(|wait| Instant::now().checked_add(wait));
         self.enter_by_turns(Area::Everything, passage, deadline, path)?;
-        Ok(Pass { gate: Arc::clone(self), passage })
+        Ok(Pass { gate: Arc::clone(self), passage, stripe: None })
+    }
+
+    fn share_quickly(&self) -> Option<usize> {
+        let stripe = own_stripe();
+        if self.sharing[stripe].fetch_add(1, Ordering::SeqCst) & BARRED == 0 {
+            return Some(stripe);
+        }
+        // Somebody may have seen it counted, and wait for it to go.
+        self.leave_quickly(stripe);
+        None
+    }
+
+    fn leave_quickly(&self, stripe: usize) {
+        if self.sharing[stripe].fetch_sub(1, Ordering::SeqCst) & BARRED != 0 {
+            let shard = self.shard(Area::Everything);
+            // Whoever waits has either seen the new number or sleeps by now.
+            drop(shard.state.lock());
+            shard.moved.notify_all();
+        }
+    }
+
+    /// Whether somebody is in all of the database who came without the lock. For one who has barred the stripes.
+    fn is_shared_quickly(&self) -> bool {
+        self.sharing.iter().any(|stripe| stripe.load(Ordering::SeqCst) & !BARRED != 0)
+    }
+
+    fn bar(&self, state: &mut GateState) {
+        if !std::mem::replace(&mut state.is_barred, true) {
+            self.sharing.iter().for_each(|stripe| {
+                stripe.fetch_or(BARRED, Ordering::SeqCst);
+            });
+        }
+    }
+
+    /// Lets those who share pass quickly again, once nobody wants to be alone.
+    fn unbar(&self, state: &mut GateState) {
+        let everything = state.area(Area::Everything);
+        let is_wanted = everything.waiting.iter().any(|(_, passage)| *passage == Passage::Exclusive);
+        if !everything.alone && !is_wanted && !state.closed && std::mem::take(&mut state.is_barred) {
+            self.sharing.iter().for_each(|stripe| {
+                stripe.fetch_and(!BARRED, Ordering::SeqCst);
+            });
+        }
+    }
+
+    fn shard(&self, area: Area) -> &Shard {
+        match area {
+            Area::Everything | Area::Catalog => &self.shards[0],
+            Area::Table(table) | Area::Deletions(table) => &self.shards[1 + table.0 as usize % (SHARDS - 1)],
+        }
+    }
+
+    fn has_room(&self, state: &mut GateState, area: Area, passage: Passage) -> bool {
+        state.area(area).has_room(passage)
+            && (area != Area::Everything || passage == Passage::Shared || !self.is_shared_quickly())
     }
 
     fn enter_by_turns(
@@ -152,10 +230,12 @@ impl Gate {
         deadline: Option<Instant>,
         path: &str,
     ) -> StorageResult<()> {
-        let mut state = self.state.lock();
+        let mut state = self.shard(area).state.lock();
         state.check_open()?;
-        let wanted = state.area(area);
-        if !wanted.waiting.is_empty() || !wanted.has_room(passage) {
+        if area == Area::Everything && passage == Passage::Exclusive {
+            self.bar(&mut state);
+        }
+        if !state.area(area).waiting.is_empty() || !self.has_room(&mut state, area, passage) {
             self.wait_for_turn(&mut state, area, passage, deadline, path)?;
         }
         state.area(area).enter(passage);
@@ -170,6 +250,7 @@ impl Gate {
         deadline: Option<Instant>,
         path: &str,
     ) -> StorageResult<()> {
+        let moved = &self.shard(area).moved;
         let number = state.next_number;
         state.next_number += 1;
         state.area(area).waiting.push_back((number, passage));
@@ -177,29 +258,32 @@ impl Gate {
             if let Err(error) = state.check_open() {
                 break Err(error);
             }
-            let wanted = state.area(area);
-            if wanted.waiting.front().is_some_and(|(first, _)| *first == number) && wanted.has_room(passage) {
+            let is_first = state.area(area).waiting.front().is_some_and(|(first, _)| *first == number);
+            if is_first && self.has_room(state, area, passage) {
                 break Ok(());
             }
             match deadline {
-                None => self.moved.wait(state),
-                Some(deadline) if Instant::now() >= deadline => break Err(wanted.locked(path)),
+                None => moved.wait(state),
+                Some(deadline) if Instant::now() >= deadline => break Err(state.area(area).locked(path)),
                 Some(deadline) => {
-                    self.moved.wait_until(state, deadline);
+                    moved.wait_until(state, deadline);
                 }
             }
         };
         state.area(area).waiting.retain(|(waiting, _)| *waiting != number);
+        if area == Area::Everything && outcome.is_err() {
+            self.unbar(state);
+        }
         // The next one in the queue may share, or its way is free because this caller gave up.
-        self.moved.notify_all();
+        moved.notify_all();
         outcome
     }
 
     /// Leaves areas, with the version that was made there, if any.
     fn leave(&self, held: &[(Area, Passage)], version: Option<u64>) {
-        let mut state = self.state.lock();
-        let mut is_awaited = false;
         for (area, passage) in held {
+            let shard = self.shard(*area);
+            let mut state = shard.state.lock();
             let left = state.area(*area);
             left.leave(*passage);
             let until = match passage {
@@ -207,30 +291,43 @@ impl Gate {
                 Passage::Exclusive => &mut left.alone_until,
             };
             *until = (*until).max(version.unwrap_or(0));
-            is_awaited |= !left.waiting.is_empty();
-        }
-        drop(state);
-        if is_awaited {
-            self.moved.notify_all();
+            let is_awaited = !left.waiting.is_empty();
+            if *area == Area::Everything {
+                self.unbar(&mut state);
+            }
+            drop(state);
+            if is_awaited {
+                shard.moved.notify_all();
+            }
         }
     }
 
     /// Nobody passes any more.
     pub fn close(&self) {
-        self.state.lock().closed = true;
-        self.moved.notify_all();
+        for (at, shard) in self.shards.iter().enumerate() {
+            let mut state = shard.state.lock();
+            state.closed = true;
+            if at == 0 {
+                self.bar(&mut state);
+            }
+            drop(state);
+            shard.moved.notify_all();
+        }
     }
 
     /// How many wait for an area.
     #[cfg(test)]
     fn waiting(&self, area: Area) -> usize {
-        self.state.lock().area(area).waiting.len()
+        self.shard(area).state.lock().area(area).waiting.len()
     }
 }
 
 impl Drop for Pass {
     fn drop(&mut self) {
-        self.gate.leave(&[(Area::Everything, self.passage)], None);
+        match self.stripe {
+            Some(stripe) => self.gate.leave_quickly(stripe),
+            None => self.gate.leave(&[(Area::Everything, self.passage)], None),
+        }
     }
 }
 

@@ -93,7 +93,7 @@ impl Passes {
             return Ok(());
         }
         let had = self.holds(area, Passage::Shared);
-        let mut state = self.gate.state.lock();
+        let mut state = self.gate.shard(area).state.lock();
         let is_closed = state.closed;
         let wanted = state.area(area);
         let has_room = match passage {
