@@ -298,3 +298,53 @@ fn rows_stay_sorted_beside_queries_about_them() {
     let text = "UNWIND [3, 1, 2] AS x RETURN x, COLLECT { MATCH (b:P) WHERE b.id < x RETURN DISTINCT b.id % 2 } AS l ORDER BY -x";
     check(&graph, &format!("{text} LIMIT 3"), &["3|[1,0]", "2|[1]", "1|[]"]);
 }
+
+#[test]
+fn nodes_and_relationships_have_properties_without_a_name() {
+    let connection = graph(
+        &[
+            "CREATE NODE TABLE P(id INT64 PRIMARY KEY, name STRING)",
+            "CREATE NODE TABLE C(id INT64 PRIMARY KEY, size INT64)",
+            "CREATE REL TABLE K(FROM P TO P, x INT64)",
+            "CREATE REL TABLE L(FROM P TO C, x INT64)",
+        ],
+        &[("P", "1,a\n2,b\n3,c\n"), ("C", "7,30\n"), ("K", "1,2,5\n2,3,6\n"), ("L", "2,7,9\n")],
+    );
+    let check = |text: &str, expected: &[&str]| check(&connection, text, expected);
+    let ends = "MATCH (a:P)-[r:K]-(b:P) RETURN a.id, startNode(r).name, endNode(r).name ORDER BY a.id, b.id";
+    check(ends, &["1|a|b", "2|a|b", "2|b|c", "3|b|c"]);
+    let path = "MATCH p = (a:P {id: 1})-[*1..2]->(b) ";
+    let ordered = " ORDER BY length(p), id(b)";
+    check(
+        &format!("{path}RETURN nodes(p)[1].name, relationships(p)[-1].x, nodes(p)[-1].size{ordered}"),
+        &["b|5|NULL", "b|6|NULL", "b|9|30"],
+    );
+    check(
+        &format!("{path}RETURN nodes(p)[5].name, labels(nodes(p)[2]){ordered}"),
+        &["NULL|NULL", "NULL|[P]", "NULL|[C]"],
+    );
+    check(
+        &format!("{path}WITH p, b WHERE nodes(p)[2]:C RETURN length(p), type(relationships(p)[1])"),
+        &["2|L"],
+    );
+    check(&format!("{path}WITH p WHERE nodes(p)[2].id = 3 RETURN relationships(p)[1].x"), &["6"]);
+    let collected = "MATCH (a:P)-[r:K]->(b) WITH a, r, b ORDER BY a.id \
+                     WITH collect(b) AS bs, collect(r) AS rs RETURN bs[0].name, rs[1].x, startNode(rs[1]).name";
+    check(collected, &["b|6|b"]);
+    check(
+        "MATCH (a:P)-[r:K]->(b) WITH [a, b] AS l ORDER BY a.id RETURN properties(l[1]), keys(l[0])",
+        &["{id: 2, name: b}|[id,name]", "{id: 3, name: c}|[id,name]"],
+    );
+    check("MATCH (a:P) WITH a ORDER BY a.id RETURN head(collect(a)).name, last(collect(a)).id", &["a|3"]);
+    check(
+        "MATCH (a:P)-[r:K]->(b) WITH {a: a, r: r} AS m RETURN m.a.name, m.r.x ORDER BY m.r.x",
+        &["a|5", "b|6"],
+    );
+    check(
+        "MATCH (a:P) OPTIONAL MATCH (a)-[:L]->(c) RETURN coalesce(c, a).id ORDER BY a.id",
+        &["1", "7", "3"],
+    );
+    check("MATCH (a:P) RETURN [a][0].name AS n, count(*) ORDER BY n", &["a|1", "b|1", "c|1"]);
+    let unwound = "MATCH (a:P)-[r:K]->(b) WITH collect(r) AS rs UNWIND rs AS r RETURN startNode(r).name, r.x ORDER BY r.x";
+    check(unwound, &["a|5", "b|6"]);
+}

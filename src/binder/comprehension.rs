@@ -5,6 +5,7 @@ use super::bind::Binder;
 use super::bound::*;
 use super::error::{BindError, BindErrorKind, BindResult};
 use super::expression::literal;
+use super::functions::names;
 use crate::parser::ast::{self, Expression, Name, Span};
 use crate::types::{DataType, Value};
 
@@ -86,6 +87,22 @@ impl Binder<'_> {
         let predicate = Box::new(self.expect_boolean(predicate, name)?);
         let kind = ExpressionKind::Quantifier { kind, variable, list, predicate };
         Ok(BoundExpression { kind, data_type: DataType::Bool, span })
+    }
+
+    /// What `body` says of a node or relationship for which no variable stands, as in `nodes(p)[1].name`: of the only
+    /// element of a list.
+    pub fn about_entity(
+        &mut self,
+        target: BoundExpression,
+        span: Span,
+        body: impl FnOnce(&mut Self, VariableId) -> BindResult<BoundExpression>,
+    ) -> BindResult<BoundExpression> {
+        let list = self.call(names::LIST, vec![target], span)?;
+        let opened = self.open_element(Some(Box::new(list)), &Name::new("", span))?;
+        let said = body(self, opened.variable)?;
+        let list = self.comprehension(opened, None, Some(Box::new(said)), span)?;
+        let first = literal(Value::Int64(i64::from(self.is_kuzu())), span);
+        self.call(names::ELEMENT, vec![list, first], span)
     }
 
     /// Lets `name` stand for one element of the list, until `close_element`.

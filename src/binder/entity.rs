@@ -94,6 +94,10 @@ impl Binder<'_> {
             if subject == RelList && matches!(name, "length" | "size") {
                 return Ok(Err(argument));
             }
+            if matches!(subject, Node | Rel) {
+                let said = |binder: &mut Self, entity| binder.on_variable(name, make(entity), entity, span);
+                return self.about_entity(argument, span, said).map(Ok);
+            }
             return Err(needs_variable(name, argument.span));
         };
         let bound = self.on_variable(name, make(variable), variable, span)?;

@@ -88,9 +88,14 @@ impl Binder<'_> {
                 return Err(BindError::new(BindErrorKind::TypeMismatch, target.span, message));
             }
         };
-        let variable = variable.ok_or_else(|| needs_variable("a label predicate", target.span))?;
-        let kind = ExpressionKind::HasLabel { variable, tables };
-        Ok(BoundExpression { kind, data_type: DataType::Bool, span })
+        let said = |variable| {
+            let kind = ExpressionKind::HasLabel { variable, tables };
+            Ok(BoundExpression { kind, data_type: DataType::Bool, span })
+        };
+        match variable {
+            Some(variable) => said(variable),
+            None => self.about_entity(bound, span, |_, entity| said(entity)),
+        }
     }
 
     fn bind_cast(

@@ -3,7 +3,7 @@
 use super::bind::Binder;
 use super::bound::*;
 use super::error::{BindError, BindErrorKind, BindResult};
-use super::expression::{literal, needs_variable};
+use super::expression::literal;
 use super::functions::names;
 use crate::catalog::{ColumnSchema, SchemaMode, TableEntry, closest_name};
 use crate::parser::ast::{Expression, Name, Span};
@@ -80,7 +80,9 @@ impl Binder<'_> {
             (ExpressionKind::Variable(variable), DataType::Node | DataType::Rel) => {
                 self.entity_property(*variable, key, span)
             }
-            (_, DataType::Node | DataType::Rel) => Err(needs_variable("a property", span)),
+            (_, DataType::Node | DataType::Rel) => {
+                self.about_entity(target, span, |binder, entity| binder.entity_property(entity, key, span))
+            }
             (_, DataType::Struct(_) | DataType::Union(_)) => self.field(target, key, span),
             (_, DataType::Null) => Ok(literal(Value::Null, span)),
             (_, DataType::Map(..) | DataType::Any | DataType::Json) => {

@@ -331,14 +331,36 @@ impl Lowering<'_> {
             },
             None => self.column(schema, &ColumnKey::Variable(v)),
         };
+        // A property of an element, of which there are no columns.
+        let fetched = |v: VariableId,
+                       columns: &[(TableId, ColumnId)],
+                       data_type: &DataType,
+                       elements: &[VariableId]| {
+            let column = FetchColumn { columns: columns.to_vec(), data_type: data_type.clone() };
+            let operand = Box::new(variable(v, elements));
+            let kind = ExpressionKind::FetchProperty { operand, column };
+            Expression { kind, data_type: data_type.clone() }
+        };
         let kind = match &expression.kind {
             K::Literal(value) => ExpressionKind::Literal(value.clone()),
             K::Parameter(at) => ExpressionKind::Parameter(*at),
             K::Variable(v) | K::InternalId(v) => variable(*v, elements).kind,
             K::Property { variable: v, columns, .. } if elements.contains(v) => {
-                let data_type = expression.data_type.clone();
-                let column = FetchColumn { columns: columns.clone(), data_type };
-                ExpressionKind::FetchProperty { operand: Box::new(variable(*v, elements)), column }
+                fetched(*v, columns, &expression.data_type, elements).kind
+            }
+            K::StartNode(v) | K::EndNode(v) if elements.contains(v) => {
+                let end = if matches!(expression.kind, K::StartNode(_)) { SRC_COLUMN } else { DST_COLUMN };
+                let columns: Vec<_> = self.tables(*v).into_iter().map(|table| (table, end)).collect();
+                fetched(*v, &columns, &DataType::Node, elements).kind
+            }
+            K::Properties(v) if elements.contains(v) => {
+                let field = |(_, key)| match key {
+                    ColumnKey::Property(_, columns, TypeOfKey(data_type)) => {
+                        fetched(*v, &columns, &data_type, elements)
+                    }
+                    _ => variable(*v, elements),
+                };
+                ExpressionKind::Struct(self.property_keys(*v).into_iter().map(field).collect())
             }
             K::Property { variable: v, columns, .. } => {
                 let key = ColumnKey::Property(*v, columns.clone(), TypeOfKey(expression.data_type.clone()));
