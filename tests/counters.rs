@@ -189,6 +189,10 @@ const WORKS_SHORT_OF_MEMORY: &[(&str, &str)] = &[
         "MATCH (p:Person) WITH DISTINCT p.noise % 100000 AS noise, p.kind AS kind RETURN count(*)",
     ),
     (
+        "batches_joined_with_parts",
+        "MATCH (p:Person) WHERE p.id < 60000 WITH p.id AS id, p.noise AS noise CALL { WITH id UNWIND [id] AS n RETURN max(n) AS most } RETURN max(most), max(noise)",
+    ),
+    (
         "products_in_pieces",
         "MATCH (p:Person) WHERE p.id < 100000 WITH DISTINCT p.noise % 3 AS a MATCH (q:Person) RETURN max(q.id + a), max(q.noise - a)",
     ),

@@ -227,6 +227,20 @@ fn products() {
     check(text, 24 << 10, false);
 }
 
+#[test]
+fn rows_that_a_sub_query_is_asked_about_together() {
+    let text = "MATCH (t:T) WITH t.id AS id, t.b AS b, t.d AS d CALL { WITH id, d UNWIND range(0, d) AS n RETURN max(n + id) AS most } \
+                RETURN count(*), sum(size(b) * id), sum(most)";
+    check(text, 64 << 10, false);
+    let text = "MATCH (t:T) WHERE t.id < 600 OPTIONAL MATCH (o:T) WHERE o.a = t.a AND o.id > t.id AND size(o.b) > 1 \
+                RETURN count(*), count(o), sum(t.id), sum(o.id), sum(size(o.b))";
+    check(text, 64 << 10, false);
+    let text = "MATCH (t:T) WHERE t.id < 600 AND NOT EXISTS { MATCH (o:T) WHERE o.c = t.c AND o.b <> t.b AND o.id > 2 } RETURN count(*), sum(t.id)";
+    check(text, 64 << 10, false);
+    let text = "MATCH (t:T) WHERE t.id < 60 RETURN sum(t.id * COUNT { MATCH (o:T) WHERE o.a < t.a AND size(o.b) > t.d })";
+    check(text, 24 << 10, false);
+}
+
 const SORTED: &str = "MATCH (t:T) WITH t.id AS id, t.a AS a, t.b AS b ORDER BY b, a DESC, id RETURN id";
 
 #[test]

@@ -104,6 +104,8 @@ counters! {
     partitions_spilled,
     /// Pieces of a product's side that was put aside, each of which met all of the other side.
     products_in_pieces,
+    /// Batches inside sub-plans that were joined with partitions of a side that was put aside.
+    batches_joined_with_parts,
     /// Rows of hash join build sides.
     rows_built,
     /// Rows that looked for others in a hash join's build side.

@@ -136,8 +136,19 @@ pub fn partitions(keys: &[ValueVector<'_>], types: &[DataType], rows: usize, lev
     if keys.is_empty() {
         return vec![0; rows];
     }
+    partitions_of(keys, types, rows, Selection::All, level)
+}
+
+/// The same for selected rows, one after another.
+pub fn partitions_of(
+    keys: &[ValueVector<'_>],
+    types: &[DataType],
+    length: usize,
+    selection: Selection<'_>,
+    level: usize,
+) -> Vec<u8> {
     let mut hashes = Vec::new();
-    KeyTable::new(types.to_vec()).hashes(keys, rows, Selection::All, &mut hashes);
+    KeyTable::new(types.to_vec()).hashes(keys, length, selection, &mut hashes);
     let multiplier = MULTIPLIERS[level % MULTIPLIERS.len()];
     hashes.into_iter().map(|hash| (hash.wrapping_mul(multiplier) >> 60) as u8).collect()
 }

@@ -33,8 +33,7 @@ pub struct JoinSide<'x> {
     keys: &'x [Expression],
     /// The types of rows that are put aside: the columns and the multiplicity.
     stored_types: Vec<DataType>,
-    /// Whether rows may be put aside, and whether all of them are.
-    may_split: bool,
+    /// Whether all rows are put aside.
     always: bool,
     kept: Mutex<ChunkList>,
     held: Mutex<Reservation>,
@@ -67,7 +66,6 @@ impl<'x> JoinSide<'x> {
     pub fn new(
         types: &'x [DataType],
         keys: &'x [Expression],
-        may_split: bool,
         meter: Option<Arc<Meter>>,
         query: &QueryContext,
     ) -> JoinSide<'x> {
@@ -75,7 +73,6 @@ impl<'x> JoinSide<'x> {
             types,
             keys,
             stored_types: types.iter().cloned().chain([DataType::UInt64]).collect(),
-            may_split,
             always: false,
             kept: Mutex::default(),
             held: Mutex::new(query.account_of(meter.as_ref())),
@@ -91,7 +88,7 @@ impl<'x> JoinSide<'x> {
         meter: Option<Arc<Meter>>,
         query: &QueryContext,
     ) -> JoinSide<'x> {
-        JoinSide { always: true, ..JoinSide::new(types, keys, true, meter, query) }
+        JoinSide { always: true, ..JoinSide::new(types, keys, meter, query) }
     }
 
     /// The sink of one worker.
@@ -195,6 +192,42 @@ impl<'x> JoinSide<'x> {
         Ok(Chunk { columns, rows: block.rows as usize, multiplicity })
     }
 
+    /// Calls `visit` with tables over the rows of a partition that was put aside: one if there is memory for it, or one
+    /// slice after another. The rows stay where they are.
+    pub fn each_slice(
+        &self,
+        rows: &Partitions,
+        part: usize,
+        query: &QueryContext,
+        mut visit: impl FnMut(&HashTableSide) -> ExecutionResult<Flow>,
+    ) -> ExecutionResult<Flow> {
+        let blocks = rows.parts.get(part).map(|blocks| blocks.lock().clone()).unwrap_or_default();
+        let mut held = query.account_of(self.meter.as_ref());
+        let (mut slice, mut bytes) = (ChunkList::default(), 0);
+        for (at, block) in blocks.iter().enumerate() {
+            let chunk = self.take_back(&rows.file, block, query)?;
+            bytes += 2 * bytes_of(&chunk.columns) + chunk.rows as u64 * TABLE_BYTES;
+            slice.chunks.push(chunk);
+            let last = at + 1 == blocks.len();
+            if query.room(&mut held, bytes, OPERATOR)? == Room::Held && !last {
+                continue;
+            }
+            if visit(&self.table(std::mem::take(&mut slice), query)?)? == Flow::Stop {
+                return Ok(Flow::Stop);
+            }
+            bytes = 0;
+            held.shrink_to(0);
+        }
+        Ok(Flow::Continue)
+    }
+
+    /// A table over some rows of the build side.
+    fn table(&self, rows: ChunkList, query: &QueryContext) -> ExecutionResult<HashTableSide> {
+        let types = self.keys.iter().map(|key| key.data_type.clone()).collect();
+        let keys = &mut Evaluator::all(self.keys, query)?;
+        HashTableSide::new(BuildRows::new(self.types, rows, query)?, keys, types, query)
+    }
+
     /// Splits blocks into smaller partitions.
     fn split(
         &self,
@@ -231,9 +264,6 @@ impl SideSink<'_> {
     fn look(&mut self, query: &QueryContext) -> ExecutionResult<()> {
         self.unseen = 0;
         let bytes = self.bytes();
-        if !self.side.may_split {
-            return Ok(self.held.hold(OPERATOR, bytes)?);
-        }
         if query.room(&mut self.held, bytes, OPERATOR)? == Room::Short {
             let own = std::mem::take(&mut self.own);
             let aside = self.side.partitions(query)?;
@@ -356,9 +386,7 @@ impl GraceSource<'_> {
         next: &mut dyn Operator,
     ) -> ExecutionResult<Flow> {
         let query = context.query;
-        let types = self.build.keys.iter().map(|key| key.data_type.clone()).collect();
-        let keys = &mut Evaluator::all(self.build.keys, query)?;
-        let side = HashTableSide::new(BuildRows::new(self.build.types, rows, query)?, keys, types, query)?;
+        let side = self.build.table(rows, query)?;
         let next: Next<'_> = Box::new(Forward { next });
         let mut probe = HashProbe::new(&side, Evaluator::all(self.probe.keys, query)?, next);
         for block in blocks {

@@ -1,12 +1,14 @@
 //! Joins against a build side that is kept in memory: by hashed keys, or all with all. Where a hashed side does not fit,
 //! both sides are put aside in partitions that do, see `grace`; the sides of a product are put aside as they are.
 
+mod batchwise;
 mod grace;
 mod product;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use batchwise::BatchProbe;
 use grace::{Gathered, GraceSource, JoinSide};
 pub use product::cross_product;
 
@@ -38,8 +40,7 @@ pub fn hash_join<'x>(
     query: &'x QueryContext,
     sink: &'x Factory<'x>,
 ) -> ExecutionResult<()> {
-    let may_split = !is_inside_sub_plan(probe);
-    let side = JoinSide::new(&build.outputs, build_keys, may_split, meter.clone(), query);
+    let side = JoinSide::new(&build.outputs, build_keys, meter.clone(), query);
     let around = query.pipeline_rows.swap(0, Ordering::Relaxed);
     let outcome = run(build, query, &|| Ok(Box::new(side.sink(query)?) as Next<'_>));
     query.pipeline_rows.store(around, Ordering::Relaxed);
@@ -57,6 +58,9 @@ pub fn hash_join<'x>(
                 })
             })
         }
+        Gathered::Aside(rows) if is_inside_sub_plan(probe) => run(probe, query, &|| {
+            Ok(Box::new(BatchProbe::new(&side, &rows, probe_keys, query, sink()?)?) as Next<'_>)
+        }),
         Gathered::Aside(build_rows) => {
             let others = JoinSide::aside(&probe.outputs, probe_keys, meter, query);
             run(probe, query, &|| Ok(Box::new(others.sink(query)?) as Next<'_>))?;
@@ -68,7 +72,7 @@ pub fn hash_join<'x>(
 }
 
 /// Whether rows pass through the join on their way to the `Settle` of a sub-plan, which wants them batch by batch: then
-/// they cannot be put aside.
+/// only the build side can be put aside.
 fn is_inside_sub_plan(probe: &PlanNode) -> bool {
     use PhysicalOperator as P;
     let (mut node, mut settled) = (probe, 0);

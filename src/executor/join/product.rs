@@ -28,9 +28,13 @@ pub fn cross_product<'x>(
     query: &'x QueryContext,
     sink: &'x Factory<'x>,
 ) -> ExecutionResult<()> {
-    let may = if is_inside_sub_plan(left) { MayPutAside::No } else { MayPutAside::Yes };
-    let mut kept = collect_with(right, query, false, may, meter.clone())?;
-    kept.look(OPERATOR, may, query)?;
+    let mut kept = collect_with(right, query, false, MayPutAside::Yes, meter.clone())?;
+    kept.look(OPERATOR, MayPutAside::Yes, query)?;
+    if kept.is_aside() && is_inside_sub_plan(left) {
+        return run(left, query, &|| {
+            Ok(Box::new(BatchProduct { right: &kept, types: &right.outputs, next: sink()? }) as Next<'_>)
+        });
+    }
     if kept.is_aside() {
         let others = collect_with(left, query, false, MayPutAside::Yes, meter)?;
         let next = AtomicU64::new(0);
@@ -73,6 +77,34 @@ impl Operator for CrossProduct<'_> {
 
     fn next(&mut self) -> Option<&mut dyn Operator> {
         Some(&mut *self.pairs.next)
+    }
+}
+
+/// A product inside a sub-plan, which settles each batch: every batch meets all pieces of the right side.
+struct BatchProduct<'x> {
+    right: &'x ChunkList,
+    types: &'x [DataType],
+    next: Next<'x>,
+}
+
+impl Operator for BatchProduct<'_> {
+    fn push<'b>(&mut self, context: &mut Context<'_>, batch: Batch<'b>) -> ExecutionResult<Flow> {
+        for at in 0..self.right.pieces() {
+            let Some(piece) = self.right.piece(at, context.query)? else { break };
+            count(&context.query.counters.products_in_pieces, 1);
+            let mut rows = BuildRows::empty(self.types);
+            rows.add(&piece);
+            drop(piece);
+            let next: Next<'_> = Box::new(Forward { next: &mut *self.next });
+            if CrossProduct::new(&rows, next).push(context, batch)? == Flow::Stop {
+                return Ok(Flow::Stop);
+            }
+        }
+        Ok(Flow::Continue)
+    }
+
+    fn next(&mut self) -> Option<&mut dyn Operator> {
+        Some(&mut *self.next)
     }
 }
 
