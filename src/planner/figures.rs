@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::cardinality::list_length;
-use super::join_order::{JoinOrder, Partial, SCANNED_PER_LOOKUP, key_list};
+use super::join_order::{JoinOrder, Partial};
+use super::keys::{SCANNED_PER_LOOKUP, key_list};
 use super::logical_plan::Leg;
 use super::query_graph::legs;
 use crate::binder::bound::VariableId;

@@ -2,21 +2,18 @@
 //! nodes of one are bound is found in `enumerate`, and built here step by step with the checks that become possible:
 //! conjuncts, trails, weights.
 
+mod steps;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::cardinality::{Estimator, list_length};
-use super::enumerate::{Found, Planned, PlannedStep, Search};
+use super::cardinality::Estimator;
+use super::enumerate::{Found, Search};
 use super::figures::Part;
-use super::logical_plan::{
-    ExpandEdge, LogicalPlan, OtherRel, PathParts, RecursiveEdge, TrailExclusion, WeightTerms,
-};
-use super::query_graph::{QueryGraph, legs};
-use super::rewrite::{is_constant, is_fixed, variables_of};
+use super::logical_plan::{LogicalPlan, PathParts, WeightTerms};
+use super::query_graph::QueryGraph;
+use super::rewrite::variables_of;
 use crate::binder::bound::{BoundExpression, ExpressionKind, VariableId};
-use crate::types::{DataType, TableId};
-
-/// Rows that are scanned in the time of a look into the key index.
-pub(super) const SCANNED_PER_LOOKUP: f64 = 20.0;
+use crate::types::DataType;
 
 /// What the plan under construction has bound, and what it is expected to cost.
 #[derive(Clone)]
@@ -217,198 +214,6 @@ impl<'a> JoinOrder<'a> {
         alone.cost + (input.rows + alone.rows) * 3.0 + rows
     }
 
-    /// Extends a plan by the steps that were found.
-    fn built(&self, input: Partial, found: Found) -> Partial {
-        let cost = input.cost + found.cost;
-        Partial { rows: found.rows, cost, ..self.build(input, &found.steps) }
-    }
-
-    fn build(&self, mut partial: Partial, steps: &[Planned]) -> Partial {
-        for Planned { step, rows } in steps {
-            partial.rows = *rows;
-            let next = match step {
-                PlannedStep::Scan(variable) => self.scan(partial, *variable),
-                PlannedStep::ScanRels(edge) => self.scan_rels(partial, *edge),
-                PlannedStep::Lookup(variable) => match self.lookup(&partial, *variable) {
-                    Some(found) => found,
-                    None => partial,
-                },
-                PlannedStep::Edge { edge, from } => self.follow(partial, *edge, *from),
-                PlannedStep::Intersect { to, edges } => self.intersect(partial, *to, edges),
-                PlannedStep::Join { other, node } => {
-                    // What this side has done needs no doing on the other one.
-                    let done = partial.done.without_edges();
-                    let other = self.build(Partial { done, ..Partial::unit() }, other);
-                    self.join_at(partial, other, *node)
-                }
-            };
-            partial = self.after_binding(next);
-        }
-        partial
-    }
-
-    /// A node whose primary key equals something that is known by now.
-    fn lookup(&self, input: &Partial, variable: VariableId) -> Option<Partial> {
-        let node = self.graph.node(variable)?;
-        let [table] = node.tables[..] else { return None };
-        let known =
-            |e: &BoundExpression| is_constant(e) || variables_of(e).iter().all(|v| input.bound.contains(v));
-        // Conjuncts over several variables (`b.id = a.other` where `a` is bound) give keys too.
-        let all: Vec<&BoundExpression> = node.predicates.iter().chain(&self.graph.filters).collect();
-        let (key, used) = key_equality(&self.estimator, variable, table, &all, &known)?;
-        let own = node.predicates.iter().enumerate();
-        let rest: Vec<BoundExpression> =
-            own.filter(|(at, _)| !used.contains(at)).map(|(_, predicate)| predicate.clone()).collect();
-        let mut done = input.done.clone();
-        done.filters.extend(used.iter().filter_map(|at| at.checked_sub(node.predicates.len())));
-        let mut plan = LogicalPlan::LookupNode { input: Box::new(input.plan.clone()), variable, table, key };
-        if !rest.is_empty() {
-            plan = LogicalPlan::Filter { input: Box::new(plan), predicates: rest };
-        }
-        let mut bound = input.bound.clone();
-        bound.insert(variable);
-        Some(Partial { plan, bound, rows: input.rows, cost: input.cost, done })
-    }
-
-    fn scan(&self, input: Partial, variable: VariableId) -> Partial {
-        let Some(node) = self.graph.node(variable) else { return input };
-        let plan = LogicalPlan::ScanNodes {
-            variable,
-            tables: node.tables.clone(),
-            predicates: node.predicates.clone(),
-        };
-        let rows = self.estimator.nodes(node);
-        Partial { plan, bound: BTreeSet::from([variable]), rows, cost: 0.0, done: input.done.after_unit() }
-    }
-
-    /// All relationships of an edge with both ends.
-    fn scan_rels(&self, input: Partial, at: usize) -> Partial {
-        let edge = &self.graph.edges[at];
-        let expand = self.expand_edge(at, edge.pattern.source);
-        let rows = self.estimator.edges(&expand.legs) * self.estimator.selectivity_of_all(&edge.predicates);
-        let bound = BTreeSet::from([edge.pattern.source, edge.pattern.target, edge.pattern.variable]);
-        let plan = LogicalPlan::ScanRels { predicates: edge.predicates.clone(), edge: expand };
-        Partial { plan, bound, rows, cost: 0.0, done: input.done.after_unit() }
-    }
-
-    fn expand_edge(&self, at: usize, from: VariableId) -> ExpandEdge {
-        let edge = &self.graph.edges[at];
-        let pattern = &edge.pattern;
-        let to = if pattern.source == from { pattern.target } else { pattern.source };
-        ExpandEdge {
-            variable: pattern.variable,
-            from,
-            to,
-            legs: legs(self.graph, pattern, from),
-            needs_id: self.needed.contains(&pattern.variable),
-            predicates: edge.predicates.clone(),
-        }
-    }
-
-    fn follow(&self, partial: Partial, at: usize, from: VariableId) -> Partial {
-        let edge = self.expand_edge(at, from);
-        let into = partial.bound.contains(&edge.to);
-        let to = edge.to;
-        let mut bound = partial.bound;
-        bound.extend([edge.variable, to]);
-        let input = Box::new(partial.plan);
-        let plan = match &self.graph.edges[at].pattern.length {
-            Some(length) => {
-                let pattern = &self.graph.edges[at].pattern;
-                let recursive = RecursiveEdge::new(pattern, length, edge, self.duplicates_irrelevant);
-                LogicalPlan::ExpandRecursive { input, edge: recursive, into }
-            }
-            None if into => LogicalPlan::ExpandInto { input, edge },
-            None => {
-                let target = self.worth_bits(partial.rows, &edge);
-                if !target.is_empty() {
-                    let plan = LogicalPlan::Expand { input, edge, target };
-                    return Partial { plan, bound, ..Partial::of(partial.rows, partial.cost, partial.done) };
-                }
-                LogicalPlan::Expand { input, edge, target }
-            }
-        };
-        let reached = Partial { plan, bound, ..Partial::of(partial.rows, partial.cost, partial.done) };
-        if into { reached } else { self.filter_bound_node(reached, to) }
-    }
-
-    /// Neighbours per node.
-    fn fanout(&self, edge: &ExpandEdge) -> f64 {
-        let tables = self.graph.node(edge.from).map_or(&[][..], |node| &node.tables);
-        self.estimator.fanout(&edge.legs, tables)
-    }
-
-    /// The far node's predicates, if so many neighbours are met that one look at every node of the table is cheaper
-    /// than one at every neighbour.
-    fn worth_bits(&self, rows: f64, edge: &ExpandEdge) -> Vec<BoundExpression> {
-        let Some(node) = self.graph.node(edge.to) else { return Vec::new() };
-        let nodes: f64 = node.tables.iter().map(|table| self.estimator.rows(*table)).sum();
-        if rows * self.fanout(edge) < nodes { Vec::new() } else { node.predicates.clone() }
-    }
-
-    fn intersect(&self, partial: Partial, to: VariableId, edges: &[usize]) -> Partial {
-        let (exclusions, checked) = self.exclusions(&partial.bound, edges);
-        let mut bound = partial.bound;
-        bound.insert(to);
-        let expands: Vec<ExpandEdge> = edges
-            .iter()
-            .map(|at| {
-                let pattern = &self.graph.edges[*at].pattern;
-                self.expand_edge(*at, if pattern.source == to { pattern.target } else { pattern.source })
-            })
-            .collect();
-        bound.extend(expands.iter().map(|edge| edge.variable));
-        let rows = partial.rows;
-        let mut done = partial.done;
-        let mut input = partial.plan;
-        done.intersected.extend(edges);
-        for set in checked {
-            // The other members among themselves, if all are there; with the intersected ones the intersection deals.
-            let earlier = self.compared(&self.graph.distinct_edges[set], &done);
-            let ready = earlier.iter().all(|variable| bound.contains(variable));
-            if ready && done.trails.insert(set) && earlier.len() > 1 {
-                input = LogicalPlan::DistinctRels { input: Box::new(input), sets: vec![earlier] };
-            }
-        }
-        let plan = LogicalPlan::Intersect { input: Box::new(input), edges: expands, exclusions };
-        let partial = Partial { plan, bound, rows, cost: partial.cost, done };
-        self.filter_bound_node(partial, to)
-    }
-
-    /// What the intersected edges must differ from, and the trail sets that are then dealt with.
-    fn exclusions(&self, bound: &BTreeSet<VariableId>, edges: &[usize]) -> (Vec<TrailExclusion>, Vec<usize>) {
-        let mut exclusions = Vec::new();
-        let mut checked = Vec::new();
-        for (number, set) in self.graph.distinct_edges.iter().enumerate() {
-            if !set.iter().any(|at| edges.contains(at)) {
-                continue;
-            }
-            checked.push(number);
-            for (edge, at) in edges.iter().enumerate().filter(|(_, at)| set.contains(at)) {
-                let tables = &self.graph.edges[*at].pattern.tables;
-                let same_tables = |other: &usize| {
-                    self.graph.edges[*other].pattern.tables.iter().any(|t| tables.contains(t))
-                };
-                for other in set.iter().filter(|other| *other != at && same_tables(other)) {
-                    let pattern = &self.graph.edges[*other].pattern;
-                    match edges.iter().position(|known| known == other) {
-                        Some(place) if place > edge => {
-                            exclusions.push(TrailExclusion { edge, other: OtherRel::Edge(place) });
-                        }
-                        Some(_) => {}
-                        None if bound.contains(&pattern.variable) => {
-                            let (rel, from, to) = (pattern.variable, pattern.source, pattern.target);
-                            exclusions
-                                .push(TrailExclusion { edge, other: OtherRel::Bound { rel, from, to } });
-                        }
-                        None => {}
-                    }
-                }
-            }
-        }
-        (exclusions, checked)
-    }
-
     /// A node's own predicates, right after it was reached.
     fn filter_bound_node(&self, partial: Partial, variable: VariableId) -> Partial {
         let Some(node) = self.graph.node(variable) else { return partial };
@@ -574,71 +379,4 @@ fn cross(left: LogicalPlan, right: LogicalPlan) -> LogicalPlan {
         LogicalPlan::Unit => right,
         left => LogicalPlan::CrossProduct { left: Box::new(left), right: Box::new(right) },
     }
-}
-
-/// The values of a node's whole primary key, and which of the conjuncts say so.
-pub(super) fn key_equality(
-    estimator: &Estimator<'_>,
-    node: VariableId,
-    table: TableId,
-    conjuncts: &[&BoundExpression],
-    known: &dyn Fn(&BoundExpression) -> bool,
-) -> Option<(Vec<BoundExpression>, Vec<usize>)> {
-    let schema = estimator.catalog.node_table_by_id(table)?;
-    if schema.primary_key.is_empty() {
-        return None;
-    }
-    let (mut key, mut used) = (Vec::new(), Vec::new());
-    for column in &schema.primary_key {
-        let is_key = |e: &BoundExpression| {
-            matches!(&without_widening(e).kind, ExpressionKind::Property { variable, columns, .. }
-                if *variable == node && columns[..] == [(table, *column)])
-        };
-        let value = conjuncts.iter().enumerate().find_map(|(at, conjunct)| match &conjunct.kind {
-            ExpressionKind::Call { function, arguments } if function.name == "=" => match &arguments[..] {
-                [a, b] if is_key(a) && known(b) => Some((at, b)),
-                [a, b] if is_key(b) && known(a) => Some((at, a)),
-                _ => None,
-            },
-            _ => None,
-        });
-        let (at, value) = value?;
-        used.push(at);
-        key.push(value.clone());
-    }
-    Some((key, used))
-}
-
-/// The list that has a node's primary key among its elements, and which of the conjuncts says so, if so few keys are
-/// expected that they are looked up for less than a scan. A list that is another one for each row is none.
-pub(super) fn key_list<'e>(
-    estimator: &Estimator<'_>,
-    node: VariableId,
-    tables: &[TableId],
-    conjuncts: &'e [BoundExpression],
-) -> Option<(usize, &'e BoundExpression)> {
-    let [table] = *tables else { return None };
-    conjuncts.iter().enumerate().find_map(|(at, conjunct)| {
-        let ExpressionKind::Call { function, arguments } = &conjunct.kind else { return None };
-        let [key, list] = &arguments[..] else { return None };
-        let DataType::List(element) = &list.data_type else { return None };
-        let is_key = matches!(&without_widening(key).kind, ExpressionKind::Property { variable, columns, .. }
-            if *variable == node && matches!(columns[..], [(of, column)] if of == table && estimator.is_key(table, column)));
-        let same_type = **element == key.data_type && (element.is_integer() || **element == DataType::String);
-        let few = list_length(list) * SCANNED_PER_LOOKUP < estimator.rows(table);
-        (function.name == "IN" && is_key && same_type && is_fixed(list) && few).then_some((at, list))
-    })
-}
-
-/// A key of integers is compared as a wider integer where the other side is one, and a key of integers or texts as a
-/// value that carries its type where the other side's type is not known; the index finds the same rows for them.
-fn without_widening(expression: &BoundExpression) -> &BoundExpression {
-    let ExpressionKind::Call { function, arguments } = &expression.kind else { return expression };
-    let [inner] = &arguments[..] else { return expression };
-    let (from, to) = (&inner.data_type, &expression.data_type);
-    let same_rows = match to {
-        DataType::Any => from.is_integer() || *from == DataType::String,
-        _ => from.is_integer() && to.is_integer(),
-    };
-    if function.name == "CAST" && same_rows { inner } else { expression }
 }

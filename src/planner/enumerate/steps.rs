@@ -1,0 +1,311 @@
+//! What each step of an order binds and costs: scans, lookups, edges that are followed or closed, intersections and joins
+//! of two halves.
+
+use super::super::figures::bits;
+use super::{CLEARLY_LESS, Search, State, Step};
+
+/// What a neighbour costs whose bit says that it is not wanted, beside one that is put out.
+const FILTERED_NEIGHBOUR_COST: f64 = 0.1;
+/// A scanned row; packed columns are cheap beside following edges.
+const SCANNED_COST: f64 = 0.1;
+/// A row for which the key index is searched.
+const LOOKUP_COST: f64 = 2.0;
+/// A row for whose both ends a list is searched.
+const SEARCHED_COST: f64 = 2.0;
+/// A row whose conjunct has to be evaluated on gathered values.
+const CHECKED_COST: f64 = 0.5;
+/// A row that a hash join keeps, and one that it looks up.
+const BUILD_COST: f64 = 5.0;
+const PROBE_COST: f64 = 3.0;
+
+impl Search<'_, '_> {
+    /// All ways to go on that cost less than `limit`.
+    pub(super) fn each_step(&self, state: &State, limit: f64, offer: &mut dyn FnMut(Step, State)) {
+        for at in 0..self.nodes.len() {
+            if state.nodes >> at & 1 == 0
+                && let Some(to) = self.looked_up(state, at)
+            {
+                offer(Step::Lookup(at), to);
+            }
+        }
+        for (at, edge) in self.edges.iter().enumerate() {
+            if state.edges >> at & 1 == 1 {
+                continue;
+            }
+            for side in 0..2 {
+                let (from, to) = (edge.ends[side], edge.ends[1 - side]);
+                let (has_from, has_to) = (state.nodes >> from & 1 == 1, state.nodes >> to & 1 == 1);
+                if has_from
+                    && (!has_to || edge.variable_length)
+                    && let Some(to) = self.followed(state, at, side, limit)
+                {
+                    offer(Step::Edge { edge: at, from }, to);
+                }
+            }
+        }
+        for to in 0..self.nodes.len() {
+            if state.nodes >> to & 1 == 0
+                && let Some((step, next)) = self.intersected(state, to)
+                && next.cost < limit
+            {
+                offer(step, next);
+            }
+        }
+    }
+
+    pub(super) fn scanned(&self, at: usize) -> State {
+        let node = &self.nodes[at];
+        let rows = (node.rows * node.share).max(if node.rows > 0.0 { 1.0 } else { 0.0 });
+        let state = State {
+            nodes: 1 << at,
+            edges: 0,
+            intersected: 0,
+            filters: 0,
+            rows,
+            cost: node.read * SCANNED_COST + rows,
+            parent: None,
+            step: Some((Step::Scan(at), 0.0)),
+            closed: Vec::new(),
+        };
+        self.settled(state)
+    }
+
+    /// Scanning the relationships themselves pays when neither end narrows them down.
+    pub(super) fn scanned_rels(&self, at: usize) -> Option<State> {
+        let edge = &self.edges[at];
+        if !edge.scannable {
+            return None;
+        }
+        let edges = edge.reached[0].0 * self.nodes[edge.ends[0]].rows;
+        let rows = edges * edge.share;
+        let state = State {
+            nodes: 1 << edge.ends[0] | 1 << edge.ends[1],
+            edges: 1 << at,
+            intersected: 0,
+            filters: 0,
+            rows,
+            // In the order of the table, without a step from list to list.
+            cost: edges * SCANNED_COST + rows * 0.4,
+            parent: None,
+            step: Some((Step::ScanRels(at), 0.0)),
+            closed: Vec::new(),
+        };
+        Some(self.settled(state))
+    }
+
+    pub(super) fn looked_up(&self, state: &State, at: usize) -> Option<State> {
+        let (needs, filters, share) = self.nodes[at].lookup?;
+        if needs & !state.nodes != 0 || filters & state.filters != 0 {
+            return None;
+        }
+        let next = State {
+            nodes: state.nodes | 1 << at,
+            filters: state.filters | filters,
+            rows: state.rows * share,
+            cost: state.cost + state.rows * LOOKUP_COST,
+            parent: None,
+            step: Some((Step::Lookup(at), state.rows)),
+            closed: Vec::new(),
+            ..*state
+        };
+        Some(self.settled(next))
+    }
+
+    /// Follows an edge from a bound end, to a new node or to one that is bound as well.
+    pub(super) fn followed(&self, state: &State, at: usize, side: usize, limit: f64) -> Option<State> {
+        let edge = &self.edges[at];
+        let to = edge.ends[1 - side];
+        let into = state.nodes >> to & 1 == 1;
+        let node = &self.nodes[to];
+        let (mut ends, looked_at) = edge.reached[side];
+        let arrived = edge.arrivals[side].iter().filter(|(by, _)| state.edges >> by & 1 == 1);
+        if let Some(longer) = arrived.map(|(_, ends)| *ends).reduce(f64::max) {
+            ends = longer;
+        }
+        let reached = state.rows * ends;
+        let (rows, cost) = if into {
+            let rows = state.rows * edge.connections * edge.share;
+            let read = if edge.variable_length { looked_at } else { SEARCHED_COST };
+            (rows, (state.rows * read).max(rows) + if edge.has_predicates { rows } else { 0.0 })
+        } else {
+            let rows = reached * edge.share * node.share;
+            let read = if edge.variable_length { state.rows * looked_at } else { reached };
+            let checked = if edge.has_predicates { reached } else { 0.0 };
+            let on_node = match node.has_predicates {
+                false => read.max(state.rows),
+                true if reached >= node.rows && !edge.variable_length => {
+                    read * FILTERED_NEIGHBOUR_COST + node.rows * SCANNED_COST + rows
+                }
+                true => read.max(state.rows) + reached * edge.share * CHECKED_COST,
+            };
+            (rows, on_node + checked)
+        };
+        if state.cost + cost >= limit {
+            return None;
+        }
+        let next = State {
+            nodes: state.nodes | 1 << to,
+            edges: state.edges | 1 << at,
+            rows,
+            cost: state.cost + cost,
+            parent: None,
+            step: Some((Step::Edge { edge: at, from: edge.ends[side] }, state.rows)),
+            closed: Vec::new(),
+            ..*state
+        };
+        Some(self.settled(next))
+    }
+
+    /// Binds a node that two or more edges lead to at once.
+    pub(super) fn intersected(&self, state: &State, to: usize) -> Option<(Step, State)> {
+        let closes = |at: &usize| {
+            let edge = &self.edges[*at];
+            let other = if edge.ends[0] == to { edge.ends[1] } else { edge.ends[0] };
+            edge.intersects
+                && edge.rivals_allow
+                && edge.ends.contains(&to)
+                && other != to
+                && state.nodes >> other & 1 == 1
+        };
+        if (0..self.edges.len()).filter(closes).nth(1).is_none() {
+            return None;
+        }
+        let mut closing: Vec<usize> = (0..self.edges.len()).filter(closes).collect();
+        // Each one that cannot be intersected may rule out another.
+        let met = state.edges & !state.intersected;
+        while let Some(place) =
+            closing.iter().position(|at| self.edges[*at].rivals & !(met | bits(closing.iter().copied())) != 0)
+        {
+            closing.remove(place);
+        }
+        if closing.len() < 2 {
+            return None;
+        }
+        let lengths = closing.iter().map(|at| {
+            let edge = &self.edges[*at];
+            edge.reached[usize::from(edge.ends[0] == to)].0
+        });
+        let lengths: Vec<f64> = lengths.collect();
+        let shortest = lengths.iter().copied().fold(f64::MAX, f64::min);
+        // The shortest list is walked, the others beside it or by searches.
+        let walked: f64 = lengths.iter().map(|length| length.min(shortest * SEARCHED_COST)).sum();
+        let work = 0.5 * (lengths.len() as f64 + walked);
+        let node = &self.nodes[to];
+        let mut rows = state.rows * shortest * node.share;
+        let first = lengths.iter().position(|length| *length == shortest).unwrap_or(0);
+        for (place, at) in closing.iter().enumerate() {
+            if place != first {
+                rows *= self.edges[*at].connections.min(1.0);
+            }
+        }
+        let mask = bits(closing.iter().copied());
+        let step = Step::Intersect { to, edges: closing };
+        let next = State {
+            nodes: state.nodes | 1 << to,
+            edges: state.edges | mask,
+            intersected: state.intersected | mask,
+            rows,
+            cost: state.cost + state.rows * work + if node.has_predicates { rows } else { 0.0 },
+            parent: None,
+            step: Some((step.clone(), state.rows)),
+            closed: Vec::new(),
+            ..*state
+        };
+        Some((step, self.settled(next)))
+    }
+
+    /// Two orders that share just one node, joined by it.
+    pub(super) fn joined(&self, left: usize, right: usize, limit: f64) -> Option<State> {
+        let (a, b) = (&self.states[left], &self.states[right]);
+        let shared = a.nodes & b.nodes;
+        let both = |state: &State| state.nodes.count_ones() >= 2;
+        let dear = a.cost + b.cost >= limit;
+        if dear || shared.count_ones() != 1 || a.edges & b.edges != 0 || !both(a) || !both(b) {
+            return None;
+        }
+        // The kept side is the smaller one.
+        let (probe, build) = if a.rows >= b.rows { (left, right) } else { (right, left) };
+        let (a, b) = (&self.states[probe], &self.states[build]);
+        let node = shared.trailing_zeros() as usize;
+        let facts = &self.nodes[node];
+        let rows = a.rows * b.rows / (facts.rows * facts.share).max(1.0) * self.correlation(a, b, node);
+        let state = State {
+            nodes: a.nodes | b.nodes,
+            edges: a.edges | b.edges,
+            intersected: a.intersected | b.intersected,
+            filters: a.filters | b.filters,
+            rows,
+            cost: a.cost + b.cost + b.rows * BUILD_COST + a.rows * PROBE_COST + rows,
+            parent: Some(probe),
+            step: Some((Step::Join { other: build, node }, a.rows)),
+            closed: Vec::new(),
+        };
+        Some(self.settled(state))
+    }
+
+    /// How much more often than by chance two orders meet in a node, since both may come to the same nodes by many ways.
+    pub(super) fn correlation(&self, a: &State, b: &State, node: usize) -> f64 {
+        let mut most: Option<f64> = None;
+        for (at, edge) in self.edges.iter().enumerate().filter(|(at, _)| b.edges >> at & 1 == 1) {
+            for side in (0..2).filter(|side| edge.ends[*side] == node) {
+                let usual = edge.reached[side].0;
+                let arrived =
+                    edge.arrivals[side].iter().filter(|(by, _)| a.edges >> by & 1 == 1 && *by != at);
+                for (_, ends) in arrived.filter(|_| usual > 0.0) {
+                    most = Some(most.map_or(ends / usual, |most| most.max(ends / usual)));
+                }
+            }
+        }
+        most.unwrap_or(1.0)
+    }
+
+    /// Closes what can be closed and applies conjuncts.
+    pub(super) fn settled(&self, mut state: State) -> State {
+        self.filter(&mut state);
+        self.close(&mut state);
+        state
+    }
+
+    pub(super) fn ready_filters(&self, state: &State) -> u64 {
+        bits((0..self.filters.len()).filter(|at| {
+            let filter = &self.filters[*at];
+            filter.possible && filter.needs & !state.nodes == 0 && filter.needs_edges & !state.edges == 0
+        }))
+    }
+
+    pub(super) fn filter(&self, state: &mut State) {
+        let ready = self.ready_filters(state) & !state.filters;
+        state.filters |= ready;
+        if ready != 0 {
+            state.cost += state.rows * CHECKED_COST;
+        }
+        for at in 0..self.filters.len() {
+            if ready >> at & 1 == 1 {
+                state.rows *= self.filters[at].share;
+            }
+        }
+    }
+
+    /// Looks for the edges between bound nodes, the rarest first.
+    pub(super) fn close(&self, state: &mut State) {
+        loop {
+            let open = (0..self.edges.len()).filter(|at| {
+                let edge = &self.edges[*at];
+                let between = edge.ends.iter().all(|end| state.nodes >> end & 1 == 1);
+                state.edges >> at & 1 == 0 && between && !edge.variable_length
+            });
+            let expected = |at: &usize| self.edges[*at].connections * self.edges[*at].share;
+            let Some(at) = open.min_by(|a, b| expected(a).total_cmp(&expected(b))) else { return };
+            let edge = &self.edges[at];
+            // From the end with the shorter lists.
+            let side = usize::from(edge.reached[1].0 < edge.reached[0].0 * CLEARLY_LESS);
+            let (before, rows) = (state.rows, state.rows * expected(&at));
+            state.cost +=
+                (state.rows * SEARCHED_COST).max(rows) + if edge.has_predicates { rows } else { 0.0 };
+            state.rows = rows;
+            state.edges |= 1 << at;
+            state.closed.push((Step::Edge { edge: at, from: edge.ends[side] }, before));
+            self.filter(state);
+        }
+    }
+}
