@@ -421,7 +421,7 @@ fn lists_and_distinct_values_of_many_groups_are_those_of_one_thread() {
         "MATCH (m:Many) WITH m.id / 3 AS k, count(DISTINCT m.value % 3) AS n, sum(DISTINCT m.value % 2) AS s, count(DISTINCT m.pair) AS p, sum(m.value) AS t \
          RETURN count(*), sum(n), sum(s), sum(p), sum(t % 1000 * n)",
         "MATCH (m:Many) WITH m.id * 3 AS k, count(DISTINCT m.rare) AS n, collect(m.pair) AS ps RETURN count(*), sum(n), sum(size(ps)), min(ps[0])",
-        "MATCH (m:Many) WITH m.id % 5 AS k, count(DISTINCT m.id) AS n, count(DISTINCT m.pair) AS p RETURN k, n, p ORDER BY k",
+        "MATCH (m:Many) WITH m.id % 500 AS k, count(DISTINCT m.id) AS n, count(DISTINCT m.pair) AS p RETURN k, n, p ORDER BY k",
     ];
     let run = |threads: usize, limit: u64, vector: usize, what: &str| -> Vec<Vec<String>> {
         let database = open(threads, limit, vector);

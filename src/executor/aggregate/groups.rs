@@ -4,7 +4,7 @@ use super::super::context::QueryContext;
 use super::super::distinct_values::DistinctValues;
 use super::super::error::ExecutionResult;
 use super::super::group_index::GroupIndex;
-use super::super::partitioned::PIECE;
+use super::super::partitioned::{PARTS, PIECE};
 use super::super::spill::bytes_of;
 use super::Grouping;
 use crate::functions::StateColumn;
@@ -40,8 +40,11 @@ impl Groups {
         if self.columns.is_empty() { 1 } else { self.index.len() }
     }
 
-    /// The number of groups, or of distinct values where these are more.
+    /// The number of groups, or of distinct values where these are more and there are groups for all parts.
     pub fn entries(&self) -> usize {
+        if self.len() < PARTS {
+            return self.len();
+        }
         let values = self.distinct.iter().flatten().map(|distinct| distinct.groups().len());
         values.fold(self.len(), usize::max)
     }
