@@ -28,6 +28,8 @@ mod lower_projection;
 mod lower_scan;
 mod lower_subquery;
 mod lower_write;
+mod physical_expression;
+mod physical_parts;
 pub mod physical_plan;
 mod physical_recursion;
 mod physical_write;

@@ -8,9 +8,11 @@ pub use super::logical_plan::Factor;
 use super::logical_plan::{Leg, LogicalPlan};
 // What the binder says that needs no planning; a COPY runs as it was bound.
 pub use crate::binder::bound::{BoundCopy, CopyTarget, PathMode, QuantifierKind, RelTable};
-use crate::functions::{BoundAggregate, BoundScalar};
-use crate::types::{ColumnId, DataType, PredicateOp, TableId, Value};
+use crate::functions::BoundAggregate;
+use crate::types::{DataType, TableId};
 
+pub use super::physical_expression::*;
+pub use super::physical_parts::*;
 pub use super::physical_recursion::*;
 pub use super::physical_write::*;
 
@@ -58,120 +60,6 @@ pub struct PlanNode {
     pub estimated_rows: f64,
     /// Operators on the longest way down, this one included.
     pub depth: usize,
-}
-
-/// One node table of a scan. Several tables of one variable put out the same columns; a table without the column
-/// puts out NULL there.
-#[derive(Debug, Clone)]
-pub struct ScanTable {
-    pub table: TableId,
-    /// Per output column after the node id: the table's column.
-    pub columns: Vec<Option<ColumnId>>,
-    /// Conjuncts that storage applies itself (zone maps, fused compare); `Expression` is a literal or parameter.
-    pub pushed: Vec<PushedPredicate>,
-}
-
-/// `column op constant`.
-#[derive(Debug, Clone)]
-pub struct PushedPredicate {
-    pub column: ColumnId,
-    pub op: PredicateOp,
-    pub value: Expression,
-}
-
-/// One edge expansion.
-#[derive(Debug, Clone)]
-pub struct PhysicalEdge {
-    pub legs: Vec<Leg>,
-    /// The edge's own conjuncts: over the columns [relationship id, fetched properties…].
-    pub fetch: Vec<FetchColumn>,
-    pub predicate: Option<Expression>,
-}
-
-/// A property to gather by id.
-#[derive(Debug, Clone)]
-pub struct FetchColumn {
-    /// The column of each table; rows of other tables get NULL.
-    pub columns: Vec<(TableId, ColumnId)>,
-    pub data_type: DataType,
-}
-
-/// A node of a message tree, see `MessageNode`.
-#[derive(Debug, Clone)]
-pub struct PhysicalMessage {
-    pub tables: Vec<ScanTable>,
-    /// Over [node id, scanned columns…]; what `pushed` does not cover.
-    pub filter: Option<Expression>,
-    /// All predicates once more, for the case that only few nodes are asked; none where nothing restricts the node.
-    pub late: Option<LateFilter>,
-    pub children: Vec<PhysicalMessageEdge>,
-    pub label: String,
-}
-
-/// A predicate on far nodes, evaluated by one scan before the edges are followed.
-#[derive(Debug, Clone)]
-pub struct TargetFilter {
-    pub tables: Vec<ScanTable>,
-    /// Over [node id, scanned columns…]; what `pushed` does not cover.
-    pub filter: Option<Expression>,
-}
-
-/// All relationships of a step, by one scan.
-#[derive(Debug, Clone)]
-pub struct RelScan {
-    pub tables: Vec<ScanTable>,
-    /// Over [relationship id, source id, target id, scanned columns…]; what `pushed` does not cover.
-    pub filter: Option<Expression>,
-}
-
-/// A bitmap that a join hands to the operators of its probe side.
-#[derive(Debug, Clone, Copy)]
-pub struct JoinBitmap {
-    pub name: u32,
-    /// The column of the build side with the nodes.
-    pub column: usize,
-}
-
-/// See `CountedPart`; the probe side comes first.
-#[derive(Debug, Clone)]
-pub struct PhysicalCount {
-    /// The node's column.
-    pub nodes: [usize; 2],
-    pub values: [Expression; 2],
-    pub op: PredicateOp,
-    /// Columns with relationships that must not be the same.
-    pub different: Vec<[usize; 2]>,
-    pub loops_of: Option<Vec<TableId>>,
-    pub bitmap: Option<JoinBitmap>,
-}
-
-/// A predicate on single nodes whose properties are gathered for it.
-#[derive(Debug, Clone)]
-pub struct LateFilter {
-    pub fetch: Vec<FetchColumn>,
-    /// Over [node id, fetched columns…].
-    pub predicate: Expression,
-}
-
-/// Step from a message node to a child.
-#[derive(Debug, Clone)]
-pub struct PhysicalMessageEdge {
-    pub edges: Vec<PhysicalEdge>,
-    /// The edge leads from the node to itself; the child says nothing of its own.
-    pub is_loop: bool,
-    pub factor: Factor,
-    /// The relationships that fulfil a single edge's conjuncts, where it has any.
-    pub scan: Option<RelScan>,
-    pub child: PhysicalMessage,
-}
-
-/// An edge of an intersection that must not be the same relationship as another one.
-#[derive(Debug, Clone)]
-pub enum PhysicalExclusion {
-    /// Two edges of the intersection.
-    Edges(usize, usize),
-    /// An edge, and columns with a relationship id and its two ends.
-    Bound { edge: usize, rel: usize, ends: [usize; 2] },
 }
 
 /// Operators. "Appends" means: input columns named by `keep` first, then the new ones.
@@ -436,84 +324,4 @@ pub struct PhysicalAggregate {
 pub struct PhysicalSortKey {
     pub expression: Expression,
     pub descending: bool,
-}
-
-/// An expression over the columns of the input.
-#[derive(Debug, Clone)]
-pub struct Expression {
-    pub kind: ExpressionKind,
-    pub data_type: DataType,
-}
-
-/// Kinds of expressions.
-#[derive(Debug, Clone)]
-pub enum ExpressionKind {
-    Column(usize),
-    Literal(Value),
-    Parameter(u32),
-    Call {
-        function: Arc<BoundScalar>,
-        arguments: Vec<Expression>,
-    },
-    And(Vec<Expression>),
-    Or(Vec<Expression>),
-    Not(Box<Expression>),
-    IsNull {
-        operand: Box<Expression>,
-        negated: bool,
-    },
-    Case {
-        branches: Vec<(Expression, Expression)>,
-        otherwise: Option<Box<Expression>>,
-    },
-    /// The name of the table of a node or relationship id.
-    TableName {
-        operand: Box<Expression>,
-        names: Vec<(TableId, String)>,
-        as_list: bool,
-    },
-    /// Whether an id lies in one of the tables.
-    HasTable {
-        operand: Box<Expression>,
-        tables: Vec<TableId>,
-    },
-    /// The element variable of the innermost comprehension is the column after the input's.
-    ListComprehension {
-        list: Box<Expression>,
-        element: usize,
-        filter: Option<Box<Expression>>,
-        map: Option<Box<Expression>>,
-    },
-    Quantifier {
-        kind: QuantifierKind,
-        list: Box<Expression>,
-        element: usize,
-        predicate: Box<Expression>,
-    },
-    /// A property of the node or relationship that an element of a list is.
-    FetchProperty {
-        operand: Box<Expression>,
-        column: FetchColumn,
-    },
-    /// A STRUCT of its fields in order.
-    Struct(Vec<Expression>),
-    /// A PATH from its parts in order.
-    Path(Vec<PathPart>),
-    /// The number of relationships of a path, or of the list of a variable-length relationship.
-    PathLength(Box<Expression>),
-    /// A path's list of nodes.
-    PathNodes(Box<Expression>),
-    /// A path's list of relationships; the list of a variable-length relationship is one already.
-    PathRels(Box<Expression>),
-}
-
-/// A piece of a path.
-#[derive(Debug, Clone)]
-pub enum PathPart {
-    /// A node id.
-    Node(Expression),
-    /// A relationship id.
-    Rel(Expression),
-    /// A list of relationship ids and the list of the nodes between them.
-    Rels { rels: Expression, inner_nodes: Expression },
 }

@@ -167,9 +167,7 @@ impl Search<'_, '_> {
                 && other != to
                 && state.nodes >> other & 1 == 1
         };
-        if (0..self.edges.len()).filter(closes).nth(1).is_none() {
-            return None;
-        }
+        (0..self.edges.len()).filter(closes).nth(1)?;
         let mut closing: Vec<usize> = (0..self.edges.len()).filter(closes).collect();
         // Each one that cannot be intersected may rule out another.
         let met = state.edges & !state.intersected;
