@@ -10,6 +10,8 @@ mod definitions;
 mod delete;
 #[path = "writes/errors.rs"]
 mod errors;
+#[path = "writes/extremes.rs"]
+mod extremes;
 #[path = "writes/loads.rs"]
 mod loads;
 #[path = "writes/merge.rs"]

@@ -34,26 +34,43 @@ use super::scan_weighted::{ScanWeighted, Weight, WeightTable};
 use super::settle::{Number, Settle};
 use super::shared_rows::{LimitEach, SharedRows};
 use super::sort::Sorting;
+use super::summaries::asked_by;
 use super::unfold::Unfold;
 use super::unwind::Unwind;
 use super::weigh::Weigh;
 use crate::planner::inputs;
 use crate::planner::physical_plan::{Expression, ExpressionKind, KeyKind, PhysicalOperator, PlanNode};
 use crate::storage::memory::Meter;
+use crate::storage::table::Asked;
 use crate::types::{ColumnId, DST_COLUMN, SRC_COLUMN, Value};
 
 /// Runs a node and pushes its rows into instances of `sink`; under PROFILE they are counted on their way.
 pub fn run<'x>(node: &'x PlanNode, query: &'x QueryContext, sink: &'x Factory<'x>) -> ExecutionResult<()> {
+    run_asked(node, None, query, sink)
+}
+
+/// Likewise, for somebody who asks no more than that of the columns; then a scan may put groups out in short.
+fn run_asked<'x>(
+    node: &'x PlanNode,
+    asked: Option<&[Asked]>,
+    query: &'x QueryContext,
+    sink: &'x Factory<'x>,
+) -> ExecutionResult<()> {
     let profile = query.profile.as_ref();
     match profile.and_then(|profile| Some((profile, profile.counts(node)?))) {
-        None => run_node(node, query, sink),
+        None => run_node(node, asked, query, sink),
         Some((profile, counts)) => counts.timed(profile, || {
-            run_node(node, query, &|| Ok(Box::new(Tap::new(counts, sink()?)) as Next<'_>))
+            run_node(node, asked, query, &|| Ok(Box::new(Tap::new(counts, sink()?)) as Next<'_>))
         }),
     }
 }
 
-fn run_node<'x>(node: &'x PlanNode, query: &'x QueryContext, sink: &'x Factory<'x>) -> ExecutionResult<()> {
+fn run_node<'x>(
+    node: &'x PlanNode,
+    asked: Option<&[Asked]>,
+    query: &'x QueryContext,
+    sink: &'x Factory<'x>,
+) -> ExecutionResult<()> {
     use PhysicalOperator as P;
     expect_rows(node, query);
     if query.progress.is_some() && inputs(&node.operator).is_empty() {
@@ -69,13 +86,15 @@ fn run_node<'x>(node: &'x PlanNode, query: &'x QueryContext, sink: &'x Factory<'
             drive(query, &ChunkSource::of(query.kept.get(*slot).unwrap_or(&nothing)), sink)
         }
         P::ScanNodes { tables, filter } => {
-            drive(query, &ScanRows::new(tables, filter.as_ref(), &[], query)?, sink)
+            let scan = ScanRows::new(tables, filter.as_ref(), &[], query)?;
+            drive(query, &in_short(scan, asked)?, sink)
         }
         P::ScanRels { tables, emit_ends, filter, .. } => {
             let ends = [(emit_ends[0], SRC_COLUMN), (emit_ends[1], DST_COLUMN)];
             let ends: Vec<ColumnId> =
                 ends.iter().filter(|(emit, _)| *emit).map(|(_, column)| *column).collect();
-            drive(query, &ScanRows::new(tables, filter.as_ref(), &ends, query)?, sink)
+            let scan = ScanRows::new(tables, filter.as_ref(), &ends, query)?;
+            drive(query, &in_short(scan, asked)?, sink)
         }
         P::ScanWeighted { tables, terms } => {
             drive(query, &ScanWeighted::new(tables, terms, false, query)?, sink)
@@ -150,7 +169,10 @@ fn run_node<'x>(node: &'x PlanNode, query: &'x QueryContext, sink: &'x Factory<'
                 P::ScanWeighted { tables, terms } if keys.is_empty() && counts_only => {
                     drive(query, &ScanWeighted::new(tables, terms, true, query)?, &group)?;
                 }
-                _ => run(input, query, &group)?,
+                _ => {
+                    let asked = asked_by(keys, aggregates, input.outputs.len());
+                    run_asked(input, asked.as_deref(), query, &group)?;
+                }
             }
             query.enter(node);
             grouping.emit(query, sink)
@@ -225,6 +247,13 @@ fn run_node<'x>(node: &'x PlanNode, query: &'x QueryContext, sink: &'x Factory<'
             query.enter(node);
             drive(query, &ChunkSource::of(&gathered.into_inner()), sink)
         }
+    }
+}
+
+fn in_short<'x>(scan: ScanRows<'x>, asked: Option<&[Asked]>) -> ExecutionResult<ScanRows<'x>> {
+    match asked {
+        Some(asked) => scan.in_short(asked),
+        None => Ok(scan),
     }
 }
 

@@ -20,6 +20,8 @@ macro_rules! counters {
 counters! {
     /// Node groups that zone maps left out.
     groups_skipped,
+    /// Row groups of which zone maps said all that was asked.
+    groups_answered_by_zone_map,
     /// Rows that scans put out.
     rows_scanned,
     /// Rows that stand for several, by their multiplicity: how many they stand for.

@@ -54,6 +54,7 @@ mod shared_rows;
 mod sort;
 mod spill;
 mod stream;
+mod summaries;
 #[cfg(test)]
 mod tests;
 mod text_keys;

@@ -11,8 +11,9 @@ use super::evaluate::{Evaluator, constant_value};
 use super::operator::{Flow, Operator};
 use super::pipeline::Source;
 use super::rows::{RowScanner, Rows, append_as_any};
+use super::summaries::{Summaries, push_summary};
 use crate::planner::physical_plan::{Expression, ScanTable};
-use crate::storage::table::ScanOptions;
+use crate::storage::table::{Asked, ScanOptions};
 use crate::types::{ColumnId, ColumnPredicate, DataType, GlobalId, NODE_GROUP_ROWS};
 use crate::vector::{Batch, SelectionBuffer, ValueVector, Values, VectorBuffer};
 
@@ -40,6 +41,8 @@ struct Part {
     /// values come with their own type.
     mixed: Vec<Option<DataType>>,
     predicates: Vec<ColumnPredicate>,
+    /// Groups that are put out in short.
+    summaries: Summaries,
     /// The first morsel of the next table.
     end: u64,
 }
@@ -117,12 +120,41 @@ impl<'x> ScanRows<'x> {
                 read,
                 places,
                 predicates,
+                summaries: Summaries::default(),
                 end: morsels,
             });
         }
         find_mixed(&mut parts);
         let idle = Mutex::new(Vec::new());
         Ok(ScanRows { parts, filter, next: AtomicU64::new(0), work, morsel_rows, idle, query })
+    }
+
+    /// The same scan for somebody who asks no more than `asked` of the columns put out: groups whose zone maps say all of
+    /// that are put out in short.
+    pub fn in_short(mut self, asked: &[Asked]) -> ExecutionResult<ScanRows<'x>> {
+        let is_plain = |part: &Part| part.predicates.is_empty() && part.mixed.iter().all(Option::is_none);
+        if self.filter.is_some() || !self.parts.iter().all(is_plain) {
+            return Ok(self);
+        }
+        for part in &mut self.parts {
+            let mut columns: Vec<_> = part.read.iter().map(|column| (*column, Asked::Count)).collect();
+            for (place, asked) in part.places.iter().zip(asked.iter().skip(1)) {
+                if let Some(at) = *place {
+                    columns[at].1 = columns[at].1.max(*asked);
+                }
+            }
+            part.summaries = Summaries::of(&part.rows, &columns)?;
+            self.work = self.work.saturating_sub(part.summaries.rows());
+        }
+        Ok(self)
+    }
+
+    /// The table of a morsel, the group and the slice of it.
+    fn place_of(&self, morsel: u64) -> (usize, usize, u64) {
+        let part = self.parts.partition_point(|part| part.end <= morsel);
+        let first = if part == 0 { 0 } else { self.parts[part - 1].end };
+        let per_group = NODE_GROUP_ROWS / self.morsel_rows;
+        (part, ((morsel - first) / per_group) as usize, (morsel - first) % per_group)
     }
 
     fn worker_scan(&self, part: usize) -> ExecutionResult<WorkerScan<'x>> {
@@ -153,14 +185,11 @@ impl<'x> ScanRows<'x> {
         context: &mut Context<'_>,
         visit: &mut dyn FnMut(&mut Context<'_>, Batch<'_>) -> ExecutionResult<Flow>,
     ) -> ExecutionResult<Flow> {
-        let part = self.parts.partition_point(|part| part.end <= morsel);
-        let first = if part == 0 { 0 } else { self.parts[part - 1].end };
-        let per_group = NODE_GROUP_ROWS / self.morsel_rows;
-        let (group, slice) = ((morsel - first) / per_group, (morsel - first) % per_group);
+        let (part, group, slice) = self.place_of(morsel);
         let mut scan = self.worker_scan(part)?;
         let before = scan.scanner.counters();
         let rows = (slice * self.morsel_rows) as u32..((slice + 1) * self.morsel_rows) as u32;
-        scan.scanner.open(group as usize, rows)?;
+        scan.scanner.open(group, rows)?;
         let Part { rows, read, places, mixed, .. } = &self.parts[part];
         let base = GlobalId::new(rows.table().id(), 0).0;
         let WorkerScan { scanner, filter, selection, ends, converted, .. } = &mut scan;
@@ -253,7 +282,17 @@ impl Source for ScanRows<'_> {
     }
 
     fn run(&self, morsel: u64, context: &mut Context<'_>, next: &mut dyn Operator) -> ExecutionResult<Flow> {
-        self.scan(morsel, context, &mut |context, batch| next.push(context, batch))
+        let (part, group, slice) = self.place_of(morsel);
+        let Part { rows, summaries, places, .. } = &self.parts[part];
+        match summaries.get(group) {
+            None => self.scan(morsel, context, &mut |context, batch| next.push(context, batch)),
+            // The first of a group's morsels puts it out.
+            Some(_) if slice > 0 => Ok(Flow::Continue),
+            Some(summary) => {
+                count(&context.query.counters.groups_answered_by_zone_map, 1);
+                push_summary(summary, (rows, group), places, context, next)
+            }
+        }
     }
 
     fn morsels(&self) -> Option<u64> {

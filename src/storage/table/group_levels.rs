@@ -80,6 +80,11 @@ impl GroupLevels {
         }
     }
 
+    /// Whether a level bore or deleted a row of the group.
+    pub fn changes_rows(&self) -> bool {
+        self.levels.iter().any(|level| !level.born().is_empty() || !level.deletions().is_empty())
+    }
+
     /// Whether a level has new values of the column.
     pub fn is_patched(&self, column: ColumnId) -> bool {
         self.levels.iter().any(|level| level.patches_of(column).is_some())

@@ -15,6 +15,7 @@ pub mod fold;
 mod gather;
 mod group_levels;
 pub mod group_page;
+mod group_summary;
 mod key_reader;
 #[cfg(test)]
 mod level_tests;
@@ -35,6 +36,7 @@ pub use adjacency_scanner::{AdjacencyScanner, AdjacencyWindow};
 pub use csr_group::{CsrGroup, CsrRun, PIECE_ENTRIES};
 pub use csr_lists::ListBounds;
 pub use group_levels::GroupLevels;
+pub use group_summary::{Asked, ColumnSummary, GroupSummary};
 pub use key_reader::{KeyReader, LazyTable, key_reader_over, open_key_reader};
 pub use node_scanner::{NodeScanner, ScanBatch, ScanCounters, ScanOptions};
 pub use node_table::{ColumnChunk, ColumnLayout, GroupPages, NodeGroup, NodeTable, TableLayout};

@@ -243,7 +243,7 @@ fn merged(
 }
 
 /// A bound as a value of the column's type; none where the type has more to it than the bound says.
-fn bound_value(data_type: &DataType, bound: &Bound) -> Option<Value> {
+pub(super) fn bound_value(data_type: &DataType, bound: &Bound) -> Option<Value> {
     use DataType as T;
     let narrow = |number: &i128| i64::try_from(*number).ok();
     Some(match (data_type, bound) {
