@@ -53,14 +53,17 @@ fn literal(column: &str, dice: &mut Dice) -> String {
 }
 
 /// The same question to the zone maps and to every row.
-fn same(connection: &Connection, what: &str) {
+fn same(connection: &Connection, alone: &str, what: &str) {
     let mut wanted: Vec<String> = vec!["count(*)".to_owned(), "count(n)".to_owned()];
     for column in COLUMNS {
         let mut texts = vec![format!("count(n.{column})")];
         texts.extend(["min", "max"].map(|function| format!("{function}(n.{column})")));
-        let pattern = format!("MATCH (n:N) RETURN {}", texts.join(", "));
-        let scanned = format!("MATCH (n:N) WHERE n.id >= -1 RETURN {}", texts.join(", "));
-        assert_eq!(query(connection, &pattern), query(connection, &scanned), "{what}: {pattern}");
+        // Beside a column that has to be looked at the others are, too.
+        if ["x", "name", alone].contains(&column) {
+            let pattern = format!("MATCH (n:N) RETURN {}", texts.join(", "));
+            let scanned = format!("MATCH (n:N) WHERE n.id >= -1 RETURN {}", texts.join(", "));
+            assert_eq!(query(connection, &pattern), query(connection, &scanned), "{what}: {pattern}");
+        }
         wanted.extend(texts.into_iter().filter(|text| !text.contains("n.x") && !text.contains("n.name")));
     }
     let wanted = wanted.join(", ");
@@ -103,15 +106,17 @@ fn history(seed: u64, threads: usize, vector_size: usize) -> u64 {
         if is_transaction {
             connection.query("BEGIN TRANSACTION").unwrap();
         }
-        for _ in 0..dice.below(6) {
+        let least = if step == 0 { 5 } else { 0 };
+        for _ in 0..dice.below(6).max(least) {
             let known: Vec<u64> = model.keys().copied().collect();
             let some = (!known.is_empty()).then(|| known[dice.below(known.len().max(1) as u64) as usize]);
-            match (dice.below(6), some) {
-                (0, Some(id)) => {
+            match (dice.below(8), some) {
+                // A page with a deleted row is always looked at.
+                (0, Some(id)) if step > 5 => {
                     connection.query(&format!("MATCH (n:N {{id: {id}}}) DETACH DELETE n")).unwrap();
                     model.remove(&id);
                 }
-                (1 | 2, Some(id)) => {
+                (1..=4, Some(id)) => {
                     let column = COLUMNS[dice.below(COLUMNS.len() as u64) as usize];
                     let value = literal(column, &mut dice);
                     let text = format!("MATCH (n:N {{id: {id}}}) SET n.{column} = {value}");
@@ -120,7 +125,7 @@ fn history(seed: u64, threads: usize, vector_size: usize) -> u64 {
                         model.insert(id, number(&value));
                     }
                 }
-                (3, Some(id)) => {
+                (5, Some(id)) => {
                     let text = match dice.below(3) {
                         0 => format!("MATCH (:N {{id: {id}}})-[r:R]->() DELETE r"),
                         1 => format!("MATCH (:N {{id: {id}}})-[r:R]->() SET r.w = r.w * 3"),
@@ -147,7 +152,7 @@ fn history(seed: u64, threads: usize, vector_size: usize) -> u64 {
         }
         let what = format!("seed {seed}, step {step}");
         plain(&connection, &model, &what);
-        same(&connection, &what);
+        same(&connection, COLUMNS[step % COLUMNS.len()], &what);
         if is_transaction {
             let is_kept = dice.below(2) == 0;
             connection.query(if is_kept { "COMMIT" } else { "ROLLBACK" }).unwrap();
@@ -159,7 +164,7 @@ fn history(seed: u64, threads: usize, vector_size: usize) -> u64 {
         if dice.below(2) == 0 {
             connection.query("CHECKPOINT").unwrap();
             plain(&connection, &model, &what);
-            same(&connection, &what);
+            same(&connection, COLUMNS[step % COLUMNS.len()], &what);
         }
         from_zone_maps += answered(&connection, "MATCH (n:N) RETURN min(n.a), max(n.day), count(*)");
     }
@@ -169,7 +174,7 @@ fn history(seed: u64, threads: usize, vector_size: usize) -> u64 {
 #[test]
 fn zone_maps_and_rows_say_the_same() {
     let ways = [(1, 2048), (2, 2048), (1, 3), (2, 3)];
-    let answered: u64 = (0..8).zip(ways.iter().cycle()).map(|(seed, way)| history(seed, way.0, way.1)).sum();
+    let answered: u64 = (0..6).zip(ways.iter().cycle()).map(|(seed, way)| history(seed, way.0, way.1)).sum();
     assert!(answered > 0, "no group was ever answered by its zone map");
 }
 
