@@ -7,7 +7,7 @@ use super::canonical;
 use super::cardinality::{Estimator, list_length};
 use super::constants;
 use super::decorrelate::{Carried, variable_of_type};
-use super::factorize::{strip, whole_graph};
+use super::factorize::{strip, visit_cost, whole_graph};
 use super::implied::drop_implied;
 use super::join_order::{JoinOrder, Partial};
 use super::logical_plan::{LogicalPlan, LogicalStage};
@@ -355,13 +355,15 @@ impl Builder<'_> {
         extend_by_paths(&graph, &mut with_paths);
         unroll(&mut graph, &mut self.variables, &|v| with_paths.contains(&v));
         canonical::sort(&mut graph, &with_paths, &current.bound);
-        let few = graph.nodes.iter().any(|node| self.estimator.nodes(node) <= FEW_NODES);
-        if !few && let Some(counted) = self.with_conditions(&graph, &with_paths) {
+        let few = self.few_nodes(&graph);
+        if few.is_empty()
+            && let Some(counted) = self.with_conditions(&graph, &with_paths)
+        {
             return Partial { cost: current.cost + counted.cost, ..counted };
         }
         if let Some(weighted) = whole_graph(&graph, &with_paths, &self.estimator) {
-            if let Some(expanded) = self.cheaper_expanded(&current, &graph, &with_paths, shape, weighted.cost)
-            {
+            let expanded = self.expanded(&current, &graph, &with_paths, &few, shape);
+            if let Some(expanded) = expanded.filter(|expanded| expanded.cost * ROW_COST < weighted.cost) {
                 return expanded;
             }
             let node = graph.node(weighted.root).cloned();
@@ -373,29 +375,42 @@ impl Builder<'_> {
             return partial;
         }
         let counted = self.count_joined(&graph, &with_paths);
+        let expanded = self.expanded(&current, &graph, &with_paths, &few, shape);
         let weights = strip(&mut graph, &with_paths, &self.estimator);
-        let general = self.order(current, graph, weights, with_paths, shape.duplicates_irrelevant());
+        let roots = weights.values().flat_map(|weights| &weights.terms);
+        let visited: f64 = roots.map(|(_, tree)| visit_cost(tree, &self.estimator)).sum();
+        let mut general = self.order(current, graph, weights, with_paths, shape.duplicates_irrelevant());
+        if let Some(expanded) = expanded.filter(|other| other.cost < general.cost + visited / ROW_COST) {
+            general = expanded;
+        }
         match counted {
             Some(counted) if counted.cost < general.cost * LINEAR_PREFERENCE => counted,
             _ => general,
         }
     }
 
-    /// From few nodes it can be cheaper to write the matches out than to look at every node of a table once.
-    fn cheaper_expanded(
+    /// The nodes of a graph that are expected to be few.
+    fn few_nodes(&self, graph: &QueryGraph) -> BTreeSet<VariableId> {
+        let few = graph.nodes.iter().filter(|node| self.estimator.nodes(node) <= FEW_NODES);
+        few.map(|node| node.variable).collect()
+    }
+
+    /// From few nodes it can be cheaper to write the matches out than to look at every node of a table once: the graph
+    /// with such nodes in it, where it has any.
+    fn expanded(
         &self,
         current: &Partial,
         graph: &QueryGraph,
         needed: &BTreeSet<VariableId>,
+        few: &BTreeSet<VariableId>,
         shape: &Shape,
-        cost: f64,
     ) -> Option<Partial> {
-        graph.nodes.iter().find(|node| self.estimator.nodes(node) <= FEW_NODES)?;
+        if few.is_empty() {
+            return None;
+        }
         let mut graph = graph.clone();
-        let weights = strip(&mut graph, needed, &self.estimator);
-        let expanded =
-            self.order(current.clone(), graph, weights, needed.clone(), shape.duplicates_irrelevant());
-        (expanded.cost * ROW_COST < cost).then_some(expanded)
+        let weights = strip(&mut graph, &(needed | few), &self.estimator);
+        Some(self.order(current.clone(), graph, weights, needed.clone(), shape.duplicates_irrelevant()))
     }
 
     pub(super) fn flush(
