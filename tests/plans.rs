@@ -230,6 +230,24 @@ fn lookups_hash_joins_and_intersections_are_chosen_by_cost() {
     assert_eq!(counted, world.connection.query(&near).expect("rows").len() as i64);
 }
 
+#[test]
+fn patterns_start_at_few_nodes_instead_of_counting_at_all() {
+    let world = network();
+    for (text, starts) in [
+        // The writer is of no use to the result, but few messages are hers.
+        (
+            "MATCH (:Person {id: 3})-[:Wrote]->(m:Message)<-[:Likes]-(p:Person) RETURN p.id, max(m.length), count(*)",
+            "LookupNode",
+        ),
+        ("MATCH (:Person {id: 3})-[:Likes]->(m:Message) RETURN count(*), min(m.length)", "LookupNode"),
+        ("MATCH (:Person)-[:Likes]->(m:Message) RETURN count(*), min(m.length)", "ScanWeighted"),
+    ] {
+        let plan = plan_of(&world.connection, text, "EXPLAIN").join("\n");
+        assert!(plan.contains(starts), "{text}:\n{plan}");
+        assert_eq!(plan.contains("message passing"), starts == "ScanWeighted", "{text}:\n{plan}");
+    }
+}
+
 /// Questions of the kinds that the benchmarks ask.
 const QUESTIONS: &[&str] = &[
     "MATCH (a:Person)-[:Knows]->(b:Person) RETURN b.id, count(a.id) AS n ORDER BY n DESC LIMIT 3",

@@ -10,7 +10,7 @@ use super::decorrelate::{Carried, variable_of_type};
 use super::factorize::{strip, visit_cost, whole_graph};
 use super::implied::drop_implied;
 use super::join_order::{JoinOrder, Partial};
-use super::logical_plan::{LogicalPlan, LogicalStage};
+use super::logical_plan::{LogicalPlan, LogicalStage, WeightTerms};
 use super::projection::{Shape, plan_projection};
 use super::query_graph::QueryGraph;
 use super::rewrite::{conjuncts, rename_expression, variables_of};
@@ -377,10 +377,9 @@ impl Builder<'_> {
         let counted = self.count_joined(&graph, &with_paths);
         let expanded = self.expanded(&current, &graph, &with_paths, &few, shape);
         let weights = strip(&mut graph, &with_paths, &self.estimator);
-        let roots = weights.values().flat_map(|weights| &weights.terms);
-        let visited: f64 = roots.map(|(_, tree)| visit_cost(tree, &self.estimator)).sum();
+        let visited = self.cost_of(&weights);
         let mut general = self.order(current, graph, weights, with_paths, shape.duplicates_irrelevant());
-        if let Some(expanded) = expanded.filter(|other| other.cost < general.cost + visited / ROW_COST) {
+        if let Some(expanded) = expanded.filter(|expanded| expanded.cost < general.cost + visited) {
             general = expanded;
         }
         match counted {
@@ -396,7 +395,7 @@ impl Builder<'_> {
     }
 
     /// From few nodes it can be cheaper to write the matches out than to look at every node of a table once: the graph
-    /// with such nodes in it, where it has any.
+    /// with such nodes in it, where it has any, and with counts of what hangs below others or without.
     fn expanded(
         &self,
         current: &Partial,
@@ -408,9 +407,27 @@ impl Builder<'_> {
         if few.is_empty() {
             return None;
         }
-        let mut graph = graph.clone();
-        let weights = strip(&mut graph, &(needed | few), &self.estimator);
-        Some(self.order(current.clone(), graph, weights, needed.clone(), shape.duplicates_irrelevant()))
+        let ordered = |graph: QueryGraph, weights: BTreeMap<VariableId, WeightTerms>| {
+            let visited = self.cost_of(&weights);
+            let ordered =
+                self.order(current.clone(), graph, weights, needed.clone(), shape.duplicates_irrelevant());
+            Partial { cost: ordered.cost + visited, ..ordered }
+        };
+        let mut counted = graph.clone();
+        let weights = strip(&mut counted, &(needed | few), &self.estimator);
+        let has_weights = !weights.is_empty();
+        let counted = ordered(counted, weights);
+        if !has_weights {
+            return Some(counted);
+        }
+        let written = ordered(graph.clone(), BTreeMap::new());
+        Some(if written.cost < counted.cost { written } else { counted })
+    }
+
+    /// What it costs to count what hangs below some nodes, in rows.
+    fn cost_of(&self, weights: &BTreeMap<VariableId, WeightTerms>) -> f64 {
+        let trees = weights.values().flat_map(|weights| &weights.terms);
+        trees.map(|(_, tree)| visit_cost(tree, &self.estimator)).sum::<f64>() / ROW_COST
     }
 
     pub(super) fn flush(
@@ -432,7 +449,7 @@ impl Builder<'_> {
         &self,
         current: Partial,
         mut graph: QueryGraph,
-        weights: BTreeMap<VariableId, super::logical_plan::WeightTerms>,
+        weights: BTreeMap<VariableId, WeightTerms>,
         mut needed: BTreeSet<VariableId>,
         duplicates_irrelevant: bool,
     ) -> Partial {

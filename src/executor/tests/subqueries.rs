@@ -289,11 +289,11 @@ fn queries_inside_group_sort_and_limit() {
     check(
         &graph,
         "MATCH (a:Person) RETURN a.name, COLLECT { MATCH (a)-[f:Follows]->() RETURN f.weight ORDER BY f.weight DESC } AS w, \
-         COLLECT { MATCH (a)-[f:Follows]->() RETURN f.weight ORDER BY f.weight DESC LIMIT 1 } AS most, COLLECT { MATCH (a)-[:Follows]->(x) RETURN x.age UNION MATCH (a)-[:Likes]->(y) RETURN y.age AS `x.age` } AS ages ORDER BY a.name",
+         COLLECT { MATCH (a)-[f:Follows]->() RETURN f.weight ORDER BY f.weight DESC LIMIT 1 } AS most, list_sort(COLLECT { MATCH (a)-[:Follows]->(x) RETURN x.age UNION MATCH (a)-[:Likes]->(y) RETURN y.age AS `x.age` }) AS ages ORDER BY a.name",
         &[
             "Ada|[3]|[3]|[30,40]",
             "Bob|[7,5]|[7]|[40]",
-            "Cid|[1]|[1]|[50,30]",
+            "Cid|[1]|[1]|[30,50]",
             "Dan|[2]|[2]|[40]",
             "Eve|[9]|[9]|[30]",
         ],
