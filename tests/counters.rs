@@ -26,7 +26,7 @@ const WORKS: &[(&str, &str)] = &[
     ("messages_passed", "MATCH (a:Person)-[:Knows]->(b:Person)-[:Likes]->(c:Person) RETURN count(*)"),
     (
         "messages_scattered",
-        "MATCH (a:Person)-[:Knows]->(b:Person) WHERE b.id < 100 RETURN count(*), sum(a.noise)",
+        "MATCH (a:Person)-[:Knows]->(b:Person) WHERE b.id < 45 RETURN count(*), sum(a.noise)",
     ),
     ("signed_terms", "MATCH (a:Person)-[:Knows]->(b:Person)-[:Knows]->(c:Person) RETURN count(*)"),
     ("node_bitmaps", "MATCH (a:Person)-[:Knows]->(b:Person) WHERE b.noise < 1000 RETURN count(*)"),
