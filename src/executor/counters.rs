@@ -68,6 +68,8 @@ counters! {
     dense_groupings,
     /// Batches grouped by dictionary codes.
     dictionary_groupings,
+    /// Batches grouped by small codes of all key columns side by side.
+    coded_groupings,
     /// Batches grouped by the first rows of runs with the same keys.
     run_groupings,
     /// Batches whose distinct nodes were remembered as bits.

@@ -1,5 +1,6 @@
 //! From key columns to group numbers, by the cheapest way the keys allow.
 
+use super::coded_keys::CodedKeys;
 use super::key_table::{KeyScratch, KeyTable};
 use crate::planner::physical_plan::KeyKind;
 use crate::types::{DataType, GlobalId, NODE_GROUP_ROWS, TableId};
@@ -16,6 +17,8 @@ pub enum How {
     /// By an array over node offsets.
     Dense,
     /// By the codes of a dictionary.
+    Dictionary,
+    /// By the codes of all columns.
     Codes,
     /// By the first rows of runs with the same keys.
     Runs,
@@ -26,6 +29,7 @@ pub enum How {
 pub struct GroupIndex {
     dense: Vec<DenseTable>,
     keys: KeyTable,
+    coded: Option<CodedKeys>,
     scratch: KeyScratch,
     found: Vec<u32>,
     by_code: Vec<u32>,
@@ -52,6 +56,7 @@ impl GroupIndex {
             _ => Vec::new(),
         };
         GroupIndex {
+            coded: if dense.is_empty() { CodedKeys::new(&types) } else { None },
             dense,
             keys: KeyTable::new(types),
             scratch: KeyScratch::default(),
@@ -71,7 +76,8 @@ impl GroupIndex {
     /// The memory of the tables.
     pub fn bytes(&self) -> u64 {
         let pages = |table: &DenseTable| table.pages.iter().flatten().count() as u64;
-        self.keys.bytes() + self.dense.iter().map(pages).sum::<u64>() * 4 * NODE_GROUP_ROWS
+        let coded = self.coded.as_ref().map_or(0, CodedKeys::bytes);
+        self.keys.bytes() + coded + self.dense.iter().map(pages).sum::<u64>() * 4 * NODE_GROUP_ROWS
     }
 
     /// The only key column by group, where the index keeps it itself.
@@ -119,10 +125,13 @@ impl GroupIndex {
         if let [key] = keys
             && self.code_groups(key, length, selection, by_row, new_rows)
         {
-            return How::Codes;
+            return How::Dictionary;
         }
         if selection.is_all() && self.run_groups(keys, length, by_row, new_rows) {
             return How::Runs;
+        }
+        if let Some(how) = self.coded_groups(keys, length, selection, by_row, new_rows) {
+            return how;
         }
         self.keys.groups(keys, length, selection, &mut self.scratch, &mut self.found, new_rows);
         let mut next = self.found.iter();
@@ -172,6 +181,28 @@ impl GroupIndex {
             }
             by_row[row] = *slot;
         });
+    }
+
+    /// Groups by the codes of all columns; rows whose codes are new are looked up.
+    fn coded_groups(
+        &mut self,
+        keys: &[ValueVector<'_>],
+        length: usize,
+        selection: Selection<'_>,
+        by_row: &mut [u32],
+        new_rows: &mut Vec<u32>,
+    ) -> Option<How> {
+        let GroupIndex { coded, keys: table, scratch, found, .. } = self;
+        if coded.as_ref().is_some_and(CodedKeys::is_hopeless) {
+            *coded = None;
+        }
+        let coded = coded.as_mut().filter(|_| length > 0)?;
+        let Some(misses) = coded.groups(keys, (length, selection), by_row)? else {
+            return Some(How::Codes);
+        };
+        table.groups(keys, length, misses, scratch, found, new_rows);
+        coded.learn(found, by_row);
+        Some(if found.len() < selection.count(length) { How::Codes } else { How::Hash })
     }
 
     /// Groups rows whose keys are mostly those of the row before: only the first row of each run is looked up.
@@ -326,7 +357,7 @@ mod tests {
         let (mut by_row, mut new_rows) = (Vec::new(), Vec::new());
         let mut check = |vector: ValueVector<'_>, expected: &[u32]| {
             let how = index.groups(&[vector], expected.len(), Selection::All, &mut by_row, &mut new_rows);
-            assert_eq!((how, &by_row[..]), (How::Codes, expected));
+            assert_eq!((how, &by_row[..]), (How::Dictionary, expected));
         };
         check(ValueVector::dictionary(&[1, 0, 1], &first), &[1, 0, 1]);
         check(ValueVector::dictionary(&[0, 1, 1], &second), &[1, 2, 2]);

@@ -8,6 +8,7 @@ mod aggregate;
 mod build;
 mod check;
 mod chunks;
+mod coded_keys;
 mod context;
 pub mod copy;
 mod count_join;

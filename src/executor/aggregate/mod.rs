@@ -240,7 +240,8 @@ impl Operator for GroupSink<'_> {
             let counters = &context.query.counters;
             match how {
                 How::Dense => count(&counters.dense_groupings, 1),
-                How::Codes => count(&counters.dictionary_groupings, 1),
+                How::Dictionary => count(&counters.dictionary_groupings, 1),
+                How::Codes => count(&counters.coded_groupings, 1),
                 How::Runs => count(&counters.run_groupings, 1),
                 How::Hash => {}
             }
