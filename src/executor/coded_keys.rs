@@ -9,6 +9,8 @@ use crate::vector::{Native, NativeReader, Selection, Shape, ValueVector};
 
 /// Bits of all codes of a row together.
 const BITS: u32 = 16;
+/// Bits of the code of a text: texts are kept here once more.
+const TEXT_BITS: u32 = 12;
 /// Columns from which on codes would leave too few bits to each.
 const COLUMNS: usize = 8;
 /// Rows that may be looked up in vain, more than were found, until the array is given up.
@@ -181,8 +183,9 @@ impl CodedKeys {
             }
         };
         let needed = codes.checked_next_power_of_two().map_or(64, u64::trailing_zeros);
-        if others + needed > BITS {
-            if matches!(coder, Coder::Texts(_)) {
+        let is_text = matches!(coder, Coder::Texts(_));
+        if others + needed > BITS || is_text && needed > TEXT_BITS {
+            if is_text {
                 // Texts only get more.
                 self.patience = 0;
             }
@@ -419,6 +422,7 @@ mod tests {
         ) {
             let types = vec![DataType::Int64, DataType::String, DataType::Bool];
             let mut index = GroupIndex::new(&KeyKind::Hash, types.clone());
+            index.use_codes(&types);
             let mut table = KeyTable::new(types);
             let (mut by_row, mut new_rows) = (Vec::new(), Vec::new());
             for (rows, mask, shape) in &batches {
@@ -453,7 +457,9 @@ mod tests {
 
     /// Batches of (column, column) pairs and how they are grouped.
     fn check(batches: &[(&[i64], How)]) {
-        let mut index = GroupIndex::new(&KeyKind::Hash, vec![DataType::Int64, DataType::String]);
+        let types = vec![DataType::Int64, DataType::String];
+        let mut index = GroupIndex::new(&KeyKind::Hash, types.clone());
+        index.use_codes(&types);
         let (mut by_row, mut new_rows) = (Vec::new(), Vec::new());
         for (numbers, how) in batches {
             let numbers = column(DataType::Int64, numbers.iter().map(|number| Value::Int64(*number)));

@@ -56,7 +56,7 @@ impl GroupIndex {
             _ => Vec::new(),
         };
         GroupIndex {
-            coded: if dense.is_empty() { CodedKeys::new(&types) } else { None },
+            coded: None,
             dense,
             keys: KeyTable::new(types),
             scratch: KeyScratch::default(),
@@ -66,6 +66,16 @@ impl GroupIndex {
             dense_groups: 0,
             null_group: NONE,
         }
+    }
+
+    /// Tries small codes of keys of these types before hashing them.
+    pub fn use_codes(&mut self, types: &[DataType]) {
+        self.coded = if self.dense.is_empty() { CodedKeys::new(types) } else { None };
+    }
+
+    /// Gives back the memory of codes; false if there are none.
+    pub fn drop_codes(&mut self) -> bool {
+        self.coded.take().is_some()
     }
 
     /// Number of groups.

@@ -67,11 +67,13 @@ impl<'x> Grouping<'x> {
     /// The sink of one worker.
     pub fn sink<'s>(&'s self, query: &QueryContext) -> ExecutionResult<GroupSink<'s>> {
         let arguments = |aggregate: &PhysicalAggregate| Evaluator::all(&aggregate.arguments, query);
+        let mut own = Groups::new(self, self.kind);
+        own.index.use_codes(&self.key_types());
         Ok(GroupSink {
             grouping: self,
             keys: Evaluator::all(self.keys, query)?,
             arguments: self.aggregates.iter().map(arguments).collect::<ExecutionResult<_>>()?,
-            own: Groups::new(self, self.kind),
+            own,
             parted: self.can_be_parted().then(Parted::default),
             by_row: Vec::new(),
             new_rows: Vec::new(),
@@ -172,8 +174,11 @@ impl GroupSink<'_> {
     fn look(&mut self, query: &QueryContext) -> ExecutionResult<()> {
         self.unseen = 0;
         let parted = self.parted.as_ref().map_or(0, Parted::bytes);
-        if query.room(&mut self.held, self.own.bytes() + parted, OPERATOR)? == Room::Short {
-            self.put_aside(query)?;
+        // What only saves time goes before groups do.
+        while query.room(&mut self.held, self.own.bytes() + parted, OPERATOR)? == Room::Short {
+            if !self.own.index.drop_codes() {
+                return self.put_aside(query);
+            }
         }
         Ok(())
     }
@@ -275,6 +280,7 @@ impl Operator for GroupSink<'_> {
 
     fn finish(&mut self, context: &mut Context<'_>) -> ExecutionResult<()> {
         let (query, grouping) = (context.query, self.grouping);
+        self.own.index.drop_codes();
         if self.unseen > 0 {
             self.look(query)?;
         }
