@@ -150,6 +150,14 @@ fn grouping_by_nodes_and_collecting() {
     check(text, LITTLE, false);
 }
 
+/// Rows that make a group each are parted before they are grouped, others after it, and all are put aside in between.
+#[test]
+fn lists_keep_the_order_of_their_rows() {
+    let text =
+        "MATCH (t:T) WITH t ORDER BY t.id DESC WITH t.id % 5000 AS k, collect(t.id) AS ids RETURN k, ids";
+    check(text, LITTLE, false);
+}
+
 #[test]
 fn distinct_rows_and_distinct_values() {
     let text = "MATCH (t:T) WITH DISTINCT t.b AS b, t.c AS c, t.a AS a \

@@ -50,8 +50,8 @@ impl Degrees {
         if self.lengths.len() <= part {
             self.lengths.resize(part + 1, (0, 0));
         }
-        self.lengths[part].0 += 1;
-        self.lengths[part].1 += length;
+        let (lists, entries) = self.lengths[part];
+        self.lengths[part] = (lists.saturating_add(1), entries.saturating_add(length));
     }
 
     /// Makes an empty sketch where there are no entries yet.
@@ -119,8 +119,9 @@ impl Degrees {
     /// The share of `lists` lists with `entries` entries that have at least one of the entries that are kept, each with
     /// the same chance; long lists have one more likely than short ones.
     pub fn share_with_any(&self, entries: f64, lists: f64, kept: f64) -> f64 {
-        let known: (u64, u64) =
-            self.lengths.iter().fold((0, 0), |sum, part| (sum.0 + part.0, sum.1 + part.1));
+        let known: (u64, u64) = self.lengths.iter().fold((0, 0), |sum: (u64, u64), part| {
+            (sum.0.saturating_add(part.0), sum.1.saturating_add(part.1))
+        });
         if known.0 == 0 || known.1 == 0 {
             return 1.0 - (1.0 - kept).powf(entries / lists.max(1.0));
         }

@@ -127,6 +127,10 @@ impl RunningQuery {
 
     /// The next rows; nothing behind the last ones.
     pub fn next(&mut self) -> Result<Option<ResultChunk>> {
+        guarded(|| self.take())
+    }
+
+    fn take(&mut self) -> Result<Option<ResultChunk>> {
         let chunk = match self.queue.take().map_err(Error::from) {
             Err(error) if !self.has_rows && error.kind() == ErrorKind::OutOfMemory => {
                 let Some(plan) = self.plan.for_little_memory() else { return Err(error) };
@@ -134,7 +138,7 @@ impl RunningQuery {
                 let (context, started) = (self.context.without_arrays(&plan.plan), self.started);
                 *self = RunningQuery::start(plan, context)?;
                 self.started = started;
-                return self.next();
+                return self.take();
             }
             chunk => chunk?,
         };

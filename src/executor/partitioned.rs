@@ -190,6 +190,8 @@ impl Scatter {
 pub struct Benefit {
     rows: usize,
     passing: usize,
+    /// Batches are tiny: so are trials and what is passed, for tests.
+    tiny: bool,
 }
 
 /// Rows after which the number of groups is looked at.
@@ -197,7 +199,19 @@ const ROWS_PER_TRIAL: usize = 16 << 10;
 /// Rows that are passed before the next trial: what comes later may be of another kind.
 const ROWS_PASSED: usize = 512 << 10;
 
+/// By how much less that is where batches are tiny.
+const TINY_SHARE: usize = 512;
+
 impl Benefit {
+    /// Nothing is known yet.
+    pub fn new(tiny: bool) -> Benefit {
+        Benefit { tiny, ..Benefit::default() }
+    }
+
+    fn scaled(&self, rows: usize) -> usize {
+        if self.tiny { rows / TINY_SHARE } else { rows }
+    }
+
     /// Whether rows are to be passed on ungrouped.
     pub fn is_passing(&self) -> bool {
         self.passing > 0
@@ -211,10 +225,10 @@ impl Benefit {
     /// Rows were grouped, and there are so many groups now; true if the next ones are to be passed on.
     pub fn grouped(&mut self, rows: usize, groups: usize) -> bool {
         self.rows += rows;
-        if self.rows < ROWS_PER_TRIAL || groups as u64 * 5 <= self.rows as u64 * 4 {
+        if self.rows < self.scaled(ROWS_PER_TRIAL) || groups as u64 * 5 <= self.rows as u64 * 4 {
             return false;
         }
-        (self.rows, self.passing) = (0, ROWS_PASSED);
+        (self.rows, self.passing) = (0, self.scaled(ROWS_PASSED));
         true
     }
 

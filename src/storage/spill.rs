@@ -101,8 +101,15 @@ impl SpillArea {
 
 #[cfg(unix)]
 fn temporary(folder: &Path) -> StorageResult<Option<Arc<dyn StorageBackend>>> {
+    use std::os::unix::fs::DirBuilderExt;
     let backend = super::backend::PosixBackend::new(folder);
-    backend.create_dir("")?;
+    // Others may look into the folder above.
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.map_err(|source| StorageError::Io {
+        operation: "create",
+        file: folder.display().to_string(),
+        source,
+    })?;
     backend.create_dir(SPILL_FOLDER)?;
     Ok(Some(backend.shared()))
 }

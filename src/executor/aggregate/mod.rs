@@ -74,7 +74,7 @@ impl<'x> Grouping<'x> {
             keys: Evaluator::all(self.keys, query)?,
             arguments: self.aggregates.iter().map(arguments).collect::<ExecutionResult<_>>()?,
             own,
-            parted: self.can_be_parted().then(Parted::default),
+            parted: self.can_be_parted().then(|| Parted::of(query)),
             by_row: Vec::new(),
             new_rows: Vec::new(),
             held: self.account(query),
@@ -195,14 +195,15 @@ impl GroupSink<'_> {
     fn put_aside(&mut self, query: &QueryContext) -> ExecutionResult<()> {
         let own = std::mem::replace(&mut self.own, Groups::new(self.grouping, self.grouping.kind));
         let aside = self.grouping.aside(query)?;
-        aside.put(self.grouping, &own, query)?;
-        drop(own);
+        // What was parted came before what is grouped now, and lists keep the order in which their values came.
         if let Some(parted) = &mut self.parted {
             parted.benefit.start_anew();
             if let Some(rows) = parted.rows.take() {
                 rows.put_aside(self.grouping, &aside, query)?;
             }
         }
+        aside.put(self.grouping, &own, query)?;
+        drop(own);
         self.held.shrink_to(0);
         Ok(())
     }

@@ -38,6 +38,11 @@ pub(super) struct Parted {
 }
 
 impl Parted {
+    /// Nothing is parted yet.
+    pub fn of(query: &QueryContext) -> Parted {
+        Parted { benefit: Benefit::new(query.is_tiny()), ..Parted::default() }
+    }
+
     /// The memory of the rows.
     pub fn bytes(&self) -> u64 {
         self.rows.as_ref().map_or(0, PartedRows::bytes)
