@@ -108,7 +108,7 @@ impl Connection {
     /// ```
     /// # fn main() -> quiredb::Result<()> {
     /// let connection = quiredb::Database::in_memory()?.connect()?;
-    /// let mut stream = connection.stream("UNWIND range(1, 1000000000) AS n RETURN n * n AS square")?;
+    /// let mut stream = connection.stream("UNWIND range(1, 100000) AS n RETURN n * n AS square")?;
     /// let mut sum = 0;
     /// while let Some(row) = stream.next_row()? {
     ///     sum += row.get::<i64>("square")?;

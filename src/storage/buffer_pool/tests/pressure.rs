@@ -176,7 +176,7 @@ fn a_pool_full_of_guards_is_too_small_and_scans_say_so() {
     let scratch = pool.account("sort", 65_536 - 4096).expect("room");
     assert!(matches!(lend(3).map(|_| ()), Err(StorageError::PoolTooSmall { limit: 196_608, .. })));
     let error = pool.account("sort", 100_000).map(|_| ()).expect_err("no room");
-    assert!(error.to_string().contains("sort needs 100000 bytes"), "{error}");
+    assert!(error.to_string().contains("sort needs 97.7 KiB"), "{error}");
     drop(scratch);
     assert!(lend(3).is_ok());
     drop(guards);
