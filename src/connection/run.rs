@@ -36,7 +36,7 @@ impl Session {
     }
 
     /// Each statement sees what the ones before it did.
-    fn run_script(
+    pub(super) fn run_script(
         &self,
         statements: &[ast::Statement],
         text: &str,
@@ -162,35 +162,35 @@ impl Session {
     ) -> Result<QueryResult> {
         let compiled = Instant::now();
         let mut context = self.context(plan, params, view);
-        context.progress = self.progress_of(&plan.plan, false);
-        let run = match self.run_in_context(plan, &mut context, view) {
-            Err(error) if error.kind() == ErrorKind::OutOfMemory && plan.plan.stages.is_empty() => {
-                plan.for_little_memory().ok_or(error).and_then(|plan| {
-                    let again = context.without_arrays(&plan.plan);
-                    collect(&plan, &again)
-                })
-            }
-            run => run,
-        };
-        let mut result = run?;
-        context.progress.iter().for_each(|progress| progress.finish());
+        let progress = self.progress_of(&plan.plan, false);
+        context.progress.clone_from(&progress);
+        let (mut result, _) = self.run_in_context(plan, &mut context, view)?;
+        progress.iter().for_each(|progress| progress.finish());
         result.summary.compile_time = compiled.duration_since(view.started);
         result.summary.execution_time = compiled.elapsed();
         result.summary.plan_cached = cached;
         Ok(result)
     }
 
-    /// Reads at the view, or writes.
+    /// Reads at the view, or writes. Where arrays of a plan that reads find no room it is run again without them: then
+    /// that plan comes with the rows, and the context is its own.
     fn run_in_context(
         &self,
         plan: &QueryPlan,
         context: &mut QueryContext,
         view: &View,
-    ) -> Result<QueryResult> {
-        if plan.plan.stages.is_empty() {
-            return collect(plan, context);
+    ) -> Result<(QueryResult, Option<Arc<QueryPlan>>)> {
+        if !plan.plan.stages.is_empty() {
+            return Ok((self.run_writing(plan, context, view)?, None));
         }
-        self.run_writing(plan, context, view)
+        match collect(plan, context) {
+            Err(error) if error.kind() == ErrorKind::OutOfMemory => {
+                let plan = plan.for_little_memory().ok_or(error)?;
+                *context = context.without_arrays(&plan.plan);
+                Ok((collect(&plan, context)?, Some(plan)))
+            }
+            rows => Ok((rows?, None)),
+        }
     }
 
     fn run_explain(
@@ -216,14 +216,8 @@ impl Session {
             let started = Instant::now();
             let mut context = self.context(&plan, &mut params, view);
             context.profile = Some(Profile::of(&plan.plan));
-            let run = match self.run_in_context(&plan, &mut context, view) {
-                Err(error) if error.kind() == ErrorKind::OutOfMemory && plan.plan.stages.is_empty() => {
-                    plan = plan.for_little_memory().ok_or(error)?;
-                    context = context.without_arrays(&plan.plan);
-                    collect(&plan, &context)?
-                }
-                run => run?,
-            };
+            let (run, other) = self.run_in_context(&plan, &mut context, view)?;
+            plan = other.unwrap_or(plan);
             let rows = run.len();
             summary = run.summary;
             execution_time = started.elapsed();

@@ -36,10 +36,7 @@ impl Session {
             if before.is_empty() {
                 return self.stream_statement(last, text, &mut params, view, true);
             }
-            drop(view);
-            for statement in before {
-                self.run_statement(statement, text, &mut params.clone(), self.view()?, false)?;
-            }
+            self.run_script(before, text, params.clone(), view)?;
             self.stream_statement(last, text, &mut params, self.view()?, false)
         })
     }
