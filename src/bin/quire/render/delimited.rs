@@ -14,30 +14,7 @@ pub fn write_csv(
     null: &str,
     output: &mut Output,
 ) -> Result<(), Fault> {
-    let names = if header { stream.columns().to_vec() } else { Vec::new() };
-    let header = |output: &mut Output| {
-        for (position, name) in names.iter().enumerate() {
-            separate(&mut output.buffer, position, b',');
-            push_quoted(&mut output.buffer, name, null);
-        }
-        if !names.is_empty() {
-            output.buffer.push(b'\n');
-        }
-        Ok(())
-    };
-    let row = |output: &mut Output, columns: &[ResultColumn], row: usize| {
-        for (position, column) in columns.iter().enumerate() {
-            separate(&mut output.buffer, position, b',');
-            let value = column.value(row);
-            match &*value {
-                Value::Null => output.buffer.extend_from_slice(null.as_bytes()),
-                value => push_quoted(&mut output.buffer, &stored_text(value), null),
-            }
-        }
-        output.buffer.push(b'\n');
-        Ok(())
-    };
-    stream_rows(stream, output, header, row)
+    write_delimited(stream, header, null, b',', output, |out, text| push_quoted(out, text, null))
 }
 
 /// Tabs between values; within them tabs, line ends and backslashes are escaped.
@@ -47,11 +24,23 @@ pub fn write_tsv(
     null: &str,
     output: &mut Output,
 ) -> Result<(), Fault> {
+    write_delimited(stream, header, null, b'\t', output, push_escaped)
+}
+
+/// Fields that `push` writes, with a separator between them.
+fn write_delimited(
+    stream: &mut QueryStream,
+    header: bool,
+    null: &str,
+    separator: u8,
+    output: &mut Output,
+    push: impl Fn(&mut Vec<u8>, &str),
+) -> Result<(), Fault> {
     let names = if header { stream.columns().to_vec() } else { Vec::new() };
     let header = |output: &mut Output| {
         for (position, name) in names.iter().enumerate() {
-            separate(&mut output.buffer, position, b'\t');
-            push_escaped(&mut output.buffer, name);
+            separate(&mut output.buffer, position, separator);
+            push(&mut output.buffer, name);
         }
         if !names.is_empty() {
             output.buffer.push(b'\n');
@@ -60,11 +49,11 @@ pub fn write_tsv(
     };
     let row = |output: &mut Output, columns: &[ResultColumn], row: usize| {
         for (position, column) in columns.iter().enumerate() {
-            separate(&mut output.buffer, position, b'\t');
+            separate(&mut output.buffer, position, separator);
             let value = column.value(row);
             match &*value {
                 Value::Null => output.buffer.extend_from_slice(null.as_bytes()),
-                value => push_escaped(&mut output.buffer, &stored_text(value)),
+                value => push(&mut output.buffer, &stored_text(value)),
             }
         }
         output.buffer.push(b'\n');
