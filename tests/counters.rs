@@ -244,6 +244,10 @@ fn queries_do_without_arrays_where_memory_is_short() {
         assert_eq!(rows(), expected, "{text}");
         let streamed = connection.stream(text).and_then(QueryStream::collect_all).expect("it runs");
         assert_eq!(streamed.to_values(), expected, "{text}");
+        let mut stream = connection.stream(text).expect("it runs");
+        stream.next_chunk().expect("it runs").expect("a row");
+        let rows = stream.progress().expect("it is told where the query began again").rows;
+        assert!(rows > 0, "{text}");
         connection.set_trial_memory(None);
     }
 }

@@ -1,11 +1,12 @@
 //! From a syntax tree to something that can run: a plan, or a bound statement of another kind.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::session::View;
 use crate::binder::{BinderSettings, BoundQuery, BoundStatement, ParameterTypes, bind};
 use crate::catalog::{Catalog, Dialect, Statistics};
 use crate::error::{Error, ErrorKind, Result};
+use crate::executor::{ExecutionError, QueryContext};
 use crate::params::Params;
 use crate::parser::ast::{self, Span};
 use crate::planner::{PhysicalPlan, plan, plan_for_little_memory};
@@ -22,6 +23,8 @@ pub(crate) struct QueryPlan {
     pub entities: Vec<bool>,
     /// What was planned, if the plan holds arrays and could do without.
     query: Option<Box<BoundQuery>>,
+    /// The plan without arrays, once it was asked for.
+    little: OnceLock<Arc<QueryPlan>>,
     dialect: Dialect,
     disturbed: Option<u64>,
     /// Compared as an object: a transaction's own definitions may have the number of somebody else's.
@@ -48,21 +51,30 @@ impl QueryPlan {
             && view.statistics().is_ok_and(|statistics| Arc::ptr_eq(statistics, &self.statistics))
     }
 
+    /// The plan that may do where this one ended with an error.
+    pub fn instead_after(&self, error: &ExecutionError, context: &QueryContext) -> Option<Arc<QueryPlan>> {
+        if context.may_do_without_arrays(error) { self.for_little_memory() } else { None }
+    }
+
     /// The plan without arrays of counts and sorted lists, if this one has any.
-    pub fn for_little_memory(&self) -> Option<Arc<QueryPlan>> {
-        let plan = plan_for_little_memory(self.query.as_deref()?, &self.catalog, &self.statistics);
-        Some(Arc::new(QueryPlan {
-            plan,
-            text: "".into(),
-            header: Arc::clone(&self.header),
-            entities: self.entities.clone(),
-            query: None,
-            dialect: self.dialect,
-            disturbed: self.disturbed,
-            catalog: Arc::clone(&self.catalog),
-            statistics: Arc::clone(&self.statistics),
-            parameter_types: self.parameter_types.clone(),
-        }))
+    fn for_little_memory(&self) -> Option<Arc<QueryPlan>> {
+        let query = self.query.as_deref()?;
+        let little = self.little.get_or_init(|| {
+            Arc::new(QueryPlan {
+                plan: plan_for_little_memory(query, &self.catalog, &self.statistics),
+                text: "".into(),
+                header: Arc::clone(&self.header),
+                entities: self.entities.clone(),
+                query: None,
+                little: OnceLock::new(),
+                dialect: self.dialect,
+                disturbed: self.disturbed,
+                catalog: Arc::clone(&self.catalog),
+                statistics: Arc::clone(&self.statistics),
+                parameter_types: self.parameter_types.clone(),
+            })
+        });
+        Some(Arc::clone(little))
     }
 
     /// Whether the plan is for this catalog.
@@ -109,6 +121,7 @@ pub(crate) fn plan_query(query: &BoundQuery, text: &str, params: &Params, view: 
     Ok(QueryPlan {
         text: "".into(),
         query: (plan.stages.is_empty() && plan.holds_arrays()).then(|| Box::new(query.clone())),
+        little: OnceLock::new(),
         header: Arc::new(ResultHeader { names, types }),
         entities,
         dialect: view.dialect,
@@ -143,4 +156,34 @@ fn place_of(text: &str, name: &str) -> Option<Span> {
     let ends = |end: usize| !text[end..].starts_with(|next: char| next.is_alphanumeric() || next == '_');
     let (start, _) = text.match_indices(&written).find(|(start, _)| ends(start + written.len()))?;
     Some(Span::new(u32::try_from(start).ok()?, u32::try_from(start + written.len()).ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::database::Database;
+    use crate::parser::parse;
+    use crate::storage::StorageError;
+
+    #[test]
+    fn the_plan_without_arrays_is_made_once() {
+        let database = Database::in_memory().expect("a database");
+        let connection = database.connect().expect("a connection");
+        connection.query("CREATE NODE TABLE P(id INT64, PRIMARY KEY (id))").expect("a table");
+        connection.query("CREATE REL TABLE K(FROM P TO P)").expect("a table");
+        let text = "MATCH (:P)-[:K]->(:P)-[:K]->(:P) RETURN count(*)";
+        let (view, mut params) = (connection.session.view().expect("a view"), Params::new());
+        let statement = &parse(text).expect("it parses")[0];
+        let bound = bind_statement(statement, text, &params, &view).expect("it binds");
+        let BoundStatement::Query(query) = &bound else { panic!("a query") };
+        let plan = plan_query(query, text, &params, &view).expect("it is planned");
+        assert!(plan.plan.holds_arrays());
+        let context = super::super::run::context_of(&plan, &mut params, &view, Arc::default());
+        let (operator, limit) = ("passing counts along relationships".to_owned(), 100);
+        let error = StorageError::OutOfMemory { operator, needed: 1, limit }.into();
+        let instead = || plan.instead_after(&error, &context).expect("another plan");
+        assert!(Arc::ptr_eq(&instead(), &instead()) && !instead().plan.holds_arrays());
+        assert!(plan.instead_after(&ExecutionError::Interrupted, &context).is_none());
+        assert!(instead().instead_after(&error, &context).is_none());
+    }
 }

@@ -183,13 +183,13 @@ impl Session {
         if !plan.plan.stages.is_empty() {
             return Ok((self.run_writing(plan, context, view)?, None));
         }
-        match collect(plan, context) {
-            Err(error) if error.kind() == ErrorKind::OutOfMemory => {
-                let plan = plan.for_little_memory().ok_or(error)?;
+        match executor::execute(&plan.plan, context) {
+            Ok(rows) => Ok((complete(plan, rows, context)?, None)),
+            Err(error) => {
+                let plan = plan.instead_after(&error, context).ok_or(error)?;
                 *context = context.without_arrays(&plan.plan);
                 Ok((collect(&plan, context)?, Some(plan)))
             }
-            rows => Ok((rows?, None)),
         }
     }
 

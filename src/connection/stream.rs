@@ -111,8 +111,9 @@ impl RunningQuery {
         let work = {
             let (plan, context, queue) = (Arc::clone(&plan), Arc::clone(&context), Arc::clone(&queue));
             move || {
-                executor::stream(&plan.plan, &context, &queue);
-                context.progress.iter().for_each(|progress| progress.finish());
+                if executor::stream(&plan.plan, &context, &queue) {
+                    context.progress.iter().for_each(|progress| progress.finish());
+                }
             }
         };
         let thread = std::thread::Builder::new().name("quire stream".to_owned()).spawn(work);
@@ -128,9 +129,9 @@ impl RunningQuery {
     }
 
     fn take(&mut self) -> Result<Option<ResultChunk>> {
-        let chunk = match self.queue.take().map_err(Error::from) {
-            Err(error) if !self.has_rows && error.kind() == ErrorKind::OutOfMemory => {
-                let Some(plan) = self.plan.for_little_memory() else { return Err(error) };
+        let chunk = match self.queue.take() {
+            Err(error) if !self.has_rows => {
+                let plan = self.plan.instead_after(&error, &self.context).ok_or(error)?;
                 self.join();
                 let (context, started) = (self.context.without_arrays(&plan.plan), self.started);
                 *self = RunningQuery::start(plan, context)?;

@@ -1,26 +1,30 @@
 //! What a running query shares among its workers, and what each worker has for itself.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Instant, SystemTime};
 
 use parking_lot::Mutex;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::chunks::ChunkList;
+use super::count_join;
 use super::counters::{Counters, count};
 use super::error::{ExecutionError, ExecutionResult};
-use super::messages::NodeWeights;
+use super::messages::{self, NodeWeights};
 use super::profile::Profile;
 use super::progress::QueryProgress;
 use crate::planner::physical_plan::PhysicalPlan;
+use crate::storage::StorageError;
 use crate::storage::buffer_pool::{Cursor, PoolWorker};
-use crate::storage::memory::MemoryAccountant;
+use crate::storage::memory::{MemoryAccountant, Meter, Reservation};
 use crate::transaction::ReadTransaction;
 use crate::types::{VECTOR_SIZE, Value};
 
 /// Batches of fewer rows are those of tests.
 const VECTOR_SIZE_TINY: usize = 16;
+/// A plan without arrays is worth its time to an operator that holds none itself where arrays take this part of the limit.
+const ARRAYS_IN_LIMIT: u64 = 8;
 
 /// One execution of a plan.
 pub struct QueryContext {
@@ -56,6 +60,9 @@ pub struct QueryContext {
     pub(super) depth: AtomicUsize,
     /// The most rows that an operator of the pipeline which is being put together is estimated to see.
     pub(super) pipeline_rows: AtomicU64,
+    /// What arrays of numbers per node and sorted lists hold, and what they held when an operator found no memory.
+    arrays: OnceLock<Arc<Meter>>,
+    arrays_beside: AtomicU64,
 }
 
 impl QueryContext {
@@ -86,12 +93,39 @@ impl QueryContext {
             seeds: AtomicU64::new(since.as_nanos() as u64),
             depth: AtomicUsize::new(0),
             pipeline_rows: AtomicU64::new(0),
+            arrays: OnceLock::new(),
+            arrays_beside: AtomicU64::new(0),
         }
     }
 
     /// The account of what operators hold.
     pub fn memory(&self) -> &MemoryAccountant {
         self.own_memory.as_ref().unwrap_or_else(|| self.transaction.memory())
+    }
+
+    /// An account for arrays of numbers per node, and for sorted lists.
+    pub(super) fn account_of_arrays(&self) -> Reservation {
+        self.account().metered(Some(self.arrays.get_or_init(Arc::default)))
+    }
+
+    /// Notes what arrays hold while an operator ends for want of memory.
+    pub(super) fn note_end(&self, error: &ExecutionError) {
+        if matches!(error, ExecutionError::Storage(StorageError::OutOfMemory { .. })) {
+            let held = self.arrays.get().map_or(0, |arrays| arrays.read().used);
+            self.arrays_beside.fetch_max(held, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether a plan without arrays may come to an end where this one did not: the arrays themselves found no room, or
+    /// they took so much of the limit that it is missed by another operator, which is not so of one that needs many times
+    /// the limit.
+    pub fn may_do_without_arrays(&self, error: &ExecutionError) -> bool {
+        let ExecutionError::Storage(StorageError::OutOfMemory { operator, needed, limit }) = error else {
+            return false;
+        };
+        let beside = self.arrays_beside.load(Ordering::Relaxed);
+        [messages::OPERATOR, count_join::OPERATOR].contains(&operator.as_str())
+            || beside >= (*needed).max(limit / ARRAYS_IN_LIMIT)
     }
 
     /// The same execution from its beginning, with a plan that holds no arrays: the plan so far had no room for them.
@@ -103,6 +137,10 @@ impl QueryContext {
         again.deadline = self.deadline;
         again.own_memory.clone_from(&self.own_memory);
         again.profile = self.profile.as_ref().map(|_| Profile::of(plan));
+        if let Some(progress) = &self.progress {
+            progress.begin_again(plan);
+        }
+        again.progress.clone_from(&self.progress);
         again.now_nanos = self.now_nanos;
         count(&again.counters.arrays_given_up, 1);
         again

@@ -22,7 +22,7 @@ use crate::storage::table::Direction;
 use crate::types::{DataType, PredicateOp};
 use crate::vector::{Batch, sort_keys};
 
-const OPERATOR: &str = "CountJoin";
+pub const OPERATOR: &str = "CountJoin";
 /// What sorts behind every number: no comparison with it is true.
 const NAN: u64 = u64::MAX - 1;
 
@@ -35,7 +35,8 @@ pub fn count_join<'x>(
     sink: &'x Factory<'x>,
 ) -> ExecutionResult<()> {
     let repeats = may_repeat(how, query)?;
-    let gathered = Mutex::new(Gathered { held: query.account(), entries: Vec::new(), rels: Vec::new() });
+    let gathered =
+        Mutex::new(Gathered { held: query.account_of_arrays(), entries: Vec::new(), rels: Vec::new() });
     let around = query.pipeline_rows.swap(0, std::sync::atomic::Ordering::Relaxed);
     let outcome =
         run(build, query, &|| Ok(Box::new(Gather::new(how, repeats, &gathered, query)?) as Next<'_>));
@@ -151,7 +152,7 @@ impl<'x> Gather<'x> {
         into: &'x Mutex<Gathered>,
         query: &QueryContext,
     ) -> ExecutionResult<Gather<'x>> {
-        let own = Gathered { held: query.account(), entries: Vec::new(), rels: Vec::new() };
+        let own = Gathered { held: query.account_of_arrays(), entries: Vec::new(), rels: Vec::new() };
         Ok(Gather { side: Side::new(how, 1, repeats, query)?, own, unseen: 0, into })
     }
 
@@ -184,7 +185,8 @@ impl Operator for Gather<'_> {
     fn finish(&mut self, context: &mut Context<'_>) -> ExecutionResult<()> {
         self.look()?;
         count(&context.query.counters.rows_built, self.own.entries.len() as u64);
-        let empty = Gathered { held: context.query.account(), entries: Vec::new(), rels: Vec::new() };
+        let empty =
+            Gathered { held: context.query.account_of_arrays(), entries: Vec::new(), rels: Vec::new() };
         let mut own = std::mem::replace(&mut self.own, empty);
         let mut into = self.into.lock();
         into.entries.append(&mut own.entries);

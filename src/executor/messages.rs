@@ -57,7 +57,7 @@ pub type NodeWeights = Vec<(TableId, Weights)>;
 pub const OPERATOR: &str = "passing counts along relationships";
 
 /// The memory of arrays and bits.
-fn bytes_of(weights: &NodeWeights) -> u64 {
+pub fn bytes_of(weights: &NodeWeights) -> u64 {
     let words = |weights: &Weights| match weights {
         Weights::Ones => 0,
         Weights::Bits(words) | Weights::Counts(words) => words.capacity(),
@@ -116,7 +116,7 @@ impl<'x> Prepared<'x> {
                 None => node_bits(&message.tables, message.filter.as_ref(), query)?,
             },
         };
-        let mut held = query.account();
+        let mut held = query.account_of_arrays();
         for (step, physical) in steps.iter_mut().zip(&message.children) {
             let ([edge], Some(scan)) = (step.edges, &physical.scan) else { continue };
             if step.scattered.is_none() && are_many(&own, query)? {
@@ -451,7 +451,7 @@ pub fn weigh<'x>(message: &'x PhysicalMessage, query: &'x QueryContext) -> Execu
     for table in prepared.tables() {
         let rows = query.transaction.node_table(table)?.row_bound();
         // The parts and the array that they become exist together for a moment.
-        let mut held = query.account();
+        let mut held = query.account_of_arrays();
         held.hold(OPERATOR, bytes_of(&all) + rows.saturating_mul(16))?;
         let parts = Mutex::new(Vec::new());
         let source = WeighTable { prepared: &prepared, table, rows, next: AtomicU64::new(0), parts: &parts };

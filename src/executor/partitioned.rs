@@ -178,6 +178,11 @@ impl Scatter {
         }
     }
 
+    /// The memory of the order.
+    pub fn bytes(&self) -> u64 {
+        self.part_of.capacity() as u64 + self.rows.capacity() as u64 * 4
+    }
+
     /// The rows, part by part.
     pub fn rows(&self) -> &[u32] {
         &self.rows

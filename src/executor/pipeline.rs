@@ -85,7 +85,8 @@ fn work<'x>(
         next.finish(&mut context)
     };
     let outcome = run();
-    if outcome.is_err() {
+    if let Err(error) = &outcome {
+        query.note_end(error);
         // The others need not go on for a result that nobody gets.
         stop.store(true, Ordering::Relaxed);
     }

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use parking_lot::RwLock;
+
 use super::context::{Context, QueryContext};
 use crate::planner::inputs;
 use crate::planner::physical_plan::{PhysicalOperator, PhysicalPlan, PlanNode};
@@ -32,7 +34,7 @@ pub struct WorkDone {
 
 /// See the module.
 pub struct QueryProgress {
-    pipelines: Vec<Pipeline>,
+    pipelines: RwLock<Vec<Pipeline>>,
     total: u64,
     /// The weight of the pipelines that are over, and of the one that runs.
     finished: AtomicU64,
@@ -59,14 +61,10 @@ struct Pipeline {
 impl QueryProgress {
     /// The progress of a plan that does not move while it is executed.
     pub fn of(plan: &PhysicalPlan, callback: Option<QueryProgressCallback>) -> QueryProgress {
-        let mut pipelines = Vec::new();
-        for stage in &plan.stages {
-            add_pipelines(&stage.input, 0.0, &mut pipelines);
-        }
-        add_pipelines(&plan.root, 0.0, &mut pipelines);
+        let pipelines = pipelines_of(plan);
         let total = pipelines.iter().map(|pipeline| pipeline.weight).sum::<u64>().max(1);
         QueryProgress {
-            pipelines,
+            pipelines: RwLock::new(pipelines),
             total,
             finished: AtomicU64::new(0),
             running: AtomicU64::new(0),
@@ -90,6 +88,22 @@ impl QueryProgress {
         WorkDone { done: now.max(before), total: self.total, rows: self.rows.load(Relaxed) }
     }
 
+    /// The query begins from its start with another plan: what is left to be shown is that plan's.
+    pub fn begin_again(&self, plan: &PhysicalPlan) {
+        let mut pipelines = self.pipelines.write();
+        let shown = self.read().done;
+        *pipelines = pipelines_of(plan);
+        let all: u64 = pipelines.iter().map(|pipeline| pipeline.weight).sum();
+        let share = (self.total - shown) as f64 / all.max(1) as f64;
+        for pipeline in &mut *pipelines {
+            pipeline.weight = (pipeline.weight as f64 * share) as u64;
+        }
+        self.running.store(0, Relaxed);
+        self.extent.store(0, Relaxed);
+        self.done.store(0, Relaxed);
+        self.finished.store(shown, Relaxed);
+    }
+
     /// The query is over.
     pub fn finish(&self) {
         self.finished.store(self.total, Relaxed);
@@ -102,7 +116,8 @@ impl QueryProgress {
     /// The pipeline that a node feeds begins. One that runs again counts once.
     fn enter(&self, node: &PlanNode) {
         let place = std::ptr::from_ref(node) as usize;
-        let Some(pipeline) = self.pipelines.iter().find(|pipeline| pipeline.source == place) else { return };
+        let pipelines = self.pipelines.read();
+        let Some(pipeline) = pipelines.iter().find(|pipeline| pipeline.source == place) else { return };
         if pipeline.entered.swap(true, Relaxed) {
             return;
         }
@@ -128,6 +143,15 @@ impl QueryProgress {
             callback(self.read());
         }
     }
+}
+
+fn pipelines_of(plan: &PhysicalPlan) -> Vec<Pipeline> {
+    let mut pipelines = Vec::new();
+    for stage in &plan.stages {
+        add_pipelines(&stage.input, 0.0, &mut pipelines);
+    }
+    add_pipelines(&plan.root, 0.0, &mut pipelines);
+    pipelines
 }
 
 /// The pipelines below a node, in the order in which they run. `behind` is what the operators between the node and the

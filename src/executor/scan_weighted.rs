@@ -6,11 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::context::{Context, QueryContext};
 use super::counters::count;
 use super::error::ExecutionResult;
-use super::messages::{MORSEL_NODES, NodeWeights, Prepared, Weights, too_many, weigh, weights_of};
+use super::messages::{
+    MORSEL_NODES, NodeWeights, OPERATOR, Prepared, Weights, bytes_of, too_many, weigh, weights_of,
+};
 use super::operator::{Flow, Next, Operator};
 use super::pipeline::Source;
 use super::row_weights::RowWeights;
 use crate::planner::physical_plan::PhysicalMessage;
+use crate::storage::memory::Reservation;
 use crate::types::{GlobalId, TableId};
 use crate::vector::{Batch, Multiplicity, Selection, ValueVector};
 
@@ -174,6 +177,7 @@ fn push_weighted(
 /// The weights of a variable inside a pipeline: the signed sum of the terms, as arrays.
 pub struct WeightTable {
     terms: Vec<(i64, NodeWeights)>,
+    _held: Reservation,
 }
 
 impl WeightTable {
@@ -182,8 +186,15 @@ impl WeightTable {
         terms: &'x [(i64, PhysicalMessage)],
         query: &'x QueryContext,
     ) -> ExecutionResult<WeightTable> {
-        let terms = terms.iter().map(|(sign, term)| Ok((*sign, weigh(term, query)?)));
-        Ok(WeightTable { terms: terms.collect::<ExecutionResult<_>>()? })
+        let mut held = query.account_of_arrays();
+        let (mut table, mut bytes) = (Vec::with_capacity(terms.len()), 0);
+        for (sign, term) in terms {
+            let weights = weigh(term, query)?;
+            bytes += bytes_of(&weights);
+            held.hold(OPERATOR, bytes)?;
+            table.push((*sign, weights));
+        }
+        Ok(WeightTable { terms: table, _held: held })
     }
 
     /// What hangs below a node.

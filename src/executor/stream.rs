@@ -142,10 +142,14 @@ impl RowQueue {
     }
 }
 
-/// Runs a plan to its end and hands its rows over. Whatever happens, the reader gets to know the end.
-pub fn stream(plan: &PhysicalPlan, query: &QueryContext, queue: &RowQueue) {
+/// Runs a plan to its end and hands its rows over. Whatever happens, the reader gets to know the end. False where that is
+/// an error.
+pub fn stream(plan: &PhysicalPlan, query: &QueryContext, queue: &RowQueue) -> bool {
     let outcome = catch_unwind(AssertUnwindSafe(|| run(plan, query, queue)));
-    queue.end(outcome.unwrap_or_else(|panic| Err(ExecutionError::of_panic("stream", &*panic))));
+    let outcome = outcome.unwrap_or_else(|panic| Err(ExecutionError::of_panic("stream", &*panic)));
+    let is_whole = outcome.is_ok();
+    queue.end(outcome);
+    is_whole
 }
 
 fn run(plan: &PhysicalPlan, query: &QueryContext, queue: &RowQueue) -> ExecutionResult<()> {

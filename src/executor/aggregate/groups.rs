@@ -12,6 +12,10 @@ use crate::planner::physical_plan::KeyKind;
 use crate::types::DataType;
 use crate::vector::{Selection, ValueVector, VectorBuffer};
 
+/// Bytes that the order of the parts takes for a group, and for a value of DISTINCT.
+const GROUP_TO_PART: u64 = 17;
+const VALUE_TO_PART: u64 = 29;
+
 /// See the module.
 pub(super) struct Groups {
     pub index: GroupIndex,
@@ -67,6 +71,34 @@ impl Groups {
         let states = self.states.iter().map(|state| state.bytes() as u64).sum::<u64>();
         let distinct = self.distinct.iter().flatten().map(DistinctValues::bytes).sum::<u64>();
         self.index.bytes() + bytes_of(&self.columns) + states + distinct
+    }
+
+    /// What parting them takes beside what they take themselves: keys and states once more, lists twice, since they are
+    /// written out in the order of the parts first, and for each value of DISTINCT its group's keys and its place.
+    pub fn bytes_to_part(&self, grouping: &Grouping<'_>) -> u64 {
+        let keys =
+            self.index.column().map_or_else(|| bytes_of(&self.columns), |column| column.bytes() as u64);
+        let per_value = keys / self.len().max(1) as u64 + VALUE_TO_PART;
+        let states = self.states.iter().zip(grouping.aggregates).zip(&self.distinct);
+        let states = states.map(|((state, aggregate), distinct)| match distinct {
+            Some(distinct) => distinct.bytes() + distinct.groups().len() as u64 * per_value,
+            None if aggregate.function.has_lists() => 2 * state.bytes() as u64,
+            None => state.bytes() as u64,
+        });
+        keys + self.len() as u64 * GROUP_TO_PART + states.sum::<u64>()
+    }
+
+    /// What their results take beside them: only lists are not small beside their groups.
+    pub fn bytes_of_results(&self, grouping: &Grouping<'_>) -> u64 {
+        let states = self.states.iter().zip(grouping.aggregates).zip(&self.distinct);
+        let lists = states.filter(|((_, aggregate), _)| aggregate.function.has_lists());
+        lists
+            .map(|((state, _), distinct)| match distinct {
+                // They are fed to the state first.
+                Some(distinct) => 2 * distinct.bytes(),
+                None => state.bytes() as u64,
+            })
+            .sum()
     }
 
     /// The group of each row of key columns; unknown keys make groups.

@@ -103,11 +103,10 @@ impl<'x> Grouping<'x> {
 
     /// Pushes [keys…, aggregates…] of all groups.
     pub fn emit<'y>(&self, query: &'y QueryContext, sink: &Factory<'y>) -> ExecutionResult<()> {
-        let merged = self.merged.lock().take();
-        let (parted, mut held): (Vec<PartedRows>, Vec<Reservation>) =
-            std::mem::take(&mut *self.parted.lock()).into_iter().unzip();
+        let mut merged = self.merged.lock().take();
+        let parted = std::mem::take(&mut *self.parted.lock());
         let aside = self.aside.lock().take();
-        if aside.is_none() && parted.is_empty() {
+        if aside.is_none() && parted.is_empty() && self.has_room_for_results(&mut merged, query)? {
             let (mut groups, _held) =
                 merged.unwrap_or_else(|| (Groups::new(self, self.kind), self.account(query)));
             groups.settle_distinct(self, query)?;
@@ -120,28 +119,53 @@ impl<'x> Grouping<'x> {
             Some(aside) => aside,
             None => {
                 let mut work = self.account(query);
-                let mut own = Parted::default();
-                let mut bytes = parted.bytes();
-                if let Some((groups, _)) = &merged {
-                    bytes += groups.bytes();
-                }
-                if query.room(&mut work, bytes, OPERATOR)? == Room::Held {
-                    if let Some((groups, reservation)) = merged {
-                        own.add_groups(self, &groups, query)?;
-                        held.push(reservation);
-                    }
-                    let parted = own.rows.into_iter().fold(parted, PartedSource::with);
+                let more = merged.as_ref().map_or(0, |(groups, _)| groups.bytes_to_part(self));
+                if query.room(&mut work, parted.bytes() + more, OPERATOR)? == Room::Held {
+                    let parted = match merged {
+                        Some((groups, held)) => self.with_merged(parted, groups, held, query)?,
+                        None => parted,
+                    };
+                    work.force(parted.bytes());
                     return drive(query, &parted, sink);
                 }
                 self.aside(query)?
             }
         };
         parted.put_aside(&aside, query)?;
-        drop(held);
         if let Some((groups, _held)) = merged {
             aside.put(self, &groups, query)?;
         }
         drive(query, &AsideSource::new(self, &aside), sink)
+    }
+
+    /// Whether the results of groups that one worker has merged may stand beside these. A grouping without keys has
+    /// one group, which is in memory in any case.
+    fn has_room_for_results(
+        &self,
+        merged: &mut Option<(Groups, Reservation)>,
+        query: &QueryContext,
+    ) -> ExecutionResult<bool> {
+        let Some((groups, held)) = merged.as_mut().filter(|_| !self.keys.is_empty()) else { return Ok(true) };
+        let results = groups.bytes_of_results(self);
+        Ok(results == 0 || query.room(held, groups.bytes() + results, OPERATOR)? == Room::Held)
+    }
+
+    /// The parts together with groups that one worker has merged.
+    fn with_merged<'g>(
+        &self,
+        parted: PartedSource<'g>,
+        groups: Groups,
+        mut held: Reservation,
+        query: &QueryContext,
+    ) -> ExecutionResult<PartedSource<'g>> {
+        let mut own = Parted::default();
+        own.add_groups(self, &groups, query)?;
+        drop(groups);
+        held.force(own.bytes());
+        Ok(match own.rows {
+            Some(rows) => parted.with(rows, held),
+            None => parted,
+        })
     }
 
     /// Where groups are put aside; made by the first that has to.
@@ -212,13 +236,16 @@ impl GroupSink<'_> {
     fn part_groups(&mut self, query: &QueryContext) -> ExecutionResult<()> {
         let Some(parted) = &mut self.parted else { return Ok(()) };
         // The groups exist twice while they are parted.
-        let bytes = 2 * self.own.bytes() + parted.bytes();
+        let bytes = self.own.bytes() + self.own.bytes_to_part(self.grouping) + parted.bytes();
         if query.room(&mut self.held, bytes, OPERATOR)? == Room::Short {
             return self.put_aside(query);
         }
         let own = std::mem::replace(&mut self.own, Groups::new(self.grouping, self.grouping.kind));
         parted.benefit.start_anew();
-        parted.add_groups(self.grouping, &own, query)
+        parted.add_groups(self.grouping, &own, query)?;
+        drop(own);
+        self.held.force(parted.bytes());
+        Ok(())
     }
 
     /// After rows were grouped: whether the next ones are worth it.
@@ -296,14 +323,18 @@ impl Operator for GroupSink<'_> {
             return Ok(());
         }
         let own = std::mem::replace(&mut self.own, Groups::new(grouping, grouping.kind));
+        let mut own_held = std::mem::replace(&mut self.held, grouping.account(query));
         let mut merged = grouping.merged.lock();
         let Some((all, held)) = merged.as_mut() else {
-            let held = std::mem::replace(&mut self.held, grouping.account(query));
-            *merged = Some((own, held));
+            *merged = Some((own, own_held));
             return Ok(());
         };
+        // They exist twice until they are merged.
         if query.room(held, all.bytes() + own.bytes(), OPERATOR)? == Room::Held {
-            return all.merge(own, query);
+            all.merge(own, query)?;
+            own_held.shrink_to(0);
+            held.force(all.bytes());
+            return Ok(());
         }
         let aside = grouping.aside(query)?;
         aside.put(grouping, &own, query)?;

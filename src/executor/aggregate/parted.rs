@@ -4,6 +4,8 @@
 //!
 //! After Leis, Boncz, Kemper and Neumann, *Morsel-Driven Parallelism* (SIGMOD 2014), section 4.4.
 
+use parking_lot::Mutex;
+
 use super::super::chunks::{Chunk, push_chunk};
 use super::super::context::{Context, QueryContext};
 use super::super::counters::count;
@@ -12,11 +14,13 @@ use super::super::evaluate::Evaluator;
 use super::super::operator::{Flow, Operator};
 use super::super::partitioned::{Benefit, PARTS, PartQueue, Scatter};
 use super::super::pipeline::Source;
+use super::super::spill::bytes_of;
 use super::Grouping;
 use super::aside::Aside;
 use super::groups::Groups;
 use super::parted_rows::{PartedRows, States, append_plain, append_states};
 use crate::planner::physical_plan::KeyKind;
+use crate::storage::memory::Reservation;
 use crate::vector::{Batch, Selection, ValueVector};
 
 /// Groups of a worker from which on they are worth being parted.
@@ -43,9 +47,12 @@ impl Parted {
         Parted { benefit: Benefit::new(query.is_tiny()), ..Parted::default() }
     }
 
-    /// The memory of the rows.
+    /// The memory of the rows, and of what finds their order.
     pub fn bytes(&self) -> u64 {
-        self.rows.as_ref().map_or(0, PartedRows::bytes)
+        let numbers = self.selected.capacity() + self.by_row.capacity() + self.numbers.capacity();
+        let order = (numbers * 4 + self.hashes.capacity() * 8) as u64;
+        let rows = self.rows.as_ref().map_or(0, PartedRows::bytes);
+        rows + order + self.scatter.bytes() + self.value_scatter.bytes()
     }
 
     /// Finds the order of rows by the parts of their keys.
@@ -160,19 +167,27 @@ pub(super) struct PartedSource<'g> {
     /// By aggregate over distinct values.
     values: Vec<Option<PartQueue>>,
     threads: usize,
+    /// What the rows take; it falls with each part.
+    held: Mutex<Reservation>,
 }
 
 impl<'g> PartedSource<'g> {
-    pub fn new(grouping: &'g Grouping<'g>, rows: Vec<PartedRows>, query: &QueryContext) -> PartedSource<'g> {
+    pub fn new(
+        grouping: &'g Grouping<'g>,
+        rows: Vec<(PartedRows, Reservation)>,
+        query: &QueryContext,
+    ) -> PartedSource<'g> {
         let nothing = || PartQueue::new([]);
         let values = (0..grouping.aggregates.len()).map(|at| grouping.distinct_values(at).map(|_| nothing()));
         let values = values.collect();
-        let source = PartedSource { grouping, parts: nothing(), values, threads: query.threads };
-        rows.into_iter().fold(source, PartedSource::with)
+        let held = Mutex::new(grouping.account(query));
+        let source = PartedSource { grouping, parts: nothing(), values, threads: query.threads, held };
+        rows.into_iter().fold(source, |source, (rows, held)| source.with(rows, held))
     }
 
     /// The same with more rows.
-    pub fn with(mut self, rows: PartedRows) -> PartedSource<'g> {
+    pub fn with(mut self, rows: PartedRows, held: Reservation) -> PartedSource<'g> {
+        self.held.get_mut().absorb(held);
         self.parts.add(rows.groups);
         for (queue, own) in self.values.iter_mut().zip(rows.values) {
             if let (Some(queue), Some(own)) = (queue, own) {
@@ -187,6 +202,13 @@ impl<'g> PartedSource<'g> {
     pub fn bytes(&self) -> u64 {
         let values: u64 = self.values.iter().flatten().map(PartQueue::largest_bytes).sum();
         (self.parts.largest_bytes() + values) * 3 * self.threads as u64
+    }
+
+    /// The rows of a part are gone.
+    fn release(&self, bytes: u64) {
+        let mut held = self.held.lock();
+        let left = held.bytes().saturating_sub(bytes);
+        held.shrink_to(left);
     }
 
     /// Puts all rows aside after all.
@@ -204,9 +226,11 @@ impl<'g> PartedSource<'g> {
 
     /// Feeds each value of DISTINCT once to the states of a part's groups.
     fn feed_values(&self, part: u64, groups: &mut Groups, query: &QueryContext) -> ExecutionResult<()> {
+        let mut bytes = 0;
         for (at, queue) in self.values.iter().enumerate() {
             let (Some(queue), Some(mut seen)) = (queue, self.grouping.distinct_values(at)) else { continue };
             for rows in queue.take(part) {
+                bytes += bytes_of(&rows.columns);
                 rows.each_piece(query, |vectors, length| {
                     let (keys, arguments) = vectors.split_at(self.grouping.keys.len().min(vectors.len()));
                     let by_row = groups.find(keys, length);
@@ -219,6 +243,7 @@ impl<'g> PartedSource<'g> {
             seen.feed(&mut groups.states[at])?;
             groups.distinct[at] = None;
         }
+        self.release(bytes);
         Ok(())
     }
 }
@@ -243,6 +268,9 @@ impl Source for PartedSource<'_> {
         groups.reserve(rows);
         for rows in own {
             rows.each_piece(context.query, |vectors, length| groups.import(self.grouping, vectors, length))?;
+            let bytes = bytes_of(&rows.columns);
+            drop(rows);
+            self.release(bytes);
         }
         self.feed_values(morsel, &mut groups, context.query)?;
         let (columns, rows) = groups.results(self.grouping)?;

@@ -96,7 +96,7 @@ impl Graph {
         level.delete_rows(&[gone + 1]);
     }
 
-    fn snapshot(&self) -> Snapshot {
+    pub fn snapshot(&self) -> Snapshot {
         let [first, second] = self.levels.borrow().clone();
         let snapshot = self.engine.snapshot();
         let levels = Levels { active: Arc::new(first), own: Some(Arc::new(second)), ..Levels::default() };

@@ -2,6 +2,7 @@
 
 mod brute_force;
 mod graph;
+mod memory;
 mod paths;
 mod queries;
 mod subqueries;
