@@ -14,6 +14,7 @@ use super::error::{ExecutionError, ExecutionResult};
 use super::messages::{self, NodeWeights};
 use super::profile::Profile;
 use super::progress::QueryProgress;
+use super::whole_columns::WholeColumns;
 use crate::planner::physical_plan::PhysicalPlan;
 use crate::storage::StorageError;
 use crate::storage::buffer_pool::{Cursor, PoolWorker};
@@ -55,6 +56,8 @@ pub struct QueryContext {
     pub(super) shared: Mutex<FxHashMap<u32, Arc<ChunkList>>>,
     /// Nodes that the build sides of joins have, by the join's name, while their probe sides run.
     pub(super) joining: Mutex<FxHashMap<u32, Arc<NodeWeights>>>,
+    /// Columns of which more rows are asked than there are.
+    pub(super) whole_columns: WholeColumns,
     pub(super) seeds: AtomicU64,
     /// Depth of the plan in execution, from which follows how much stack its threads need.
     pub(super) depth: AtomicUsize,
@@ -90,6 +93,7 @@ impl QueryContext {
             deleted: None,
             shared: Mutex::default(),
             joining: Mutex::default(),
+            whole_columns: WholeColumns::default(),
             seeds: AtomicU64::new(since.as_nanos() as u64),
             depth: AtomicUsize::new(0),
             pipeline_rows: AtomicU64::new(0),
