@@ -101,6 +101,35 @@ impl Estimator<'_> {
         most.unwrap_or_else(|| self.fanout(&edge.legs, from))
     }
 
+    /// Relationships to expect along an edge between two nodes that the plan has reached one way or another.
+    pub fn between(&self, edge: &ExpandEdge, ends: [&[TableId]; 2], plan: &LogicalPlan) -> f64 {
+        let edges = self.edges(&edge.legs);
+        if edges == 0.0 || edge.from == edge.to {
+            return self.connections(&edge.legs, ends[0], ends[1]);
+        }
+        let back = turned(edge);
+        self.fanout_after(edge, ends[0], plan) * self.fanout_after(&back, ends[1], plan) / edges
+    }
+
+    /// Nodes to expect that all edges lead to, each counted once per way there: entries of the shortest lists, each of
+    /// which is among the others' the more often the more of their entries lead to where it leads.
+    pub fn common_neighbours(
+        &self,
+        edges: &[ExpandEdge],
+        plan: &LogicalPlan,
+        tables_of: &dyn Fn(VariableId) -> Vec<TableId>,
+    ) -> f64 {
+        let length = |edge: &ExpandEdge| self.fanout_after(edge, &tables_of(edge.from), plan);
+        let shortest = edges.iter().min_by(|a, b| length(a).total_cmp(&length(b)));
+        let Some(shortest) = shortest else { return 0.0 };
+        let came_by = turned(shortest).legs;
+        let others = edges.iter().filter(|edge| edge.variable != shortest.variable);
+        others.fold(length(shortest), |rows, edge| {
+            let share = self.fanout_by_entry(&came_by, &turned(edge).legs) / self.edges(&edge.legs).max(1.0);
+            rows * (length(edge) * share).min(1.0)
+        })
+    }
+
     /// Entries of all lists of the legs.
     pub fn edges(&self, legs: &[Leg]) -> f64 {
         legs.iter().filter_map(|leg| self.direction(leg)).map(|direction| direction.edges as f64).sum()
@@ -264,6 +293,13 @@ impl Estimator<'_> {
         }
         share
     }
+}
+
+/// The same edge from its other end.
+fn turned(edge: &ExpandEdge) -> ExpandEdge {
+    let legs = edge.legs.iter().map(|leg| Leg { direction: leg.direction.reversed(), ..*leg });
+    let legs = legs.collect();
+    ExpandEdge { from: edge.to, to: edge.from, legs, predicates: Vec::new(), ..*edge }
 }
 
 /// The lists of a leg, as the statistics name them.
