@@ -3,6 +3,7 @@
 use super::graph::{Graph, How, PLAIN};
 use crate::executor::QueryContext;
 use crate::storage::memory::{MemoryAccountant, MemoryClass};
+use crate::transaction::ReadTransaction;
 use crate::types::{DataType, Value};
 
 type Row = (i64, Option<i64>, &'static str);
@@ -18,7 +19,7 @@ fn a_column_is_kept_while_there_is_memory() {
     let persons = persons();
     let graph = Graph::new(&persons, &[]);
     let check = |limit: u64, others: u64, (kept, stays): (bool, bool)| {
-        let mut query = QueryContext::new(graph.transaction());
+        let mut query = QueryContext::new(ReadTransaction::over(graph.snapshot()));
         let memory = MemoryAccountant::new(limit);
         query.own_memory = Some(memory.clone());
         let table = query.transaction.node_table(graph.person).unwrap();
