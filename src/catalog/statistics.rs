@@ -288,9 +288,11 @@ mod tests {
         let table = TableId(3);
         let check = |squares: u64, expected: f64| {
             let degrees = Degrees::of_lists(0, (0..3000u32).map(|node| 1 + node % 20));
-            let backward = DirectionStatistics { edges: degrees.entries, squares, degrees, ..Default::default() };
+            let backward =
+                DirectionStatistics { edges: degrees.entries, squares, degrees, ..Default::default() };
             let mut statistics = Statistics::default();
-            statistics.set_table(table, TableStatistics { rows: 3000, backward, ..TableStatistics::default() });
+            statistics
+                .set_table(table, TableStatistics { rows: 3000, backward, ..TableStatistics::default() });
             let lists = (table, false);
             let found = statistics.paths(lists, lists, TableId(0)).expect("it is known");
             assert!((found / expected).max(expected / found) < 1.3, "{found} instead of {expected}");

@@ -174,7 +174,8 @@ impl Gatherer {
                     source.whole = None;
                 } else if source.whole.is_none() {
                     let data_type = column.values.data_type();
-                    source.whole = query.whole_columns.get(rows.table(), source.column, data_type, context)?;
+                    source.whole =
+                        query.whole_columns.get(rows.table(), source.column, data_type, context)?;
                 }
                 if source.whole.is_none() {
                     *asked = 0;
@@ -224,7 +225,9 @@ fn mixed(
     part.reset(out.data_type());
     let mut place = vec![u32::MAX; ids.len()];
     for GatheredSource { table, column, .. } in sources {
-        let Some(GatheredTable { rows, .. }) = tables.iter().find(|known| known.id == *table) else { continue };
+        let Some(GatheredTable { rows, .. }) = tables.iter().find(|known| known.id == *table) else {
+            continue;
+        };
         offsets.clear();
         for (row, id) in ids.iter().enumerate().filter(|(_, id)| same_table(**id, *table)) {
             place[row] = (part.len() + offsets.len()) as u32;

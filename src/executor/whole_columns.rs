@@ -138,10 +138,13 @@ fn append_group(
     limit: u64,
     context: &mut Context<'_>,
 ) -> StorageResult<bool> {
-    let mut scanner = table.scanner(&[column], &[], &ScanOptions { vector_size: context.query.vector_size })?;
+    let mut scanner =
+        table.scanner(&[column], &[], &ScanOptions { vector_size: context.query.vector_size })?;
     scanner.open(group, 0..NODE_GROUP_ROWS as u32)?;
     while let Some(batch) = scanner.next(&mut context.worker)? {
-        let Some(missing) = batch.first_offset.checked_sub(whole.values.len() as u64) else { return Ok(false) };
+        let Some(missing) = batch.first_offset.checked_sub(whole.values.len() as u64) else {
+            return Ok(false);
+        };
         whole.values.push_nulls(missing as usize);
         whole.values.append_range(&batch.columns[0], 0, batch.length);
         let bytes = whole.values.bytes() as u64;

@@ -102,9 +102,13 @@ impl<'b> ValueVector<'b> {
                 .map(|slice| NativeReader::Constant(slice.first().copied().unwrap_or_default())),
             Shape::Dictionary { codes, values } => match values.get().shape {
                 Shape::Flat(flat) => T::slice(&flat).map(|slice| NativeReader::Codes(codes, slice)),
-                Shape::Sequence { start } => T::from_u64(0).map(|_| NativeReader::SequenceCodes(codes, start)),
+                Shape::Sequence { start } => {
+                    T::from_u64(0).map(|_| NativeReader::SequenceCodes(codes, start))
+                }
                 Shape::Dictionary { codes: inner, values: below } => match below.get().shape {
-                    Shape::Flat(flat) => T::slice(&flat).map(|slice| NativeReader::Nested(codes, inner, slice)),
+                    Shape::Flat(flat) => {
+                        T::slice(&flat).map(|slice| NativeReader::Nested(codes, inner, slice))
+                    }
                     _ => values.get().native_reader::<T>().map(|_| NativeReader::Indirect(codes, values)),
                 },
                 _ => values.get().native_reader::<T>().map(|_| NativeReader::Indirect(codes, values)),

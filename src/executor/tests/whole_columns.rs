@@ -31,7 +31,11 @@ fn a_column_is_kept_while_there_is_memory() {
         let Some(whole) = whole else { return };
         let values = whole.values.vector();
         for (row, (_, age, _)) in persons.iter().enumerate() {
-            assert_eq!(values.value(row, &DataType::Int64), age.map_or(Value::Null, Value::Int64), "row {row}");
+            assert_eq!(
+                values.value(row, &DataType::Int64),
+                age.map_or(Value::Null, Value::Int64),
+                "row {row}"
+            );
         }
         drop(whole);
         assert!(memory.stats().total.used >= 300 * 8);
@@ -50,8 +54,10 @@ fn a_column_is_kept_while_there_is_memory() {
 #[test]
 fn queries_find_the_same_in_columns_that_are_kept() {
     let graph = Graph::new(&persons(), &["Ulm"]);
-    let edges: Vec<(usize, usize, i64)> =
-        (0..2400).map(|at| (at % 300, at * 31 % 300 + at / 300 % 2, at as i64 % 23)).filter(|e| e.1 < 300).collect();
+    let edges: Vec<(usize, usize, i64)> = (0..2400)
+        .map(|at| (at % 300, at * 31 % 300 + at / 300 % 2, at as i64 % 23))
+        .filter(|e| e.1 < 300)
+        .collect();
     graph.load_edges("Follows", &edges);
     let check = |text: &str| {
         let expected = graph.rows(text, PLAIN);
@@ -62,8 +68,16 @@ fn queries_find_the_same_in_columns_that_are_kept() {
             assert_eq!(graph.rows(text, how), expected, "{text} with {vector_size} rows a batch");
         }
     };
-    check("MATCH (a:Person)-[:Follows]->(b:Person)-[:Follows]->(c:Person) WHERE a.name = c.name RETURN count(*)");
-    check("MATCH (a:Person)-[:Follows]->(b)-[:Follows]->(c) WHERE a.age < c.age RETURN max(a.age + c.age), min(c.name)");
-    check("MATCH (a:Person)-[:Follows]->(b)-[:Follows]->(c) WHERE a.age < c.age RETURN c.name AS n, count(*) AS k, sum(a.age) ORDER BY n, k");
-    check("MATCH (a:Person)-[:Follows]->(b)-[f:Follows]->(c) WHERE a.age + f.weight = c.age RETURN a.name, c.name, f.weight");
+    check(
+        "MATCH (a:Person)-[:Follows]->(b:Person)-[:Follows]->(c:Person) WHERE a.name = c.name RETURN count(*)",
+    );
+    check(
+        "MATCH (a:Person)-[:Follows]->(b)-[:Follows]->(c) WHERE a.age < c.age RETURN max(a.age + c.age), min(c.name)",
+    );
+    check(
+        "MATCH (a:Person)-[:Follows]->(b)-[:Follows]->(c) WHERE a.age < c.age RETURN c.name AS n, count(*) AS k, sum(a.age) ORDER BY n, k",
+    );
+    check(
+        "MATCH (a:Person)-[:Follows]->(b)-[f:Follows]->(c) WHERE a.age + f.weight = c.age RETURN a.name, c.name, f.weight",
+    );
 }
