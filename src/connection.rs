@@ -22,7 +22,7 @@ pub use transaction::Transaction;
 
 pub(crate) use compile::QueryPlan;
 pub(crate) use run::guarded;
-pub(crate) use session::{Session, StreamFlags, View};
+pub(crate) use session::{Session, StreamStops, View};
 pub(crate) use stream::RunningQuery;
 
 use crate::catalog::{Catalog, Dialect};
@@ -232,10 +232,10 @@ impl ProgressHandle {
 }
 
 /// Stops what a connection runs, from any thread.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub struct InterruptHandle {
     flag: Arc<AtomicBool>,
-    streams: StreamFlags,
+    streams: StreamStops,
 }
 
 impl InterruptHandle {
@@ -243,10 +243,7 @@ impl InterruptHandle {
     /// statements nothing happens.
     pub fn interrupt(&self) {
         self.flag.store(true, Ordering::Relaxed);
-        self.streams
-            .lock()
-            .iter()
-            .filter_map(Weak::upgrade)
-            .for_each(|flag| flag.store(true, Ordering::Relaxed));
+        let streams: Vec<_> = self.streams.lock().iter().filter_map(Weak::upgrade).collect();
+        streams.iter().for_each(|stream| stream.stop());
     }
 }

@@ -249,6 +249,84 @@ fn rows_that_a_sub_query_is_asked_about_together() {
     check(text, 24 << 10, false);
 }
 
+/// What a profile says of a counter.
+fn counter(profile: &[String], name: &str) -> u64 {
+    let line = profile.iter().find(|line| line.contains(&format!("{name}: ")));
+    let line = line.unwrap_or_else(|| panic!("{name} stands still: {profile:#?}"));
+    let number = line.rsplit_once(": ").map(|(_, number)| number.trim_end_matches("\")]"));
+    number.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("{line}"))
+}
+
+#[test]
+fn what_is_put_aside_inside_a_sub_query_is_read_once_for_many_rows() {
+    let folder = tempfile::tempdir().expect("a folder");
+    copy_of(folder.path());
+    for (limit, vector, text) in [
+        (
+            1 << 20,
+            100,
+            "MATCH (t:T) OPTIONAL MATCH (o:T) WHERE o.a = t.a AND o.id > t.id AND size(o.b) > 1 \
+             RETURN count(*), count(o), sum(t.id), sum(o.id), sum(size(o.b))",
+        ),
+        (
+            512 << 10,
+            20,
+            "MATCH (t:T) WHERE t.id < 400 RETURN sum(t.id * COUNT { MATCH (o:T) WHERE o.a < t.a AND size(o.b) > t.d })",
+        ),
+    ] {
+        let little = with(Database::builder().memory_limit(limit).vector_size(vector), folder.path());
+        let profile = rows(&little.connect().unwrap(), &format!("PROFILE {text}"));
+        let (spilled, read) = (counter(&profile, "bytes_spilled"), counter(&profile, "bytes_read_back"));
+        // There are eighty and twenty batches.
+        assert!(read <= 4 * spilled, "{read} bytes were read of {spilled} that were put aside: {text}");
+        little.close().unwrap();
+    }
+}
+
+#[test]
+fn collected_values_keep_the_order_in_which_they_came_first() {
+    let folder = tempfile::tempdir().expect("a folder");
+    copy_of(folder.path());
+    // Seven groups, and one whose values do not fit.
+    for (key, limit) in [("t.d", 320 << 10), ("t.d / 7", 640 << 10)] {
+        let plenty = with(Database::builder().threads(1), folder.path());
+        let connection = plenty.connect().unwrap();
+        let mut lists: std::collections::BTreeMap<String, Vec<String>> = Default::default();
+        for row in connection.query(&format!("MATCH (t:T) RETURN {key}, t.b")).unwrap().to_values() {
+            let (group, value) = (format!("{:?}", row[0]), format!("{:?}", row[1]));
+            let list = lists.entry(group).or_default();
+            if value != "Null" && !list.contains(&value) {
+                list.push(value);
+            }
+        }
+        let expected: Vec<String> =
+            lists.iter().map(|(group, list)| format!("[{group}, List([{}])]", list.join(", "))).collect();
+        let text = format!("MATCH (t:T) WITH {key} AS k, collect(DISTINCT t.b) AS list RETURN k, list");
+        let found = |connection: &Connection| {
+            let mut found = streamed(connection, &text);
+            found.sort();
+            found
+        };
+        assert_eq!(found(&connection), expected);
+        drop(connection);
+        plenty.close().unwrap();
+        for vector in [2048, 100] {
+            let builder = Database::builder().threads(1).memory_limit(limit).vector_size(vector);
+            let little = with(builder, folder.path());
+            assert!(found(&little.connect().unwrap()) == expected, "by {key} with vectors of {vector}");
+            let spilled = little.storage_stats().unwrap().bytes_spilled;
+            // More than all values take, so that they were put aside more than once.
+            assert!(spilled > limit / 4 * 3, "{spilled} bytes were put aside by {key}");
+            little.close().unwrap();
+        }
+    }
+    // Where nearly every value is another one, they are not parted either.
+    let database = Database::builder().threads(1).in_memory().unwrap();
+    let text = "UNWIND range(1, 40000) AS n WITH collect(DISTINCT n * 100000) AS list \
+                RETURN size(list), size([i IN range(0, 39999) WHERE list[i] = (i + 1) * 100000])";
+    assert_eq!(rows(&database.connect().unwrap(), text), ["[Int64(40000), Int64(40000)]"]);
+}
+
 const SORTED: &str = "MATCH (t:T) WITH t.id AS id, t.a AS a, t.b AS b ORDER BY b, a DESC, id RETURN id";
 
 #[test]

@@ -12,7 +12,7 @@ use super::{Progress, ProgressCallback};
 use crate::catalog::{Catalog, Dialect, Statistics};
 use crate::database::Shared;
 use crate::error::Result;
-use crate::executor::{QueryProgress, QueryProgressCallback, WorkDone};
+use crate::executor::{QueryProgress, QueryProgressCallback, RowQueue, WorkDone};
 use crate::planner::PhysicalPlan;
 use crate::storage::engine::Engine;
 use crate::storage::memory::MemoryAccountant;
@@ -32,8 +32,25 @@ pub(crate) struct SessionSettings {
     pub memory: Option<MemoryAccountant>,
 }
 
-/// What stops the queries of a connection whose rows are read while they run; each has a flag of its own.
-pub(crate) type StreamFlags = Arc<Mutex<Vec<Weak<AtomicBool>>>>;
+/// What stops the queries of a connection whose rows are read while they run; each has one of its own.
+pub(crate) type StreamStops = Arc<Mutex<Vec<Weak<StreamStop>>>>;
+
+/// What stops one query whose rows are read while it runs, also where its threads wait for the reader.
+#[derive(Default)]
+pub(crate) struct StreamStop {
+    pub flag: Arc<AtomicBool>,
+    /// Where its threads may wait.
+    pub queue: Mutex<Weak<RowQueue>>,
+}
+
+impl StreamStop {
+    /// Stops the query.
+    pub fn stop(&self) {
+        self.flag.store(true, Ordering::Relaxed);
+        let queue = self.queue.lock().upgrade();
+        queue.iter().for_each(|queue| queue.wake());
+    }
+}
 
 /// The state of one connection. Statements keep it alive.
 pub(crate) struct Session {
@@ -42,8 +59,8 @@ pub(crate) struct Session {
     pub transaction: Mutex<Option<OpenTransaction>>,
     pub plans: Mutex<PlanCache>,
     pub interrupt: Arc<AtomicBool>,
-    /// Flags of the queries whose rows are read while they run.
-    pub streams: StreamFlags,
+    /// What stops queries whose rows are read while they run.
+    pub streams: StreamStops,
     pub progress: Mutex<Option<ProgressCallback>>,
     /// Whether anybody has asked for the progress of queries, and that of the one that began last.
     pub progress_asked: AtomicBool,
@@ -97,7 +114,7 @@ impl Session {
             transaction: Mutex::new(None),
             plans: Mutex::new(PlanCache::default()),
             interrupt: Arc::new(AtomicBool::new(false)),
-            streams: StreamFlags::default(),
+            streams: StreamStops::default(),
             progress: Mutex::new(None),
             progress_asked: AtomicBool::new(false),
             running: Arc::default(),
@@ -119,13 +136,13 @@ impl Session {
         Some(progress)
     }
 
-    /// The flag of a new query whose rows are read while it runs.
-    pub fn stream_flag(&self) -> Arc<AtomicBool> {
-        let flag = Arc::new(AtomicBool::new(false));
+    /// What stops a new query whose rows are read while it runs.
+    pub fn stream_stop(&self) -> Arc<StreamStop> {
+        let stop = Arc::new(StreamStop::default());
         let mut streams = self.streams.lock();
         streams.retain(|other| other.strong_count() > 0);
-        streams.push(Arc::downgrade(&flag));
-        flag
+        streams.push(Arc::downgrade(&stop));
+        stop
     }
 
     /// The version that the next statement reads: the transaction's, or the newest.

@@ -3,14 +3,13 @@
 //! have ended before their rows are handed over.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::Progress;
 use super::compile::{QueryPlan, bind_statement};
 use super::run::{complete, complete_chunk, context_of, entity_reader, guarded};
-use super::session::{Session, View};
+use super::session::{Session, StreamStop, View};
 use crate::binder::BoundStatement;
 use crate::error::{Error, ErrorKind, Result};
 use crate::executor::entities::EntityReader;
@@ -71,7 +70,8 @@ impl Session {
         }
         let compiled = Instant::now();
         let compile_time = compiled.duration_since(view.started);
-        let mut context = context_of(&plan, params, view, self.stream_flag());
+        let stop = self.stream_stop();
+        let mut context = context_of(&plan, params, view, Arc::clone(&stop.flag));
         let header = Arc::clone(&plan.header);
         let mut stream = match executor::execute_point(&plan.plan, &context)? {
             Some(rows) => {
@@ -81,7 +81,7 @@ impl Session {
             }
             None => {
                 context.progress = self.progress_of(&plan.plan, true);
-                QueryStream::running(header, RunningQuery::start(plan, context)?)
+                QueryStream::running(header, RunningQuery::start(plan, context, stop)?)
             }
         };
         stream.summary.compile_time = compile_time;
@@ -95,6 +95,7 @@ pub(crate) struct RunningQuery {
     plan: Arc<QueryPlan>,
     context: Arc<QueryContext>,
     queue: Arc<RowQueue>,
+    stop: Arc<StreamStop>,
     thread: Option<JoinHandle<()>>,
     reader: Option<EntityReader>,
     /// Whether some were handed over: then the query cannot begin again.
@@ -103,10 +104,11 @@ pub(crate) struct RunningQuery {
 }
 
 impl RunningQuery {
-    fn start(plan: Arc<QueryPlan>, context: QueryContext) -> Result<RunningQuery> {
+    fn start(plan: Arc<QueryPlan>, context: QueryContext, stop: Arc<StreamStop>) -> Result<RunningQuery> {
         let started = Instant::now();
         let reader = entity_reader(&plan, &context);
         let queue = Arc::new(RowQueue::new(&context));
+        *stop.queue.lock() = Arc::downgrade(&queue);
         let context = Arc::new(context);
         let work = {
             let (plan, context, queue) = (Arc::clone(&plan), Arc::clone(&context), Arc::clone(&queue));
@@ -120,7 +122,16 @@ impl RunningQuery {
         let thread = thread.map_err(|error| {
             Error::new(ErrorKind::Runtime, format!("no thread could be started for the query: {error}"))
         })?;
-        Ok(RunningQuery { plan, context, queue, thread: Some(thread), reader, has_rows: false, started })
+        Ok(RunningQuery {
+            plan,
+            context,
+            queue,
+            stop,
+            thread: Some(thread),
+            reader,
+            has_rows: false,
+            started,
+        })
     }
 
     /// The next rows; nothing behind the last ones.
@@ -134,7 +145,7 @@ impl RunningQuery {
                 let plan = self.plan.instead_after(&error, &self.context).ok_or(error)?;
                 self.join();
                 let (context, started) = (self.context.without_arrays(&plan.plan), self.started);
-                *self = RunningQuery::start(plan, context)?;
+                *self = RunningQuery::start(plan, context, Arc::clone(&self.stop))?;
                 self.started = started;
                 return self.take();
             }
@@ -173,7 +184,7 @@ impl Drop for RunningQuery {
     fn drop(&mut self) {
         if self.thread.is_some() {
             self.queue.close();
-            self.context.interrupt.store(true, Ordering::Relaxed);
+            self.stop.stop();
             self.join();
         }
     }

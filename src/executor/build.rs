@@ -87,14 +87,14 @@ fn run_node<'x>(
         }
         P::ScanNodes { tables, filter } => {
             let scan = ScanRows::new(tables, filter.as_ref(), &[], query)?;
-            drive(query, &in_short(scan, asked)?, sink)
+            drive(query, &in_short(for_reader(scan, node, query), asked)?, sink)
         }
         P::ScanRels { tables, emit_ends, filter, .. } => {
             let ends = [(emit_ends[0], SRC_COLUMN), (emit_ends[1], DST_COLUMN)];
             let ends: Vec<ColumnId> =
                 ends.iter().filter(|(emit, _)| *emit).map(|(_, column)| *column).collect();
             let scan = ScanRows::new(tables, filter.as_ref(), &ends, query)?;
-            drive(query, &in_short(scan, asked)?, sink)
+            drive(query, &in_short(for_reader(scan, node, query), asked)?, sink)
         }
         P::ScanWeighted { tables, terms } => {
             drive(query, &ScanWeighted::new(tables, terms, false, query)?, sink)
@@ -202,7 +202,12 @@ fn run_node<'x>(
             })
         }
         P::Number { input, name, multiplied } => {
-            run(input, query, &|| Ok(Box::new(Number::new(*name, *multiplied, sink()?)) as Next<'_>))
+            let gathers = query.gathers(*name);
+            run(input, query, &|| {
+                let number = Number::new(*name, *multiplied, sink()?);
+                let number = if gathers { number.gathering(&input.outputs, query) } else { number };
+                Ok(Box::new(number) as Next<'_>)
+            })
         }
         P::Weigh { input, column, terms, answer } => {
             let table = WeightTable::new(terms, query)?;
@@ -248,6 +253,11 @@ fn run_node<'x>(
             drive(query, &ChunkSource::of(&gathered.into_inner()), sink)
         }
     }
+}
+
+fn for_reader<'x>(scan: ScanRows<'x>, node: &'x PlanNode, query: &QueryContext) -> ScanRows<'x> {
+    let streamed = query.streamed.load(Ordering::Relaxed) == std::ptr::from_ref(node) as usize;
+    if streamed { scan.for_reader(&node.outputs) } else { scan }
 }
 
 fn in_short<'x>(scan: ScanRows<'x>, asked: Option<&[Asked]>) -> ExecutionResult<ScanRows<'x>> {

@@ -338,6 +338,21 @@ pub fn push_chunk(
     context: &mut Context<'_>,
     next: &mut dyn Operator,
 ) -> ExecutionResult<Flow> {
+    each_batch(chunk, context, |context, batch| {
+        let flow = next.push(context, batch)?;
+        if flow == Flow::Continue {
+            context.advance(batch.length as u64, chunk.rows as u64);
+        }
+        Ok(flow)
+    })
+}
+
+/// Goes through one chunk in batches of the query's vector size.
+pub fn each_batch(
+    chunk: &Chunk,
+    context: &mut Context<'_>,
+    mut each: impl FnMut(&mut Context<'_>, Batch<'_>) -> ExecutionResult<Flow>,
+) -> ExecutionResult<Flow> {
     let size = context.query.vector_size;
     let mut start = 0;
     while start < chunk.rows {
@@ -349,10 +364,9 @@ pub fn push_chunk(
         if !chunk.multiplicity.is_empty() {
             batch.multiplicity = Multiplicity::PerRow(&chunk.multiplicity[start..start + length]);
         }
-        if next.push(context, batch)? == Flow::Stop {
+        if each(context, batch)? == Flow::Stop {
             return Ok(Flow::Stop);
         }
-        context.advance(length as u64, chunk.rows as u64);
         start += length;
     }
     Ok(Flow::Continue)

@@ -14,7 +14,7 @@ use super::error::{ExecutionError, ExecutionResult};
 use super::messages::{self, NodeWeights};
 use super::profile::Profile;
 use super::progress::QueryProgress;
-use super::whole_columns::WholeColumns;
+use super::rows::RowScanner;
 use crate::planner::physical_plan::PhysicalPlan;
 use crate::storage::StorageError;
 use crate::storage::buffer_pool::{Cursor, PoolWorker};
@@ -56,9 +56,11 @@ pub struct QueryContext {
     pub(super) shared: Mutex<FxHashMap<u32, Arc<ChunkList>>>,
     /// Nodes that the build sides of joins have, by the join's name, while their probe sides run.
     pub(super) joining: Mutex<FxHashMap<u32, Arc<NodeWeights>>>,
-    /// Columns of which more rows are asked than there are.
-    pub(super) whole_columns: WholeColumns,
+    /// Sub-plans inside which a join's side was put aside: their rows go through many at once.
+    gathering: Mutex<Vec<u32>>,
     pub(super) seeds: AtomicU64,
+    /// The place in memory of the node whose rows go to a reader who may let them wait.
+    pub(super) streamed: AtomicUsize,
     /// Depth of the plan in execution, from which follows how much stack its threads need.
     pub(super) depth: AtomicUsize,
     /// The most rows that an operator of the pipeline which is being put together is estimated to see.
@@ -93,8 +95,9 @@ impl QueryContext {
             deleted: None,
             shared: Mutex::default(),
             joining: Mutex::default(),
-            whole_columns: WholeColumns::default(),
+            gathering: Mutex::default(),
             seeds: AtomicU64::new(since.as_nanos() as u64),
+            streamed: AtomicUsize::new(0),
             depth: AtomicUsize::new(0),
             pipeline_rows: AtomicU64::new(0),
             arrays: OnceLock::new(),
@@ -105,6 +108,23 @@ impl QueryContext {
     /// The account of what operators hold.
     pub fn memory(&self) -> &MemoryAccountant {
         self.own_memory.as_ref().unwrap_or_else(|| self.transaction.memory())
+    }
+
+    /// Does work during which rows of the sub-plan `name` go through it many at once.
+    pub(super) fn gathering<T>(&self, name: u32, work: impl FnOnce() -> T) -> T {
+        self.gathering.lock().push(name);
+        let outcome = work();
+        let mut names = self.gathering.lock();
+        if let Some(at) = names.iter().rposition(|known| *known == name) {
+            names.remove(at);
+        }
+        drop(names);
+        outcome
+    }
+
+    /// Whether rows of a sub-plan go through it many at once.
+    pub(super) fn gathers(&self, name: u32) -> bool {
+        self.gathering.lock().contains(&name)
     }
 
     /// An account for arrays of numbers per node, and for sorted lists.
@@ -175,7 +195,7 @@ impl QueryContext {
 
     /// A context for the calling thread.
     pub fn worker(&self) -> ExecutionResult<Context<'_>> {
-        Ok(Context { query: self, worker: self.transaction.pool().worker()?, advanced: 0 })
+        Ok(Context { query: self, worker: self.transaction.pool().worker()?, advanced: 0, lent: None })
     }
 }
 
@@ -186,9 +206,18 @@ pub struct Context<'q> {
     pub worker: PoolWorker,
     /// What was told of the morsel that runs.
     pub(super) advanced: u64,
+    /// The scan that the rows on their way come from, where they are copies and do not need its pages.
+    pub(super) lent: Option<RowScanner>,
 }
 
 impl Context<'_> {
+    /// Gives pages back while the thread waits for somebody outside.
+    pub(super) fn rest(&mut self) {
+        if let Some(scanner) = &mut self.lent {
+            scanner.rest();
+        }
+    }
+
     /// A cursor for random reads.
     pub fn cursor(&mut self) -> Cursor<'_> {
         self.worker.cursor()

@@ -82,8 +82,6 @@ counters! {
     partitions_grouped,
     /// Properties gathered for survivors only.
     rows_fetched,
-    /// Columns that were decoded once because more of their rows were asked for than there are.
-    columns_kept,
     /// Lookups in a key index.
     key_lookups,
     /// Nodes that a breadth-first search went on from, each once per start.
@@ -106,11 +104,13 @@ counters! {
     rows_weighed,
     /// Bytes of rows that operators put aside because memory was short.
     bytes_spilled,
+    /// Bytes of rows that were read again after they had been put aside.
+    bytes_read_back,
     /// Sorted runs and hash partitions that they were put aside in.
     partitions_spilled,
     /// Pieces of a product's side that was put aside, each of which met all of the other side.
     products_in_pieces,
-    /// Batches inside sub-plans that were joined with partitions of a side that was put aside.
+    /// Times that rows inside a sub-plan were joined with partitions of a side that was put aside.
     batches_joined_with_parts,
     /// Rows of hash join build sides.
     rows_built,

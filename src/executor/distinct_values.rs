@@ -27,6 +27,8 @@ pub struct DistinctValues {
     /// The values; empty where the table keeps them (see `values`).
     columns: Vec<VectorBuffer>,
     ungrouped: bool,
+    /// Whether the values have to stay in the order in which they were seen first.
+    ordered: bool,
     parted: Vec<Partitioned>,
     benefit: Benefit,
     scratch: Scratch,
@@ -68,10 +70,26 @@ impl DistinctValues {
             groups: Vec::new(),
             columns,
             ungrouped,
+            ordered: false,
             parted: Vec::new(),
             benefit: Benefit::default(),
             scratch: Scratch::default(),
         }
+    }
+
+    /// The same for somebody who wants the values in the order in which they were seen first: they are told apart at
+    /// once, and integers are not bits.
+    pub fn in_order(types: Vec<DataType>, ungrouped: bool) -> DistinctValues {
+        let mut values = DistinctValues { ordered: true, ..DistinctValues::new(types, ungrouped) };
+        if let Seen::Keys(keys) = &mut values.seen {
+            keys.2 = None;
+        }
+        values
+    }
+
+    /// Of the rows that were added last, those whose values were seen for the first time.
+    pub fn first_rows(&self) -> &[u32] {
+        &self.scratch.new_rows
     }
 
     /// Counts what was done with the rows that were added last.
@@ -141,7 +159,7 @@ impl DistinctValues {
 
     /// Whether what was added may be told apart later.
     fn can_be_parted(&self) -> bool {
-        self.ungrouped && matches!(&self.seen, Seen::Keys(keys) if keys.2.is_none())
+        self.ungrouped && !self.ordered && matches!(&self.seen, Seen::Keys(keys) if keys.2.is_none())
     }
 
     /// Adds rows, each value once, and parts none of them.

@@ -62,7 +62,6 @@ mod text_keys;
 mod unfold;
 mod unwind;
 mod weigh;
-mod whole_columns;
 pub mod write;
 
 pub use chunks::Chunk;

@@ -14,6 +14,17 @@ pub enum Flow {
     Stop,
 }
 
+/// What a `Number` says of a batch whose rows are settled.
+#[derive(Debug, Clone, Copy)]
+pub struct Numbered {
+    /// The sub-plan's name.
+    pub name: u32,
+    /// The number of the batch's first row.
+    pub first: usize,
+    /// Whether the numbers begin anew behind this batch.
+    pub last: bool,
+}
+
 /// One step of a pipeline, with the next one inside. Every worker thread has its own instance.
 pub trait Operator: Send {
     /// Takes one batch.
@@ -22,16 +33,16 @@ pub trait Operator: Send {
     fn next(&mut self) -> Option<&mut dyn Operator> {
         None
     }
-    /// All that the rows of `batch` lead to inside the sub-plan `name` has been pushed: handed on to its end, which
-    /// settles them.
+    /// All that the rows of `batch` lead to inside their sub-plan has been pushed: handed on to its end, which settles
+    /// them.
     fn settle<'b>(
         &mut self,
         context: &mut Context<'_>,
-        name: u32,
+        rows: Numbered,
         batch: Batch<'b>,
     ) -> ExecutionResult<Flow> {
         match self.next() {
-            Some(next) => next.settle(context, name, batch),
+            Some(next) => next.settle(context, rows, batch),
             None => Err(ExecutionError::Internal { operator: "sub-plan", detail: "it has no end".into() }),
         }
     }

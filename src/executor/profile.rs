@@ -10,7 +10,7 @@ use rustc_hash::FxHashMap;
 use super::context::Context;
 use super::counters::count;
 use super::error::ExecutionResult;
-use super::operator::{Flow, Next, Operator};
+use super::operator::{Flow, Next, Numbered, Operator};
 use crate::planner::explain::{Actual, inputs};
 use crate::planner::physical_plan::{PhysicalPlan, PhysicalWrite, PlanNode};
 use crate::storage::memory::Meter;
@@ -153,10 +153,10 @@ impl Operator for Tap<'_> {
     fn settle<'b>(
         &mut self,
         context: &mut Context<'_>,
-        name: u32,
+        rows: Numbered,
         batch: Batch<'b>,
     ) -> ExecutionResult<Flow> {
-        self.timed(|next| next.settle(context, name, batch))
+        self.timed(|next| next.settle(context, rows, batch))
     }
 
     fn finish(&mut self, context: &mut Context<'_>) -> ExecutionResult<()> {

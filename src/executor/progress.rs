@@ -154,17 +154,29 @@ fn pipelines_of(plan: &PhysicalPlan) -> Vec<Pipeline> {
     pipelines
 }
 
+/// Whether a node sees all its input before it puts rows out.
+fn collects(node: &PlanNode) -> bool {
+    use PhysicalOperator as P;
+    matches!(
+        node.operator,
+        P::Aggregate { .. } | P::Distinct { .. } | P::Sort { .. } | P::TopK { .. } | P::Union { .. }
+    )
+}
+
+/// The node that feeds the pipeline which a node is in.
+pub(super) fn feeder(mut node: &PlanNode) -> &PlanNode {
+    while let (false, Some(input)) = (collects(node), inputs(&node.operator).into_iter().next()) {
+        node = input;
+    }
+    node
+}
+
 /// The pipelines below a node, in the order in which they run. `behind` is what the operators between the node and the
 /// end of its pipeline are estimated to see.
 fn add_pipelines(node: &PlanNode, behind: f64, pipelines: &mut Vec<Pipeline>) {
-    use PhysicalOperator as P;
     let here = behind + node.estimated_rows.max(1.0);
     let all = inputs(&node.operator);
-    let collects = matches!(
-        node.operator,
-        P::Aggregate { .. } | P::Distinct { .. } | P::Sort { .. } | P::TopK { .. } | P::Union { .. }
-    );
-    if let (false, Some((streamed, before))) = (collects, all.split_first()) {
+    if let (false, Some((streamed, before))) = (collects(node), all.split_first()) {
         before.iter().for_each(|input| add_pipelines(input, 0.0, pipelines));
         return add_pipelines(streamed, here, pipelines);
     }

@@ -127,6 +127,14 @@ impl RowScanner {
         })
     }
 
+    /// Gives all pages back until the next call of `next`.
+    pub fn rest(&mut self) {
+        match self {
+            RowScanner::Nodes(scanner) => scanner.rest(),
+            RowScanner::Rels(scanner) => scanner.rest(),
+        }
+    }
+
     /// What the scan has met.
     pub fn counters(&self) -> ScanCounters {
         match self {

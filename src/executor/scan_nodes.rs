@@ -13,7 +13,7 @@ use super::pipeline::Source;
 use super::rows::{RowScanner, Rows, append_as_any};
 use super::summaries::{Summaries, push_summary};
 use crate::planner::physical_plan::{Expression, ScanTable};
-use crate::storage::table::{Asked, ScanOptions};
+use crate::storage::table::{Asked, ScanCounters, ScanOptions};
 use crate::types::{ColumnId, ColumnPredicate, DataType, GlobalId, NODE_GROUP_ROWS};
 use crate::vector::{Batch, SelectionBuffer, ValueVector, Values, VectorBuffer};
 
@@ -57,13 +57,18 @@ pub struct ScanRows<'x> {
     morsel_rows: u64,
     /// Scanners of workers between morsels.
     idle: Mutex<Vec<WorkerScan<'x>>>,
+    /// The types of columns that are copied, for a reader who may let rows wait.
+    copies: Option<&'x [DataType]>,
     query: &'x QueryContext,
 }
 
 /// What one worker scans with.
 struct WorkerScan<'x> {
     part: usize,
-    scanner: RowScanner,
+    /// None while the rows that it has found last are on their way without it.
+    scanner: Option<RowScanner>,
+    /// Rows that need no page.
+    copied: Vec<VectorBuffer>,
     /// Ends of relationships as packed ids, one list per column that holds ends.
     ends: Vec<Vec<u64>>,
     /// Columns that are mixed, as ANY.
@@ -126,7 +131,14 @@ impl<'x> ScanRows<'x> {
         }
         find_mixed(&mut parts);
         let idle = Mutex::new(Vec::new());
-        Ok(ScanRows { parts, filter, next: AtomicU64::new(0), work, morsel_rows, idle, query })
+        let next = AtomicU64::new(0);
+        Ok(ScanRows { parts, filter, next, work, morsel_rows, idle, copies: None, query })
+    }
+
+    /// The same scan for a reader who may let rows wait: they are copies, so that the scan can give its pages back.
+    /// Columns have these types.
+    pub fn for_reader(self, types: &'x [DataType]) -> ScanRows<'x> {
+        ScanRows { copies: Some(types), ..self }
     }
 
     /// The same scan for somebody who asks no more than `asked` of the columns put out: groups whose zone maps say all of
@@ -143,7 +155,7 @@ impl<'x> ScanRows<'x> {
                     columns[at].1 = columns[at].1.max(*asked);
                 }
             }
-            part.summaries = Summaries::of(&part.rows, &columns)?;
+            part.summaries = Summaries::of(&part.rows, &columns, self.query)?;
             self.work = self.work.saturating_sub(part.summaries.rows());
         }
         Ok(self)
@@ -170,7 +182,8 @@ impl<'x> ScanRows<'x> {
         let options = ScanOptions { vector_size: self.query.vector_size };
         Ok(WorkerScan {
             part,
-            scanner: rows.scanner(read, predicates, &options)?,
+            scanner: Some(rows.scanner(read, predicates, &options)?),
+            copied: Vec::new(),
             ends: Vec::new(),
             converted: Vec::new(),
             filter: self.filter.map(|filter| Evaluator::new(filter, self.query)).transpose()?,
@@ -187,14 +200,17 @@ impl<'x> ScanRows<'x> {
     ) -> ExecutionResult<Flow> {
         let (part, group, slice) = self.place_of(morsel);
         let mut scan = self.worker_scan(part)?;
-        let before = scan.scanner.counters();
+        let before = scan.counters();
         let rows = (slice * self.morsel_rows) as u32..((slice + 1) * self.morsel_rows) as u32;
-        scan.scanner.open(group, rows)?;
+        if let Some(scanner) = &mut scan.scanner {
+            scanner.open(group, rows)?;
+        }
         let Part { rows, read, places, mixed, .. } = &self.parts[part];
         let base = GlobalId::new(rows.table().id(), 0).0;
-        let WorkerScan { scanner, filter, selection, ends, converted, .. } = &mut scan;
+        let WorkerScan { scanner, filter, selection, ends, converted, copied, .. } = &mut scan;
         let mut flow = Flow::Continue;
-        while let Some(found) = scanner.next(&mut context.worker)? {
+        while let Some(own) = scanner.as_mut() {
+            let Some(found) = own.next(&mut context.worker)? else { break };
             context.query.check()?;
             let length = found.length as u64;
             ends.resize_with(read.len(), Vec::new);
@@ -226,13 +242,28 @@ impl<'x> ScanRows<'x> {
                 }
                 batch.selection = selection.view();
             }
-            flow = visit(context, batch)?;
+            flow = match self.copies {
+                None => visit(context, batch)?,
+                Some(types) => {
+                    copy_selected(&batch, types, copied);
+                    let rows = batch.selected();
+                    drop((columns, found));
+                    let copies: Vec<ValueVector<'_>> = copied.iter().map(VectorBuffer::vector).collect();
+                    context.lent = scanner.take();
+                    let outcome = visit(context, Batch::new(&copies, rows));
+                    *scanner = context.lent.take();
+                    outcome?
+                }
+            };
             if flow == Flow::Stop {
                 break;
             }
             context.advance(length, self.morsel_rows);
         }
-        let after = scan.scanner.counters();
+        if let Some(scanner) = &mut scan.scanner {
+            scanner.rest();
+        }
+        let after = scan.counters();
         let counters = &context.query.counters;
         count(&counters.rows_scanned, after.rows_passed - before.rows_passed);
         if after.groups_with_levels > before.groups_with_levels {
@@ -246,6 +277,23 @@ impl<'x> ScanRows<'x> {
         }
         self.idle.lock().push(scan);
         Ok(flow)
+    }
+}
+
+impl WorkerScan<'_> {
+    fn counters(&self) -> ScanCounters {
+        self.scanner.as_ref().map(RowScanner::counters).unwrap_or_default()
+    }
+}
+
+/// Copies the selected rows of a batch.
+fn copy_selected(batch: &Batch<'_>, types: &[DataType], copies: &mut Vec<VectorBuffer>) {
+    if copies.is_empty() {
+        copies.extend(types.iter().cloned().map(VectorBuffer::new));
+    }
+    for (copy, vector) in copies.iter_mut().zip(batch.columns) {
+        copy.clear();
+        copy.append(vector, batch.length, batch.selection);
     }
 }
 

@@ -1,48 +1,141 @@
 //! Sub-plans inside a pipeline. `Number` gives the rows of a batch numbers and pushes them through the operators of the
 //! sub-plan; what arrives at its `Settle` tells by these numbers which rows something was found for. When the batch is
-//! through, `Number` sends it after them by `Operator::settle`, and `Settle` puts out the rows that have to be told
+//! through, `Number` sends it after them by `Operator::settle` (several together where something in the sub-plan is read
+//! from disk for each time), and `Settle` puts out the rows that have to be told
 //! apart: left, semi, anti and mark joins and counts, vector by vector, without a table of rows.
 
+use super::chunks::{ChunkList, each_batch};
 use super::context::{Context, QueryContext};
 use super::counters::count;
 use super::error::ExecutionResult;
 use super::evaluate::Evaluator;
-use super::operator::{Flow, Next, Operator};
+use super::operator::{Flow, Next, Numbered, Operator};
+use super::spill::Room;
 use crate::planner::physical_plan::PhysicalSettle;
+use crate::storage::memory::Reservation;
+use crate::types::DataType;
 use crate::vector::{Batch, Multiplicity, Selection, Validity, ValueVector, Values, VectorBuffer};
 
 /// The start of a sub-plan.
 pub struct Number<'x> {
     name: u32,
     multiplied: bool,
+    gathered: Option<Gathered<'x>>,
     next: Next<'x>,
 }
+
+/// Rows of several batches that go through the sub-plan together.
+struct Gathered<'x> {
+    types: &'x [DataType],
+    rows: ChunkList,
+    held: Reservation,
+    /// Rows since the account was looked at.
+    unseen: usize,
+}
+
+/// What errors call it.
+const OPERATOR: &str = "gathering rows for a sub-query";
 
 impl<'x> Number<'x> {
     /// Numbers rows for the `Settle` of the same name.
     pub fn new(name: u32, multiplied: bool, next: Next<'x>) -> Number<'x> {
-        Number { name, multiplied, next }
+        Number { name, multiplied, gathered: None, next }
     }
-}
 
-impl Operator for Number<'_> {
-    fn push<'b>(&mut self, context: &mut Context<'_>, batch: Batch<'b>) -> ExecutionResult<Flow> {
+    /// The same for rows of these types, as many at once as there is memory for: inside the sub-plan something was put
+    /// aside that has to be read again for each time that rows go through.
+    pub fn gathering(mut self, types: &'x [DataType], query: &QueryContext) -> Number<'x> {
+        let held = query.account();
+        self.gathered = Some(Gathered { types, rows: ChunkList::default(), held, unseen: 0 });
+        self
+    }
+
+    /// Pushes rows whose first one gets the number `first`.
+    fn number(&mut self, context: &mut Context<'_>, batch: Batch<'_>, first: usize) -> ExecutionResult<Flow> {
         let mut columns: Vec<ValueVector<'_>> = Vec::with_capacity(batch.columns.len() + 1);
         columns.extend_from_slice(batch.columns);
-        columns.push(ValueVector::sequence(0));
+        columns.push(ValueVector::sequence(first as u64));
         let mut numbered = Batch { columns: &columns, ..batch };
         if !self.multiplied {
             numbered.multiplicity = Multiplicity::One;
         }
         count(&context.query.counters.rows_numbered, batch.selected() as u64);
-        if self.next.push(context, numbered)? == Flow::Stop {
+        self.next.push(context, numbered)
+    }
+
+    /// Lets all rows that were gathered go through the sub-plan, and settles them.
+    fn let_through(&mut self, context: &mut Context<'_>) -> ExecutionResult<Flow> {
+        let Some(gathered) = &mut self.gathered else { return Ok(Flow::Continue) };
+        let rows = std::mem::take(&mut gathered.rows).chunks;
+        let all: usize = rows.iter().map(|chunk| chunk.rows).sum();
+        for settling in [false, true] {
+            let mut first = 0;
+            for chunk in &rows {
+                let flow = each_batch(chunk, context, |context, batch| {
+                    let at = first;
+                    first += batch.length;
+                    if !settling {
+                        return self.number(context, batch, at);
+                    }
+                    let rows = Numbered { name: self.name, first: at, last: first == all };
+                    self.next.settle(context, rows, batch)
+                })?;
+                if flow == Flow::Stop {
+                    return Ok(Flow::Stop);
+                }
+            }
+        }
+        drop(rows);
+        if let Some(gathered) = &mut self.gathered {
+            gathered.held.shrink_to(0);
+        }
+        Ok(Flow::Continue)
+    }
+}
+
+impl Operator for Number<'_> {
+    fn push<'b>(&mut self, context: &mut Context<'_>, batch: Batch<'b>) -> ExecutionResult<Flow> {
+        if let Some(Gathered { types, rows, held, unseen }) = &mut self.gathered {
+            let query = context.query;
+            if batch.selected() > 0 {
+                rows.append(types, &batch);
+                *unseen += batch.selected();
+            }
+            if *unseen < query.rows_per_look() {
+                return Ok(Flow::Continue);
+            }
+            *unseen = 0;
+            return match query.room(held, rows.bytes(), OPERATOR)? {
+                Room::Held => Ok(Flow::Continue),
+                Room::Short => self.let_through(context),
+            };
+        }
+        if self.number(context, batch, 0)? == Flow::Stop {
             return Ok(Flow::Stop);
         }
-        self.next.settle(context, self.name, batch)
+        self.next.settle(context, Numbered { name: self.name, first: 0, last: true }, batch)
     }
 
     fn next(&mut self) -> Option<&mut dyn Operator> {
         Some(&mut *self.next)
+    }
+
+    /// Rows of a sub-plan around this one: all of theirs are to be through.
+    fn settle<'b>(
+        &mut self,
+        context: &mut Context<'_>,
+        rows: Numbered,
+        batch: Batch<'b>,
+    ) -> ExecutionResult<Flow> {
+        match self.let_through(context)? {
+            Flow::Stop => Ok(Flow::Stop),
+            Flow::Continue => self.next.settle(context, rows, batch),
+        }
+    }
+
+    fn finish(&mut self, context: &mut Context<'_>) -> ExecutionResult<()> {
+        self.let_through(context)?;
+        self.next.finish(context)
     }
 }
 
@@ -52,6 +145,9 @@ struct Collected<'x> {
     values: VectorBuffer,
     /// The number of the row that each value was found for.
     rows: Vec<u32>,
+    /// The values by their rows, once rows are settled, and how many of them are in lists.
+    order: Vec<u32>,
+    taken: usize,
     lists: VectorBuffer,
 }
 
@@ -68,22 +164,29 @@ impl Collected<'_> {
     }
 
     /// One list for each of `length` rows, in the order in which the values came.
-    fn as_lists(&mut self, length: usize) -> &VectorBuffer {
-        let Collected { values, rows, lists, .. } = self;
-        let mut order: Vec<u32> = (0..rows.len() as u32).collect();
-        order.sort_by_key(|place| rows[*place as usize]);
+    fn as_lists(&mut self, settled: Numbered, length: usize) -> &VectorBuffer {
+        let Collected { values, rows, order, taken, lists, .. } = self;
+        if settled.first == 0 {
+            order.extend(0..rows.len() as u32);
+            order.sort_by_key(|place| rows[*place as usize]);
+        }
         lists.clear();
         if let Some((ends, child)) = lists.list_mut() {
-            child.append_rows(&values.vector(), &order);
-            let mut end = 0;
-            for row in 0..length {
-                end += order[end..].iter().take_while(|place| rows[**place as usize] as usize == row).count();
-                ends.push(end as u32);
+            let start = *taken;
+            for row in settled.first..settled.first + length {
+                let own = |place: &&u32| rows[**place as usize] as usize == row;
+                *taken += order[*taken..].iter().take_while(own).count();
+                ends.push((*taken - start) as u32);
             }
+            child.append_rows(&values.vector(), &order[start..*taken]);
         }
         lists.finish_rows(length, Validity::AllValid);
-        values.clear();
-        rows.clear();
+        if settled.last {
+            values.clear();
+            rows.clear();
+            order.clear();
+            *taken = 0;
+        }
         lists
     }
 }
@@ -115,6 +218,8 @@ impl<'x> Settle<'x> {
                 evaluator: Evaluator::new(value, query)?,
                 values: VectorBuffer::new(value.data_type.clone()),
                 rows: Vec::new(),
+                order: Vec::new(),
+                taken: 0,
                 lists: VectorBuffer::new(list.clone()),
             }),
             _ => None,
@@ -142,12 +247,15 @@ impl<'x> Settle<'x> {
         });
     }
 
+    fn is_seen(&self, number: usize) -> bool {
+        self.seen.get(number / 64).is_some_and(|word| word >> (number % 64) & 1 == 1)
+    }
+
     /// The selected rows for which something was found, or nothing.
-    fn chosen(&self, batch: &Batch<'_>, found: bool) -> Vec<u64> {
+    fn chosen(&self, rows: Numbered, batch: &Batch<'_>, found: bool) -> Vec<u64> {
         let mut mask = vec![0u64; batch.length.div_ceil(64)];
         batch.selection.for_each(batch.length, |row| {
-            let seen = self.seen.get(row / 64).is_some_and(|word| word >> (row % 64) & 1 == 1);
-            mask[row / 64] |= u64::from(seen == found) << (row % 64);
+            mask[row / 64] |= u64::from(self.is_seen(rows.first + row) == found) << (row % 64);
         });
         mask
     }
@@ -155,12 +263,14 @@ impl<'x> Settle<'x> {
     fn push_chosen(
         &mut self,
         context: &mut Context<'_>,
-        batch: Batch<'_>,
+        (rows, batch): (Numbered, Batch<'_>),
         columns: &[ValueVector<'_>],
         found: bool,
     ) -> ExecutionResult<Flow> {
-        let mask = self.chosen(&batch, found);
-        self.seen.clear();
+        let mask = self.chosen(rows, &batch, found);
+        if rows.last {
+            self.seen.clear();
+        }
         if mask.iter().all(|word| *word == 0) {
             return Ok(Flow::Continue);
         }
@@ -183,46 +293,48 @@ impl Operator for Settle<'_> {
     fn settle<'b>(
         &mut self,
         context: &mut Context<'_>,
-        name: u32,
+        rows: Numbered,
         batch: Batch<'b>,
     ) -> ExecutionResult<Flow> {
-        if name != self.name {
-            return self.next.settle(context, name, batch);
+        if rows.name != self.name {
+            return self.next.settle(context, rows, batch);
         }
         let pick = |columns: &[usize]| columns.iter().map(|at| batch.columns[*at]).collect::<Vec<_>>();
         match self.kind {
             PhysicalSettle::Optional { left, .. } => {
                 let column = |at: &Option<usize>| at.map_or_else(ValueVector::null, |at| batch.columns[at]);
                 let columns: Vec<ValueVector<'_>> = left.iter().map(column).collect();
-                self.push_chosen(context, batch, &columns, false)
+                self.push_chosen(context, (rows, batch), &columns, false)
             }
             PhysicalSettle::Semi { columns, absent } => {
                 let columns = pick(columns);
-                self.push_chosen(context, batch, &columns, !absent)
+                self.push_chosen(context, (rows, batch), &columns, !absent)
             }
             PhysicalSettle::Mark { columns } => {
                 let mut columns = pick(columns);
-                let truths: Vec<u8> = (0..batch.length)
-                    .map(|row| {
-                        u8::from(self.seen.get(row / 64).is_some_and(|word| word >> (row % 64) & 1 == 1))
-                    })
-                    .collect();
-                self.seen.clear();
+                let truth = |row: usize| u8::from(self.is_seen(rows.first + row));
+                let truths: Vec<u8> = (0..batch.length).map(truth).collect();
+                if rows.last {
+                    self.seen.clear();
+                }
                 columns.push(ValueVector::flat(Values::Bool(&truths)));
                 self.next.push(context, Batch { columns: &columns, ..batch })
             }
             PhysicalSettle::Count { columns } => {
                 let mut columns = pick(columns);
-                self.counts.resize(batch.length, 0);
-                columns.push(ValueVector::flat(Values::I64(&self.counts)));
+                let end = rows.first + batch.length;
+                self.counts.resize(end.max(self.counts.len()), 0);
+                columns.push(ValueVector::flat(Values::I64(&self.counts[rows.first..end])));
                 let flow = self.next.push(context, Batch { columns: &columns, ..batch });
-                self.counts.clear();
+                if rows.last {
+                    self.counts.clear();
+                }
                 flow
             }
             PhysicalSettle::Collect { columns, .. } => {
                 let mut columns = pick(columns);
                 let Some(collected) = &mut self.collected else { return Ok(Flow::Continue) };
-                columns.push(collected.as_lists(batch.length).vector());
+                columns.push(collected.as_lists(rows, batch.length).vector());
                 self.next.push(context, Batch { columns: &columns, ..batch })
             }
         }

@@ -108,6 +108,7 @@ impl QueryContext {
         types: &[DataType],
     ) -> ExecutionResult<Vec<VectorBuffer>> {
         self.check()?;
+        count(&self.counters.bytes_read_back, block.bytes);
         Ok(file.read(block, types)?)
     }
 }

@@ -5,7 +5,6 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
@@ -15,6 +14,7 @@ use super::context::{Context, QueryContext};
 use super::counters::count;
 use super::error::{ExecutionError, ExecutionResult};
 use super::operator::{Flow, Next, Operator};
+use super::progress::feeder;
 use super::spill::bytes_of;
 use super::unfold::Unfold;
 use crate::planner::{PhysicalPlan, on_stack_for};
@@ -28,15 +28,13 @@ const QUEUES_IN_LIMIT: u64 = 16;
 /// A chunk goes into the queue once it has so many rows or bytes, or once somebody waits for it.
 const CHUNK_ROWS: usize = 2048;
 const CHUNK_BYTES: u64 = 256 << 10;
-/// How long a full queue is waited for before the interrupt and the deadline are looked at again.
-const WAIT: Duration = Duration::from_millis(10);
 
 /// What is between a running query and its reader.
 pub struct RowQueue {
     state: Mutex<QueueState>,
     /// Something was put in, or the query has ended.
     filled: Condvar,
-    /// Something was taken out, or nobody reads any more.
+    /// Something was taken out, nobody reads any more, or the query is stopped.
     emptied: Condvar,
     /// Whether the reader waits for rows.
     hungry: AtomicBool,
@@ -67,12 +65,13 @@ impl RowQueue {
         }
     }
 
-    /// Hands rows over; waits as long as the queue is full. An empty queue takes everything: what exists already has to
-    /// go somewhere.
-    fn put(&self, chunk: Chunk, query: &QueryContext) -> ExecutionResult<Flow> {
+    /// Hands rows over; waits as long as the queue is full, without the pages of the scan that they come from. An empty
+    /// queue takes everything: what exists already has to go somewhere.
+    fn put(&self, chunk: Chunk, context: &mut Context<'_>) -> ExecutionResult<Flow> {
         if chunk.rows == 0 {
             return Ok(Flow::Continue);
         }
+        let query = context.query;
         let bytes = bytes_of(&chunk.columns);
         let mut state = self.state.lock();
         let mut waited = false;
@@ -90,9 +89,19 @@ impl RowQueue {
             }
             if !std::mem::replace(&mut waited, true) {
                 count(&query.counters.waits_for_reader, 1);
+                drop(state);
+                context.rest();
+                state = self.state.lock();
+                continue;
             }
-            self.emptied.wait_for(&mut state, WAIT);
+            // Who stops the query says so before `wake` takes the lock.
             query.check()?;
+            match query.deadline {
+                None => self.emptied.wait(&mut state),
+                Some((deadline, _)) => {
+                    self.emptied.wait_until(&mut state, deadline);
+                }
+            }
         }
         state.bytes += bytes;
         state.chunks.push_back((chunk, bytes));
@@ -122,6 +131,12 @@ impl RowQueue {
             self.filled.wait(&mut state);
             self.hungry.store(false, Ordering::Relaxed);
         }
+    }
+
+    /// The query was stopped: threads that wait for the reader look at it.
+    pub fn wake(&self) {
+        drop(self.state.lock());
+        self.emptied.notify_all();
     }
 
     /// Nobody reads any more: rows that wait are dropped and the query's sources stop.
@@ -155,6 +170,7 @@ pub fn stream(plan: &PhysicalPlan, query: &QueryContext, queue: &RowQueue) -> bo
 fn run(plan: &PhysicalPlan, query: &QueryContext, queue: &RowQueue) -> ExecutionResult<()> {
     let depth = plan.root.depth;
     query.depth.store(depth, Ordering::Relaxed);
+    query.streamed.store(std::ptr::from_ref(feeder(&plan.root)) as usize, Ordering::Relaxed);
     on_stack_for(depth, || {
         build::run(&plan.root, query, &|| {
             let sink = StreamSink::new(&plan.root.outputs, queue);
@@ -175,8 +191,8 @@ impl<'x> StreamSink<'x> {
         StreamSink { types, own: Chunk::empty(), queue }
     }
 
-    fn hand_over(&mut self, query: &QueryContext) -> ExecutionResult<Flow> {
-        self.queue.put(std::mem::replace(&mut self.own, Chunk::empty()), query)
+    fn hand_over(&mut self, context: &mut Context<'_>) -> ExecutionResult<Flow> {
+        self.queue.put(std::mem::replace(&mut self.own, Chunk::empty()), context)
     }
 }
 
@@ -195,13 +211,13 @@ impl Operator for StreamSink<'_> {
         self.own.rows += rows;
         let large = self.own.rows >= CHUNK_ROWS || bytes_of(&self.own.columns) >= CHUNK_BYTES;
         if large || self.queue.hungry.load(Ordering::Relaxed) {
-            return self.hand_over(context.query);
+            return self.hand_over(context);
         }
         Ok(Flow::Continue)
     }
 
     fn finish(&mut self, context: &mut Context<'_>) -> ExecutionResult<()> {
-        self.hand_over(context.query).map(|_| ())
+        self.hand_over(context).map(|_| ())
     }
 }
 

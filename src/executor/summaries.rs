@@ -2,7 +2,7 @@
 //! are the least and greatest: what a zone map knows becomes a few rows that stand for all rows of the group, so that
 //! the aggregate adds them as it adds any others.
 
-use super::context::Context;
+use super::context::{Context, QueryContext};
 use super::error::ExecutionResult;
 use super::operator::{Flow, Operator};
 use super::rows::Rows;
@@ -45,13 +45,22 @@ pub(super) struct Summaries {
 
 impl Summaries {
     /// Asks for the summaries of all groups.
-    pub fn of(rows: &Rows, columns: &[(ColumnId, Asked)]) -> ExecutionResult<Summaries> {
+    pub fn of(
+        rows: &Rows,
+        columns: &[(ColumnId, Asked)],
+        query: &QueryContext,
+    ) -> ExecutionResult<Summaries> {
         if columns.iter().any(|(column, _)| rows.end_base(*column).is_some()) {
             return Ok(Summaries::default());
         }
         let table = rows.table();
-        let groups = (0..table.group_count()).map(|group| Ok(table.summary(group, columns)?));
-        Ok(Summaries { groups: groups.collect::<ExecutionResult<_>>()? })
+        let mut groups = Vec::with_capacity(table.group_count());
+        for group in 0..table.group_count() {
+            // Each may be a page that has to be read, and there may be very many.
+            query.check()?;
+            groups.push(table.summary(group, columns)?);
+        }
+        Ok(Summaries { groups })
     }
 
     /// The summary of a group.

@@ -362,7 +362,7 @@ impl Builder<'_> {
             return Partial { cost: current.cost + counted.cost, ..counted };
         }
         if let Some(weighted) = whole_graph(&graph, &with_paths, &self.estimator) {
-            let expanded = self.expanded(&current, &graph, &with_paths, &few, (shape, None));
+            let expanded = self.expanded(&current, &graph, &with_paths, &few, shape);
             if let Some(expanded) = expanded.filter(|expanded| expanded.cost * ROW_COST < weighted.cost) {
                 return expanded;
             }
@@ -375,13 +375,11 @@ impl Builder<'_> {
             return partial;
         }
         let counted = self.count_joined(&graph, &with_paths);
-        let mut stripped = graph.clone();
-        let weights = strip(&mut stripped, &with_paths, &self.estimator);
-        let expanded = self.expanded(&current, &graph, &with_paths, &few, (shape, Some(&stripped)));
+        let expanded = self.expanded(&current, &graph, &with_paths, &few, shape);
+        let weights = strip(&mut graph, &with_paths, &self.estimator);
         let visited = self.cost_of(&weights);
-        let mut general = self.order(current, stripped, weights, with_paths, shape.duplicates_irrelevant());
-        general.cost += visited;
-        if let Some(expanded) = expanded.filter(|expanded| expanded.cost < general.cost) {
+        let mut general = self.order(current, graph, weights, with_paths, shape.duplicates_irrelevant());
+        if let Some(expanded) = expanded.filter(|expanded| expanded.cost < general.cost + visited) {
             general = expanded;
         }
         match counted {
@@ -397,37 +395,33 @@ impl Builder<'_> {
     }
 
     /// From few nodes it can be cheaper to write the matches out than to look at every node of a table once: the graph
-    /// with such nodes in it, where it has any, and with counts of what hangs below others or without. `ordered` is
-    /// ordered by the caller: what comes to the same is left out.
+    /// with such nodes in it, where it has any, and with counts of what hangs below others or without.
     fn expanded(
         &self,
         current: &Partial,
         graph: &QueryGraph,
         needed: &BTreeSet<VariableId>,
         few: &BTreeSet<VariableId>,
-        (shape, ordered): (&Shape, Option<&QueryGraph>),
+        shape: &Shape,
     ) -> Option<Partial> {
-        // Whatever is kept, what is taken out goes leaf by leaf: with as many edges left it is the same graph.
-        let is_ordered = |graph: &QueryGraph| ordered.is_some_and(|it| it.edges.len() == graph.edges.len());
-        if few.is_empty() || is_ordered(graph) {
+        if few.is_empty() {
             return None;
         }
-        let in_order = |graph: QueryGraph, weights: BTreeMap<VariableId, WeightTerms>| {
+        let ordered = |graph: QueryGraph, weights: BTreeMap<VariableId, WeightTerms>| {
             let visited = self.cost_of(&weights);
-            let partial =
+            let ordered =
                 self.order(current.clone(), graph, weights, needed.clone(), shape.duplicates_irrelevant());
-            Partial { cost: partial.cost + visited, ..partial }
+            Partial { cost: ordered.cost + visited, ..ordered }
         };
         let mut counted = graph.clone();
         let weights = strip(&mut counted, &(needed | few), &self.estimator);
         let has_weights = !weights.is_empty();
-        let counted = (!is_ordered(&counted)).then(|| in_order(counted, weights));
-        // Without weights nothing was taken out.
-        let written = has_weights.then(|| in_order(graph.clone(), BTreeMap::new()));
-        match (counted, written) {
-            (Some(counted), Some(written)) if written.cost < counted.cost => Some(written),
-            (counted, written) => counted.or(written),
+        let counted = ordered(counted, weights);
+        if !has_weights {
+            return Some(counted);
         }
+        let written = ordered(graph.clone(), BTreeMap::new());
+        Some(if written.cost < counted.cost { written } else { counted })
     }
 
     /// What it costs to count what hangs below some nodes, in rows.

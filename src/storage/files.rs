@@ -46,9 +46,9 @@ impl Files {
         let memory = MemoryAccountant::new(options.memory_limit);
         let codec = Arc::clone(page_file.codec());
         let spill = Arc::new(match &options.temp_directory {
-            Some(folder) => SpillArea::below(folder, codec),
+            Some(folder) => SpillArea::below(folder, codec)?,
             None if backend.is_memory() => SpillArea::none(codec),
-            None if options.read_only => SpillArea::below(&std::env::temp_dir(), codec),
+            None if options.read_only => SpillArea::below(&std::env::temp_dir(), codec)?,
             None => SpillArea::own(backend.shared(), codec),
         });
         Ok(Files { page_file, pool, memory, spill, pages_read_at_open: 0, _lock: lock })

@@ -1,12 +1,16 @@
 //! Spill files: rows that operators put aside when memory is short, in blocks of columns behind each other. A file lives
 //! as long as somebody holds it and is removed then; `tmp/` is emptied when the database is opened. A database that is only
-//! read has them in a folder for temporary files. Blocks go through the
+//! read has them in a folder for temporary files: in one of its own there, which whoever makes another one later removes if
+//! nobody has it any more. Blocks go through the
 //! codec and carry a checksum, and are read into buffers of the reader's own: never into frames.
 
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
+use parking_lot::Mutex;
 use uuid::Uuid;
 
 use super::backend::{OpenMode, StorageBackend, StorageFile};
@@ -32,7 +36,13 @@ enum Place {
     /// `tmp/` of the database.
     Own(Arc<dyn StorageBackend>),
     /// A folder of this process below another one, made by the first file and removed at the end.
-    Temporary { folder: PathBuf, made: OnceLock<Arc<dyn StorageBackend>> },
+    Temporary { folder: PathBuf, made: Mutex<Option<Made>> },
+}
+
+/// A folder that is there, and the lock that says whose it is.
+struct Made {
+    backend: Arc<dyn StorageBackend>,
+    _owner: File,
 }
 
 impl SpillArea {
@@ -51,10 +61,15 @@ impl SpillArea {
     }
 
     /// Files in a new folder of `parent`.
-    pub fn below(parent: &Path, codec: Arc<dyn StorageCodec>) -> SpillArea {
-        let folder = parent.join(format!("quire-{}", Uuid::new_v4().simple()));
-        let place = Place::Temporary { folder, made: OnceLock::new() };
-        SpillArea::new(cfg!(unix).then_some(place), codec)
+    pub fn below(parent: &Path, codec: Arc<dyn StorageCodec>) -> StorageResult<SpillArea> {
+        if !cfg!(unix) {
+            let detail = "a folder for temporary files is not supported on this operating system yet";
+            let source = std::io::Error::new(std::io::ErrorKind::Unsupported, detail);
+            return Err(io_error("use", parent, source));
+        }
+        let folder = parent.join(format!("{FOLDER_PREFIX}{}", Uuid::new_v4().simple()));
+        let place = Place::Temporary { folder, made: Mutex::default() };
+        Ok(SpillArea::new(Some(place), codec))
     }
 
     /// Whether rows can be put aside at all.
@@ -66,13 +81,14 @@ impl SpillArea {
         match &self.place {
             None => Ok(None),
             Some(Place::Own(backend)) => Ok(Some(Arc::clone(backend))),
-            Some(Place::Temporary { folder, made }) => match made.get() {
-                Some(backend) => Ok(Some(Arc::clone(backend))),
-                None => {
-                    let backend = temporary(folder)?;
-                    Ok(backend.map(|backend| Arc::clone(made.get_or_init(|| backend))))
-                }
-            },
+            Some(Place::Temporary { folder, made }) => {
+                let mut made = made.lock();
+                let made = match &mut *made {
+                    Some(made) => made,
+                    none => none.insert(temporary(folder)?),
+                };
+                Ok(Some(Arc::clone(&made.backend)))
+            }
         }
     }
 
@@ -99,30 +115,83 @@ impl SpillArea {
     }
 }
 
+/// What a folder in a place for temporary files is called, before a number of its own.
+const FOLDER_PREFIX: &str = "quire-";
+/// Before that while it is being made.
+const MAKING_PREFIX: &str = ".";
+/// The file in it that its owner has locked.
+const OWNER: &str = "OWNER";
+/// Somebody who makes a folder needs no longer.
+const MAKING_TIME: Duration = Duration::from_secs(60);
+
+/// Makes a folder that has its lock from the moment on when it has its name.
 #[cfg(unix)]
-fn temporary(folder: &Path) -> StorageResult<Option<Arc<dyn StorageBackend>>> {
+fn temporary(folder: &Path) -> StorageResult<Made> {
     use std::os::unix::fs::DirBuilderExt;
-    let backend = super::backend::PosixBackend::new(folder);
+    let (parent, name) = (folder.parent().unwrap_or(folder), folder.file_name().unwrap_or_default());
+    let making = parent.join(format!("{MAKING_PREFIX}{}", name.to_string_lossy()));
     // Others may look into the folder above.
-    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
-    made.map_err(|source| StorageError::Io {
-        operation: "create",
-        file: folder.display().to_string(),
-        source,
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true).mode(0o700);
+    builder.create(parent).map_err(|error| io_error("create", parent, error))?;
+    remove_abandoned(parent);
+    let made = builder.create(&making).and_then(|()| {
+        let owner = File::create_new(making.join(OWNER))?;
+        if owner.try_lock().is_err() {
+            // Where files cannot be locked nobody is to take the folder for one that is abandoned.
+            fs::remove_file(making.join(OWNER))?;
+        }
+        fs::rename(&making, folder)?;
+        Ok(owner)
+    });
+    let owner = made.map_err(|error| {
+        let _ = fs::remove_dir_all(&making);
+        io_error("create", folder, error)
     })?;
+    let backend = super::backend::PosixBackend::new(folder);
     backend.create_dir(SPILL_FOLDER)?;
-    Ok(Some(backend.shared()))
+    Ok(Made { backend: backend.shared(), _owner: owner })
 }
 
 #[cfg(not(unix))]
-fn temporary(_: &Path) -> StorageResult<Option<Arc<dyn StorageBackend>>> {
-    Ok(None)
+fn temporary(folder: &Path) -> StorageResult<Made> {
+    Err(io_error("create", folder, std::io::ErrorKind::Unsupported.into()))
+}
+
+/// Removes folders whose owners are gone without having done so: those whose lock nobody has. What cannot be looked at is
+/// somebody else's.
+#[cfg(unix)]
+fn remove_abandoned(parent: &Path) {
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let plain = name.strip_prefix(MAKING_PREFIX);
+        let number = plain.unwrap_or(&name).strip_prefix(FOLDER_PREFIX);
+        let is_ours = number.is_some_and(|number| Uuid::try_parse(number).is_ok());
+        if !is_ours || !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            continue;
+        }
+        let is_old = |age: Duration| age > MAKING_TIME;
+        let age = entry.metadata().and_then(|entry| entry.modified()).map(|time| time.elapsed());
+        if plain.is_some() && !age.is_ok_and(|age| age.is_ok_and(is_old)) {
+            continue;
+        }
+        let Ok(owner) = File::open(entry.path().join(OWNER)) else { continue };
+        if owner.try_lock().is_ok() {
+            // Who starts beside us may be at it, too.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+fn io_error(operation: &'static str, file: &Path, source: std::io::Error) -> StorageError {
+    StorageError::Io { operation, file: file.display().to_string(), source }
 }
 
 impl Drop for SpillArea {
     fn drop(&mut self) {
-        if let Some(Place::Temporary { folder, made }) = &self.place
-            && made.get().is_some()
+        if let Some(Place::Temporary { folder, made }) = &mut self.place
+            && made.get_mut().is_some()
         {
             // What stays is in a folder for what may be lost.
             let _ = std::fs::remove_dir_all(folder);
@@ -294,5 +363,48 @@ mod tests {
         drop(file);
         assert!(disk.list(SPILL_FOLDER).unwrap().is_empty());
         assert!(Arc::new(SpillArea::none(Arc::new(Identity))).file().unwrap().is_none());
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn folders_whose_owner_is_gone_are_removed_and_no_others() {
+        let parent = tempfile::tempdir().unwrap();
+        let area = || Arc::new(SpillArea::below(parent.path(), Arc::new(Identity)).unwrap());
+        let names = || {
+            let entries = fs::read_dir(parent.path()).unwrap().flatten();
+            let mut names: Vec<String> =
+                entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+            names.sort();
+            names
+        };
+        let (living, types) = (area(), [DataType::Int64]);
+        let file = living.file().unwrap().unwrap();
+        let mut column = VectorBuffer::new(DataType::Int64);
+        column.extend::<i64>(&[1, 2, 3]);
+        let block = file.write(&[column.vector()], &types, 3).unwrap();
+        let [own] = &names()[..] else { panic!("{:?}", names()) };
+        // As a process that was killed leaves it, one that is being made, and what is not ours.
+        let number = "0123456789abcdef0123456789abcdef";
+        let [killed, making] = [format!("quire-{number}"), format!(".quire-{number}")];
+        for folder in [&killed, &making] {
+            fs::create_dir_all(parent.path().join(folder).join(SPILL_FOLDER)).unwrap();
+            fs::write(parent.path().join(folder).join(OWNER), "").unwrap();
+            fs::write(parent.path().join(folder).join("tmp/spill-000001"), "rows").unwrap();
+        }
+        let others = ["quire-notes", "quire-fedcba9876543210fedcba9876543210"];
+        others.iter().for_each(|folder| fs::create_dir(parent.path().join(folder)).unwrap());
+        fs::write(parent.path().join(others[0]).join(OWNER), "").unwrap();
+        let next = area();
+        assert!(names().contains(&killed), "nothing is looked at before it is needed");
+        let _next = next.file().unwrap().unwrap();
+        let left = names();
+        assert!(!left.contains(&killed), "{left:?}");
+        for name in [own, &making, others[0], others[1]] {
+            assert!(left.iter().any(|left| left == name), "{name} of {left:?}");
+        }
+        assert_eq!(left.len(), 5, "{left:?}");
+        assert_eq!(file.read(&block, &types).unwrap()[0].len(), 3);
+        drop((file, living));
+        assert!(!names().contains(own));
     }
 }

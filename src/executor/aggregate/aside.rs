@@ -15,6 +15,7 @@ use super::super::operator::{Flow, Operator};
 use super::super::partitioned::{PARTS, PartRows, Partitioned};
 use super::super::pipeline::Source;
 use super::super::spill::{LEVELS, PARTITIONS, Room, partitions, write_blocks};
+use super::aside_values::{InOrder, Values};
 use super::groups::Groups;
 use super::{Grouping, OPERATOR};
 use crate::planner::physical_plan::KeyKind;
@@ -198,8 +199,14 @@ impl Grouping<'_> {
             return Ok(Restored::Split);
         }
         for (at, blocks) in part.distinct.iter().enumerate() {
-            if !self.feed_values(at, blocks, &from.file, (from.level, last), &mut groups, query)? {
+            let mut found =
+                self.shows_order(at).then(|| InOrder::new(self.argument_types(at), held.sibling()));
+            let values = Values { blocks, file: &from.file, level: from.level, numbered: false };
+            if !self.feed_values(at, &values, &mut found, last, &mut groups, query)? {
                 return Ok(Restored::Short);
+            }
+            if let Some(found) = found {
+                found.feed(&mut groups, at)?;
             }
             groups.distinct[at] = None;
         }
@@ -226,72 +233,6 @@ impl Grouping<'_> {
         }
         Ok(())
     }
-
-    /// Feeds each value once to the states of a partition's groups. Values that do not fit are split by a hash of keys
-    /// and value: those of different parts are different. False where the memory does not do, see `restore`.
-    fn feed_values(
-        &self,
-        aggregate: usize,
-        blocks: &[SpillBlock],
-        file: &Arc<SpillFile>,
-        (level, last): (usize, bool),
-        groups: &mut Groups,
-        query: &QueryContext,
-    ) -> ExecutionResult<bool> {
-        let Some(mut seen) = self.distinct_values(aggregate) else { return Ok(true) };
-        let types = self.distinct_types(aggregate);
-        let mut held = self.account(query);
-        let mut deeper: Option<(Arc<SpillFile>, Vec<Vec<SpillBlock>>)> = None;
-        for (at, block) in blocks.iter().enumerate() {
-            let columns = query.take_back(file, block, &types)?;
-            let vectors: Vec<ValueVector<'_>> = columns.iter().map(VectorBuffer::vector).collect();
-            let (keys, arguments) = vectors.split_at(self.keys.len());
-            let by_row = groups.find(keys, block.rows as usize);
-            // Told apart at once: what is fed or goes to smaller parts below is what is in the table.
-            seen.add_each(arguments, &by_row, block.rows as usize, crate::vector::Selection::All);
-            if level + 1 >= 2 * LEVELS {
-                if !hold(&mut held, seen.bytes(), last)? {
-                    return Ok(false);
-                }
-            } else if query.room(&mut held, seen.bytes(), OPERATOR)? == Room::Short {
-                // All of them, those that were kept so far and those that come, go to smaller parts.
-                let file_of_parts = query.spill_file(OPERATOR)?;
-                let mut parts: Vec<Vec<SpillBlock>> = vec![Vec::new(); PARTITIONS];
-                let mut add = |columns: &[VectorBuffer]| -> ExecutionResult<()> {
-                    let split = split(columns, &types, types.len(), level + 1, &file_of_parts, query)?;
-                    parts.iter_mut().zip(split).for_each(|(part, blocks)| part.extend(blocks));
-                    Ok(())
-                };
-                let mut kept: Vec<VectorBuffer> = types.iter().cloned().map(VectorBuffer::new).collect();
-                for (column, key) in kept.iter_mut().zip(&groups.keys()) {
-                    column.append_rows(key, seen.groups());
-                }
-                for (column, values) in kept[self.keys.len()..].iter_mut().zip(&seen.values()) {
-                    column.append_range(values, 0, seen.groups().len());
-                }
-                add(&kept)?;
-                drop(kept);
-                for block in &blocks[at + 1..] {
-                    add(&query.take_back(file, block, &types)?)?;
-                }
-                deeper = Some((file_of_parts, parts));
-                break;
-            }
-        }
-        let Some((file, parts)) = deeper else {
-            let count = groups.len();
-            groups.states[aggregate].resize(count);
-            seen.feed(&mut groups.states[aggregate])?;
-            return Ok(true);
-        };
-        drop((seen, held));
-        for part in &parts {
-            if !self.feed_values(aggregate, part, &file, (level + 1, last), groups, query)? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
 }
 
 /// What has become of a partition.
@@ -304,7 +245,7 @@ enum Restored {
 }
 
 /// Counts what has to be in memory; an error only where it is the `last` try.
-fn hold(held: &mut Reservation, bytes: u64, last: bool) -> ExecutionResult<bool> {
+pub(super) fn hold(held: &mut Reservation, bytes: u64, last: bool) -> ExecutionResult<bool> {
     if last {
         held.hold(OPERATOR, bytes)?;
         return Ok(true);
@@ -313,7 +254,7 @@ fn hold(held: &mut Reservation, bytes: u64, last: bool) -> ExecutionResult<bool>
 }
 
 /// Splits rows by a hash of their first `hashed` columns and writes each part.
-fn split(
+pub(super) fn split(
     columns: &[VectorBuffer],
     types: &[DataType],
     hashed: usize,

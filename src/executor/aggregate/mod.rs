@@ -3,6 +3,7 @@
 //! partitions are put together one by one. See `aside`.
 
 mod aside;
+mod aside_values;
 mod groups;
 mod parted;
 mod parted_rows;
@@ -98,7 +99,16 @@ impl<'x> Grouping<'x> {
     fn distinct_values(&self, aggregate: usize) -> Option<DistinctValues> {
         let PhysicalAggregate { function, distinct, arguments, .. } = &self.aggregates[aggregate];
         let remembers = *distinct && !function.ignores_duplicates && !arguments.is_empty();
-        remembers.then(|| DistinctValues::new(self.argument_types(aggregate), self.keys.is_empty()))
+        let (types, ungrouped) = (self.argument_types(aggregate), self.keys.is_empty());
+        remembers.then(|| match self.shows_order(aggregate) {
+            true => DistinctValues::in_order(types, ungrouped),
+            false => DistinctValues::new(types, ungrouped),
+        })
+    }
+
+    /// Whether the result tells in which order the values came.
+    fn shows_order(&self, aggregate: usize) -> bool {
+        self.aggregates[aggregate].function.name == "collect"
     }
 
     /// Pushes [keys…, aggregates…] of all groups.

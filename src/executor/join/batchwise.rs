@@ -1,37 +1,87 @@
-//! Joins inside sub-plans whose build side does not fit. Rows of the other side have to be joined batch by batch there,
-//! since their sub-plan settles each batch, so only the build side is put aside, and each batch reads of it the
-//! partitions that its keys fall into.
+//! Joins inside sub-plans whose build side does not fit. The rows of the other side have to be joined before their
+//! sub-plan settles them, so only the build side is put aside. `Number` lets as many rows through as there is memory for
+//! before it settles them; here they are gathered, and each time the partitions are read once for all of them.
 
+use super::super::chunks::ChunkList;
 use super::super::context::{Context, QueryContext};
 use super::super::counters::count;
 use super::super::error::ExecutionResult;
 use super::super::evaluate::Evaluator;
-use super::super::operator::{Flow, Next, Operator};
-use super::super::spill::{PARTITIONS, partitions_of};
+use super::super::operator::{Flow, Next, Numbered, Operator};
+use super::super::spill::{PARTITIONS, Room, partitions_of};
 use super::grace::{Forward, JoinSide, Partitions};
 use super::{HashProbe, evaluate_all, without_nulls};
 use crate::planner::physical_plan::Expression;
+use crate::storage::memory::Reservation;
 use crate::types::DataType;
-use crate::vector::{Batch, Selection, SelectionBuffer};
+use crate::vector::{Batch, Multiplicity, Selection, SelectionBuffer, ValueVector, VectorBuffer};
 
-/// Joins each batch with the partitions of its keys.
+/// What errors call it.
+const OPERATOR: &str = "HashJoin";
+
+/// Joins rows with the partitions of their keys.
 pub struct BatchProbe<'x> {
     build: &'x JoinSide<'x>,
     rows: &'x Partitions,
     keys: &'x [Expression],
-    types: Vec<DataType>,
+    key_types: Vec<DataType>,
     evaluators: Vec<Evaluator<'x>>,
     selection: SelectionBuffer,
     selected: Vec<u32>,
+    gathered: GatheredRows<'x>,
     next: Next<'x>,
 }
 
+/// Rows on their way to a side that was put aside.
+pub(super) struct GatheredRows<'x> {
+    types: &'x [DataType],
+    pub rows: ChunkList,
+    held: Reservation,
+    /// Rows since the account was looked at.
+    unseen: usize,
+}
+
+impl<'x> GatheredRows<'x> {
+    /// Rows of these types.
+    pub fn new(types: &'x [DataType], query: &QueryContext) -> GatheredRows<'x> {
+        GatheredRows { types, rows: ChunkList::default(), held: query.account(), unseen: 0 }
+    }
+
+    /// Keeps the rows of a batch, and says whether there is room for more.
+    pub fn add(&mut self, batch: &Batch<'_>, operator: &str, query: &QueryContext) -> ExecutionResult<Room> {
+        if batch.selected() > 0 {
+            self.rows.append(self.types, batch);
+            self.unseen += batch.selected();
+        }
+        if self.unseen < query.rows_per_look() {
+            return Ok(Room::Held);
+        }
+        self.unseen = 0;
+        query.room(&mut self.held, self.rows.bytes(), operator)
+    }
+
+    /// The rows were joined.
+    pub fn clear(&mut self) {
+        self.rows = ChunkList::default();
+        self.unseen = 0;
+        self.held.shrink_to(0);
+    }
+}
+
+/// Some gathered rows: in which chunk they are, the first of them, how many, and by partition which, as masks.
+struct Piece {
+    chunk: usize,
+    start: usize,
+    length: usize,
+    masks: Vec<Vec<u64>>,
+}
+
 impl<'x> BatchProbe<'x> {
-    /// Probes the rows of `build` that were put aside before `next`.
+    /// Probes the rows of `build` that were put aside before `next`; the other side has these types and keys.
     pub fn new(
         build: &'x JoinSide<'x>,
         rows: &'x Partitions,
-        keys: &'x [Expression],
+        (types, keys): (&'x [DataType], &'x [Expression]),
         query: &QueryContext,
         next: Next<'x>,
     ) -> ExecutionResult<BatchProbe<'x>> {
@@ -39,17 +89,18 @@ impl<'x> BatchProbe<'x> {
             build,
             rows,
             keys,
-            types: keys.iter().map(|key| key.data_type.clone()).collect(),
+            key_types: keys.iter().map(|key| key.data_type.clone()).collect(),
             evaluators: Evaluator::all(keys, query)?,
             selection: SelectionBuffer::default(),
             selected: Vec::new(),
+            gathered: GatheredRows::new(types, query),
             next,
         })
     }
 
     /// The rows of a batch by partition, as masks; those with a NULL key are in none.
     fn masks(&mut self, query: &QueryContext, batch: &Batch<'_>) -> ExecutionResult<Vec<Vec<u64>>> {
-        let BatchProbe { evaluators, selection, selected, types, .. } = self;
+        let BatchProbe { evaluators, selection, selected, key_types: types, .. } = self;
         let vectors = evaluate_all(evaluators, query, batch)?;
         without_nulls(&vectors, batch, selection);
         selected.clear();
@@ -63,28 +114,96 @@ impl<'x> BatchProbe<'x> {
         }
         Ok(masks)
     }
-}
 
-impl Operator for BatchProbe<'_> {
-    fn push<'b>(&mut self, context: &mut Context<'_>, batch: Batch<'b>) -> ExecutionResult<Flow> {
+    /// Finds the partitions of all rows that were gathered.
+    fn pieces(&mut self, rows: &ChunkList, query: &QueryContext) -> ExecutionResult<Vec<Piece>> {
+        let mut pieces = Vec::new();
+        for (at, chunk) in rows.chunks.iter().enumerate() {
+            for start in (0..chunk.rows).step_by(query.vector_size) {
+                query.check()?;
+                let length = query.vector_size.min(chunk.rows - start);
+                let columns = columns_of(&chunk.columns, start);
+                let masks = self.masks(query, &Batch::new(&columns, length))?;
+                pieces.push(Piece { chunk: at, start, length, masks });
+            }
+        }
+        Ok(pieces)
+    }
+
+    /// Joins all rows that were gathered.
+    fn join(&mut self, context: &mut Context<'_>) -> ExecutionResult<Flow> {
+        if self.gathered.rows.chunks.is_empty() {
+            return Ok(Flow::Continue);
+        }
         let query = context.query;
-        let masks = self.masks(query, &batch)?;
+        let gathered = std::mem::take(&mut self.gathered.rows);
         count(&query.counters.batches_joined_with_parts, 1);
+        let pieces = self.pieces(&gathered, query)?;
         let BatchProbe { build, rows, keys, next, .. } = self;
-        for (part, mask) in masks.iter().enumerate().filter(|(_, mask)| !mask.is_empty()) {
+        for part in 0..PARTITIONS {
+            if pieces.iter().all(|piece| piece.masks[part].is_empty()) {
+                continue;
+            }
             let flow = build.each_slice(rows, part, query, |side| {
                 let next: Next<'_> = Box::new(Forward { next: &mut **next });
                 let mut probe = HashProbe::new(side, Evaluator::all(keys, query)?, next);
-                probe.push(context, Batch { selection: Selection::Mask(mask), ..batch })
+                for Piece { chunk, start, length, masks } in
+                    pieces.iter().filter(|piece| !piece.masks[part].is_empty())
+                {
+                    let chunk = &gathered.chunks[*chunk];
+                    let columns = columns_of(&chunk.columns, *start);
+                    let selection = Selection::Mask(&masks[part]);
+                    let mut batch = Batch { selection, ..Batch::new(&columns, *length) };
+                    if !chunk.multiplicity.is_empty() {
+                        batch.multiplicity =
+                            Multiplicity::PerRow(&chunk.multiplicity[*start..start + length]);
+                    }
+                    if probe.push(context, batch)? == Flow::Stop {
+                        return Ok(Flow::Stop);
+                    }
+                }
+                Ok(Flow::Continue)
             })?;
             if flow == Flow::Stop {
                 return Ok(Flow::Stop);
             }
         }
+        drop(gathered);
+        self.gathered.clear();
         Ok(Flow::Continue)
+    }
+}
+
+fn columns_of(columns: &[VectorBuffer], start: usize) -> Vec<ValueVector<'_>> {
+    columns.iter().map(|column| column.vector().slice_from(start)).collect()
+}
+
+impl Operator for BatchProbe<'_> {
+    fn push<'b>(&mut self, context: &mut Context<'_>, batch: Batch<'b>) -> ExecutionResult<Flow> {
+        match self.gathered.add(&batch, OPERATOR, context.query)? {
+            Room::Held => Ok(Flow::Continue),
+            Room::Short => self.join(context),
+        }
     }
 
     fn next(&mut self) -> Option<&mut dyn Operator> {
         Some(&mut *self.next)
+    }
+
+    fn settle<'b>(
+        &mut self,
+        context: &mut Context<'_>,
+        rows: Numbered,
+        batch: Batch<'b>,
+    ) -> ExecutionResult<Flow> {
+        match self.join(context)? {
+            Flow::Stop => Ok(Flow::Stop),
+            Flow::Continue => self.next.settle(context, rows, batch),
+        }
+    }
+
+    fn finish(&mut self, context: &mut Context<'_>) -> ExecutionResult<()> {
+        self.join(context)?;
+        self.next.finish(context)
     }
 }

@@ -58,10 +58,16 @@ pub fn hash_join<'x>(
                 })
             })
         }
-        Gathered::Aside(rows) if is_inside_sub_plan(probe) => run(probe, query, &|| {
-            Ok(Box::new(BatchProbe::new(&side, &rows, probe_keys, query, sink()?)?) as Next<'_>)
-        }),
         Gathered::Aside(build_rows) => {
+            if let Some(name) = sub_plan_around(probe) {
+                let probe_side = (&probe.outputs[..], probe_keys);
+                return query.gathering(name, || {
+                    run(probe, query, &|| {
+                        let probe = BatchProbe::new(&side, &build_rows, probe_side, query, sink()?)?;
+                        Ok(Box::new(probe) as Next<'_>)
+                    })
+                });
+            }
             let others = JoinSide::aside(&probe.outputs, probe_keys, meter, query);
             run(probe, query, &|| Ok(Box::new(others.sink(query)?) as Next<'_>))?;
             let Gathered::Aside(probe_rows) = others.gathered(query)? else { return Ok(()) };
@@ -71,22 +77,22 @@ pub fn hash_join<'x>(
     }
 }
 
-/// Whether rows pass through the join on their way to the `Settle` of a sub-plan, which wants them batch by batch: then
-/// only the build side can be put aside.
-fn is_inside_sub_plan(probe: &PlanNode) -> bool {
+/// The sub-plan to whose `Settle` rows pass through the join, which wants them before their numbers begin anew: then only
+/// the build side can be put aside.
+fn sub_plan_around(probe: &PlanNode) -> Option<u32> {
     use PhysicalOperator as P;
     let (mut node, mut settled) = (probe, 0);
     loop {
         match &node.operator {
-            P::Number { .. } if settled == 0 => return true,
+            P::Number { name, .. } if settled == 0 => return Some(*name),
             P::Number { .. } => settled -= 1,
             P::Settle { .. } => settled += 1,
-            P::Aggregate { .. } | P::Distinct { .. } | P::Sort { .. } | P::TopK { .. } => return false,
+            P::Aggregate { .. } | P::Distinct { .. } | P::Sort { .. } | P::TopK { .. } => return None,
             _ => {}
         }
         match crate::planner::inputs(&node.operator).first() {
             Some(input) => node = input,
-            None => return false,
+            None => return None,
         }
     }
 }

@@ -5,14 +5,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::super::build::{collect_with, run};
-use super::super::chunks::{ChunkList, MayPutAside, push_chunk};
+use super::super::chunks::{ChunkList, MayPutAside, each_batch, push_chunk};
 use super::super::context::{Context, QueryContext};
 use super::super::counters::count;
 use super::super::error::ExecutionResult;
-use super::super::operator::{Factory, Flow, Next, Operator};
+use super::super::operator::{Factory, Flow, Next, Numbered, Operator};
 use super::super::pipeline::{Source, drive};
+use super::super::spill::Room;
+use super::batchwise::GatheredRows;
 use super::grace::Forward;
-use super::{BuildRows, Pairs, is_inside_sub_plan};
+use super::{BuildRows, Pairs, sub_plan_around};
 use crate::planner::physical_plan::PlanNode;
 use crate::storage::memory::Meter;
 use crate::types::DataType;
@@ -30,9 +32,13 @@ pub fn cross_product<'x>(
 ) -> ExecutionResult<()> {
     let mut kept = collect_with(right, query, false, MayPutAside::Yes, meter.clone())?;
     kept.look(OPERATOR, MayPutAside::Yes, query)?;
-    if kept.is_aside() && is_inside_sub_plan(left) {
-        return run(left, query, &|| {
-            Ok(Box::new(BatchProduct { right: &kept, types: &right.outputs, next: sink()? }) as Next<'_>)
+    if let (true, Some(name)) = (kept.is_aside(), sub_plan_around(left)) {
+        return query.gathering(name, || {
+            run(left, query, &|| {
+                let gathered = GatheredRows::new(&left.outputs, query);
+                let next = sink()?;
+                Ok(Box::new(BatchProduct { right: &kept, types: &right.outputs, gathered, next }) as Next<'_>)
+            })
         });
     }
     if kept.is_aside() {
@@ -80,15 +86,22 @@ impl Operator for CrossProduct<'_> {
     }
 }
 
-/// A product inside a sub-plan, which settles each batch: every batch meets all pieces of the right side.
+/// A product inside a sub-plan: rows are gathered until they are settled, and meet all pieces of the right side
+/// together.
 struct BatchProduct<'x> {
     right: &'x ChunkList,
     types: &'x [DataType],
+    gathered: GatheredRows<'x>,
     next: Next<'x>,
 }
 
-impl Operator for BatchProduct<'_> {
-    fn push<'b>(&mut self, context: &mut Context<'_>, batch: Batch<'b>) -> ExecutionResult<Flow> {
+impl BatchProduct<'_> {
+    /// Joins all rows that were gathered.
+    fn join(&mut self, context: &mut Context<'_>) -> ExecutionResult<Flow> {
+        if self.gathered.rows.chunks.is_empty() {
+            return Ok(Flow::Continue);
+        }
+        let gathered = std::mem::take(&mut self.gathered.rows);
         for at in 0..self.right.pieces() {
             let Some(piece) = self.right.piece(at, context.query)? else { break };
             count(&context.query.counters.products_in_pieces, 1);
@@ -96,15 +109,47 @@ impl Operator for BatchProduct<'_> {
             rows.add(&piece);
             drop(piece);
             let next: Next<'_> = Box::new(Forward { next: &mut *self.next });
-            if CrossProduct::new(&rows, next).push(context, batch)? == Flow::Stop {
-                return Ok(Flow::Stop);
+            let mut product = CrossProduct::new(&rows, next);
+            for chunk in &gathered.chunks {
+                let push = |context: &mut Context<'_>, batch: Batch<'_>| product.push(context, batch);
+                if each_batch(chunk, context, push)? == Flow::Stop {
+                    return Ok(Flow::Stop);
+                }
             }
         }
+        drop(gathered);
+        self.gathered.clear();
         Ok(Flow::Continue)
+    }
+}
+
+impl Operator for BatchProduct<'_> {
+    fn push<'b>(&mut self, context: &mut Context<'_>, batch: Batch<'b>) -> ExecutionResult<Flow> {
+        match self.gathered.add(&batch, OPERATOR, context.query)? {
+            Room::Held => Ok(Flow::Continue),
+            Room::Short => self.join(context),
+        }
     }
 
     fn next(&mut self) -> Option<&mut dyn Operator> {
         Some(&mut *self.next)
+    }
+
+    fn settle<'b>(
+        &mut self,
+        context: &mut Context<'_>,
+        rows: Numbered,
+        batch: Batch<'b>,
+    ) -> ExecutionResult<Flow> {
+        match self.join(context)? {
+            Flow::Stop => Ok(Flow::Stop),
+            Flow::Continue => self.next.settle(context, rows, batch),
+        }
+    }
+
+    fn finish(&mut self, context: &mut Context<'_>) -> ExecutionResult<()> {
+        self.join(context)?;
+        self.next.finish(context)
     }
 }
 

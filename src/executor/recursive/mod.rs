@@ -20,7 +20,7 @@ use super::context::{Context, QueryContext};
 use super::error::{ExecutionError, ExecutionResult};
 use super::messages::{NodeWeights, weights_of};
 use super::node_bits::node_bits;
-use super::operator::{Factory, Flow, Next, Operator};
+use super::operator::{Factory, Flow, Next, Numbered, Operator};
 use crate::planner::physical_plan::{PathMode, PhysicalCost, PhysicalRecursion, PlanNode};
 use crate::storage::memory::{Meter, Reservation};
 use crate::types::GlobalId;
@@ -212,10 +212,10 @@ impl Operator for ExpandRecursive<'_> {
     fn settle<'b>(
         &mut self,
         context: &mut Context<'_>,
-        name: u32,
+        rows: Numbered,
         batch: Batch<'b>,
     ) -> ExecutionResult<Flow> {
-        self.ends.next.settle(context, name, batch)
+        self.ends.next.settle(context, rows, batch)
     }
 
     fn finish(&mut self, context: &mut Context<'_>) -> ExecutionResult<()> {

@@ -1,8 +1,11 @@
 //! What a query does where its memory is short, beside the rows that it answers with.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::graph::{Graph, PLAIN};
+use crate::executor::rows::Rows;
+use crate::executor::summaries::Summaries;
 use crate::executor::{ExecutionError, QueryContext, QueryProgress, execute};
 use crate::storage::StorageError;
 use crate::storage::memory::MemoryAccountant;
@@ -68,4 +71,17 @@ fn progress_goes_on_where_a_query_begins_again() {
     assert!(after.done <= after.total && after.total == before.total, "{before:?} {after:?}");
     progress.finish();
     assert_eq!(progress.read().done, after.total);
+}
+
+#[test]
+fn an_interrupt_is_met_while_summaries_are_collected() {
+    let graph = graph();
+    let query = QueryContext::new(ReadTransaction::over(graph.snapshot()));
+    let person = query.transaction.catalog().node_table("Person").expect("the table").id;
+    let rows = Rows::open(person, &query).expect("it opens");
+    assert!(rows.table().group_count() > 0);
+    assert!(Summaries::of(&rows, &[], &query).is_ok());
+    query.interrupt.store(true, Ordering::Relaxed);
+    let ended = Summaries::of(&rows, &[], &query).err();
+    assert!(matches!(ended, Some(ExecutionError::Interrupted)), "{ended:?}");
 }

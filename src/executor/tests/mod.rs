@@ -6,4 +6,3 @@ mod memory;
 mod paths;
 mod queries;
 mod subqueries;
-mod whole_columns;

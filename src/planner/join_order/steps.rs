@@ -196,9 +196,8 @@ impl JoinOrder<'_> {
                         Some(_) => {}
                         None if bound.contains(&pattern.variable) => {
                             let (rel, from, to) = (pattern.variable, pattern.source, pattern.target);
-                            let directed = !pattern.undirected;
-                            let other = OtherRel::Bound { rel, from, to, directed };
-                            exclusions.push(TrailExclusion { edge, other });
+                            exclusions
+                                .push(TrailExclusion { edge, other: OtherRel::Bound { rel, from, to } });
                         }
                         None => {}
                     }

@@ -53,10 +53,9 @@ impl Engine {
                 self.commit_logged(Arc::new(delta), Some(base), DurabilityMode::Strict)?
             }
         };
-        let linked = self.link_up_to(version);
+        self.link_up_to(version);
         published(version);
         drop(_turn);
-        self.run_merges(linked);
         self.maintenance_after_commit();
         Ok(Some(version))
     }

@@ -236,6 +236,12 @@ impl ColumnScan {
         }
     }
 
+    /// Gives the guards back; rows are read again after the next `load`.
+    pub(super) fn rest(&mut self) {
+        self.decoded = 0..0;
+        self.window = Window::default();
+    }
+
     /// Takes guards for the bytes of rows `rows`.
     pub(super) fn load(
         &mut self,

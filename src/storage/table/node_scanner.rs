@@ -184,9 +184,8 @@ impl NodeScanner {
             }
         }
         self.counters.groups_read += 1;
-        if let (Some(deletions), false) = (group.deletions(), self.rows.is_empty()) {
-            let range = 0..deletions.len();
-            self.deletions = Some(self.lender.pool.lend(deletions, range, self.lender.admission)?);
+        if !self.rows.is_empty() {
+            self.lend_deletions(&group)?;
         }
         for (position, (column, scan)) in self.columns.iter_mut().enumerate() {
             let tests: Vec<ColumnTest> =
@@ -195,6 +194,21 @@ impl NodeScanner {
         }
         self.group = Some(group);
         Ok(())
+    }
+
+    fn lend_deletions(&mut self, group: &NodeGroup) -> StorageResult<()> {
+        if let (Some(deletions), None) = (group.deletions(), &self.deletions) {
+            let range = 0..deletions.len();
+            self.deletions = Some(self.lender.pool.lend(deletions, range, self.lender.admission)?);
+        }
+        Ok(())
+    }
+
+    /// Gives all pages back until the next call of `next`, which goes on where the last one ended.
+    pub fn rest(&mut self) {
+        self.window_end = self.rows.start;
+        self.deletions = None;
+        self.columns.iter_mut().for_each(|(_, scan)| scan.rest());
     }
 
     /// Looks for what levels, and patches beside the chunks, change in a morsel.
@@ -315,6 +329,7 @@ impl NodeScanner {
     }
 
     fn load_window(&mut self, group: &NodeGroup) -> StorageResult<()> {
+        self.lend_deletions(group)?;
         let start = self.rows.start;
         // Windows end where blocks of 1024 do, so that no block is unpacked twice.
         let window = self.window_rows(group).max(self.vector_size);

@@ -345,6 +345,11 @@ impl RelScanner {
         Ok(Some(batch))
     }
 
+    /// Gives all pages back until the next call of `next`.
+    pub fn rest(&mut self) {
+        self.rows.rest();
+    }
+
     /// What the scan has met so far.
     pub fn counters(&self) -> ScanCounters {
         self.rows.counters()
