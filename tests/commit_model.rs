@@ -45,7 +45,7 @@ mod storage {
 /// The model checker's locks, used as those of the engine are.
 mod sync {
     pub use loom::sync::atomic::{AtomicU64, Ordering};
-    pub use loom::thread::yield_now as pause;
+    pub use loom::thread::{yield_now, yield_now as pause};
     use std::ops::{Deref, DerefMut};
     use std::time::Instant;
 

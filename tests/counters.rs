@@ -61,6 +61,10 @@ const WORKS: &[(&str, &str)] = &[
     ("rows_passed_ungrouped", "MATCH (p:Person) WITH p.id * 3 AS id, count(*) AS n RETURN max(n)"),
     ("partitions_grouped", "MATCH (p:Person) RETURN count(DISTINCT toString(p.id))"),
     ("rows_fetched", "MATCH (p:Person) RETURN p.noise, p.kind ORDER BY p.id LIMIT 3"),
+    (
+        "columns_kept",
+        "MATCH (a:Topic)-[:Near]->(b:Topic)-[:Near]->(c:Topic) WHERE a.weight = c.weight RETURN count(*)",
+    ),
     ("key_lookups", "MATCH (p:Person {id: 7}) RETURN p.noise"),
     ("levels_bottom_up", "MATCH (a:Topic {id: 7})-[:Spread*1..9]->(b:Topic) RETURN count(DISTINCT b)"),
     ("nodes_visited", "MATCH (a:Person {id: 7})-[:Knows*1..3]->(b:Person) RETURN count(DISTINCT b)"),

@@ -259,6 +259,10 @@ const QUESTIONS: &[&str] = &[
     "MATCH (a:Person {id: 3})-[:Knows]->(b:Person)-[:Knows]->(c:Person) RETURN b.id, c.id",
     "MATCH (a:Person)-[:Knows]->(b:Person), (a)-[:LivesIn]->(c:City), (b)-[:LivesIn]->(c) RETURN a.id, b.id",
     "MATCH (a:Person)-[:Knows]->(b:Person)-[:Knows]->(c:Person)-[:Knows]->(a) RETURN a.id, b.id, c.id",
+    "MATCH (a:Person)-[:Knows]->(b:Person)-[:Knows]->(d:Person), (a)-[:Knows]->(c:Person)-[:Knows]->(d) RETURN a.id, c.id",
+    "MATCH (a:Person {id: 3})-[:Knows*1..3]->(b:Person) RETURN a.id, b.id",
+    "MATCH (a:Person {id: 3})-[:Knows*1..2]-(b:Person) RETURN b.id",
+    "MATCH (a:Person {id: 3})-[:Knows*1..4]->(b:Person) RETURN count(DISTINCT b.id)",
     "MATCH (m:Message) WHERE m.length IN [1, 2, 3] RETURN m.id",
     "MATCH (p:Person) WHERE p.kind = 'k1' OR p.age > 70 RETURN p.id",
     "MATCH (p:Person) RETURN DISTINCT p.kind, p.age",
@@ -335,6 +339,9 @@ fn paths_through_hubs_are_expected() {
     near(through, 1.5);
     near(others, 1.5);
     near("MATCH (a)-[:Blocks]->(b)-[:Follows]->(c) RETURN max(a.id + c.id)", 1.5);
+    // Walks come to hubs more often than to others, again and again.
+    near("MATCH (a)-[:Follows*1..2]->(b) RETURN max(a.id + b.id)", 1.5);
+    near("MATCH (a)-[:Follows*3..3]->(b) RETURN max(a.id + b.id)", 2.5);
     // What is changed counts as well, before a checkpoint and behind it.
     let more = "MATCH (a:Person), (b:Person) WHERE a.id < 40 AND b.id < 40 AND a.id <> b.id CREATE (a)-[:Follows]->(b)";
     world.connection.query(more).expect("more relationships");

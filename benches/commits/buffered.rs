@@ -14,6 +14,8 @@ use crate::{Accounts, TABLES, open, show};
 
 /// Threads that write at once.
 const WRITERS: [usize; 3] = [1, 2, 8];
+/// Asks for one of these numbers, for a profile of it alone.
+const ONLY: &str = "QUIRE_WRITERS";
 /// How often all is measured, in turns; the best of each counts, since whatever else the machine does only takes away.
 const TURNS: usize = 8;
 const TIME: Duration = Duration::from_millis(400);
@@ -122,9 +124,11 @@ pub fn run(folder: &Path, words: &[String]) {
     };
     let lines: Vec<&Line<'_>> = lines.iter().filter(is_wanted).collect();
     let mut best = vec![[0f64; WRITERS.len()]; lines.len()];
+    let only: Option<usize> = std::env::var(ONLY).ok().and_then(|number| number.parse().ok());
     for _ in 0..TURNS {
         for (line, best) in lines.iter().zip(&mut best) {
-            for (threads, best) in WRITERS.iter().zip(best.iter_mut()) {
+            let writers = WRITERS.iter().zip(best.iter_mut());
+            for (threads, best) in writers.filter(|(threads, _)| only.is_none_or(|only| only == **threads)) {
                 *best = best.max((line.rate)(*threads));
             }
         }

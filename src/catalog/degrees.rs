@@ -102,7 +102,15 @@ impl Degrees {
     /// The sum over all nodes of the products of both lists' lengths, for lists of so many entries by now; `nodes` are
     /// those of the table that has both. What independent lists would give is believed until the sketches say otherwise.
     pub fn paths(&self, other: &Degrees, entries: (f64, f64), nodes: f64) -> Option<f64> {
-        if !self.has_sketch() || !other.has_sketch() || nodes < 1.0 {
+        if nodes < 1.0 {
+            return None;
+        }
+        self.nearest_paths(other, entries, entries.0 * entries.1 / nodes)
+    }
+
+    /// What the sketches allow for that sum which is nearest to a guess.
+    pub fn nearest_paths(&self, other: &Degrees, entries: (f64, f64), guess: f64) -> Option<f64> {
+        if !self.has_sketch() || !other.has_sketch() {
             return None;
         }
         let product = |a: &[i64], b: &[i64]| a.iter().zip(b).map(|(a, b)| *a as f64 * *b as f64).sum::<f64>();
@@ -112,8 +120,7 @@ impl Degrees {
             / COUNTERS as f64)
             .sqrt();
         let doubt = DEVIATIONS * noise * grown;
-        let independent = entries.0 * entries.1 / nodes;
-        Some(independent.clamp((seen - doubt).max(0.0), (seen + doubt).max(0.0)))
+        Some(guess.clamp((seen - doubt).max(0.0), (seen + doubt).max(0.0)))
     }
 
     /// The share of `lists` lists with `entries` entries that have at least one of the entries that are kept, each with

@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, OnceLock};
 
+use parking_lot::Mutex;
+
 use super::session::View;
 use crate::binder::{BinderSettings, BoundQuery, BoundStatement, ParameterTypes, bind};
 use crate::catalog::{Catalog, Dialect, Statistics};
@@ -32,6 +34,8 @@ pub(crate) struct QueryPlan {
     statistics: Arc<Statistics>,
     /// By position of `plan.parameters`.
     parameter_types: Vec<DataType>,
+    /// What the parameters of an execution stood in, for the next one.
+    spare: Mutex<Vec<Value>>,
 }
 
 impl QueryPlan {
@@ -72,6 +76,7 @@ impl QueryPlan {
                 catalog: Arc::clone(&self.catalog),
                 statistics: Arc::clone(&self.statistics),
                 parameter_types: self.parameter_types.clone(),
+                spare: Mutex::default(),
             })
         });
         Some(Arc::clone(little))
@@ -89,7 +94,15 @@ impl QueryPlan {
     /// The values by position.
     pub fn parameter_values(&self, params: &mut Params) -> Vec<Value> {
         // `serves` or `plan_query` have seen that all of them are there.
-        self.plan.parameters.iter().map(|(name, _)| params.take(name).unwrap_or_default()).collect()
+        let mut values = std::mem::take(&mut *self.spare.lock());
+        values.extend(self.plan.parameters.iter().map(|(name, _)| params.take(name).unwrap_or_default()));
+        values
+    }
+
+    /// Takes back what `parameter_values` gave, once nothing reads it any more: a warm lookup takes no memory for it.
+    pub fn take_back(&self, mut values: Vec<Value>) {
+        values.clear();
+        *self.spare.lock() = values;
     }
 }
 
@@ -129,6 +142,7 @@ pub(crate) fn plan_query(query: &BoundQuery, text: &str, params: &Params, view: 
         catalog: Arc::clone(view.transaction.catalog()),
         statistics,
         parameter_types,
+        spare: Mutex::default(),
         plan,
     })
 }

@@ -165,6 +165,7 @@ impl Session {
         let progress = self.progress_of(&plan.plan, false);
         context.progress.clone_from(&progress);
         let (mut result, _) = self.run_in_context(plan, &mut context, view)?;
+        plan.take_back(std::mem::take(&mut context.parameters));
         progress.iter().for_each(|progress| progress.finish());
         result.summary.compile_time = compiled.duration_since(view.started);
         result.summary.execution_time = compiled.elapsed();

@@ -15,6 +15,7 @@ use super::messages::{self, NodeWeights};
 use super::profile::Profile;
 use super::progress::QueryProgress;
 use super::rows::RowScanner;
+use super::whole_columns::WholeColumns;
 use crate::planner::physical_plan::PhysicalPlan;
 use crate::storage::StorageError;
 use crate::storage::buffer_pool::{Cursor, PoolWorker};
@@ -56,6 +57,8 @@ pub struct QueryContext {
     pub(super) shared: Mutex<FxHashMap<u32, Arc<ChunkList>>>,
     /// Nodes that the build sides of joins have, by the join's name, while their probe sides run.
     pub(super) joining: Mutex<FxHashMap<u32, Arc<NodeWeights>>>,
+    /// Columns of which more rows are asked than there are.
+    pub(super) whole_columns: WholeColumns,
     /// Sub-plans inside which a join's side was put aside: their rows go through many at once.
     gathering: Mutex<Vec<u32>>,
     pub(super) seeds: AtomicU64,
@@ -95,6 +98,7 @@ impl QueryContext {
             deleted: None,
             shared: Mutex::default(),
             joining: Mutex::default(),
+            whole_columns: WholeColumns::default(),
             gathering: Mutex::default(),
             seeds: AtomicU64::new(since.as_nanos() as u64),
             streamed: AtomicUsize::new(0),

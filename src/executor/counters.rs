@@ -82,6 +82,8 @@ counters! {
     partitions_grouped,
     /// Properties gathered for survivors only.
     rows_fetched,
+    /// Columns that were decoded once because more of their rows were asked for than there are.
+    columns_kept,
     /// Lookups in a key index.
     key_lookups,
     /// Nodes that a breadth-first search went on from, each once per start.

@@ -269,7 +269,7 @@ impl Node {
                 ids.clear();
                 // No table has the id that stands for NULL.
                 ids.extend((0..length).map(|row| vector.u64_at(row).unwrap_or(u64::MAX)));
-                gatherer.gather(ids, worker)?;
+                gatherer.gather_rows(ids, worker)?;
                 Ok(gatherer.vectors().next().unwrap_or_else(ValueVector::null))
             }
         }

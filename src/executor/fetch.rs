@@ -9,46 +9,79 @@ use super::counters::count;
 use super::error::{ExecutionError, ExecutionResult};
 use super::operator::{Flow, Next, Operator};
 use super::rows::Rows;
+use super::whole_columns::{WholeColumn, is_asked_often};
 use crate::planner::physical_plan::FetchColumn;
 use crate::storage::buffer_pool::PoolWorker;
-use crate::types::{ColumnId, DST_COLUMN, DataType, GlobalId, SRC_COLUMN, TableId};
+use crate::types::{ColumnId, DST_COLUMN, DataType, GlobalId, PhysicalType, SRC_COLUMN, TableId};
 use crate::vector::{Batch, Multiplicity, Selection, ValueVector, VectorBuffer};
 
 /// Gathers columns of the rows that ids name.
 pub struct Gatherer {
-    columns: Vec<(Vec<(TableId, ColumnId)>, VectorBuffer)>,
-    /// Rows of every table that a column comes from.
-    tables: Vec<(TableId, Rows)>,
+    columns: Vec<GatheredColumn>,
+    /// Every table that a column comes from.
+    tables: Vec<GatheredTable>,
     offsets: Vec<u64>,
+    /// The offsets of rows that are lent from whole columns.
+    codes: Vec<u32>,
     part: VectorBuffer,
     /// What the statement has deleted: its properties are gone. None in statements that delete nothing.
     deleted: Option<Arc<FxHashSet<u64>>>,
 }
 
+struct GatheredColumn {
+    sources: Vec<GatheredSource>,
+    values: VectorBuffer,
+    /// The source whose whole column has the rows of the last call, instead of `values`.
+    lent: Option<usize>,
+}
+
+struct GatheredSource {
+    table: TableId,
+    column: ColumnId,
+    /// All of it, once many more rows were asked for than there are.
+    whole: Option<Arc<WholeColumn>>,
+}
+
+struct GatheredTable {
+    id: TableId,
+    rows: Rows,
+    /// Rows that were asked for so far, or since there was no room to keep its columns.
+    asked: u64,
+}
+
 impl Gatherer {
     /// Prepares to gather these columns.
     pub fn new(fetch: &[FetchColumn], query: &QueryContext) -> ExecutionResult<Gatherer> {
-        let mut tables: Vec<(TableId, Rows)> = Vec::new();
-        for (table, _) in fetch.iter().flat_map(|column| &column.columns) {
-            if !tables.iter().any(|(known, _)| known == table) {
-                tables.push((*table, Rows::open(*table, query)?));
+        let mut tables: Vec<GatheredTable> = Vec::new();
+        for (id, _) in fetch.iter().flat_map(|column| &column.columns) {
+            if !tables.iter().any(|known| known.id == *id) {
+                tables.push(GatheredTable { id: *id, rows: Rows::open(*id, query)?, asked: 0 });
             }
         }
-        let columns = fetch
-            .iter()
-            .map(|column| (column.columns.clone(), VectorBuffer::new(column.data_type.clone())))
-            .collect();
-        let part = VectorBuffer::new(DataType::Null);
+        let source = |(table, column): &(TableId, ColumnId)| {
+            let (table, column) = (*table, *column);
+            GatheredSource { table, column, whole: None }
+        };
+        let gathered = |column: &FetchColumn| {
+            let sources = column.columns.iter().map(source).collect();
+            GatheredColumn { sources, values: VectorBuffer::new(column.data_type.clone()), lent: None }
+        };
         let reads_properties =
             fetch.iter().flat_map(|column| &column.columns).any(|(_, column)| !is_end(*column));
-        let deleted = query.deleted.clone().filter(|_| reads_properties);
-        Ok(Gatherer { columns, tables, offsets: Vec::new(), part, deleted })
+        Ok(Gatherer {
+            columns: fetch.iter().map(gathered).collect(),
+            tables,
+            offsets: Vec::new(),
+            codes: Vec::new(),
+            part: VectorBuffer::new(DataType::Null),
+            deleted: query.deleted.clone().filter(|_| reads_properties),
+        })
     }
 
     /// An error if one of the ids stands for what the statement has deleted.
     fn check_deleted(&self, ids: &[u64], worker: &mut PoolWorker) -> ExecutionResult<()> {
         let Some(deleted) = &self.deleted else { return Ok(()) };
-        for (table, rows) in &self.tables {
+        for GatheredTable { id: table, rows, .. } in &self.tables {
             let own = ids.iter().filter(|id| same_table(**id, *table));
             if own.clone().any(|id| deleted.contains(id)) {
                 let what = if matches!(rows, Rows::Nodes(_)) { "node" } else { "relationship" };
@@ -70,28 +103,83 @@ impl Gatherer {
     }
 
     /// Gathers for each id, in order. The columns stay until the next call.
-    pub fn gather(&mut self, ids: &[u64], worker: &mut PoolWorker) -> ExecutionResult<()> {
+    pub fn gather(&mut self, ids: &[u64], context: &mut Context<'_>) -> ExecutionResult<()> {
+        if let Some(table) = self.only_table(ids) {
+            let asked = &mut self.tables[table].asked;
+            *asked = asked.saturating_add(ids.len() as u64);
+            if is_asked_often(*asked, self.tables[table].rows.table(), context.query) {
+                self.ask_for_whole(table, context)?;
+            }
+        }
+        self.gather_rows(ids, &mut context.worker)
+    }
+
+    /// The same for one who asks row by row.
+    pub fn gather_rows(&mut self, ids: &[u64], worker: &mut PoolWorker) -> ExecutionResult<()> {
         self.check_deleted(ids, worker)?;
-        let Gatherer { columns, tables, offsets, part, .. } = self;
-        let single = match tables.first() {
-            Some((table, _)) if ids.iter().all(|id| same_table(*id, *table)) => Some(*table),
-            _ => None,
+        let only = self.only_table(ids);
+        let Gatherer { columns, tables, offsets, codes, part, .. } = self;
+        let Some(only) = only else {
+            for column in columns {
+                column.clear();
+                mixed(&column.sources, tables, ids, worker, offsets, part, &mut column.values)?;
+            }
+            return Ok(());
         };
-        for (sources, out) in columns {
-            out.clear();
-            match (single, &sources[..]) {
-                (Some(table), _) => {
-                    let column = sources.iter().find(|(source, _)| *source == table);
-                    let rows = tables.iter().find(|(known, _)| *known == table);
-                    let (Some((_, column)), Some((_, rows))) = (column, rows) else {
-                        out.push_nulls(ids.len());
-                        continue;
-                    };
-                    offsets.clear();
-                    offsets.extend(ids.iter().map(|id| GlobalId(*id).offset()));
-                    rows.gather(*column, offsets, worker, out)?;
+        let GatheredTable { id: table, rows, .. } = &tables[only];
+        offsets.clear();
+        offsets.extend(ids.iter().map(|id| GlobalId(*id).offset()));
+        codes.clear();
+        for column in columns {
+            column.clear();
+            let Some(at) = column.sources.iter().position(|source| source.table == *table) else {
+                column.values.push_nulls(ids.len());
+                continue;
+            };
+            match &column.sources[at].whole {
+                Some(whole) if whole.has_all(offsets) => {
+                    if codes.is_empty() {
+                        codes.extend(offsets.iter().map(|offset| *offset as u32));
+                    }
+                    // Values that are cheap to copy lie flat for what follows.
+                    match column.values.data_type().physical() {
+                        PhysicalType::Str => column.lent = Some(at),
+                        physical if physical.width() == 0 => column.lent = Some(at),
+                        _ => column.values.append_rows(&whole.values.vector(), codes),
+                    }
                 }
-                _ => mixed(sources, tables, ids, worker, offsets, part, out)?,
+                _ => rows.gather(column.sources[at].column, offsets, worker, &mut column.values)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The one table that all ids are of, by position.
+    fn only_table(&self, ids: &[u64]) -> Option<usize> {
+        let first = *ids.first()?;
+        let at = self.tables.iter().position(|table| same_table(first, table.id))?;
+        let table = self.tables[at].id;
+        ids.iter().all(|id| same_table(*id, table)).then_some(at)
+    }
+
+    /// Looks for the columns of a table as a whole; where there are none, the next time is as far away again.
+    fn ask_for_whole(&mut self, table: usize, context: &mut Context<'_>) -> ExecutionResult<()> {
+        let GatheredTable { id, rows, asked } = &mut self.tables[table];
+        let query = context.query;
+        let given_up = query.whole_columns.are_given_up(query);
+        for column in &mut self.columns {
+            let sources = column.sources.iter_mut().filter(|source| source.table == *id);
+            for source in sources.filter(|source| !is_end(source.column)) {
+                if given_up {
+                    source.whole = None;
+                } else if source.whole.is_none() {
+                    let data_type = column.values.data_type();
+                    source.whole =
+                        query.whole_columns.get(rows.table(), source.column, data_type, context)?;
+                }
+                if source.whole.is_none() {
+                    *asked = 0;
+                }
             }
         }
         Ok(())
@@ -99,7 +187,20 @@ impl Gatherer {
 
     /// What the last call gathered.
     pub fn vectors(&self) -> impl Iterator<Item = ValueVector<'_>> {
-        self.columns.iter().map(|(_, buffer)| buffer.vector())
+        self.columns.iter().map(|column| {
+            let lent = column.lent.and_then(|at| column.sources[at].whole.as_ref());
+            lent.map_or_else(
+                || column.values.vector(),
+                |whole| ValueVector::dictionary(&self.codes, &whole.values),
+            )
+        })
+    }
+}
+
+impl GatheredColumn {
+    fn clear(&mut self) {
+        self.values.clear();
+        self.lent = None;
     }
 }
 
@@ -113,8 +214,8 @@ fn same_table(id: u64, table: TableId) -> bool {
 
 /// Ids of several tables: each table's rows are gathered at once and then put where they belong.
 fn mixed(
-    sources: &[(TableId, ColumnId)],
-    tables: &[(TableId, Rows)],
+    sources: &[GatheredSource],
+    tables: &[GatheredTable],
     ids: &[u64],
     worker: &mut PoolWorker,
     offsets: &mut Vec<u64>,
@@ -123,8 +224,10 @@ fn mixed(
 ) -> ExecutionResult<()> {
     part.reset(out.data_type());
     let mut place = vec![u32::MAX; ids.len()];
-    for (table, column) in sources {
-        let Some((_, rows)) = tables.iter().find(|(known, _)| known == table) else { continue };
+    for GatheredSource { table, column, .. } in sources {
+        let Some(GatheredTable { rows, .. }) = tables.iter().find(|known| known.id == *table) else {
+            continue;
+        };
         offsets.clear();
         for (row, id) in ids.iter().enumerate().filter(|(_, id)| same_table(**id, *table)) {
             place[row] = (part.len() + offsets.len()) as u32;
@@ -207,7 +310,7 @@ impl Operator for Fetch<'_> {
         }
         let repeated = drop_repetitions(ids, places);
         count(&context.query.counters.rows_fetched, ids.len() as u64);
-        gatherer.gather(ids, &mut context.worker)?;
+        gatherer.gather(ids, context)?;
         let compact = codes.len() < batch.length;
         let mut columns: Vec<ValueVector<'_>> = Vec::with_capacity(batch.columns.len() + 4);
         if compact {

@@ -6,11 +6,33 @@ use super::counters::count;
 use super::error::ExecutionResult;
 use super::lists::{EdgeReader, Matches};
 use super::operator::{Flow, Next, Operator};
+use crate::planner::logical_plan::Direction;
 use crate::planner::physical_plan::{PhysicalEdge, PhysicalExclusion};
+use crate::types::{GlobalId, TableId};
 use crate::vector::{Batch, Multiplicity, ValueVector, Values};
 
 /// A list this many times longer than the other is searched instead of walked.
 const GALLOP_RATIO: usize = 16;
+
+/// A relationship that a row has, with its ends.
+struct BoundRel {
+    /// The intersected edge that must be another one.
+    edge: usize,
+    rel: u64,
+    ends: (u64, u64),
+    /// Whether the ends are source and target.
+    directed: bool,
+}
+
+/// Whether relationships that must differ are the same in a match.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Repeats {
+    Never,
+    /// They are where no other ones connect the same nodes.
+    Surely,
+    /// Their ids have to tell.
+    Perhaps,
+}
 
 /// Appends the common neighbour.
 pub struct Intersect<'x> {
@@ -19,6 +41,10 @@ pub struct Intersect<'x> {
     exclusions: &'x [PhysicalExclusion],
     /// The same edges with relationship ids, for the rare rows in which two could be one relationship.
     with_ids: Vec<EdgeReader<'x>>,
+    /// The table of each edge's relationships, and whether they are followed from their sources.
+    tables: Vec<(TableId, bool)>,
+    /// What the row has of relationships that intersected ones must differ from.
+    bound: Vec<BoundRel>,
     keep: &'x [usize],
     lists: Vec<Matches>,
     common: Vec<(u64, u64)>,
@@ -48,6 +74,11 @@ impl<'x> Intersect<'x> {
             readers.collect::<ExecutionResult<Vec<EdgeReader<'x>>>>()
         };
         let with_ids = if exclusions.is_empty() { Vec::new() } else { open(true)? };
+        let table = |edge: &PhysicalEdge| match edge.legs.first() {
+            Some(leg) => (TableId(leg.rel.table.0 & 0xFFFF), leg.direction == Direction::Forward),
+            None => (TableId(u32::MAX), true),
+        };
+        let tables = edges.iter().map(table).collect();
         let edges = open(false)?;
         let lists = edges.iter().map(|_| Matches::default()).collect();
         let known = vec![u64::MAX; edges.len()];
@@ -56,6 +87,8 @@ impl<'x> Intersect<'x> {
             edges,
             exclusions,
             with_ids,
+            tables,
+            bound: Vec::new(),
             keep,
             lists,
             common: Vec::new(),
@@ -98,45 +131,52 @@ impl<'x> Intersect<'x> {
         Ok(())
     }
 
-    /// Whether two relationships that must differ connect the same two nodes in this match.
-    fn may_repeat(&self, nodes: &[u64], node: u64, row: u32, batch: &Batch<'_>) -> bool {
-        self.exclusions.iter().any(|exclusion| match exclusion {
-            PhysicalExclusion::Edges(a, b) => nodes[*a] == nodes[*b],
-            PhysicalExclusion::Bound { edge, ends, .. } => {
-                let [from, to] = ends.map(|column| batch.columns[column].u64_at(row as usize));
-                (from, to) == (Some(nodes[*edge]), Some(node))
-                    || (to, from) == (Some(nodes[*edge]), Some(node))
+    /// Reads the relationships of a row that intersected ones must differ from.
+    fn read_bound(&mut self, row: u32, batch: &Batch<'_>) {
+        self.bound.clear();
+        let value = |column: usize| batch.columns[column].u64_at(row as usize);
+        self.bound.extend(self.exclusions.iter().filter_map(|exclusion| match exclusion {
+            PhysicalExclusion::Bound { edge, rel, ends: [from, to], directed } => {
+                let (rel, from, to) = (value(*rel)?, value(*from)?, value(*to)?);
+                Some(BoundRel { edge: *edge, rel, ends: (from, to), directed: *directed })
             }
-        })
+            PhysicalExclusion::Edges(..) => None,
+        }));
+    }
+
+    /// Whether two relationships that must differ connect the same two nodes in this match.
+    fn repeats(&self, nodes: &[u64], node: u64) -> Repeats {
+        let among_own = self.exclusions.iter().filter_map(|exclusion| match exclusion {
+            PhysicalExclusion::Edges(a, b) if nodes[*a] == nodes[*b] => {
+                // Of two that are followed in different directions only loops are the same.
+                let same_way = self.tables[*a] == self.tables[*b] || nodes[*a] == node;
+                (self.tables[*a].0 == self.tables[*b].0 && same_way).then_some(Repeats::Surely)
+            }
+            _ => None,
+        });
+        let with_bound = self.bound.iter().filter_map(|bound| {
+            let (table, forward) = self.tables[bound.edge];
+            let (near, far) = (nodes[bound.edge], node);
+            let own = if forward { (near, far) } else { (far, near) };
+            match bound.ends == own {
+                _ if GlobalId(bound.rel).table() != table => None,
+                same if bound.directed => same.then_some(Repeats::Surely),
+                same => (same || bound.ends == (own.1, own.0)).then_some(Repeats::Perhaps),
+            }
+        });
+        among_own.chain(with_bound).max().unwrap_or(Repeats::Never)
     }
 
     /// The number of ways to take one relationship per edge so that none that must differ are the same.
-    fn count_trails(
-        &mut self,
-        nodes: &[u64],
-        node: u64,
-        row: u32,
-        batch: &Batch<'_>,
-        context: &mut Context<'_>,
-    ) -> ExecutionResult<u64> {
+    fn count_trails(&mut self, nodes: &[u64], node: u64, context: &mut Context<'_>) -> ExecutionResult<u64> {
         let mut rels: Vec<Vec<u64>> = Vec::with_capacity(nodes.len());
         for (edge, from) in self.with_ids.iter_mut().zip(nodes) {
             let mut found = Matches::default();
             edge.append_between(*from, node, context, &mut found)?;
             rels.push(found.rels);
         }
-        let taken: Vec<(usize, u64)> = self
-            .exclusions
-            .iter()
-            .filter_map(|exclusion| match exclusion {
-                PhysicalExclusion::Bound { edge, rel, .. } => {
-                    batch.columns[*rel].u64_at(row as usize).map(|rel| (*edge, rel))
-                }
-                PhysicalExclusion::Edges(..) => None,
-            })
-            .collect();
-        for (edge, rel) in taken {
-            rels[edge].retain(|other| *other != rel);
+        for bound in &self.bound {
+            rels[bound.edge].retain(|other| *other != bound.rel);
         }
         Ok(self.count_ways(&rels, &mut Vec::new()))
     }
@@ -220,10 +260,18 @@ impl Operator for Intersect<'_> {
             }
             self.intersect(&nodes, context)?;
             let times = batch.multiplicity.get(row as usize);
+            if !self.common.is_empty() {
+                self.read_bound(row, &batch);
+            }
             for at in 0..self.common.len() {
                 let (node, mut found) = self.common[at];
-                if !self.exclusions.is_empty() && self.may_repeat(&nodes, node, row, &batch) {
-                    found = self.count_trails(&nodes, node, row, &batch, context)?;
+                if !self.exclusions.is_empty() {
+                    found = match self.repeats(&nodes, node) {
+                        Repeats::Never => found,
+                        // One relationship per edge, and one of them is taken already.
+                        Repeats::Surely if found == 1 => continue,
+                        _ => self.count_trails(&nodes, node, context)?,
+                    };
                     if found == 0 {
                         continue;
                     }

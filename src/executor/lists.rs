@@ -340,7 +340,7 @@ impl EdgePredicate<'_> {
             let length = size.min(out.nodes.len() - read);
             {
                 let ids = &out.rels[read..read + length];
-                self.gatherer.gather(ids, &mut context.worker)?;
+                self.gatherer.gather(ids, context)?;
                 let mut columns = vec![ValueVector::flat(Values::U64(ids))];
                 columns.extend(self.gatherer.vectors());
                 let batch = Batch::new(&columns, length);

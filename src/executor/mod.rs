@@ -62,6 +62,7 @@ mod text_keys;
 mod unfold;
 mod unwind;
 mod weigh;
+mod whole_columns;
 pub mod write;
 
 pub use chunks::Chunk;

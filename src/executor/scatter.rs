@@ -149,7 +149,7 @@ pub fn bits_of_few(
     let mut selection = SelectionBuffer::default();
     for ids in nodes.chunks(query.vector_size) {
         query.check()?;
-        gatherer.gather(ids, &mut context.worker)?;
+        gatherer.gather(ids, &mut context)?;
         let mut columns = vec![ValueVector::flat(Values::U64(ids))];
         columns.extend(gatherer.vectors());
         evaluator.select(query, &Batch::new(&columns, ids.len()), &mut selection)?;

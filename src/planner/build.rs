@@ -362,7 +362,7 @@ impl Builder<'_> {
             return Partial { cost: current.cost + counted.cost, ..counted };
         }
         if let Some(weighted) = whole_graph(&graph, &with_paths, &self.estimator) {
-            let expanded = self.expanded(&current, &graph, &with_paths, &few, shape);
+            let expanded = self.expanded(&current, &graph, &with_paths, &few, (shape, None));
             if let Some(expanded) = expanded.filter(|expanded| expanded.cost * ROW_COST < weighted.cost) {
                 return expanded;
             }
@@ -375,11 +375,13 @@ impl Builder<'_> {
             return partial;
         }
         let counted = self.count_joined(&graph, &with_paths);
-        let expanded = self.expanded(&current, &graph, &with_paths, &few, shape);
-        let weights = strip(&mut graph, &with_paths, &self.estimator);
+        let mut stripped = graph.clone();
+        let weights = strip(&mut stripped, &with_paths, &self.estimator);
+        let expanded = self.expanded(&current, &graph, &with_paths, &few, (shape, Some(&stripped)));
         let visited = self.cost_of(&weights);
-        let mut general = self.order(current, graph, weights, with_paths, shape.duplicates_irrelevant());
-        if let Some(expanded) = expanded.filter(|expanded| expanded.cost < general.cost + visited) {
+        let mut general = self.order(current, stripped, weights, with_paths, shape.duplicates_irrelevant());
+        general.cost += visited;
+        if let Some(expanded) = expanded.filter(|expanded| expanded.cost < general.cost) {
             general = expanded;
         }
         match counted {
@@ -395,33 +397,37 @@ impl Builder<'_> {
     }
 
     /// From few nodes it can be cheaper to write the matches out than to look at every node of a table once: the graph
-    /// with such nodes in it, where it has any, and with counts of what hangs below others or without.
+    /// with such nodes in it, where it has any, and with counts of what hangs below others or without. `ordered` is
+    /// ordered by the caller: what comes to the same is left out.
     fn expanded(
         &self,
         current: &Partial,
         graph: &QueryGraph,
         needed: &BTreeSet<VariableId>,
         few: &BTreeSet<VariableId>,
-        shape: &Shape,
+        (shape, ordered): (&Shape, Option<&QueryGraph>),
     ) -> Option<Partial> {
-        if few.is_empty() {
+        // Whatever is kept, what is taken out goes leaf by leaf: with as many edges left it is the same graph.
+        let is_ordered = |graph: &QueryGraph| ordered.is_some_and(|it| it.edges.len() == graph.edges.len());
+        if few.is_empty() || is_ordered(graph) {
             return None;
         }
-        let ordered = |graph: QueryGraph, weights: BTreeMap<VariableId, WeightTerms>| {
+        let in_order = |graph: QueryGraph, weights: BTreeMap<VariableId, WeightTerms>| {
             let visited = self.cost_of(&weights);
-            let ordered =
+            let partial =
                 self.order(current.clone(), graph, weights, needed.clone(), shape.duplicates_irrelevant());
-            Partial { cost: ordered.cost + visited, ..ordered }
+            Partial { cost: partial.cost + visited, ..partial }
         };
         let mut counted = graph.clone();
         let weights = strip(&mut counted, &(needed | few), &self.estimator);
         let has_weights = !weights.is_empty();
-        let counted = ordered(counted, weights);
-        if !has_weights {
-            return Some(counted);
+        let counted = (!is_ordered(&counted)).then(|| in_order(counted, weights));
+        // Without weights nothing was taken out.
+        let written = has_weights.then(|| in_order(graph.clone(), BTreeMap::new()));
+        match (counted, written) {
+            (Some(counted), Some(written)) if written.cost < counted.cost => Some(written),
+            (counted, written) => counted.or(written),
         }
-        let written = ordered(graph.clone(), BTreeMap::new());
-        Some(if written.cost < counted.cost { written } else { counted })
     }
 
     /// What it costs to count what hangs below some nodes, in rows.

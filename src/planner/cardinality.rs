@@ -1,9 +1,7 @@
 //! How many rows to expect of each step of a plan, from table sizes, degrees and distinct counts. Join ordering and
 //! EXPLAIN ask the same questions here; the shares that predicates keep are in `selectivity`.
 
-use std::collections::BTreeSet;
-
-use crate::binder::bound::{BoundExpression, ExpressionKind, PathMode, Variable, VariableId, VariableKind};
+use crate::binder::bound::{BoundExpression, ExpressionKind, Variable, VariableId, VariableKind};
 use crate::catalog::{Catalog, DirectionStatistics, Statistics};
 use crate::types::{ColumnId, TableId, Value};
 
@@ -12,10 +10,8 @@ use super::logical_plan::{Direction, ExpandEdge, Leg, LogicalPlan, MessageNode};
 use super::query_graph::GraphNode;
 use super::rewrite::variables_of;
 
-/// Hops of a variable-length edge that estimates follow.
-const HOPS_MAX: u32 = 8;
 /// Estimates stay below this, so that products of them stay finite.
-const ROWS_MAX: f64 = 1e18;
+pub const ROWS_MAX: f64 = 1e18;
 /// Elements of a list that is not known yet.
 pub const LIST_LENGTH: f64 = 10.0;
 
@@ -101,6 +97,35 @@ impl Estimator<'_> {
         most.unwrap_or_else(|| self.fanout(&edge.legs, from))
     }
 
+    /// Relationships to expect along an edge between two nodes that the plan has reached one way or another.
+    pub fn between(&self, edge: &ExpandEdge, ends: [&[TableId]; 2], plan: &LogicalPlan) -> f64 {
+        let edges = self.edges(&edge.legs);
+        if edges == 0.0 || edge.from == edge.to {
+            return self.connections(&edge.legs, ends[0], ends[1]);
+        }
+        let back = turned(edge);
+        self.fanout_after(edge, ends[0], plan) * self.fanout_after(&back, ends[1], plan) / edges
+    }
+
+    /// Nodes to expect that all edges lead to, each counted once per way there: entries of the shortest lists, each of
+    /// which is among the others' the more often the more of their entries lead to where it leads.
+    pub fn common_neighbours(
+        &self,
+        edges: &[ExpandEdge],
+        plan: &LogicalPlan,
+        tables_of: &dyn Fn(VariableId) -> Vec<TableId>,
+    ) -> f64 {
+        let length = |edge: &ExpandEdge| self.fanout_after(edge, &tables_of(edge.from), plan);
+        let shortest = edges.iter().min_by(|a, b| length(a).total_cmp(&length(b)));
+        let Some(shortest) = shortest else { return 0.0 };
+        let came_by = turned(shortest).legs;
+        let others = edges.iter().filter(|edge| edge.variable != shortest.variable);
+        others.fold(length(shortest), |rows, edge| {
+            let share = self.fanout_by_entry(&came_by, &turned(edge).legs) / self.edges(&edge.legs).max(1.0);
+            rows * (length(edge) * share).min(1.0)
+        })
+    }
+
     /// Entries of all lists of the legs.
     pub fn edges(&self, legs: &[Leg]) -> f64 {
         legs.iter().filter_map(|leg| self.direction(leg)).map(|direction| direction.edges as f64).sum()
@@ -116,40 +141,9 @@ impl Estimator<'_> {
 
     /// Relationships to expect between two nodes that are bound: nodes without any are taken not to be met.
     pub fn connections(&self, legs: &[Leg], from: &[TableId], to: &[TableId]) -> f64 {
-        let back: Vec<Leg> =
-            legs.iter().map(|leg| Leg { direction: leg.direction.reversed(), ..*leg }).collect();
+        let back: Vec<Leg> = legs.iter().map(turned_leg).collect();
         let pairs = self.active(legs, from) * self.active(&back, to);
         if pairs == 0.0 { 0.0 } else { self.edges(legs) / pairs }
-    }
-
-    /// Ends to expect per start of a variable-length edge, and the relationships that are looked at for them. `once`
-    /// says that each node is put out at most once per start.
-    pub fn reached(
-        &self,
-        legs: &[Leg],
-        ends: f64,
-        (min, max): (u32, Option<u32>),
-        (mode, once): (PathMode, bool),
-    ) -> (f64, f64) {
-        let from: BTreeSet<TableId> = legs.iter().map(Leg::from_table).collect();
-        let from: Vec<TableId> = from.into_iter().collect();
-        let (nodes, edges) = (self.rows_of(&from).max(1.0), self.edges(legs));
-        let fanout = edges / nodes;
-        let search = once || mode.is_shortest();
-        let last = max.unwrap_or(HOPS_MAX).min(HOPS_MAX).max(min.min(HOPS_MAX));
-        let (mut reached, mut looked_at) = (if min == 0 { 1.0 } else { 0.0 }, 1.0);
-        let mut level = 1.0;
-        for hop in 1..=last {
-            level = f64::min(level * fanout, if search { nodes } else { ROWS_MAX });
-            looked_at += level;
-            if hop >= min {
-                reached += level;
-            }
-        }
-        match search {
-            true => (reached.min(ends.max(1.0)), looked_at.min(edges.max(1.0))),
-            false => (reached.min(ROWS_MAX), looked_at.min(ROWS_MAX)),
-        }
     }
 
     /// Rows of an equality join on keys of which the sides have so many different values.
@@ -266,6 +260,17 @@ impl Estimator<'_> {
     }
 }
 
+/// The same edge from its other end.
+fn turned(edge: &ExpandEdge) -> ExpandEdge {
+    let legs = edge.legs.iter().map(turned_leg).collect();
+    ExpandEdge { from: edge.to, to: edge.from, legs, predicates: Vec::new(), ..*edge }
+}
+
+/// The same index from its other end.
+pub fn turned_leg(leg: &Leg) -> Leg {
+    Leg { direction: leg.direction.reversed(), ..*leg }
+}
+
 /// The lists of a leg, as the statistics name them.
 fn lists(leg: &Leg) -> (TableId, bool) {
     (leg.rel.table, leg.direction == Direction::Forward)
@@ -276,8 +281,7 @@ fn each_arrival(plan: &LogicalPlan, node: VariableId, see: &mut dyn FnMut(&[Leg]
     use LogicalPlan as L;
     let mut edge = |edge: &ExpandEdge| {
         if edge.to == node {
-            let turned = |leg: &Leg| Leg { direction: leg.direction.reversed(), ..*leg };
-            see(&edge.legs.iter().map(turned).collect::<Vec<Leg>>());
+            see(&edge.legs.iter().map(turned_leg).collect::<Vec<Leg>>());
         } else if edge.from == node {
             see(&edge.legs);
         }

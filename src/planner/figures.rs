@@ -152,8 +152,12 @@ pub fn edge_facts(
         Some(length) => {
             let kept = estimator.selectivity_of_all(&length.edge_predicates);
             let ends = estimator.rows_of(&side_tables[1 - side]);
-            let (ends, looked_at) =
-                estimator.reached(&side_legs[side], ends, (length.min, length.max), (length.mode, once));
+            let (ends, looked_at) = estimator.reached(
+                &side_legs[side],
+                (None, ends),
+                (length.min, length.max),
+                (length.mode, once),
+            );
             (ends * kept, looked_at)
         }
     });

@@ -150,7 +150,7 @@ pub enum OtherRel {
     /// Another edge of the intersection.
     Edge(usize),
     /// One that was bound before, with its ends.
-    Bound { rel: VariableId, from: VariableId, to: VariableId },
+    Bound { rel: VariableId, from: VariableId, to: VariableId, directed: bool },
 }
 
 /// A plan over variables.

@@ -161,8 +161,8 @@ impl Lowering<'_> {
                     * self.estimator.selectivity_of_all(target)
             }
             // Without ids, parallel relationships are one row.
-            None if !emit_id => self.estimator.connections(&edge.legs, &from_tables, &to_tables).min(1.0),
-            None => self.estimator.connections(&edge.legs, &from_tables, &to_tables),
+            None if !emit_id => self.estimator.between(edge, [&from_tables, &to_tables], input).min(1.0),
+            None => self.estimator.between(edge, [&from_tables, &to_tables], input),
         };
         let rows = node.estimated_rows * met * self.estimator.selectivity_of_all(&edge.predicates);
         let input = Box::new(node);
@@ -191,7 +191,7 @@ impl Lowering<'_> {
         let mut below = self.below(required, [].into_iter(), &[to]);
         below.extend(edges.iter().map(|edge| ColumnKey::Variable(edge.from)));
         for exclusion in exclusions {
-            if let OtherRel::Bound { rel, from, to } = &exclusion.other {
+            if let OtherRel::Bound { rel, from, to, .. } = &exclusion.other {
                 below.extend([rel, from, to].map(|variable| ColumnKey::Variable(*variable)));
             }
         }
@@ -199,32 +199,21 @@ impl Lowering<'_> {
         let place = |variable: &VariableId| self.position(&schema, &ColumnKey::Variable(*variable));
         let exclusions = exclusions.iter().map(|exclusion| match &exclusion.other {
             OtherRel::Edge(other) => PhysicalExclusion::Edges(exclusion.edge, *other),
-            OtherRel::Bound { rel, from, to } => PhysicalExclusion::Bound {
+            OtherRel::Bound { rel, from, to, directed } => PhysicalExclusion::Bound {
                 edge: exclusion.edge,
                 rel: place(rel),
                 ends: [place(from), place(to)],
+                directed: *directed,
             },
         });
         let exclusions = exclusions.collect();
         let from = edges.iter().map(|edge| self.position(&schema, &ColumnKey::Variable(edge.from))).collect();
         let (keep, mut kept) = self.keep(&schema, required);
         kept.push(ColumnKey::Variable(to));
-        let rows = node.estimated_rows * self.common_neighbours(edges, to);
+        let tables_of = |variable: VariableId| self.node_tables(variable);
+        let rows = node.estimated_rows * self.estimator.common_neighbours(edges, input, &tables_of);
         let edges = edges.iter().map(|edge| self.edge(edge)).collect();
         let operator = PhysicalOperator::Intersect { input: Box::new(node), keep, from, edges, exclusions };
         (self.node(operator, &kept, rows), kept)
-    }
-
-    /// Nodes to expect that all edges lead to.
-    pub(super) fn common_neighbours(&self, edges: &[ExpandEdge], to: VariableId) -> f64 {
-        let to = self.node_tables(to);
-        let fanout = |edge: &ExpandEdge| self.estimator.fanout(&edge.legs, &self.node_tables(edge.from));
-        let shortest = edges.iter().min_by(|a, b| fanout(a).total_cmp(&fanout(b)));
-        let Some(shortest) = shortest else { return 0.0 };
-        let others = edges.iter().filter(|edge| edge.variable != shortest.variable);
-        others.fold(fanout(shortest), |rows, edge| {
-            let from = self.node_tables(edge.from);
-            rows * self.estimator.connections(&edge.legs, &from, &to).min(1.0)
-        })
     }
 }

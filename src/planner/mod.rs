@@ -14,6 +14,7 @@ mod enumerate;
 pub mod explain;
 mod factorize;
 mod figures;
+mod hops;
 mod implied;
 mod join_order;
 mod keys;

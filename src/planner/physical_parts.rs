@@ -114,6 +114,6 @@ pub struct PhysicalMessageEdge {
 pub enum PhysicalExclusion {
     /// Two edges of the intersection.
     Edges(usize, usize),
-    /// An edge, and columns with a relationship id and its two ends.
-    Bound { edge: usize, rel: usize, ends: [usize; 2] },
+    /// An edge, and columns with a relationship id and its two ends; `directed` says that these are source and target.
+    Bound { edge: usize, rel: usize, ends: [usize; 2], directed: bool },
 }

@@ -133,7 +133,9 @@ impl Lowering<'_> {
         kept.extend(path.into_iter().filter(|_| emit_path));
         let ends = self.estimator.rows_of(&self.node_tables(step.to));
         let kind = (edge.mode, edge.distinct_ends);
-        let (reached, _) = self.estimator.reached(&step.legs, ends, (edge.min, edge.max), kind);
+        let first = self.estimator.fanout_after(step, &self.node_tables(step.from), input);
+        let (reached, _) =
+            self.estimator.reached(&step.legs, (Some(first), ends), (edge.min, edge.max), kind);
         let rows = node.estimated_rows * if into { (reached / ends.max(1.0)).min(1.0) } else { reached };
         let recursion = PhysicalRecursion {
             keep,

@@ -2,15 +2,18 @@
 //!
 //! Merging one commit into the active level copies the paths to what it touches, and two writers on two cores hand all
 //! that to each other with every commit. So a commit is only put on a list, one reference long, and every few commits
-//! one of them merges all that lie there. Whoever reads before gets them merged at the first question to the state.
+//! one of them merges all that lie there, while others go on to commit. Whoever reads before gets them merged at the
+//! first question to the state.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::delta::{Delta, TableDelta};
 use crate::types::TableId;
 
-/// So many commits are merged at once.
-pub(super) const RECENT_MAX: usize = 8;
+/// So many commits are merged at once, and by whoever made the last of them.
+pub(super) const MERGED_AT: usize = 8;
+/// Where so many wait for a merge that another thread has begun, the next commit merges them itself.
+const RECENT_MAX: usize = 32;
 
 /// The changes over a base, each level over those before it.
 #[derive(Debug, Clone, Default)]
@@ -82,6 +85,30 @@ impl RecentCommit {
     }
 }
 
+/// A merge that the thread which made the newest of its commits carries out while others commit.
+#[derive(Debug)]
+struct Merge {
+    /// The newest commit in it.
+    newest: Arc<RecentCommit>,
+    merged: OnceLock<Levels>,
+}
+
+/// A merge that somebody has to carry out, after the state that asks for it was published.
+#[derive(Debug)]
+pub(super) struct DueMerge {
+    merge: Arc<Merge>,
+    settled: Levels,
+}
+
+impl DueMerge {
+    /// States that come later have the commits in their levels.
+    pub fn run(self) {
+        let merged = merge(self.settled, Some(&self.merge.newest), None);
+        // Nobody else has this merge to carry out.
+        let _ = self.merge.merged.set(merged);
+    }
+}
+
 /// The changes of one state: levels, and recent commits above the active one.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Stack {
@@ -91,16 +118,65 @@ pub(super) struct Stack {
     active_bytes: u64,
     /// The newest, which leads to the others.
     recent: Option<Arc<RecentCommit>>,
+    /// What will put the older of them into the levels.
+    merge: Option<Arc<Merge>>,
+}
+
+/// Calls `each` with the commits that `newest` leads to, up to the one behind `until`, oldest first.
+fn oldest_first<'s>(
+    newest: Option<&'s Arc<RecentCommit>>,
+    until: Option<&Arc<RecentCommit>>,
+    each: &mut dyn FnMut(&'s Arc<Delta>),
+) {
+    let mut newest_first: [Option<&Arc<Delta>>; RECENT_MAX] = [None; RECENT_MAX];
+    let mut next = newest;
+    // There are never more: the last one that finds room has all of them merged.
+    for place in &mut newest_first {
+        let Some(commit) = next.filter(|commit| until.is_none_or(|until| !Arc::ptr_eq(commit, until))) else {
+            break;
+        };
+        *place = Some(&commit.changes);
+        next = commit.older.as_ref();
+    }
+    newest_first.into_iter().rev().flatten().for_each(each);
+}
+
+/// The levels with those commits in the active one.
+fn merge(
+    mut levels: Levels,
+    newest: Option<&Arc<RecentCommit>>,
+    until: Option<&Arc<RecentCommit>>,
+) -> Levels {
+    let active = Arc::make_mut(&mut levels.active);
+    oldest_first(newest, until, &mut |changes| active.merge(changes));
+    levels
 }
 
 impl Stack {
     pub fn of(settled: Levels) -> Stack {
         let (settled_bytes, active_bytes) = (settled.bytes(), settled.active.bytes());
-        Stack { settled, settled_bytes, active_bytes, recent: None }
+        Stack { settled, settled_bytes, active_bytes, recent: None, merge: None }
     }
 
-    /// Puts a commit on top; says whether it was merged, with those before it.
-    pub fn push(&mut self, mut commit: Arc<RecentCommit>) -> bool {
+    /// Puts a commit on top. Gives the merge that is due then, if one is.
+    pub fn push(&mut self, commit: Arc<RecentCommit>) -> Option<DueMerge> {
+        self.take_merged();
+        let count = self.put(commit);
+        if count >= RECENT_MAX {
+            *self = Stack::of(self.merged());
+        }
+        match &self.recent {
+            Some(newest) if count >= MERGED_AT && self.merge.is_none() => {
+                let merge = Arc::new(Merge { newest: Arc::clone(newest), merged: OnceLock::new() });
+                self.merge = Some(Arc::clone(&merge));
+                Some(DueMerge { merge, settled: self.settled.clone() })
+            }
+            _ => None,
+        }
+    }
+
+    /// Puts a commit on top; says how many there are now.
+    fn put(&mut self, mut commit: Arc<RecentCommit>) -> usize {
         let (count, bytes) = self.recent.as_ref().map_or((0, 0), |newest| (newest.count, newest.bytes));
         match Arc::get_mut(&mut commit) {
             Some(own) => {
@@ -116,33 +192,35 @@ impl Stack {
             }
         }
         self.recent = Some(commit);
-        let is_full = count + 1 >= RECENT_MAX;
-        if is_full {
-            *self = Stack::of(self.merged());
-        }
-        is_full
+        count + 1
+    }
+
+    /// Goes over to the levels of a merge that has been carried out, with the commits that came meanwhile above them.
+    fn take_merged(&mut self) {
+        let Some(merge) = &self.merge else { return };
+        let Some(levels) = merge.merged.get() else { return };
+        let mut stack = Stack::of(levels.clone());
+        oldest_first(self.recent.as_ref(), Some(&merge.newest), &mut |changes| {
+            stack.put(RecentCommit::new(Arc::clone(changes)));
+        });
+        *self = stack;
+    }
+
+    /// The newest levels that there are, and the commit up to which they go; none where no recent one is in them.
+    fn newest_levels(&self) -> (&Levels, Option<&Arc<RecentCommit>>) {
+        let merged = self.merge.as_ref().and_then(|merge| Some((merge.merged.get()?, &merge.newest)));
+        merged.map_or((&self.settled, None), |(levels, newest)| (levels, Some(newest)))
     }
 
     /// The levels with the recent commits in the active one.
     pub fn merged(&self) -> Levels {
-        let mut levels = self.settled.clone();
-        if self.has_recent() {
-            let active = Arc::make_mut(&mut levels.active);
-            self.recent_oldest_first(&mut |changes| active.merge(changes));
+        let (levels, until) = self.newest_levels();
+        // The own level lies above all commits, and a merge knows nothing of it.
+        let levels = Levels { own: self.settled.own.clone(), ..levels.clone() };
+        match self.has_recent() {
+            true => merge(levels, self.recent.as_ref(), until),
+            false => levels,
         }
-        levels
-    }
-
-    fn recent_oldest_first<'s>(&'s self, each: &mut dyn FnMut(&'s Delta)) {
-        let mut newest_first: [Option<&Delta>; RECENT_MAX] = [None; RECENT_MAX];
-        let mut next = self.recent.as_deref();
-        // There are never more: the last one that finds room has all of them merged.
-        for place in &mut newest_first {
-            let Some(commit) = next else { break };
-            *place = Some(&commit.changes);
-            next = commit.older.as_deref();
-        }
-        newest_first.into_iter().rev().flatten().for_each(each);
     }
 
     /// Whether there are commits beside the levels.
@@ -157,10 +235,10 @@ impl Stack {
 
     /// All levels and recent commits, oldest first.
     pub fn each<'s>(&'s self, each: &mut dyn FnMut(&'s Delta)) {
-        let Levels { frozen, active, own } = &self.settled;
+        let (Levels { frozen, active, .. }, until) = self.newest_levels();
         frozen.iter().chain(std::iter::once(active)).for_each(|level| each(level));
-        self.recent_oldest_first(each);
-        own.iter().for_each(|level| each(level));
+        oldest_first(self.recent.as_ref(), until, &mut |changes| each(changes));
+        self.settled.own.iter().for_each(|level| each(level));
     }
 
     /// What changed in a table, oldest first.
@@ -226,7 +304,10 @@ mod tests {
         let mut stack = Stack::default();
         for step in 0..50u64 {
             let before = stack.clone();
-            assert_eq!(stack.push(commit(step)), (step + 1).is_multiple_of(RECENT_MAX as u64));
+            let is_due = (step + 1).is_multiple_of(MERGED_AT as u64);
+            let due = stack.push(commit(step));
+            assert_eq!(due.is_some(), is_due);
+            due.into_iter().for_each(DueMerge::run);
             for key in 0..10 {
                 let expected = (0..=step).rev().find(|other| other % 10 == key);
                 assert_eq!(newest(&stack.of_table(TABLE), key), expected, "{key} at {step}");
@@ -238,6 +319,36 @@ mod tests {
             assert_eq!(stack.active_bytes(), stack.bytes());
         }
         assert!(stack.without_tables(&[TABLE]).is_empty());
+    }
+
+    #[test]
+    fn commits_go_on_beside_a_merge_and_wait_for_none_that_takes_long() {
+        let mut stack = Stack::default();
+        let mut due = None;
+        let count_of = |stack: &Stack| stack.recent.as_ref().map_or(0, |newest| newest.count);
+        for step in 0..MERGED_AT as u64 + 3 {
+            due = stack.push(commit(step)).or(due);
+        }
+        assert_eq!(count_of(&stack), MERGED_AT + 3);
+        let before = stack.clone();
+        due.unwrap().run();
+        // Both know of it at once; the next commit leaves the merged ones behind.
+        for key in 0..10 {
+            let expected = (0..MERGED_AT as u64 + 3).rev().find(|other| other % 10 == key);
+            for levels in [stack.of_table(TABLE), before.merged().of_table(TABLE)] {
+                assert_eq!(newest(&levels, key), expected, "{key}");
+            }
+        }
+        assert_eq!((stack.of_table(TABLE).len(), before.merged().of_table(TABLE).len()), (4, 1));
+        assert!(stack.push(commit(11)).is_none());
+        assert_eq!((count_of(&stack), count_of(&before)), (4, MERGED_AT + 3));
+        // A merge that nobody carries out.
+        let mut longest = 0;
+        for step in 0..3 * RECENT_MAX as u64 {
+            drop(stack.push(commit(step)));
+            longest = longest.max(count_of(&stack));
+        }
+        assert_eq!(longest, RECENT_MAX - 1);
     }
 
     #[test]

@@ -59,7 +59,11 @@ pub enum NativeReader<'b, T> {
     Flat(&'b [T]),
     Constant(T),
     Codes(&'b [u32], &'b [T]),
-    /// A dictionary over a shape that is not flat.
+    /// A dictionary over a dictionary of flat values.
+    Nested(&'b [u32], &'b [u32], &'b [T]),
+    /// A dictionary over ids that lie one after the other.
+    SequenceCodes(&'b [u32], u64),
+    /// A dictionary over a shape that is none of these.
     Indirect(&'b [u32], VectorRef<'b>),
     Sequence(u64),
     Offsets(u64, &'b [u32]),
@@ -73,6 +77,10 @@ impl<'b, T: Native> NativeReader<'b, T> {
             NativeReader::Flat(values) => values[row],
             NativeReader::Constant(value) => *value,
             NativeReader::Codes(codes, values) => values[codes[row] as usize],
+            NativeReader::Nested(codes, inner, values) => values[inner[codes[row] as usize] as usize],
+            NativeReader::SequenceCodes(codes, start) => {
+                T::from_u64(start + u64::from(codes[row])).unwrap_or_default()
+            }
             NativeReader::Indirect(codes, values) => values
                 .get()
                 .native_reader::<T>()
@@ -94,6 +102,15 @@ impl<'b> ValueVector<'b> {
                 .map(|slice| NativeReader::Constant(slice.first().copied().unwrap_or_default())),
             Shape::Dictionary { codes, values } => match values.get().shape {
                 Shape::Flat(flat) => T::slice(&flat).map(|slice| NativeReader::Codes(codes, slice)),
+                Shape::Sequence { start } => {
+                    T::from_u64(0).map(|_| NativeReader::SequenceCodes(codes, start))
+                }
+                Shape::Dictionary { codes: inner, values: below } => match below.get().shape {
+                    Shape::Flat(flat) => {
+                        T::slice(&flat).map(|slice| NativeReader::Nested(codes, inner, slice))
+                    }
+                    _ => values.get().native_reader::<T>().map(|_| NativeReader::Indirect(codes, values)),
+                },
                 _ => values.get().native_reader::<T>().map(|_| NativeReader::Indirect(codes, values)),
             },
             Shape::Sequence { start } => T::from_u64(0).map(|_| NativeReader::Sequence(start)),

@@ -31,7 +31,7 @@ impl<'x> Costs<'x> {
     ) -> ExecutionResult<()> {
         out.clear();
         for ids in rels.chunks(context.query.vector_size) {
-            self.gatherer.gather(ids, &mut context.worker)?;
+            self.gatherer.gather(ids, context)?;
             let mut columns = vec![ValueVector::flat(Values::U64(ids))];
             columns.extend(self.gatherer.vectors());
             let batch = Batch::new(&columns, ids.len());

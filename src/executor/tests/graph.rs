@@ -31,7 +31,7 @@ pub type Edge = (usize, usize, i64);
 /// `Person(id, age, name)` with `Follows(weight)` and `Likes(weight)`; `City(id, name)` with `LivesIn`.
 pub struct Graph {
     pub engine: Arc<Engine>,
-    person: TableId,
+    pub person: TableId,
     city: TableId,
     /// The same graph with half of everything in levels, asked beside.
     twin: Option<Box<Graph>>,

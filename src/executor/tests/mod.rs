@@ -6,3 +6,4 @@ mod memory;
 mod paths;
 mod queries;
 mod subqueries;
+mod whole_columns;

@@ -117,12 +117,8 @@ impl Search<'_, '_> {
         let to = edge.ends[1 - side];
         let into = state.nodes >> to & 1 == 1;
         let node = &self.nodes[to];
-        let (mut ends, looked_at) = edge.reached[side];
-        let arrived = edge.arrivals[side].iter().filter(|(by, _)| state.edges >> by & 1 == 1);
-        if let Some(longer) = arrived.map(|(_, ends)| *ends).reduce(f64::max) {
-            ends = longer;
-        }
-        let reached = state.rows * ends;
+        let looked_at = edge.reached[side].1;
+        let reached = state.rows * self.list_length(state, at, side);
         let (rows, cost) = if into {
             let rows = state.rows * edge.connections * edge.share;
             let read = if edge.variable_length { looked_at } else { SEARCHED_COST };
@@ -156,6 +152,29 @@ impl Search<'_, '_> {
         Some(self.settled(next))
     }
 
+    /// Ends per start of an edge for rows that came to its start as the state says.
+    fn list_length(&self, state: &State, at: usize, side: usize) -> f64 {
+        let edge = &self.edges[at];
+        let arrived = edge.arrivals[side].iter().filter(|(by, _)| state.edges >> by & 1 == 1);
+        arrived.map(|(_, ends)| *ends).reduce(f64::max).unwrap_or(edge.reached[side].0)
+    }
+
+    /// Entries of all lists of an edge.
+    fn entries(&self, at: usize) -> f64 {
+        let edge = &self.edges[at];
+        edge.reached[0].0 * self.nodes[edge.ends[0]].rows
+    }
+
+    /// Relationships between two ends that the state has bound.
+    fn between(&self, state: &State, at: usize) -> f64 {
+        let edge = &self.edges[at];
+        let entries = self.entries(at);
+        if entries == 0.0 || edge.ends[0] == edge.ends[1] {
+            return edge.connections;
+        }
+        self.list_length(state, at, 0) * self.list_length(state, at, 1) / entries
+    }
+
     /// Binds a node that two or more edges lead to at once.
     pub(super) fn intersected(&self, state: &State, to: usize) -> Option<(Step, State)> {
         let closes = |at: &usize| {
@@ -179,10 +198,8 @@ impl Search<'_, '_> {
         if closing.len() < 2 {
             return None;
         }
-        let lengths = closing.iter().map(|at| {
-            let edge = &self.edges[*at];
-            edge.reached[usize::from(edge.ends[0] == to)].0
-        });
+        let side = |at: usize| usize::from(self.edges[at].ends[0] == to);
+        let lengths = closing.iter().map(|at| self.list_length(state, *at, side(*at)));
         let lengths: Vec<f64> = lengths.collect();
         let shortest = lengths.iter().copied().fold(f64::MAX, f64::min);
         // The shortest list is walked, the others beside it or by searches.
@@ -191,10 +208,15 @@ impl Search<'_, '_> {
         let node = &self.nodes[to];
         let mut rows = state.rows * shortest * node.share;
         let first = lengths.iter().position(|length| *length == shortest).unwrap_or(0);
-        for (place, at) in closing.iter().enumerate() {
-            if place != first {
-                rows *= self.edges[*at].connections.min(1.0);
-            }
+        for (place, at) in closing.iter().enumerate().filter(|(place, _)| *place != first) {
+            let edge = &self.edges[*at];
+            // How many of its entries lead where one of the shortest list's leads.
+            let mut met = edge.arrivals[1 - side(*at)].iter().filter(|(by, _)| *by == closing[first]);
+            let share = match (met.next(), self.entries(*at)) {
+                (Some((_, ends)), entries) if entries > 0.0 => lengths[place] * ends / entries,
+                _ => edge.connections,
+            };
+            rows *= share.min(1.0);
         }
         let mask = bits(closing.iter().copied());
         let step = Step::Intersect { to, edges: closing };
@@ -292,7 +314,7 @@ impl Search<'_, '_> {
                 let between = edge.ends.iter().all(|end| state.nodes >> end & 1 == 1);
                 state.edges >> at & 1 == 0 && between && !edge.variable_length
             });
-            let expected = |at: &usize| self.edges[*at].connections * self.edges[*at].share;
+            let expected = |at: &usize| self.between(state, *at) * self.edges[*at].share;
             let Some(at) = open.min_by(|a, b| expected(a).total_cmp(&expected(b))) else { return };
             let edge = &self.edges[at];
             // From the end with the shorter lists.

@@ -196,8 +196,9 @@ impl JoinOrder<'_> {
                         Some(_) => {}
                         None if bound.contains(&pattern.variable) => {
                             let (rel, from, to) = (pattern.variable, pattern.source, pattern.target);
-                            exclusions
-                                .push(TrailExclusion { edge, other: OtherRel::Bound { rel, from, to } });
+                            let directed = !pattern.undirected;
+                            let other = OtherRel::Bound { rel, from, to, directed };
+                            exclusions.push(TrailExclusion { edge, other });
                         }
                         None => {}
                     }

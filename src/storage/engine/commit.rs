@@ -16,10 +16,11 @@ use super::options::DurabilityMode;
 use super::order::CommitOrder;
 use super::sync::MutexGuard;
 use crate::storage::delta::Delta;
-use crate::storage::levels::RecentCommit;
+use crate::storage::levels::{DueMerge, RecentCommit};
 use crate::storage::memory::MemoryClass;
 use crate::storage::page::Lsn;
-use crate::storage::wal::{RecordKind, WalWriter, Writeset};
+use crate::storage::state::State;
+use crate::storage::wal::{Placed, RecordKind, WalWriter, Writeset};
 use crate::storage::{StorageError, StorageResult};
 
 /// Commits that are under way.
@@ -40,6 +41,28 @@ impl Waiting {
     fn new(end: Lsn, base: Option<NewBase>, delta: Arc<Delta>) -> Waiting {
         Waiting { end, base: base.map(Box::new), changes: RecentCommit::new(delta) }
     }
+}
+
+/// A commit that has its place in the log.
+enum PlacedCommit<'l> {
+    /// A small record.
+    AtOnce(Placed<'l>),
+    /// Records that end here, whose room was reserved before.
+    Reserved(Lsn),
+}
+
+/// Why a small record has no place.
+enum Unplaced {
+    /// It is not small, the file has to grow first, or another file follows.
+    NoRoom(Waiting),
+    Failed(StorageError),
+}
+
+/// What a link leaves to be done outside of the order of commits.
+pub(super) struct LinkedState {
+    due: Option<DueMerge>,
+    /// To be freed, if nobody else reads it.
+    before: Arc<State>,
 }
 
 /// What the newest state contains.
@@ -98,8 +121,9 @@ impl Engine {
             DurabilityMode::InMemory => self.enqueue_unlogged(Arc::clone(&delta), None),
             mode => self.commit_logged(Arc::clone(&delta), None, mode)?,
         };
-        self.link_up_to(version);
+        let due = self.link_up_to(version);
         published(version);
+        self.run_merges(due);
         self.kept_levels.keep(delta);
         self.maintenance_after_commit();
         Ok(version)
@@ -134,10 +158,12 @@ impl Engine {
             queued.force(bytes);
             queued
         });
-        let (version, end) = self.enqueue(log, writeset, (delta, base))?;
-        let outcome = match mode {
-            DurabilityMode::Strict => log.sync(end),
-            _ => log.write(end),
+        let (version, placed) = self.enqueue(log, writeset, (delta, base), mode)?;
+        let outcome = match (placed, mode) {
+            (PlacedCommit::AtOnce(record), DurabilityMode::Strict) => record.sync(),
+            (PlacedCommit::AtOnce(record), _) => record.write(),
+            (PlacedCommit::Reserved(end), DurabilityMode::Strict) => log.sync(end),
+            (PlacedCommit::Reserved(end), _) => log.write(end),
         };
         outcome.inspect_err(|error| {
             // Nobody knows what the disk has, so nothing may build on it; the next open decides.
@@ -148,20 +174,27 @@ impl Engine {
     }
 
     /// Gives a commit its version and its place in the log. A full disk is met here, before anything has happened.
-    fn enqueue(
+    fn enqueue<'l>(
         &self,
-        log: &WalWriter,
-        writeset: Writeset,
+        log: &'l WalWriter,
+        mut writeset: Writeset,
         (delta, base): (Arc<Delta>, Option<NewBase>),
-    ) -> StorageResult<(u64, Lsn)> {
-        let mut waiting = Waiting::new(Lsn::default(), base, delta);
+        mode: DurabilityMode,
+    ) -> StorageResult<(u64, PlacedCommit<'l>)> {
+        let waiting = Waiting::new(Lsn::default(), base, delta);
+        let writes = mode == DurabilityMode::Buffered;
+        let mut waiting = match self.enqueue_at_once(log, &mut writeset, waiting, writes) {
+            Ok((version, record)) => return Ok((version, PlacedCommit::AtOnce(record))),
+            Err(Unplaced::Failed(error)) => return Err(error),
+            Err(Unplaced::NoRoom(waiting)) => waiting,
+        };
         let single = match writeset.sizes().count() {
             1 => Some(log.reserve(writeset.sizes().sum())?),
             _ => None,
         };
         let mut end = Lsn::default();
         let version = self.commits.order.enqueue(|version, transaction| {
-            let mut payloads = writeset.with_version(version);
+            let mut payloads = std::mem::take(writeset.with_version(version));
             let last = payloads.pop().unwrap_or_default();
             end = match single {
                 Some(room) => room.append(transaction, RecordKind::LastPartAndCommit, last)?,
@@ -177,30 +210,70 @@ impl Engine {
             waiting.end = end;
             StorageResult::Ok(waiting)
         })?;
-        Ok((version, end))
+        Ok((version, PlacedCommit::Reserved(end)))
     }
 
-    /// Links and publishes what is durable: every commit up to this one.
-    pub(super) fn link_up_to(&self, version: u64) {
-        self.commits.order.link_up_to(version, |linked, ready| self.link(linked, ready));
+    /// The same for a small record, where the file has room for it.
+    fn enqueue_at_once<'l>(
+        &self,
+        log: &'l WalWriter,
+        writeset: &mut Writeset,
+        mut waiting: Waiting,
+        writes: bool,
+    ) -> Result<(u64, Placed<'l>), Unplaced> {
+        let mut placed = None;
+        let version = self.commits.order.enqueue(|version, transaction| {
+            let [payload] = &writeset.with_version(version)[..] else {
+                return Err(Unplaced::NoRoom(waiting));
+            };
+            let record = log.append_at_once(transaction, RecordKind::LastPartAndCommit, payload, writes);
+            let Some(record) = record.map_err(Unplaced::Failed)? else {
+                return Err(Unplaced::NoRoom(waiting));
+            };
+            waiting.end = record.end();
+            placed = Some(record);
+            Ok(waiting)
+        })?;
+        match placed {
+            Some(record) => Ok((version, record)),
+            // It has a version because it has a place.
+            None => {
+                Err(Unplaced::Failed(StorageError::Poisoned { reason: "a commit has no place".to_owned() }))
+            }
+        }
     }
 
-    fn link(&self, linked: &mut Linked, ready: Vec<(u64, Waiting)>) {
-        let Some((newest, last)) = ready.last() else { return };
+    /// Links and publishes what is durable: every commit up to this one. Gives what is left to do for the thread that
+    /// did so, when nobody waits for it any more.
+    pub(super) fn link_up_to(&self, version: u64) -> Option<LinkedState> {
+        self.commits.order.link_up_to(version, |linked, ready| self.link(linked, ready))?
+    }
+
+    fn link(&self, linked: &mut Linked, ready: Vec<(u64, Waiting)>) -> Option<LinkedState> {
+        let (newest, last) = ready.last()?;
         linked.end = linked.end.max(last.end);
         let newest = *newest;
         let state = self.state.load_full();
-        let (mut over, mut stack) = (None, state.stack());
+        let (mut over, mut stack, mut due) = (None, state.stack(), None);
         for (version, waiting) in ready {
             if let Some(base) = waiting.base {
                 let (fresh, dropped) = self.take_over(*base, version);
                 stack = stack.without_tables(&dropped);
                 over = Some(fresh);
             }
-            if stack.push(waiting.changes) {
-                self.level_merges.fetch_add(1, Ordering::Relaxed);
-            }
+            due = stack.push(waiting.changes).or(due);
         }
         self.publish(over.as_ref().unwrap_or(&state).with_stack(stack, newest));
+        Some(LinkedState { due, before: state })
+    }
+
+    /// Carries out the merge that a link has made due.
+    pub(super) fn run_merges(&self, linked: Option<LinkedState>) {
+        let Some(LinkedState { due, before }) = linked else { return };
+        drop(before);
+        if let Some(due) = due {
+            due.run();
+            self.level_merges.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }

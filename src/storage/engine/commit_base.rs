@@ -53,9 +53,10 @@ impl Engine {
                 self.commit_logged(Arc::new(delta), Some(base), DurabilityMode::Strict)?
             }
         };
-        self.link_up_to(version);
+        let linked = self.link_up_to(version);
         published(version);
         drop(_turn);
+        self.run_merges(linked);
         self.maintenance_after_commit();
         Ok(Some(version))
     }

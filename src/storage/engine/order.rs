@@ -4,10 +4,12 @@
 
 use std::collections::VecDeque;
 
-use super::sync::{AtomicU64, Mutex, MutexGuard, Ordering, pause};
+use super::sync::{AtomicU64, Mutex, MutexGuard, Ordering, pause, yield_now};
 
-/// How often whoever waits for another thread that links looks whether it has, before going to sleep, which takes longer.
+/// How often whoever waits for another thread that links looks whether it has, at first without pause and then letting
+/// others run, before going to sleep, which takes longer.
 const PATIENCE: u32 = if cfg!(loom) { 1 } else { 256 };
+const PATIENCE_YIELDING: u32 = if cfg!(loom) { 1 } else { 64 };
 
 /// Commits `W` between their place in the log and their publication; `L` is what is known of what was linked.
 pub struct CommitOrder<W, L> {
@@ -50,31 +52,34 @@ impl<W, L> CommitOrder<W, L> {
     }
 
     /// Has every commit linked up to this one, all of which are durable, if nobody else has done that: `link` gets them
-    /// in order and publishes the state that has them, before anybody else links.
-    pub fn link_up_to(&self, version: u64, link: impl FnOnce(&mut L, Vec<(u64, W)>)) {
-        let Some(mut linked) = self.wait_to_link(version) else { return };
+    /// in order and publishes the state that has them, before anybody else links. What it gives is given on.
+    pub fn link_up_to<R>(&self, version: u64, link: impl FnOnce(&mut L, Vec<(u64, W)>) -> R) -> Option<R> {
+        let mut linked = self.wait_to_link(version)?;
         let ready: Vec<(u64, W)> = {
             let mut sequence = self.sequence.lock();
             let count = sequence.waiting.partition_point(|(waiting, _)| *waiting <= version);
             sequence.waiting.drain(..count).collect()
         };
-        if let Some((newest, _)) = ready.last() {
-            let newest = *newest;
-            link(&mut linked, ready);
-            self.linked_version.store(newest, Ordering::Release);
-        }
+        let (newest, _) = ready.last()?;
+        let newest = *newest;
+        let outcome = link(&mut linked, ready);
+        self.linked_version.store(newest, Ordering::Release);
+        Some(outcome)
     }
 
     /// The turn to link, unless another thread has linked this version meanwhile.
     fn wait_to_link(&self, version: u64) -> Option<MutexGuard<'_, L>> {
-        for _ in 0..PATIENCE {
+        for turn in 0..PATIENCE + PATIENCE_YIELDING {
             if self.linked_version.load(Ordering::Acquire) >= version {
                 return None;
             }
             if let Some(linked) = self.link.try_lock() {
                 return Some(linked);
             }
-            pause();
+            match turn < PATIENCE {
+                true => pause(),
+                false => yield_now(),
+            }
         }
         Some(self.link.lock())
     }

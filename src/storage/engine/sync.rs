@@ -2,6 +2,7 @@
 
 pub use std::hint::spin_loop as pause;
 pub use std::sync::atomic::{AtomicU64, Ordering};
+pub use std::thread::yield_now;
 
 pub use crate::storage::stripes::{Apart, STRIPES, own_stripe};
 pub use parking_lot::{Condvar, Mutex, MutexGuard};

@@ -3,10 +3,12 @@
 //! gives them back after a crash, cuts a torn tail and reports damage before it. What the payloads mean is decided
 //! above.
 
+mod at_once;
 mod config;
 #[cfg(test)]
 mod crash_tests;
 mod level_builder;
+mod queue;
 mod reader;
 mod record;
 mod segment;
@@ -17,6 +19,7 @@ mod writer;
 mod writer_tests;
 mod writeset;
 
+pub use at_once::Placed;
 pub use config::{WalConfig, WalConfigBuilder};
 pub use level_builder::LevelBuilder;
 pub use reader::{BatchedRecord, RecordBatch, WalReader, WalTail};

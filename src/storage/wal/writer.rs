@@ -11,6 +11,7 @@
 //!    write on meanwhile, which that sync says nothing of, unless the file has grown.
 //! 5. No byte of a record is ever written with another value.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -18,220 +19,24 @@ use std::time::Instant;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use uuid::Uuid;
 
+use super::at_once::Turn;
 use super::config::WalConfig;
-use super::record::{LogPosition, PAYLOAD_BYTES_MAX, RECORD_HEADER_SIZE, RecordKind, encode_record};
+pub(super) use super::queue::OpenSegment;
+use super::queue::{Counts, END_BYTES, Queue, RECORD_BYTES, Records, SLACK};
+use super::record::{PAYLOAD_BYTES_MAX, RecordKind};
 use super::segment::{
     SECTOR_SIZE, SEGMENT_HEADER_SIZE, SegmentHeader, WAL_FOLDER, grown_size, list_segments, make_segment,
     next_size, segment_name,
 };
 use super::stats::WalStats;
-use crate::storage::backend::{OpenMode, StorageBackend, StorageFile};
+use crate::storage::backend::{OpenMode, StorageBackend};
 use crate::storage::page::Lsn;
 use crate::storage::{StorageError, StorageResult};
 
-const RECORD_BYTES: u64 = RECORD_HEADER_SIZE as u64;
-/// Room for the record that ends a segment.
-const END_BYTES: u64 = RECORD_BYTES;
-/// Room for a marker on a sector of its own, and for the end.
-const SLACK: u64 = SECTOR_SIZE + RECORD_BYTES + END_BYTES;
-
-/// How often whoever waits for a write looks whether it is done before going to sleep, which takes longer than a write.
+/// How often whoever waits for a write looks whether it is done, at first without pause and then letting others run,
+/// before going to sleep: to be woken takes longer than most writes do.
 const PATIENCE: u32 = 256;
-
-/// The segment that the log grows in.
-pub(super) struct OpenSegment {
-    pub number: u64,
-    pub file: Arc<dyn StorageFile>,
-    /// Where the next record goes.
-    pub end: u64,
-    /// How far the file reaches.
-    pub size: u64,
-}
-
-/// Payloads up to this size are copied into the queue, so that whoever made them frees them, and not whoever writes them:
-/// memory that goes from one thread to another costs more than a copy of it.
-const COPIED_MAX: usize = 4096;
-/// Buffers of the queue that are larger are not kept for the next records.
-const KEPT_MAX: usize = 1 << 20;
-
-struct Pending {
-    offset: u64,
-    transaction: u64,
-    kind: RecordKind,
-    payload: Payload,
-}
-
-enum Payload {
-    /// The next so many bytes of `Records::copied`.
-    Copied(usize),
-    Own(Vec<u8>),
-}
-
-/// Records in the order of the log.
-#[derive(Default)]
-struct Records {
-    records: Vec<Pending>,
-    copied: Vec<u8>,
-}
-
-impl Records {
-    fn push(&mut self, offset: u64, transaction: u64, kind: RecordKind, payload: Vec<u8>) {
-        let payload = match payload.len() <= COPIED_MAX {
-            true => {
-                self.copied.extend_from_slice(&payload);
-                Payload::Copied(payload.len())
-            }
-            false => Payload::Own(payload),
-        };
-        self.records.push(Pending { offset, transaction, kind, payload });
-    }
-
-    fn clear(&mut self) {
-        self.records.clear();
-        self.copied.clear();
-        if self.copied.capacity() > KEPT_MAX {
-            self.copied = Vec::new();
-        }
-    }
-}
-
-struct Queue {
-    segment: OpenSegment,
-    /// Whether the file grew since it was synced.
-    grown: bool,
-    /// Bytes that reservations hold.
-    promised: u64,
-    /// Records without their bytes in the file, one behind the other.
-    pending: Records,
-    /// Buffers of earlier transfers.
-    spare: (Records, Vec<u8>),
-    /// The end of the last record that was appended, written, synced.
-    appended: Lsn,
-    written: Lsn,
-    synced: Lsn,
-    /// What had been appended when the last record was that is written, synced.
-    counts_written: Counts,
-    counts_synced: Counts,
-    unsynced_since: Option<Instant>,
-    busy: bool,
-    syncing: bool,
-    poison: Option<String>,
-    stats: WalStats,
-}
-
-/// Of all records since the log was opened.
-#[derive(Debug, Clone, Copy, Default)]
-struct Counts {
-    bytes: u64,
-    commits: u64,
-}
-
-/// What one thread takes to the file.
-struct Transfer {
-    file: Arc<dyn StorageFile>,
-    grown: bool,
-    uuid: Uuid,
-    segment: u64,
-    /// What was durable when the records were taken.
-    synced: Lsn,
-    offset: u64,
-    /// Records that are not in `bytes` yet.
-    records: Records,
-    bytes: Vec<u8>,
-}
-
-impl Transfer {
-    fn encode(&mut self) {
-        let mut from = 0;
-        for Pending { offset, transaction, kind, payload } in &self.records.records {
-            let lsn = Lsn { segment: self.segment, offset: *offset };
-            let payload = match payload {
-                Payload::Own(payload) => payload,
-                Payload::Copied(length) => {
-                    let start = from;
-                    from += length;
-                    // Copied there together with the record.
-                    self.records.copied.get(start..from).unwrap_or(&[])
-                }
-            };
-            let position = LogPosition { uuid: self.uuid, lsn };
-            encode_record(position, *kind, self.synced, *transaction, payload, &mut self.bytes);
-        }
-        self.records.clear();
-    }
-
-    fn run(&mut self) -> StorageResult<()> {
-        self.encode();
-        if self.grown {
-            self.file.sync()?;
-        }
-        if !self.bytes.is_empty() {
-            self.file.write_at(self.offset, &self.bytes)?;
-        }
-        Ok(())
-    }
-}
-
-impl Queue {
-    fn check(&self) -> StorageResult<()> {
-        match &self.poison {
-            Some(reason) => Err(StorageError::Poisoned { reason: reason.clone() }),
-            None => Ok(()),
-        }
-    }
-
-    fn lsn(&self, offset: u64) -> Lsn {
-        Lsn { segment: self.segment.number, offset }
-    }
-
-    /// Takes all that waits out of the queue.
-    fn take(&mut self, uuid: Uuid) -> Transfer {
-        let (fresh, bytes) = std::mem::take(&mut self.spare);
-        let records = std::mem::replace(&mut self.pending, fresh);
-        Transfer {
-            file: Arc::clone(&self.segment.file),
-            grown: std::mem::take(&mut self.grown),
-            uuid,
-            segment: self.segment.number,
-            synced: self.synced,
-            offset: records.records.first().map_or(self.segment.end, |record| record.offset),
-            records,
-            bytes,
-        }
-    }
-
-    /// Keeps the buffers of a transfer for the next one.
-    fn recycle(&mut self, mut transfer: Transfer) {
-        transfer.bytes.clear();
-        if transfer.bytes.capacity() <= KEPT_MAX {
-            self.spare = (transfer.records, transfer.bytes);
-        }
-    }
-
-    /// Adds a record of the log's own behind what was taken.
-    fn add_internal(&mut self, transfer: &mut Transfer, uuid: Uuid, kind: RecordKind) {
-        transfer.encode();
-        let position = LogPosition { uuid, lsn: self.lsn(self.segment.end) };
-        encode_record(position, kind, self.synced, 0, &[], &mut transfer.bytes);
-        self.segment.end += RECORD_BYTES;
-    }
-
-    fn counts(&self) -> Counts {
-        Counts { bytes: self.stats.bytes, commits: self.stats.commits }
-    }
-
-    fn unsynced_bytes(&self) -> u64 {
-        self.stats.bytes - self.counts_synced.bytes
-    }
-
-    fn set_synced(&mut self, synced: Lsn, counts: Counts) {
-        self.synced = synced;
-        self.stats.syncs += 1;
-        self.stats.commits_synced += counts.commits - self.counts_synced.commits;
-        self.counts_synced = counts;
-        self.unsynced_since = (self.unsynced_bytes() > 0).then(Instant::now);
-    }
-}
+const PATIENCE_YIELDING: u32 = 64;
 
 /// The end of the log. All methods may be called from several threads at once.
 ///
@@ -248,8 +53,9 @@ pub struct WalWriter {
     rung: AtomicU64,
     /// Rung when `syncing` becomes clear.
     has_synced: Condvar,
-    /// The queue's `stats.bytes`, and `counts_synced.bytes`, to be read without its lock.
+    /// The queue's `stats.bytes`, `counts_written.bytes` and `counts_synced.bytes`, to be read without its lock.
     logged_bytes: AtomicU64,
+    written_bytes: AtomicU64,
     synced_bytes: AtomicU64,
 }
 
@@ -282,6 +88,7 @@ impl WalWriter {
             stats,
         };
         let logged_bytes = AtomicU64::new(queue.stats.bytes);
+        let written_bytes = AtomicU64::new(queue.counts_written.bytes);
         let synced_bytes = AtomicU64::new(queue.counts_synced.bytes);
         WalWriter {
             backend,
@@ -292,6 +99,7 @@ impl WalWriter {
             rung: AtomicU64::new(0),
             has_synced: Condvar::new(),
             logged_bytes,
+            written_bytes,
             synced_bytes,
         }
     }
@@ -436,7 +244,7 @@ impl WalWriter {
             } else if queue.busy && writes {
                 match is_awake {
                     true => {
-                        let rung = self.rung.load(Ordering::Relaxed);
+                        let rung = self.rung();
                         is_awake = MutexGuard::unlocked(&mut queue, || self.watch(rung));
                     }
                     false => self.has_written.wait(&mut queue),
@@ -454,12 +262,15 @@ impl WalWriter {
     }
 
     /// Waits awake until somebody has written; false when that takes longer than a write does.
-    fn watch(&self, rung: u64) -> bool {
-        for _ in 0..PATIENCE {
+    pub(super) fn watch(&self, rung: u64) -> bool {
+        for turn in 0..PATIENCE + PATIENCE_YIELDING {
             if self.rung.load(Ordering::Acquire) != rung {
                 return true;
             }
-            std::hint::spin_loop();
+            match turn < PATIENCE {
+                true => std::hint::spin_loop(),
+                false => std::thread::yield_now(),
+            }
         }
         false
     }
@@ -473,16 +284,70 @@ impl WalWriter {
     }
 
     fn write_pending(&self, queue: &mut MutexGuard<'_, Queue>) -> StorageResult<()> {
+        let mut turn = self.take_turn(queue);
+        let outcome = MutexGuard::unlocked(queue, || turn.transfer.run());
+        self.end_turn(queue, turn, outcome)
+    }
+
+    /// The turn to write what is in the queue, for a thread that nobody is busy beside.
+    pub(super) fn take_turn(&self, queue: &mut Queue) -> Turn {
         queue.busy = true;
-        let (mut transfer, appended, counts) = (queue.take(self.uuid), queue.appended, queue.counts());
-        let outcome = MutexGuard::unlocked(queue, || transfer.run());
-        queue.recycle(transfer);
+        Turn { transfer: queue.take(self.uuid), appended: queue.appended, counts: queue.counts() }
+    }
+
+    /// Notes what became of it.
+    pub(super) fn end_turn(
+        &self,
+        queue: &mut Queue,
+        turn: Turn,
+        outcome: StorageResult<()>,
+    ) -> StorageResult<()> {
+        queue.recycle(turn.transfer);
         match &outcome {
             Err(error) => queue.poison = Some(error.to_string()),
-            Ok(()) => (queue.written, queue.counts_written) = (appended, counts),
+            Ok(()) => self.set_written(queue, turn.appended, turn.counts),
         }
         self.stop_writing(queue);
         outcome
+    }
+
+    fn set_written(&self, queue: &mut Queue, written: Lsn, counts: Counts) {
+        (queue.written, queue.counts_written) = (written, counts);
+        self.written_bytes.store(counts.bytes, Ordering::Release);
+    }
+
+    /// Puts a record behind all others. There is room for it.
+    pub(super) fn place(
+        &self,
+        queue: &mut Queue,
+        transaction: u64,
+        kind: RecordKind,
+        payload: Cow<'_, [u8]>,
+    ) -> Lsn {
+        let (offset, bytes) = (queue.segment.end, RECORD_BYTES + payload.len() as u64);
+        queue.segment.end += bytes;
+        queue.appended = queue.lsn(queue.segment.end);
+        queue.unsynced_since.get_or_insert_with(Instant::now);
+        queue.stats.appends += 1;
+        queue.stats.commits += u64::from(kind.is_commit());
+        queue.stats.bytes += bytes;
+        queue.pending.push(offset, transaction, kind, payload);
+        self.logged_bytes.store(queue.stats.bytes, Ordering::Relaxed);
+        queue.appended
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock()
+    }
+
+    /// How often writing has ended.
+    pub(super) fn rung(&self) -> u64 {
+        self.rung.load(Ordering::Relaxed)
+    }
+
+    /// Whether the operating system has the first so many bytes of records.
+    pub(super) fn has_written_bytes(&self, bytes: u64) -> bool {
+        self.written_bytes.load(Ordering::Acquire) >= bytes
     }
 
     fn stop_writing(&self, queue: &mut Queue) {
@@ -514,7 +379,7 @@ impl WalWriter {
     fn mark(&self, queue: &mut MutexGuard<'_, Queue>) {
         let offset = queue.segment.end.next_multiple_of(SECTOR_SIZE);
         let room = queue.segment.size.saturating_sub(queue.promised + END_BYTES);
-        let is_last = !queue.busy && queue.pending.records.is_empty() && queue.synced == queue.appended;
+        let is_last = !queue.busy && queue.pending.is_empty() && queue.synced == queue.appended;
         if !is_last || queue.grown || offset + RECORD_BYTES > room {
             return;
         }
@@ -536,7 +401,7 @@ impl WalWriter {
         self.synced_bytes.store(counts.bytes, Ordering::Relaxed);
     }
 
-    fn is_full(&self, queue: &Queue, bytes: u64) -> bool {
+    pub(super) fn is_full(&self, queue: &Queue, bytes: u64) -> bool {
         let end = queue.segment.end;
         end > SEGMENT_HEADER_SIZE as u64 && end + queue.promised + bytes + SLACK > self.config.segment_bytes()
     }
@@ -560,7 +425,8 @@ impl WalWriter {
             queue.segment = OpenSegment { number: header.number, file, end, size };
             queue.stats.rotations += 1;
             let (start, counts) = (queue.lsn(end), queue.counts());
-            (queue.appended, queue.written, queue.counts_written) = (start, start, counts);
+            queue.appended = start;
+            self.set_written(queue, start, counts);
             self.set_synced(queue, start, counts);
             self.wake_all();
         }
@@ -597,20 +463,12 @@ impl Reservation<'_> {
             let what = "a log record beyond its reservation".to_owned();
             return Err(StorageError::Limit { what, limit: self.bytes });
         }
-        let mut queue = self.writer.queue.lock();
+        let mut queue = self.writer.lock();
         queue.check()?;
-        let offset = queue.segment.end;
-        queue.segment.end += bytes;
-        queue.appended = queue.lsn(queue.segment.end);
-        queue.unsynced_since.get_or_insert_with(Instant::now);
-        queue.stats.appends += 1;
-        queue.stats.commits += u64::from(kind.is_commit());
-        queue.stats.bytes += bytes;
-        queue.pending.push(offset, transaction, kind, payload);
-        self.writer.logged_bytes.store(queue.stats.bytes, Ordering::Relaxed);
+        let end = self.writer.place(&mut queue, transaction, kind, payload.into());
         // Kept: the room is used now.
         queue.promised -= std::mem::take(&mut self.bytes);
-        Ok(queue.appended)
+        Ok(end)
     }
 }
 

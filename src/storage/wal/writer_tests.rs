@@ -111,6 +111,67 @@ fn one_sync_serves_many_commits() {
     }
 }
 
+/// Whoever finds nobody writing has the turn with its place, and the others find their records written.
+#[test]
+fn small_records_have_place_and_turn_at_once() {
+    let backend = Arc::new(MemoryBackend::new());
+    let writer = start_with(backend.clone(), small());
+    let reserved = writer.append(9, RecordKind::LastPartAndCommit, vec![9; 10]).unwrap();
+    writer.sync(reserved).unwrap();
+    let append = |transaction: u64, payload: &[u8]| {
+        writer.append_at_once(transaction, RecordKind::LastPartAndCommit, payload, true).unwrap()
+    };
+    assert!(append(9, &[0; 5000]).is_none(), "not small");
+    let (first, second) = (append(9, b"first").unwrap(), append(9, b"second").unwrap());
+    thread::scope(|scope| {
+        let second = scope.spawn(|| second.write().unwrap());
+        // The second one cannot be written before the first one is.
+        first.write().unwrap();
+        second.join().unwrap();
+    });
+    drop(append(9, b"nobody asks for this one").unwrap());
+    writer.write(writer.appended()).unwrap();
+    thread::scope(|scope| {
+        for thread in 0..4u64 {
+            let writer = &writer;
+            scope.spawn(move || {
+                for commit in 0..2000u32 {
+                    let (kind, payload) = (RecordKind::LastPartAndCommit, [commit as u8; 90]);
+                    match writer.append_at_once(thread, kind, &payload, true).unwrap() {
+                        Some(placed) => placed.write().unwrap(),
+                        None => writer.write(writer.append(thread, kind, payload.to_vec()).unwrap()).unwrap(),
+                    }
+                }
+            });
+        }
+    });
+    let stats = writer.stats();
+    assert!(stats.commits == 8004 && stats.rotations >= 1, "{stats:?}");
+    drop(writer);
+    let records = read(backend);
+    assert_eq!(records.len(), 8004);
+    for thread in 0..4 {
+        let own = records.iter().filter(|record| record.transaction == thread);
+        assert!(own.map(|record| record.payload[0]).eq((0..2000u32).map(|commit| commit as u8)));
+    }
+}
+
+#[test]
+fn a_turn_that_fails_poisons_those_who_wait_for_it() {
+    let disk = SimulatedBackend::new(4);
+    let writer = start_with(Arc::new(disk.clone()), small());
+    writer.sync(writer.append(1, RecordKind::Commit, vec![1; 10]).unwrap()).unwrap();
+    let append = || writer.append_at_once(2, RecordKind::Commit, &[2; 10], true).unwrap().unwrap();
+    let (first, second) = (append(), append());
+    disk.fail_operation(disk.operations() + 1);
+    assert!(first.write().is_err());
+    assert!(matches!(second.write(), Err(StorageError::Poisoned { .. })));
+    assert!(matches!(
+        writer.append_at_once(3, RecordKind::Commit, &[3; 10], true),
+        Err(StorageError::Poisoned { .. })
+    ));
+}
+
 #[test]
 fn a_full_disk_fails_only_who_reserves() {
     let disk = SimulatedBackend::new(4);

@@ -88,11 +88,11 @@ impl Writeset {
     }
 
     /// The payloads, in order, of the commit that makes this version.
-    pub fn with_version(mut self, version: u64) -> Vec<Vec<u8>> {
+    pub fn with_version(&mut self, version: u64) -> &mut Vec<Vec<u8>> {
         if let Some(first) = self.payloads.first_mut().and_then(|first| first.first_chunk_mut()) {
             *first = version.to_le_bytes();
         }
-        self.payloads
+        &mut self.payloads
     }
 }
 

@@ -153,7 +153,7 @@ proptest! {
     #[test]
     fn levels_come_back(steps in steps(), version: u64, payload_bytes in 10usize..4000) {
         let delta = level(&steps);
-        let payloads = Writeset::cut(&delta, None, payload_bytes).with_version(version);
+        let payloads = Writeset::cut(&delta, None, payload_bytes).with_version(version).clone();
         assert!(payloads.iter().all(|payload| payload.len() <= payload_bytes));
         let read = CommittedLevel::decode(&payloads.concat()).unwrap();
         assert_eq!(read.version, version);
