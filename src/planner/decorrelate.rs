@@ -3,6 +3,9 @@
 //! every projection (so that it groups, counts and limits for each of them), and its answers are joined to the rows by
 //! these numbers.
 
+mod calls;
+mod projections;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -10,11 +13,10 @@ use super::bound_by;
 use super::build::Builder;
 use super::join_order::Partial;
 use super::logical_plan::{LogicalPlan, SettleKind};
-use super::query_graph::QueryGraph;
-use super::rewrite::{replace, variables_of};
+use super::rewrite::variables_of;
 use crate::binder::bound::{
-    AggregateCall, BoundCall, BoundClause, BoundExpression, BoundProjection, BoundSingleQuery, BoundSubquery,
-    ExpressionKind, ProjectionItem, SortKey, Variable, VariableId, VariableKind, is_row_by_row,
+    AggregateCall, BoundClause, BoundExpression, BoundSingleQuery, BoundSubquery, ExpressionKind, Variable,
+    VariableId, VariableKind,
 };
 use crate::functions::{bind_struct_extract, bind_struct_pack, resolve_aggregate};
 use crate::types::{DataType, Field, Value};
@@ -43,108 +45,6 @@ pub fn variable_of_type(variable: VariableId, data_type: DataType) -> BoundExpre
 }
 
 impl Builder<'_> {
-    /// `CALL { … }` behind a plan.
-    pub(super) fn call(&mut self, current: Partial, call: &BoundCall, carried: &Carried) -> Partial {
-        let names: BTreeMap<VariableId, VariableId> =
-            call.imports.iter().map(|own| (*own, self.name_of(*own))).collect();
-        let (renames, nullable) = (self.renames.clone(), self.nullable.clone());
-        // The lengths of paths around it are asked for behind it.
-        let lengths = std::mem::take(&mut self.lengths);
-        let partial = match &call.outputs {
-            Some(_) if is_row_by_row(&call.branches) => self.inlined(current, call, carried, &names),
-            Some(outputs) if names.is_empty() => self.called_once(current, call, outputs),
-            Some(outputs) => self.called(current, call, outputs, &names),
-            None => self.unit_call(current, call, carried),
-        };
-        self.renames = renames;
-        self.lengths = lengths;
-        // What is matched inside need not be there outside.
-        self.nullable.extend(nullable);
-        partial
-    }
-
-    fn name_of(&self, variable: VariableId) -> VariableId {
-        self.renames.get(&variable).copied().unwrap_or(variable)
-    }
-
-    /// The clauses run as if they stood outside; everything around is carried through their projections.
-    fn inlined(
-        &mut self,
-        current: Partial,
-        call: &BoundCall,
-        carried: &Carried,
-        names: &BTreeMap<VariableId, VariableId>,
-    ) -> Partial {
-        let Some(branch) = call.branches.first() else { return current };
-        let outer = current.bound.clone();
-        let mut inside = carried.clone();
-        inside.variables.extend(&outer);
-        self.renames = names.clone();
-        if !call.optional {
-            return self.clauses(current, &branch.clauses, &inside).0;
-        }
-        let row = self.row_variable();
-        let (rows, done) = (current.rows, current.done.clone());
-        let mut bound = current.bound;
-        bound.insert(row);
-        inside.variables.insert(row);
-        let plan = LogicalPlan::Number { input: Box::new(current.plan), row, multiplied: true };
-        let inner = self.clauses(Partial { plan, bound, ..current }, &branch.clauses, &inside).0;
-        let mut bound = inner.bound;
-        bound.remove(&row);
-        self.nullable.extend(bound.difference(&outer));
-        let kind = SettleKind::Optional;
-        let plan = LogicalPlan::Settle { input: Box::new(inner.plan), row, outer, kind };
-        Partial { plan, bound, rows: inner.rows.max(rows), cost: inner.cost, done }
-    }
-
-    /// The rows of a query for each row, joined by the rows' numbers.
-    fn called(
-        &mut self,
-        current: Partial,
-        call: &BoundCall,
-        outputs: &[VariableId],
-        names: &BTreeMap<VariableId, VariableId>,
-    ) -> Partial {
-        let outer = current.bound.clone();
-        let rows = current.rows;
-        let together = self.together(current.plan, &call.branches, call.union_all, names, rows);
-        let Together { row, own_row, body, .. } = together;
-        let kind = if call.optional { SettleKind::Optional } else { SettleKind::Exists };
-        let plan =
-            self.joined_by_row(row, own_row, body, &outer, if call.optional { Some(kind) } else { None });
-        let mut bound = outer;
-        bound.extend(outputs);
-        self.nullable.extend(outputs);
-        let plan = LogicalPlan::With { shared: Box::new(together.shared), input: Box::new(plan), row };
-        Partial { plan, bound, rows, cost: current.cost, done: Default::default() }
-    }
-
-    /// A query that takes nothing from the rows runs once.
-    fn called_once(&mut self, current: Partial, call: &BoundCall, outputs: &[VariableId]) -> Partial {
-        let (body, found) = self.alone(&call.branches, call.union_all, &BTreeSet::new());
-        // A UNION puts out the variables of its first branch.
-        debug_assert_eq!(found, outputs);
-        let outer = current.bound.clone();
-        let mut bound = outer.clone();
-        bound.extend(outputs);
-        self.nullable.extend(outputs);
-        let join = |left, right| match left {
-            LogicalPlan::Unit => right,
-            left => LogicalPlan::CrossProduct { left: Box::new(left), right: Box::new(right) },
-        };
-        let plan = match call.optional {
-            false => join(current.plan, body),
-            true => {
-                let row = self.row_variable();
-                let left = LogicalPlan::Number { input: Box::new(current.plan), row, multiplied: true };
-                let kind = SettleKind::Optional;
-                LogicalPlan::Settle { input: Box::new(join(left, body)), row, outer, kind }
-            }
-        };
-        Partial { plan, bound, done: Default::default(), ..current }
-    }
-
     /// Plans a query that takes nothing from any row, with what it puts out.
     fn alone(
         &mut self,
@@ -228,16 +128,6 @@ impl Builder<'_> {
         let mut plan = plan;
         self.unnest(&mut plan);
         (plan, answer)
-    }
-
-    /// A query without RETURN only writes: its clauses run as stages, and the rows go on as they were.
-    fn unit_call(&mut self, current: Partial, call: &BoundCall, carried: &Carried) -> Partial {
-        let mut inside = carried.clone();
-        inside.variables.extend(&current.bound);
-        let outer = current.bound.clone();
-        let Some(branch) = call.branches.first() else { return current };
-        let rest = self.clauses(current, &branch.clauses, &inside).0;
-        Partial { bound: rest.bound.intersection(&outer).copied().collect(), ..rest }
     }
 
     /// Plans a query that is asked about all rows of a plan together.
@@ -417,118 +307,6 @@ impl Builder<'_> {
         };
         let values = BoundExpression { kind, data_type, span };
         Some(or_default(values, list, Value::List(Vec::new())))
-    }
-
-    /// A projection inside a query about rows: everything carried goes through it, it groups for each row, and a
-    /// grouping without keys has a row for each of them.
-    pub(super) fn project_each(
-        &mut self,
-        current: Partial,
-        graph: Option<QueryGraph>,
-        mut projection: BoundProjection,
-        carried: &Carried,
-    ) -> Partial {
-        let aggregated = |item: &ProjectionItem| {
-            let mut found = false;
-            item.expression.walk(&mut |node| found |= matches!(node.kind, ExpressionKind::Aggregate(_)));
-            found
-        };
-        let without_keys = projection.grouped && projection.items.iter().all(aggregated);
-        let (mut current, mut graph) = (current, graph);
-        if let (true, Some(row)) = (without_keys, carried.row) {
-            current = self.totals(current, graph.take(), &mut projection, row, carried);
-        }
-        for variable in carried.all() {
-            if !projection.items.iter().any(|item| item.variable == variable) {
-                let expression = variable_of_type(variable, self.type_of(variable));
-                projection.items.push(ProjectionItem { expression, variable });
-            }
-        }
-        let Some(row) = carried.row else { return self.project(current, graph, projection) };
-        let (skip, limit) = (projection.skip.take(), projection.limit.take());
-        if skip.is_none() && limit.is_none() {
-            return self.project(current, graph, projection);
-        }
-        let predicates = std::mem::take(&mut projection.predicates);
-        let expression = variable_of_type(row, DataType::UInt64);
-        projection.order_by.insert(0, SortKey { expression, descending: false });
-        let mut partial = self.project(current, graph, projection);
-        partial.plan = LogicalPlan::LimitEach { input: Box::new(partial.plan), row, skip, limit };
-        if !predicates.is_empty() {
-            partial.plan = LogicalPlan::Filter { input: Box::new(partial.plan), predicates };
-        }
-        partial
-    }
-
-    /// The aggregates of a grouping without keys, for every row: one that nothing was found for has the values of no
-    /// rows. The projection then only reads them.
-    fn totals(
-        &mut self,
-        current: Partial,
-        graph: Option<QueryGraph>,
-        projection: &mut BoundProjection,
-        row: VariableId,
-        carried: &Carried,
-    ) -> Partial {
-        let calls = std::mem::take(&mut projection.aggregates);
-        let mut items =
-            vec![ProjectionItem { expression: variable_of_type(row, DataType::UInt64), variable: row }];
-        let mut values = Vec::with_capacity(calls.len());
-        for (at, call) in calls.iter().enumerate() {
-            let name = format!(" total{at}");
-            let variable = self.fresh(Variable { name, kind: VariableKind::Value(call.data_type.clone()) });
-            let kind = ExpressionKind::Aggregate(at as u32);
-            let expression =
-                BoundExpression { kind, data_type: call.data_type.clone(), span: Default::default() };
-            items.push(ProjectionItem { expression, variable });
-            let total = variable_of_type(variable, call.data_type.clone());
-            values.push(match call.function.of_nothing() {
-                Ok(Value::Null) | Err(_) => total,
-                Ok(value) => or_default(total.clone(), total, value),
-            });
-        }
-        let grouping = BoundProjection {
-            items,
-            aggregates: calls,
-            grouped: true,
-            distinct: false,
-            order_by: Vec::new(),
-            skip: None,
-            limit: None,
-            predicates: Vec::new(),
-            is_return: false,
-        };
-        let totals = self.project(current, graph, grouping);
-        let own_row = self.row_variable();
-        let mut outputs: Vec<(VariableId, BoundExpression)> = totals
-            .bound
-            .iter()
-            .filter(|variable| **variable != row)
-            .map(|variable| (*variable, variable_of_type(*variable, self.type_of(*variable))))
-            .collect();
-        outputs.push((own_row, variable_of_type(row, DataType::UInt64)));
-        let body = LogicalPlan::Project { input: Box::new(totals.plan), items: outputs };
-        let (variables, number) = (carried.shared.clone(), self.row_variable());
-        let probe = LogicalPlan::Shared { row, variables, multiplied: false };
-        let outer = bound_by(&probe);
-        let probe = LogicalPlan::Number { input: Box::new(probe), row: number, multiplied: false };
-        let key = |variable| variable_of_type(variable, DataType::UInt64);
-        let keys = vec![(key(row), key(own_row))];
-        let joined = LogicalPlan::HashJoin { probe: Box::new(probe), build: Box::new(body), keys };
-        let mut bound = totals.bound;
-        bound.extend(&outer);
-        let kind = SettleKind::Optional;
-        let plan = LogicalPlan::Settle { input: Box::new(joined), row: number, outer, kind };
-        let read = |expression: &BoundExpression| {
-            replace(expression, &|e| match e.kind {
-                ExpressionKind::Aggregate(at) => values.get(at as usize).cloned(),
-                _ => None,
-            })
-        };
-        projection.grouped = false;
-        projection.items.iter_mut().for_each(|item| item.expression = read(&item.expression));
-        projection.order_by.iter_mut().for_each(|key| key.expression = read(&key.expression));
-        Partial { plan, bound, rows: totals.rows, cost: totals.cost, done: Default::default() }
     }
 }
 

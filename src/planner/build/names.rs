@@ -1,0 +1,134 @@
+//! What clauses call things: variables that WITH renamed stand for those of before, and what later clauses mention has
+//! to be kept.
+
+use std::collections::BTreeSet;
+
+use super::Builder;
+use crate::binder::bound::{BoundClause, BoundExpression, BoundProjection, ExpressionKind, VariableId};
+use crate::planner::constants;
+use crate::planner::query_graph::QueryGraph;
+use crate::planner::rewrite::{conjuncts, rename_expression, variables_of};
+use crate::planner::simplify::compare_nodes;
+
+impl Builder<'_> {
+    /// The clause with every renamed variable replaced by what it stands for, and simplified.
+    pub(in crate::planner) fn renamed(&self, clause: &BoundClause) -> BoundClause {
+        let mut clause = clause.clone();
+        let name = |v: VariableId| self.renames.get(&v).copied().unwrap_or(v);
+        if let BoundClause::Match(matched) = &mut clause {
+            matched.pattern.nodes.iter_mut().for_each(|v| *v = name(*v));
+            for edge in &mut matched.pattern.edges {
+                edge.source = name(edge.source);
+                edge.target = name(edge.target);
+            }
+            for path in &mut matched.pattern.paths {
+                path.nodes.iter_mut().for_each(|v| *v = name(*v));
+            }
+        }
+        if let BoundClause::Write(write) = &mut clause {
+            write.rename(&name);
+        }
+        each_expression(&mut clause, &mut |expression| {
+            rename_expression(expression, &name);
+            self.lengths.rewrite(expression);
+            compare_nodes(expression, &self.variables, &self.estimator);
+            constants::fold(expression);
+        });
+        clause
+    }
+
+    /// A WITH that only hands variables on is no boundary: what follows joins the same graph.
+    pub(in crate::planner) fn pass_through(
+        &mut self,
+        projection: &BoundProjection,
+        graph: Option<&mut QueryGraph>,
+    ) -> bool {
+        let plain = !projection.is_return
+            && !projection.grouped
+            && !projection.distinct
+            && projection.order_by.is_empty()
+            && projection.skip.is_none()
+            && projection.limit.is_none()
+            && projection
+                .items
+                .iter()
+                .all(|item| matches!(item.expression.kind, ExpressionKind::Variable(_)));
+        let Some(graph) = graph.filter(|_| plain) else { return false };
+        for item in &projection.items {
+            if let ExpressionKind::Variable(stands_for) = item.expression.kind
+                && stands_for != item.variable
+            {
+                self.renames.insert(item.variable, stands_for);
+            }
+        }
+        let name = |v: VariableId| self.renames.get(&v).copied().unwrap_or(v);
+        for mut predicate in conjuncts(projection.predicates.clone()) {
+            rename_expression(&mut predicate, &name);
+            graph.add_predicate(predicate);
+        }
+        true
+    }
+
+    /// Variables that clauses from here on mention.
+    pub(super) fn needed_later(&self, clauses: &[BoundClause]) -> BTreeSet<VariableId> {
+        let mut needed = BTreeSet::new();
+        for clause in clauses {
+            match self.renamed(clause) {
+                BoundClause::Match(matched) => {
+                    matched.predicates.iter().for_each(|e| needed.extend(variables_of(e)));
+                    needed.extend(&matched.pattern.nodes);
+                    needed.extend(matched.pattern.edges.iter().map(|edge| edge.variable));
+                }
+                BoundClause::Unwind { list, .. } => needed.extend(variables_of(&list)),
+                BoundClause::Project(projection) => needed.extend(needed_by(&projection)),
+                BoundClause::Write(write) => {
+                    needed.extend(write.uses());
+                    write.each_expression(&mut |e| needed.extend(variables_of(e)));
+                }
+                BoundClause::Call(call) => {
+                    let name = |v: &VariableId| self.renames.get(v).copied().unwrap_or(*v);
+                    needed.extend(call.imports.iter().map(name));
+                    needed.extend(call.outputs.iter().flatten());
+                }
+            }
+        }
+        needed
+    }
+}
+
+/// Calls `visit` with every expression of a clause.
+fn each_expression(clause: &mut BoundClause, visit: &mut dyn FnMut(&mut BoundExpression)) {
+    match clause {
+        BoundClause::Match(matched) => {
+            matched.predicates.iter_mut().for_each(&mut *visit);
+            let lengths = matched.pattern.edges.iter_mut().filter_map(|edge| edge.length.as_mut());
+            for length in lengths {
+                length.edge_predicates.iter_mut().for_each(&mut *visit);
+                length.inner_predicates.iter_mut().for_each(&mut *visit);
+                length.cost.iter_mut().for_each(&mut *visit);
+            }
+        }
+        BoundClause::Unwind { list, .. } => visit(list),
+        BoundClause::Project(projection) => {
+            projection.items.iter_mut().for_each(|item| visit(&mut item.expression));
+            projection.aggregates.iter_mut().flat_map(|call| &mut call.arguments).for_each(&mut *visit);
+            projection.order_by.iter_mut().for_each(|key| visit(&mut key.expression));
+            projection.predicates.iter_mut().for_each(visit);
+        }
+        BoundClause::Write(write) => write.each_expression_mut(visit),
+        // Its clauses are looked at when they are planned.
+        BoundClause::Call(_) => {}
+    }
+}
+
+/// Variables that a projection reads.
+fn needed_by(projection: &BoundProjection) -> BTreeSet<VariableId> {
+    let mut needed = BTreeSet::new();
+    projection.items.iter().for_each(|item| needed.extend(variables_of(&item.expression)));
+    projection.aggregates.iter().for_each(|call| {
+        call.arguments.iter().for_each(|argument| needed.extend(variables_of(argument)));
+    });
+    projection.order_by.iter().for_each(|key| needed.extend(variables_of(&key.expression)));
+    projection.predicates.iter().for_each(|predicate| needed.extend(variables_of(predicate)));
+    needed
+}

@@ -1,0 +1,168 @@
+//! Queries that are one pattern: a look for an edge, counts for all nodes, rows that are joined by their nodes, or
+//! matches from each row, whichever is expected to cost least.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::binder::bound::{
+    BoundClause, BoundExpression, BoundSubquery, ExpressionKind, Variable, VariableId, VariableKind,
+};
+use crate::planner::build::Builder;
+use crate::planner::decorrelate::variable_of_type;
+use crate::planner::factorize::whole_graph;
+use crate::planner::join_order::Partial;
+use crate::planner::logical_plan::{ExpandEdge, LogicalPlan, SettleKind};
+use crate::planner::query_graph::{QueryGraph, legs};
+use crate::planner::rewrite::{rename_expression, variables_of};
+use crate::planner::unroll::unroll;
+use crate::types::DataType;
+
+/// What a row costs that is kept in a hash table, in edges that are visited.
+const KEPT_ROW_COST: f64 = 3.0;
+
+impl Builder<'_> {
+    /// Matches that are one graph.
+    pub(super) fn ask_graph(
+        &mut self,
+        start: Partial,
+        query: &BoundSubquery,
+        mut kind: SettleKind,
+    ) -> LogicalPlan {
+        let mut graph = QueryGraph::default();
+        for clause in query.branches.iter().flat_map(|branch| &branch.clauses) {
+            if let BoundClause::Match(matched) = clause {
+                self.lengths.add(&matched.pattern);
+            }
+            match self.renamed(clause) {
+                BoundClause::Match(matched) => self.add_match(&mut graph, &matched),
+                BoundClause::Project(mut projection) => {
+                    projection.is_return = false;
+                    if let SettleKind::Collect { value, .. } = &mut kind
+                        && let Some(item) = projection.items.iter().find(|item| {
+                            matches!(value.kind, ExpressionKind::Variable(output) if output == item.variable)
+                        })
+                    {
+                        *value = item.expression.clone();
+                    }
+                    self.pass_through(&projection, Some(&mut graph));
+                }
+                BoundClause::Unwind { .. } | BoundClause::Write(_) | BoundClause::Call(_) => {}
+            }
+        }
+        let mut needed = BTreeSet::new();
+        if let SettleKind::Collect { value, .. } = &mut kind {
+            let names = &self.renames;
+            rename_expression(value, &|v| names.get(&v).copied().unwrap_or(v));
+            self.lengths.rewrite(value);
+            needed = variables_of(value);
+        }
+        let collects = matches!(kind, SettleKind::Collect { .. });
+        if !collects && let Some(edges) = only_edge(&graph, &start.bound, &kind) {
+            return LogicalPlan::HasEdge { input: Box::new(start.plan), edges, kind };
+        }
+        let (plan, outer, rows) = (start.plan.clone(), start.bound.clone(), start.rows);
+        let only_asked = matches!(kind, SettleKind::Exists | SettleKind::Absent | SettleKind::Mark(_));
+        let (mut inner, row) = self.sub_plan(start, graph.clone(), needed, false, only_asked);
+        if !collects
+            && let Some(found) =
+                self.answered_for_all(plan, &outer, rows, inner.cost, graph, &kind, only_asked)
+        {
+            return found;
+        }
+        if let SettleKind::Collect { value, .. } = &mut kind {
+            self.extract(&mut inner.plan, vec![value]);
+        }
+        LogicalPlan::Settle { input: Box::new(inner.plan), row, outer, kind }
+    }
+
+    /// The pattern is matched once for all nodes, where that is expected to cost less than from each row: as arrays of
+    /// counts over a node's table, or as rows that are joined by the nodes that they share with the rows asked about.
+    #[expect(clippy::too_many_arguments, reason = "a plan in pieces, and what the other way costs")]
+    fn answered_for_all(
+        &mut self,
+        plan: LogicalPlan,
+        outer: &BTreeSet<VariableId>,
+        rows: f64,
+        cost: f64,
+        mut graph: QueryGraph,
+        kind: &SettleKind,
+        only_asked: bool,
+    ) -> Option<LogicalPlan> {
+        let shared: BTreeSet<VariableId> =
+            graph.nodes.iter().map(|node| node.variable).filter(|node| outer.contains(node)).collect();
+        let bound_edge = graph.edges.iter().any(|edge| outer.contains(&edge.pattern.variable));
+        let reads = |filter: &BoundExpression| {
+            variables_of(filter).iter().any(|used| outer.contains(used) && !shared.contains(used))
+        };
+        if shared.is_empty() || bound_edge || graph.impossible || graph.filters.iter().any(reads) {
+            return None;
+        }
+        unroll(&mut graph, &mut self.variables, &|_| false);
+        if let Some(node) = shared.first().filter(|_| shared.len() == 1)
+            && let Some(weighted) = whole_graph(&graph, &shared, &self.estimator)
+            && weighted.cost + rows * 0.1 < cost
+        {
+            let (input, variable, weights) = (Box::new(plan), *node, weighted.weights);
+            return Some(LogicalPlan::Weigh { input, variable, weights, kind: kind.clone() });
+        }
+        // The nodes that both sides have get names of their own in the pattern.
+        let mut keys = Vec::with_capacity(shared.len());
+        for node in &shared {
+            let Variable { name, kind } = self.variables.get(node.0 as usize)?.clone();
+            let tables = graph.node(*node)?.tables.clone();
+            let kind = match kind {
+                VariableKind::Node { .. } => VariableKind::Node { tables },
+                other => other,
+            };
+            let own = self.fresh(Variable { name, kind });
+            graph.rename_node(*node, own);
+            let id = |variable| BoundExpression {
+                kind: ExpressionKind::InternalId(variable),
+                data_type: DataType::Id,
+                span: Default::default(),
+            };
+            keys.push((id(*node), id(own)));
+        }
+        let mut owns = BTreeSet::new();
+        keys.iter().for_each(|(_, own)| owns.extend(variables_of(own)));
+        let start = Partial::unit();
+        let found = self.order(start, graph, BTreeMap::new(), owns.clone(), only_asked);
+        if found.cost + found.rows * KEPT_ROW_COST + rows >= cost {
+            return None;
+        }
+        let mut build = found.plan;
+        if only_asked {
+            let items = owns.iter().map(|own| (*own, variable_of_type(*own, DataType::Node))).collect();
+            let input = Box::new(LogicalPlan::Project { input: Box::new(build), items });
+            build = LogicalPlan::Distinct { input, variables: owns.into_iter().collect() };
+        }
+        let row = self.row_variable();
+        let probe = Box::new(LogicalPlan::Number { input: Box::new(plan), row, multiplied: false });
+        let joined = LogicalPlan::HashJoin { probe, build: Box::new(build), keys };
+        let outer = outer.clone();
+        Some(LogicalPlan::Settle { input: Box::new(joined), row, outer, kind: kind.clone() })
+    }
+}
+
+/// The only edge of a pattern, from either end, if both of its ends are bound and nothing else is asked.
+fn only_edge(graph: &QueryGraph, bound: &BTreeSet<VariableId>, kind: &SettleKind) -> Option<[ExpandEdge; 2]> {
+    let [edge] = &graph.edges[..] else { return None };
+    let pattern = &edge.pattern;
+    let counts = matches!(kind, SettleKind::Count(_));
+    let plain = pattern.length.is_none()
+        && edge.predicates.is_empty()
+        && graph.filters.is_empty()
+        && graph.nodes.len() == 2
+        && graph.nodes.iter().all(|node| node.predicates.is_empty() && bound.contains(&node.variable));
+    if counts || graph.impossible || !plain || bound.contains(&pattern.variable) {
+        return None;
+    }
+    let from = |from: VariableId, to: VariableId| ExpandEdge {
+        variable: pattern.variable,
+        from,
+        to,
+        legs: legs(graph, pattern, from),
+        needs_id: false,
+        predicates: Vec::new(),
+    };
+    Some([from(pattern.source, pattern.target), from(pattern.target, pattern.source)])
+}
