@@ -121,6 +121,15 @@ impl VectorBuffer {
         self.validity.null_count()
     }
 
+    /// Makes room for the values of so many more rows, and no more; not for texts and elements of lists.
+    pub fn reserve(&mut self, rows: usize) {
+        for_plain!(&mut self.data, vector => vector.reserve_exact(rows),
+            BufferData::Str(strings) => strings.reserve(rows),
+            BufferData::Struct(children) => children.iter_mut().for_each(|child| child.reserve(rows)),
+            BufferData::Null | BufferData::List { .. } | BufferData::Union { .. } | BufferData::Any { .. } => {}
+        );
+    }
+
     /// Forgets the rows, keeps the memory.
     pub fn clear(&mut self) {
         self.validity.clear();

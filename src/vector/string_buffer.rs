@@ -55,6 +55,11 @@ impl StringBuffer {
         self.current
     }
 
+    /// Makes room for so many more rows, and no more.
+    pub fn reserve(&mut self, rows: usize) {
+        self.views.reserve_exact(rows);
+    }
+
     /// Appends a view that `intern` gave.
     #[inline]
     pub fn push_view(&mut self, view: StringView) {

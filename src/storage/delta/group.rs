@@ -224,6 +224,7 @@ impl PatchPart {
         let (old_rows, new_rows) = (PartRows::List(rows_of(older)), PartRows::List(rows_of(newer)));
         let runs = merge_runs(&old_rows, &new_rows);
         let mut values = VectorBuffer::new(newer.0.values.data_type().clone());
+        values.reserve(old_rows.len() + new_rows.len());
         let mut rows = Vec::with_capacity(old_rows.len() + new_rows.len());
         for run in &runs {
             let (part, range) = if run.newer { newer } else { older };
@@ -290,6 +291,7 @@ fn merged_values(
     runs: &[Run],
 ) -> VectorBuffer {
     let mut out = VectorBuffer::new(data_type.clone());
+    out.reserve(runs.iter().map(|run| run.positions.len()).sum());
     for run in runs {
         match if run.newer { newer } else { older } {
             Some(values) => out.append_range(&values.vector(), run.positions.start, run.positions.len()),
@@ -346,10 +348,12 @@ impl BirthPart {
         let mut ids: Vec<ColumnId> = parts.iter().flat_map(|part| part.columns().map(|(id, _)| id)).collect();
         ids.sort_unstable();
         ids.dedup();
+        let count = rows.len();
         let column = |id: ColumnId| {
             let known = parts.iter().find_map(|part| part.column(id));
             let data_type = known.map_or(DataType::Null, |values| values.data_type().clone());
             let mut out = VectorBuffer::new(data_type);
+            out.reserve(count);
             for part in parts {
                 match part.column(id) {
                     Some(values) => out.append_range(&values.vector(), 0, part.rows.len()),

@@ -77,6 +77,16 @@ impl KeyPart {
         None
     }
 
+    /// Makes room for these keys, and no more.
+    pub(super) fn reserve(&mut self, keys: &[(KeyRef<'_>, u64)]) {
+        match keys.first() {
+            Some((KeyRef::Integer(_), _)) => self.integers.reserve_exact(keys.len()),
+            Some((KeyRef::Bytes(_), _)) => self.ends.reserve_exact(keys.len()),
+            None => {}
+        }
+        self.offsets.reserve_exact(keys.len());
+    }
+
     /// Appends a key that is greater than all so far, or replaces the last one's row.
     pub(super) fn push(&mut self, key: KeyRef<'_>, offset: u64) {
         if let Some(last) = self.len().checked_sub(1)

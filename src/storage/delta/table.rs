@@ -230,6 +230,7 @@ impl TableDelta {
     pub fn add_keys(&mut self, keys: &mut [(KeyRef<'_>, u64)]) {
         keys.sort_by(|a, b| a.0.cmp(&b.0));
         let mut part = KeyPart::default();
+        part.reserve(keys);
         for (key, offset) in keys.iter() {
             let length = if let KeyRef::Bytes(bytes) = key { bytes.len() } else { 0 };
             if !part.has_room(length) {

@@ -5,17 +5,19 @@
 //! A transaction is registered before it loads its snapshot and until its end. What a committed one changed is
 //! remembered, with its version, as long as somebody is registered who may have an older snapshot.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hash};
 use std::time::Instant;
 
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
-use super::sync::{AtomicU64, Condvar, Mutex, Ordering};
+use super::sync::{Apart, AtomicU64, Condvar, Mutex, Ordering};
 use crate::types::TableId;
 
 /// Locks that the table of intents is spread over.
-const SHARDS: usize = if cfg!(loom) { 2 } else { 64 };
+const SHARDS: usize = if cfg!(loom) { 2 } else { 256 };
+/// Those of one table: writers of different tables mostly meet at none.
+const TABLE_SHARDS: usize = if cfg!(loom) { 2 } else { 16 };
 /// Intents of committed transactions that are remembered for readers of old snapshots.
 const REMEMBERED_MAX: usize = 1 << 20;
 
@@ -34,6 +36,20 @@ pub enum Intent {
     Arriving(TableId, u64),
     /// The values of a pattern that MERGE looks for, by a digest: exclusive.
     Pattern(TableId, u128),
+}
+
+impl Intent {
+    /// The table that it belongs to.
+    pub fn table(&self) -> TableId {
+        match self {
+            Intent::Node(table, _)
+            | Intent::Row(table, _)
+            | Intent::Key(table, _)
+            | Intent::Leaving(table, _)
+            | Intent::Arriving(table, _)
+            | Intent::Pattern(table, _) => *table,
+        }
+    }
 }
 
 /// How an intent goes with those of others.
@@ -106,6 +122,12 @@ impl Held {
         }
     }
 
+    fn reserve(&mut self, more: usize) {
+        if more > Held::FEW {
+            self.more.reserve(more);
+        }
+    }
+
     fn len(&self) -> usize {
         self.few.iter().flatten().count() + self.more.len()
     }
@@ -155,6 +177,11 @@ impl Registered {
         self.held.len()
     }
 
+    /// Makes room for so many more.
+    pub fn reserve(&mut self, more: usize) {
+        self.held.reserve(more);
+    }
+
     /// Says which version the transaction reads, once it has it.
     pub fn set_snapshot(&mut self, version: u64) {
         self.snapshot = version;
@@ -164,8 +191,8 @@ impl Registered {
 #[derive(Default)]
 struct Registry {
     last_number: u64,
-    /// Open transactions and a version that none of their snapshots is older than. It goes up with the number.
-    open: BTreeMap<u64, u64>,
+    /// Open transactions by rising number, and a version that none of their snapshots is older than, which rises as well.
+    open: VecDeque<(u64, u64)>,
     /// What committed transactions held, oldest first.
     remembered: VecDeque<(u64, Held)>,
     remembered_count: usize,
@@ -175,13 +202,17 @@ struct Registry {
 impl Registry {
     /// The oldest snapshot; snapshots rise with the numbers of their transactions.
     fn oldest_open(&self) -> u64 {
-        self.open.first_key_value().map_or(u64::MAX, |(_, version)| *version)
+        self.open.front().map_or(u64::MAX, |(_, version)| *version)
+    }
+
+    fn place_of(&self, number: u64) -> Option<usize> {
+        self.open.binary_search_by_key(&number, |(number, _)| *number).ok()
     }
 }
 
 /// See the module.
 pub struct Intents {
-    shards: Box<[Mutex<Shard>]>,
+    shards: Box<[Apart<Mutex<Shard>>]>,
     registry: Mutex<Registry>,
     /// Conflicts with commits up to this one can no longer be found. Changed by the registry's holder, before what it
     /// tells of is gone.
@@ -199,7 +230,7 @@ impl Default for Intents {
 impl Intents {
     fn with_limit(remembered_max: usize) -> Intents {
         Intents {
-            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            shards: (0..SHARDS).map(|_| Apart::default()).collect(),
             registry: Mutex::default(),
             forgotten: AtomicU64::new(0),
             ended: Condvar::new(),
@@ -210,7 +241,8 @@ impl Intents {
     fn shard(&self, intent: &Intent) -> &Mutex<Shard> {
         let hash = FxBuildHasher.hash_one(intent);
         // The high bits: the maps within use the low ones.
-        &self.shards[(hash >> 40) as usize % SHARDS]
+        let of_table = (hash >> 40) as usize % TABLE_SHARDS;
+        &self.shards[(intent.table().0 as usize * TABLE_SHARDS + of_table) % SHARDS]
     }
 
     /// Registers a transaction that is about to load its snapshot; `newest` reads the version that is published.
@@ -219,7 +251,7 @@ impl Intents {
         registry.last_number += 1;
         let number = registry.last_number;
         let snapshot = newest();
-        registry.open.insert(number, snapshot);
+        registry.open.push_back((number, snapshot));
         Registered { number, snapshot, held: Held::default() }
     }
 
@@ -324,7 +356,9 @@ impl Intents {
     /// Takes the transaction out of the registry, and forgets what nobody needs any more.
     fn end(&self, number: u64, committed: Option<(u64, Held)>) {
         let mut registry = self.registry.lock();
-        registry.open.remove(&number);
+        if let Some(place) = registry.place_of(number) {
+            registry.open.remove(place);
+        }
         if let Some((version, held)) = committed
             && held.len() > 0
         {
@@ -363,7 +397,7 @@ impl Intents {
     /// Waits until the transaction of this number has ended; false when that did not happen before `deadline`.
     pub fn wait_for_end(&self, number: u64, deadline: Option<Instant>) -> bool {
         let mut registry = self.registry.lock();
-        while registry.open.contains_key(&number) {
+        while registry.place_of(number).is_some() {
             match deadline {
                 None => self.ended.wait(&mut registry),
                 Some(deadline) if Instant::now() >= deadline => return false,

@@ -17,7 +17,7 @@ pub const WRITESET_FORMAT_VERSION: u8 = 1;
 pub const WRITESET_WITH_ROOT_VERSION: u8 = 2;
 /// The bytes of the commit's version, which are filled in last.
 const VERSION_BYTES: usize = 8;
-/// The room that a writeset begins with.
+/// The room that a writeset begins with, beside that for what its level holds.
 const WRITESET_BYTES: usize = 256;
 /// The bytes of an entry of a list.
 pub(super) const ENTRY_BYTES: usize = 20;
@@ -63,7 +63,8 @@ impl Writeset {
 
     fn cut(delta: &Delta, root: Option<&LoggedRoot>, payload_bytes: usize) -> Writeset {
         // Most writesets are small; a buffer that need not grow is worth an allocation or three to each.
-        let mut out = ByteWriter { bytes: Vec::with_capacity(WRITESET_BYTES) };
+        let room = WRITESET_BYTES.saturating_add(delta.bytes() as usize).min(payload_bytes);
+        let mut out = ByteWriter { bytes: Vec::with_capacity(room) };
         out.u64(0);
         match root {
             None => out.u8(WRITESET_FORMAT_VERSION),

@@ -69,9 +69,16 @@ impl Announced {
             .inspect_err(|conflict| self.met = Some(conflict.holder.map_or(Met::Committed, Met::Open)))?)
     }
 
+    /// Makes room for as many as will be announced one by one.
+    pub fn reserve(&mut self, engine: &Engine, count: usize) {
+        if let Some(registered) = &mut self.registered {
+            registered.reserve(count.min(engine.intent_share().saturating_sub(registered.held())));
+        }
+    }
+
     fn is_covered(&self, intent: Intent, hold: Hold) -> bool {
         self.passes.holds(area_of(intent, hold), Passage::Exclusive)
-            || self.passes.holds(Area::Table(table_of(intent)), Passage::Exclusive)
+            || self.passes.holds(Area::Table(intent.table()), Passage::Exclusive)
     }
 
     /// Where others have changed the area since, or are at it, the statement has to begin again behind them.
@@ -96,23 +103,12 @@ impl Announced {
     }
 }
 
-fn table_of(intent: Intent) -> TableId {
-    match intent {
-        Intent::Node(table, _)
-        | Intent::Row(table, _)
-        | Intent::Key(table, _)
-        | Intent::Leaving(table, _)
-        | Intent::Arriving(table, _)
-        | Intent::Pattern(table, _) => table,
-    }
-}
-
 /// Whoever is alone there need not announce the thing: all that could meet it pass into the area.
 fn area_of(intent: Intent, hold: Hold) -> Area {
     match (intent, hold) {
         // A new relationship meets nothing but the deletion of its end.
         (Intent::Node(table, _), Hold::Shared) => Area::Deletions(table),
-        _ => Area::Table(table_of(intent)),
+        _ => Area::Table(intent.table()),
     }
 }
 

@@ -67,6 +67,7 @@ pub(super) fn key_text(types: &[DataType], columns: &[ValueVector<'_>], row: usi
 impl WriteTransaction {
     /// Announces that the keys are made, changed or removed.
     pub(super) fn announce_keys(&mut self, table: TableId, keys: &[IndexKey]) -> WriteResult<()> {
+        self.announced.reserve(&self.engine, keys.len());
         keys.iter().try_for_each(|key| {
             let intent = Intent::Key(table, digest(0, KeyRef::of(key)));
             self.announce(intent, Hold::Exclusive)
