@@ -309,17 +309,16 @@ impl Search<'_, '_> {
     /// Looks for the edges between bound nodes, the rarest first.
     pub(super) fn close(&self, state: &mut State) {
         loop {
-            let open = (0..self.edges.len()).filter(|at| {
-                let edge = &self.edges[*at];
+            let open = self.edges.iter().enumerate().filter(|(at, edge)| {
                 let between = edge.ends.iter().all(|end| state.nodes >> end & 1 == 1);
                 state.edges >> at & 1 == 0 && between && !edge.variable_length
             });
-            let expected = |at: &usize| self.between(state, *at) * self.edges[*at].share;
-            let Some(at) = open.min_by(|a, b| expected(a).total_cmp(&expected(b))) else { return };
+            let expected = open.map(|(at, edge)| (at, self.between(state, at) * edge.share));
+            let Some((at, met)) = expected.min_by(|a, b| a.1.total_cmp(&b.1)) else { return };
             let edge = &self.edges[at];
             // From the end with the shorter lists.
             let side = usize::from(edge.reached[1].0 < edge.reached[0].0 * CLEARLY_LESS);
-            let (before, rows) = (state.rows, state.rows * expected(&at));
+            let (before, rows) = (state.rows, state.rows * met);
             state.cost +=
                 (state.rows * SEARCHED_COST).max(rows) + if edge.has_predicates { rows } else { 0.0 };
             state.rows = rows;
