@@ -76,6 +76,9 @@ pub(super) struct Search<'s, 'a> {
     filters: Vec<FilterFacts>,
     /// Nodes that were bound before.
     given: u64,
+    /// Whether nothing comes before it: then two halves may be planned apart and joined. Over rows both would have those,
+    /// and the half that is built could look nothing up by them.
+    is_first: bool,
     states: Vec<State>,
 }
 
@@ -115,6 +118,7 @@ impl<'s, 'a> Search<'s, 'a> {
             edges: Vec::with_capacity(edges.len()),
             filters: Vec::new(),
             given: bits((0..variables.len()).filter(|at| input.bound.contains(&variables[*at]))),
+            is_first: true,
             states: Vec::new(),
             variables: variables.clone(),
         };
@@ -181,6 +185,7 @@ impl<'s, 'a> Search<'s, 'a> {
     /// else than a key.
     pub fn best(&mut self, over: f64, lookups_only: bool) -> Option<Found> {
         self.states.clear();
+        self.is_first = self.given == 0 && !lookups_only;
         let mut begin = State {
             nodes: 0,
             edges: 0,
@@ -309,7 +314,7 @@ impl<'s, 'a> Search<'s, 'a> {
                     offers.push(to);
                 });
                 finished.push(at);
-                if self.given == 0 && finished.len() <= HALVES_MAX {
+                if self.is_first && finished.len() <= HALVES_MAX {
                     for other in &finished {
                         transitions += 1;
                         offers.extend(self.joined(at, *other, limit));

@@ -52,6 +52,9 @@ impl Shape {
         }
         if !shape.distinct {
             shape.order_before();
+            if !shape.order_after && !shape.grouped {
+                shape.order_by.iter_mut().for_each(|key| builder.lengths.rewrite(&mut key.expression));
+            }
         }
         if shape.grouped && !shape.order_after {
             shape.rewrite_sort_keys_after_grouping();

@@ -116,6 +116,54 @@ fn optional_matches_keep_rows_without_a_match() {
     );
 }
 
+/// Joining two halves of a pattern at a node would pay on this graph, but neither half has the row that the key comes from.
+#[test]
+fn keys_of_rows_are_looked_up_in_the_middle_of_patterns() {
+    let persons: Vec<Person> = (0..100).map(|at| (at, Some(at), "somebody")).collect();
+    let graph = Graph::new(&persons, &["Ulm"]);
+    let edges: Vec<Edge> = (0..1000).map(|at| (at % 100, (at * 7919 + at / 100) % 100, at as i64)).collect();
+    graph.load_edges("Follows", &edges);
+    let degree = |node: usize, end: fn(&Edge) -> usize| edges.iter().filter(|edge| end(edge) == node).count();
+    let ways = |node: usize| {
+        let loops = edges.iter().filter(|edge| (edge.0, edge.1) == (node, node)).count();
+        degree(node, |edge| edge.0) * degree(node, |edge| edge.1) - loops
+    };
+    let (both, one) = ((ways(1) + ways(2)).to_string(), ways(3).to_string());
+    let hub = "(a:Person)<-[:Follows]-(c:Person {id: m})<-[:Follows]-(b:Person)";
+    for text in [
+        format!("UNWIND [1, 2] AS m MATCH {hub} RETURN count(*)"),
+        format!("UNWIND [1, 2] AS m OPTIONAL MATCH {hub} RETURN count(*)"),
+        "UNWIND [1, 2] AS m MATCH (c:Person {id: m}) MATCH (a:Person)<-[:Follows]-(c)<-[:Follows]-(b:Person) RETURN count(*)".to_owned(),
+        format!("UNWIND [1, 2] AS m CALL (m) {{ MATCH {hub} RETURN count(*) AS k }} RETURN sum(k)"),
+        format!("UNWIND [1, 2] AS m RETURN sum(COUNT {{ {hub} }})"),
+    ] {
+        check(&graph, &text, &[&both]);
+    }
+    let of_node = "MATCH (m:Person {id: 3}) MATCH (a)<-[:Follows]-(c:Person {id: m.age})<-[:Follows]-(b) RETURN count(*)";
+    check(&graph, of_node, &[&one]);
+}
+
+/// The edge that tells the length of a path is gone behind a projection that computes, the path is not.
+#[test]
+fn lengths_of_paths_are_known_behind_projections() {
+    let graph = small();
+    let path = "MATCH p = (a:Person)-[:Follows*1..2]->(n:Person)";
+    let ones = ["Bob|1", "Cid|1", "Cid|1", "Cid|1"];
+    let lengths = [&ones[..], &["Cid|2"; 3], &["Dan|1"], &["Dan|2"; 3], &["Eve|1"]].concat();
+    check(&graph, &format!("{path} RETURN n.name, length(p)"), &lengths);
+    for projection in
+        ["WITH n.name AS i, p", "WITH DISTINCT n.name AS i, p", "WITH count(*) AS c, p, n.name AS i"]
+    {
+        let two = format!("{path} {projection} WHERE length(p) = 2 RETURN i");
+        check(&graph, &two, &["Cid", "Cid", "Cid", "Dan", "Dan", "Dan"]);
+        let sorted =
+            format!("{path} {projection} ORDER BY length(p) DESC, i DESC LIMIT 2 RETURN i, length(p)");
+        check(&graph, &sorted, &["Dan|2", "Dan|2"]);
+    }
+    check(&graph, &format!("{path} RETURN length(p) AS l, count(*) ORDER BY length(p)"), &["1|6", "2|6"]);
+    check(&graph, &format!("{path} WITH p, n ORDER BY n.name, length(p) LIMIT 1 RETURN length(p)"), &["1"]);
+}
+
 #[test]
 fn left_joins_that_are_counted_multiply() {
     let graph = small();

@@ -28,9 +28,12 @@ impl Builder<'_> {
         if let BoundClause::Write(write) = &mut clause {
             write.rename(&name);
         }
-        each_expression(&mut clause, &mut |expression| {
+        each_expression(&mut clause, &mut |expression, of| {
             rename_expression(expression, &name);
-            self.lengths.rewrite(expression);
+            // Behind a projection there is the path, but not the edge that tells its length.
+            if of == Columns::Before {
+                self.lengths.rewrite(expression);
+            }
             compare_nodes(expression, &self.variables, &self.estimator);
             constants::fold(expression);
         });
@@ -64,6 +67,7 @@ impl Builder<'_> {
         let name = |v: VariableId| self.renames.get(&v).copied().unwrap_or(v);
         for mut predicate in conjuncts(projection.predicates.clone()) {
             rename_expression(&mut predicate, &name);
+            self.lengths.rewrite(&mut predicate);
             graph.add_predicate(predicate);
         }
         true
@@ -96,26 +100,35 @@ impl Builder<'_> {
     }
 }
 
+/// What an expression of a clause is over.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Columns {
+    Before,
+    /// What a projection puts out.
+    After,
+}
+
 /// Calls `visit` with every expression of a clause.
-fn each_expression(clause: &mut BoundClause, visit: &mut dyn FnMut(&mut BoundExpression)) {
+fn each_expression(clause: &mut BoundClause, visit: &mut dyn FnMut(&mut BoundExpression, Columns)) {
+    let mut before = |expression: &mut BoundExpression| visit(expression, Columns::Before);
     match clause {
         BoundClause::Match(matched) => {
-            matched.predicates.iter_mut().for_each(&mut *visit);
+            matched.predicates.iter_mut().for_each(&mut before);
             let lengths = matched.pattern.edges.iter_mut().filter_map(|edge| edge.length.as_mut());
             for length in lengths {
-                length.edge_predicates.iter_mut().for_each(&mut *visit);
-                length.inner_predicates.iter_mut().for_each(&mut *visit);
-                length.cost.iter_mut().for_each(&mut *visit);
+                length.edge_predicates.iter_mut().for_each(&mut before);
+                length.inner_predicates.iter_mut().for_each(&mut before);
+                length.cost.iter_mut().for_each(&mut before);
             }
         }
-        BoundClause::Unwind { list, .. } => visit(list),
+        BoundClause::Unwind { list, .. } => before(list),
         BoundClause::Project(projection) => {
-            projection.items.iter_mut().for_each(|item| visit(&mut item.expression));
-            projection.aggregates.iter_mut().flat_map(|call| &mut call.arguments).for_each(&mut *visit);
-            projection.order_by.iter_mut().for_each(|key| visit(&mut key.expression));
-            projection.predicates.iter_mut().for_each(visit);
+            projection.items.iter_mut().for_each(|item| before(&mut item.expression));
+            projection.aggregates.iter_mut().flat_map(|call| &mut call.arguments).for_each(&mut before);
+            projection.order_by.iter_mut().for_each(|key| visit(&mut key.expression, Columns::After));
+            projection.predicates.iter_mut().for_each(|predicate| visit(predicate, Columns::After));
         }
-        BoundClause::Write(write) => write.each_expression_mut(visit),
+        BoundClause::Write(write) => write.each_expression_mut(&mut before),
         // Its clauses are looked at when they are planned.
         BoundClause::Call(_) => {}
     }

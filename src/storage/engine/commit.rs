@@ -44,6 +44,7 @@ impl Waiting {
 }
 
 /// A commit that has its place in the log.
+#[allow(clippy::large_enum_variant, reason = "one lives for a moment, on the stack of most commits")]
 enum PlacedCommit<'l> {
     /// A small record.
     AtOnce(Placed<'l>),
