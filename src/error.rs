@@ -262,6 +262,10 @@ impl From<StorageError> for Error {
             StorageError::OutOfMemory { .. } => {
                 "Raise the memory limit, run less at once, or let the statement keep fewer rows"
             }
+            StorageError::Locked { holder, .. } if holder.ends_with("of this process") => {
+                "End the open transactions of other connections by COMMIT or ROLLBACK, or give the statement more time: \
+                 lock_timeout of the database, or CALL timeout"
+            }
             StorageError::ChangesTooLarge { .. } => "Commit more often, or raise the memory limit",
             _ => return Error::wrap(kind, error),
         };

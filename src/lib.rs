@@ -67,7 +67,8 @@ pub use database::{CsvImportConfig, Database, ImportSummary};
 pub use error::{Error, ErrorKind, Phase, Result, SourceSpan};
 pub use params::Params;
 pub use query_result::{
-    ChangeCounts, ColumnIndex, FromValue, QueryResult, QuerySummary, ResultChunk, ResultColumn, Row, Rows,
+    ChangeCounts, ColumnIndex, FromValue, PoolUse, QueryResult, QuerySummary, ResultChunk, ResultColumn, Row,
+    Rows,
 };
 pub use query_stream::QueryStream;
 pub use statement::Statement;

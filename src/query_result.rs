@@ -14,7 +14,7 @@ pub(crate) use chunk::may_hold_entities;
 pub use chunk::{ResultChunk, ResultColumn};
 pub use from_value::FromValue;
 pub use row::{ColumnIndex, Row, Rows};
-pub use summary::{ChangeCounts, QuerySummary};
+pub use summary::{ChangeCounts, PoolUse, QuerySummary};
 
 use crate::types::{DataType, Value};
 use crate::vector::VectorBuffer;

@@ -190,6 +190,30 @@ fn every_mechanism_of_queries_works_somewhere() {
     }
 }
 
+#[test]
+fn scanned_rows_are_those_that_were_tested() {
+    let connection = GRAPH.connect().expect("a connection");
+    let check = |text: &str, passed: u64, scanned: std::ops::RangeInclusive<u64>| {
+        let rows: i64 =
+            connection.query(text).expect("it runs").first().expect("a row").get(0).expect("a count");
+        assert_eq!(rows as u64, passed, "{text}");
+        let counted = counted(&connection, "rows_scanned", text);
+        assert!(scanned.contains(&counted), "{counted} rows were scanned by {text}");
+    };
+    let kept = (0..PERSONS).filter(|row| noise(*row) % 2 == 0).count() as u64;
+    let text = "MATCH (p:Person) WHERE p.noise % 2 = 0 RETURN count(*), max(p.more)";
+    check(text, kept, PERSONS..=PERSONS);
+    let limit = 1 << 39;
+    let kept = (0..PERSONS).filter(|row| noise(*row) > limit).count() as u64;
+    let text = format!("MATCH (p:Person) WHERE p.noise > {limit} RETURN count(*), max(p.more)");
+    check(&text, kept, PERSONS..=PERSONS);
+    let text = "MATCH (a:Topic)-[x:Roads]->(b:Topic) WHERE x.miles > 9 RETURN count(*), max(x.miles)";
+    check(text, (0..3000).filter(|row| row % 11 > 9).count() as u64, 3000..=3600);
+    // Groups that zone maps leave out are not looked at.
+    let text = "MATCH (p:Person) WHERE p.id > 240000 RETURN count(*), max(p.noise)";
+    check(text, PERSONS - 240_001, 9999..=PERSONS / 2);
+}
+
 /// For each counter of rows that are put aside, a query that needs more memory than it gets.
 const WORKS_SHORT_OF_MEMORY: &[(&str, &str)] = &[
     ("bytes_spilled", "MATCH (p:Person) WITH p.id AS id, p.noise AS noise ORDER BY noise RETURN max(id)"),
@@ -312,6 +336,31 @@ fn pools_hit_miss_evict_and_read_ahead() {
     let database = open(4 << 20);
     let connection = database.connect().expect("a connection");
     scans.iter().chain(&scans).chain(&scans[2..]).for_each(|text| run(&connection, text));
+    let profiled = |text: &str, cached: bool| {
+        let result = connection.query(&format!("PROFILE {text}")).expect("it runs");
+        let summary = result.summary();
+        assert_eq!(summary.plan_cached, cached, "{text}");
+        let lines: Vec<String> = result.rows().map(|row| row.get(0).expect("a text")).collect();
+        let used = summary.pool.expect("what is profiled says what it read");
+        for line in [
+            format!("plan_cache: {}", if cached { "hit" } else { "miss" }),
+            format!("buffer_pool_hits: {}", used.hits),
+            format!("buffer_pool_misses: {}", used.misses),
+        ] {
+            assert!(lines.contains(&line), "{line} is not in {lines:#?}");
+        }
+        used
+    };
+    // The text ran before: its plan is there, while its pages come and go in so small a pool.
+    let used = [(); 4].map(|()| profiled(&scans[0], true));
+    assert!(used.iter().any(|used| used.hits > 0) && used[0].misses > 0, "{used:?}");
+    let other = "MATCH (p:Person {id: 7}) RETURN p.most";
+    profiled(other, false);
+    profiled(&format!("  {other}"), true);
+    let used = profiled(other, true);
+    assert!(used.hits > 0 && used.misses == 0, "one page that stays: {used:?}");
+    assert!(connection.query(other).expect("it runs").summary().plan_cached);
+    assert_eq!(connection.query(other).expect("it runs").summary().pool, None);
     let pool = database.buffer_pool_stats();
     assert!(pool.hits > 0 && pool.misses > 0 && pool.evictions > 0, "{pool:?}");
     assert!(pool.reads > 0 && pool.reads < pool.misses, "one read brings several blocks: {pool:?}");

@@ -144,6 +144,7 @@ fn waiting_has_an_end() {
     let error = other.query("DROP TABLE R; DROP TABLE A").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert!(error.message().contains("open writing transactions"), "{error}");
+    assert!(error.hint().is_some_and(|hint| hint.contains("COMMIT or ROLLBACK")), "{error}");
     other.query("CREATE (:A {id: 2})").unwrap();
     transaction.commit().unwrap();
     other.query("DROP TABLE A").unwrap();
@@ -238,4 +239,40 @@ fn a_page_file_that_is_gone_is_not_replaced_beside_its_log() {
     std::fs::remove_file(copy.join("data.quire")).unwrap();
     let error = Database::open(&copy).err().unwrap();
     assert!(error.message().contains("the page file is gone"), "{error}");
+}
+
+/// Whoever comes second is told what it met by the names of tables and the keys of rows.
+#[test]
+fn conflicts_name_what_was_met() {
+    let database = Database::builder().lock_timeout(Duration::from_millis(20)).in_memory().unwrap();
+    let (one, other) = (database.connect().unwrap(), database.connect().unwrap());
+    for definition in [
+        "CREATE NODE TABLE Account(id INT64 PRIMARY KEY, mail STRING UNIQUE, n INT64)",
+        "CREATE REL TABLE Owns(FROM Account TO Account, share INT64, ONE_ONE)",
+        "CREATE (:Account {id: 17, mail: 'a'})-[:Owns {share: 1}]->(:Account {id: 18, mail: 'b'})",
+    ] {
+        one.query(definition).unwrap();
+    }
+    let check = |first: &str, second: &str, expected: &str| {
+        let transaction = one.begin().unwrap();
+        transaction.query(first).unwrap();
+        let error = other.query(second).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+        let whole = format!("{expected} was changed by another transaction at the same time");
+        assert!(error.message().starts_with(&whole), "{error}");
+        transaction.rollback().unwrap();
+    };
+    let account = "the Account with the primary key 17";
+    let set = "MATCH (a:Account {id: 17}) SET a.n = 2";
+    check(set, set, account);
+    check(set, "MATCH (a:Account {id: 17}) DETACH DELETE a", account);
+    let owns = format!("the Owns from {account} to the Account with the primary key 18");
+    let set = "MATCH (:Account)-[o:Owns]->(:Account) SET o.share = 2";
+    check(set, set, &owns);
+    let create = "CREATE (:Account {id: 20})";
+    check(create, create, "a key or UNIQUE value of Account");
+    let merge = "MERGE (:Account {n: 7, id: 40})";
+    check(merge, merge, "what MERGE looks for in Account");
+    let own = "MATCH (a:Account {id: 18}), (b:Account {id: 17}) CREATE (a)-[:Owns]->(b)";
+    check(own, own, "the only Owns from the Account with the primary key 18");
 }

@@ -159,6 +159,10 @@ impl Binder<'_> {
             (source, target) = (target, source);
             tables = reversed.clone();
         }
+        if tables.is_empty() && (self.is_nowhere(source) || self.is_nowhere(target)) {
+            // What the end comes from matches nothing: there is no row for which anything is created.
+            tables.clone_from(&all);
+        }
         if tables.is_empty() {
             let ends = (self.entity_tables(source), self.entity_tables(target));
             return Err(self.no_such_pair(name, &all, (&ends.0, &ends.1), rel.span));
@@ -189,6 +193,11 @@ impl Binder<'_> {
         });
         open.pattern.rels.push(NewRel { variable, source, target, tables, properties, span: rel.span });
         Ok(variable)
+    }
+
+    /// Whether no table can have the node.
+    fn is_nowhere(&self, node: VariableId) -> bool {
+        self.entity_tables(node).is_empty()
     }
 
     fn pairs_between(&self, pairs: &[RelTable], source: VariableId, target: VariableId) -> Vec<RelTable> {

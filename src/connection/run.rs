@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::compile::{QueryPlan, bind_statement, plan_query};
 use super::session::{Session, View};
@@ -14,7 +14,7 @@ use crate::executor::{self, Chunk, Profile, QueryContext, QueryRows};
 use crate::params::Params;
 use crate::parser::{ast, parse};
 use crate::planner::{explain, explain_with};
-use crate::query_result::{QueryResult, QuerySummary, ResultChunk, ResultColumn};
+use crate::query_result::{PoolUse, QueryResult, ResultChunk, ResultColumn};
 use crate::types::Value;
 
 impl Session {
@@ -68,22 +68,22 @@ impl Session {
         self.run_bound(&bound, (statement, text), params, view, alone)
     }
 
-    /// Plans a query of `text`; `alone` means that it is all there is.
+    /// Plans a query of `text`, and keeps the plan for the text `kept_as`.
     pub(super) fn planned(
         &self,
         query: &BoundQuery,
         (statement, text): (&ast::Statement, &str),
         params: &Params,
         view: &View,
-        alone: bool,
+        kept_as: Option<&str>,
     ) -> Result<Arc<QueryPlan>> {
         let mut plan = plan_query(query, text, params, view)?;
         if !plan.plan.stages.is_empty() {
             plan.text = statement.span.of(text).into();
         }
         let plan = Arc::new(plan);
-        if alone {
-            self.plans.lock().insert(text, &plan, view);
+        if let Some(own) = kept_as {
+            self.plans.lock().insert(own, &plan, view);
         }
         Ok(plan)
     }
@@ -99,11 +99,14 @@ impl Session {
     ) -> Result<QueryResult> {
         match bound {
             BoundStatement::Query(query) => {
-                let plan = self.planned(query, (statement, text), params, &view, alone)?;
+                let plan = self.planned(query, (statement, text), params, &view, alone.then_some(text))?;
                 self.run_plan(&plan, params, &view, false)
             }
             BoundStatement::Explain { analyze, query } => match &**query {
-                BoundStatement::Query(query) => self.run_explain(query, *analyze, text, params, &view),
+                BoundStatement::Query(query) => match analyze {
+                    true => self.run_profile(query, (statement, text), params, &view, alone),
+                    false => self.run_explain(query, text, params, &view),
+                },
                 _ => {
                     let message = "only queries have a plan";
                     let error = Error::new(ErrorKind::NotSupported, message).compile();
@@ -194,49 +197,75 @@ impl Session {
         }
     }
 
+    /// Shows the plan that a query would have now.
     fn run_explain(
         &self,
         query: &BoundQuery,
-        analyze: bool,
         text: &str,
         params: &mut Params,
         view: &View,
     ) -> Result<QueryResult> {
         // A plan can be shown before the parameters are known.
         let given = (query.parameters.iter().map(|(name, _)| name))
-            .filter(|name| params.get(name).is_none() && !analyze)
+            .filter(|name| params.get(name).is_none())
             .map(|name| (name.clone(), Value::Null));
-        let mut params: Params = (params.iter().map(|(name, value)| (name.to_owned(), value.clone())))
+        let params: Params = (params.iter().map(|(name, value)| (name.to_owned(), value.clone())))
             .chain(given.collect::<Vec<_>>())
             .collect();
-        let mut plan = Arc::new(plan_query(query, text, &params, view)?);
-        let mut lines: Vec<String> = explain(&plan.plan).lines().map(str::to_owned).collect();
-        let mut execution_time = Duration::ZERO;
-        let mut summary = QuerySummary::default();
-        if analyze {
-            let started = Instant::now();
-            let mut context = self.context(&plan, &mut params, view);
-            context.profile = Some(Profile::of(&plan.plan));
-            let (run, other) = self.run_in_context(&plan, &mut context, view)?;
-            plan = other.unwrap_or(plan);
-            let rows = run.len();
-            summary = run.summary;
-            execution_time = started.elapsed();
-            let actual = |node: &_| context.profile.as_ref().and_then(|profile| profile.actual(node));
-            lines = explain_with(&plan.plan, &actual).lines().map(str::to_owned).collect();
-            lines.push(String::new());
-            lines.push(format!("rows: {rows}"));
-            lines.push(format!("time: {:.3} ms", execution_time.as_secs_f64() * 1e3));
-            let counters = context.counters.list().into_iter().filter(|(_, count)| *count > 0);
-            lines.extend(counters.map(|(name, count)| format!("{name}: {count}")));
-            let changes = summary.changes.list().into_iter().filter(|(_, count)| *count > 0);
-            lines.extend(changes.map(|(name, count)| format!("{name}: {count}")));
-        }
+        let plan = plan_query(query, text, &params, view)?;
+        let lines: Vec<String> = explain(&plan.plan).lines().map(str::to_owned).collect();
+        let mut result = QueryResult::of_texts("plan", lines);
+        result.summary.compile_time = view.started.elapsed();
+        Ok(result)
+    }
+
+    /// Runs a query by the plan that it has without `PROFILE`, which may be one of the cache, and shows what it did.
+    fn run_profile(
+        &self,
+        query: &BoundQuery,
+        (statement, text): (&ast::Statement, &str),
+        params: &mut Params,
+        view: &View,
+        alone: bool,
+    ) -> Result<QueryResult> {
+        let own_text = text_behind_mode(statement, text).filter(|_| alone);
+        let found = own_text.and_then(|own| self.plans.lock().find(own, view, params));
+        let plan_cached = found.is_some();
+        let mut plan = match found {
+            Some(plan) => plan,
+            None => self.planned(query, (statement, text), params, view, own_text)?,
+        };
+        let started = Instant::now();
+        let before = view.engine.pool().stats();
+        let mut context = self.context(&plan, params, view);
+        context.profile = Some(Profile::of(&plan.plan));
+        let (run, other) = self.run_in_context(&plan, &mut context, view)?;
+        plan = other.unwrap_or(plan);
+        let execution_time = started.elapsed();
+        let after = view.engine.pool().stats();
+        let pool = PoolUse {
+            hits: after.hits.saturating_sub(before.hits),
+            misses: after.misses.saturating_sub(before.misses),
+        };
+        let actual = |node: &_| context.profile.as_ref().and_then(|profile| profile.actual(node));
+        let mut lines: Vec<String> = explain_with(&plan.plan, &actual).lines().map(str::to_owned).collect();
+        lines.push(String::new());
+        lines.push(format!("rows: {}", run.len()));
+        lines.push(format!("time: {:.3} ms", execution_time.as_secs_f64() * 1e3));
+        lines.push(format!("plan_cache: {}", if plan_cached { "hit" } else { "miss" }));
+        lines.push(format!("buffer_pool_hits: {}", pool.hits));
+        lines.push(format!("buffer_pool_misses: {}", pool.misses));
+        let counters = context.counters.list().into_iter().filter(|(_, count)| *count > 0);
+        lines.extend(counters.map(|(name, count)| format!("{name}: {count}")));
+        let changes = run.summary.changes.list().into_iter().filter(|(_, count)| *count > 0);
+        lines.extend(changes.map(|(name, count)| format!("{name}: {count}")));
         let mut result = QueryResult::of_texts("plan", lines);
         // What was profiled has happened.
-        result.summary = summary;
-        result.summary.compile_time = view.started.elapsed() - execution_time;
+        result.summary = run.summary;
+        result.summary.compile_time = started.duration_since(view.started);
         result.summary.execution_time = execution_time;
+        result.summary.plan_cached = plan_cached;
+        result.summary.pool = Some(pool);
         Ok(result)
     }
 
@@ -244,6 +273,13 @@ impl Session {
         self.interrupt.store(false, Ordering::Relaxed);
         context_of(plan, params, view, Arc::clone(&self.interrupt))
     }
+}
+
+/// The text without the `PROFILE` in front of it: by it the plan cache knows the query.
+fn text_behind_mode<'t>(statement: &ast::Statement, text: &'t str) -> Option<&'t str> {
+    let whole = text.get(statement.span.start as usize..)?;
+    let (mode, query) = whole.split_at_checked(whole.find(char::is_whitespace)?)?;
+    mode.eq_ignore_ascii_case("PROFILE").then(|| query.trim_start())
 }
 
 /// What a plan runs in, and the flag that stops it.

@@ -51,7 +51,7 @@ impl Session {
     ) -> Result<QueryStream> {
         let bound = bind_statement(statement, text, params, &view)?;
         if let BoundStatement::Query(query) = &bound {
-            let plan = self.planned(query, (statement, text), params, &view, alone)?;
+            let plan = self.planned(query, (statement, text), params, &view, alone.then_some(text))?;
             return self.stream_plan(plan, params, &view, false);
         }
         self.run_bound(&bound, (statement, text), params, view, alone).map(QueryStream::of)

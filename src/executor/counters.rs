@@ -22,7 +22,7 @@ counters! {
     groups_skipped,
     /// Row groups of which zone maps said all that was asked.
     groups_answered_by_zone_map,
-    /// Rows that scans put out.
+    /// Rows that scans looked at, whether they passed the predicates or not; those of skipped groups are not among them.
     rows_scanned,
     /// Rows that stand for several, by their multiplicity: how many they stand for.
     rows_represented,

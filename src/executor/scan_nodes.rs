@@ -265,7 +265,7 @@ impl<'x> ScanRows<'x> {
         }
         let after = scan.counters();
         let counters = &context.query.counters;
-        count(&counters.rows_scanned, after.rows_passed - before.rows_passed);
+        count(&counters.rows_scanned, after.rows_read - before.rows_read);
         if after.groups_with_levels > before.groups_with_levels {
             count(&counters.groups_with_levels, 1);
             count(&counters.births_scanned, after.births_read - before.births_read);

@@ -31,6 +31,8 @@ pub struct Done {
     filters: BTreeSet<usize>,
     trails: BTreeSet<usize>,
     weights: BTreeSet<VariableId>,
+    /// Members of a trail, by its number, that were compared with each other before all of it was bound.
+    compared: Vec<(usize, Vec<VariableId>)>,
     /// Edges that were intersected: no column has their relationships, and nothing can be compared with them later.
     intersected: BTreeSet<usize>,
 }
@@ -40,6 +42,7 @@ impl Done {
         self.filters.extend(&other.filters);
         self.trails.extend(&other.trails);
         self.weights.extend(&other.weights);
+        self.compared.extend(other.compared.iter().cloned());
         self.intersected.extend(&other.intersected);
         self
     }
@@ -186,6 +189,7 @@ impl<'a> JoinOrder<'a> {
                 None => input,
             };
         }
+        let input = self.check_parts_of_trails(input);
         // Looked up for each row, or planned alone and joined.
         let over = Search::new(self, &input, &part).best(input.rows, true);
         let alone = Search::new(self, &unit, &part).best(1.0, false);
@@ -196,7 +200,7 @@ impl<'a> JoinOrder<'a> {
                 self.built(input, over)
             }
             (_, Some(alone)) => {
-                let alone = self.built(unit, alone);
+                let alone = self.check_parts_of_trails(self.built(unit, alone));
                 self.join(input, alone)
             }
             (_, None) => input,
@@ -249,12 +253,57 @@ impl<'a> JoinOrder<'a> {
         for (at, set) in self.graph.distinct_edges.iter().enumerate() {
             let variables = self.compared(set, &partial.done);
             let ready = variables.iter().all(|variable| partial.bound.contains(variable));
-            if ready && partial.done.trails.insert(at) && variables.len() > 1 {
-                partial.plan =
-                    LogicalPlan::DistinctRels { input: Box::new(partial.plan), sets: vec![variables] };
+            if ready && partial.done.trails.insert(at) {
+                let sets = self.not_compared(at, variables, &partial.done);
+                partial.plan = distinct(partial.plan, sets);
             }
         }
         partial
+    }
+
+    /// Before the rows are multiplied with those of another component: compares the members of trails that are there
+    /// already. What is left for the product are pairs of one side each.
+    fn check_parts_of_trails(&self, mut partial: Partial) -> Partial {
+        let mut sets = Vec::new();
+        for (at, set) in self.graph.distinct_edges.iter().enumerate() {
+            let mut here = self.compared(set, &partial.done);
+            here.retain(|variable| partial.bound.contains(variable));
+            if partial.done.trails.contains(&at) || here.len() < 2 {
+                continue;
+            }
+            sets.extend(self.not_compared(at, here.clone(), &partial.done));
+            partial.done.compared.push((at, here));
+        }
+        partial.plan = distinct(partial.plan, sets);
+        partial
+    }
+
+    /// The sets that compare what was not compared yet: all of the variables, or pairs of them where some were.
+    fn not_compared(&self, trail: usize, variables: Vec<VariableId>, done: &Done) -> Vec<Vec<VariableId>> {
+        let parts: Vec<_> =
+            done.compared.iter().filter(|(of, _)| *of == trail).map(|(_, part)| part).collect();
+        if parts.is_empty() {
+            return if variables.len() > 1 { vec![variables] } else { Vec::new() };
+        }
+        let mut pairs = Vec::new();
+        for (position, left) in variables.iter().enumerate() {
+            for right in &variables[position + 1..] {
+                let together = parts.iter().any(|part| part.contains(left) && part.contains(right));
+                if !together && self.may_be_same(*left, *right) {
+                    pairs.push(vec![*left, *right]);
+                }
+            }
+        }
+        pairs
+    }
+
+    /// Whether two pattern edges can be the same relationship: one of a common table.
+    fn may_be_same(&self, left: VariableId, right: VariableId) -> bool {
+        let tables = |variable: VariableId| {
+            let edges = self.graph.edges.iter().filter(move |edge| edge.pattern.variable == variable);
+            edges.flat_map(|edge| edge.pattern.tables.iter().map(|table| table.table))
+        };
+        tables(left).any(|table| tables(right).any(|other| other == table))
     }
 
     fn apply_filters(&self, mut partial: Partial) -> Partial {
@@ -371,6 +420,14 @@ fn is_unit(plan: &LogicalPlan) -> bool {
         LogicalPlan::Unit => true,
         LogicalPlan::Filter { input, .. } => is_unit(input),
         _ => false,
+    }
+}
+
+/// Keeps the rows without a relationship twice in any of the sets.
+fn distinct(plan: LogicalPlan, sets: Vec<Vec<VariableId>>) -> LogicalPlan {
+    match sets.is_empty() {
+        true => plan,
+        false => LogicalPlan::DistinctRels { input: Box::new(plan), sets },
     }
 }
 

@@ -4,6 +4,16 @@ use std::time::Duration;
 
 pub use crate::executor::write::ChangeCounts;
 
+/// Reads of the buffer pool while a statement ran. They are the pool's own counters, before and after: what others did
+/// at the same time is among them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PoolUse {
+    /// Reads that found everything resident.
+    pub hits: u64,
+    /// Blocks that had to be loaded.
+    pub misses: u64,
+}
+
 /// Counts and times of one statement.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct QuerySummary {
@@ -21,4 +31,6 @@ pub struct QuerySummary {
     pub execution_time: Duration,
     /// Whether the plan came from the cache.
     pub plan_cached: bool,
+    /// What a profiled query has read through the buffer pool; none without `PROFILE`.
+    pub pool: Option<PoolUse>,
 }

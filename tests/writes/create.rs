@@ -144,3 +144,26 @@ fn sorting_by_what_an_alias_stands_for() {
     graph.check("MATCH (n) RETURN n:P AS person, count(*)", "true|3");
     graph.check("UNWIND [true, false, 1, NULL] AS x WITH x WHERE NOT (x AND x) RETURN x", "false");
 }
+
+/// What comes from a pattern that matches nothing makes nothing, and is no error.
+#[test]
+fn patterns_that_match_nothing_create_nothing() {
+    let graph = Graph::new();
+    graph.run("CREATE (:C {id: 1}), (:C {id: 2})");
+    let nothing = [0; 6];
+    let nowhere = "MATCH (:C)-[:Lives]->(n:C)";
+    graph.check(&format!("{nowhere} RETURN count(*)"), "0");
+    for text in [
+        "CREATE (n)-[:Lives]->(:C {id: 3})",
+        "WITH DISTINCT n AS a MATCH (b:C) CREATE (a)-[:Lives]->(b)",
+        "WITH DISTINCT n AS a MATCH (b:P) CREATE (b)-[:K {since: 2}]->(a)",
+        "MERGE (n)-[:K]->(:P {id: 7})",
+        "MATCH (p:P) MERGE (p)-[:K {since: 1}]->(n)",
+        "SET n.name = 'x'",
+        "DETACH DELETE n",
+    ] {
+        graph.counts(&format!("{nowhere} {text}"), nothing);
+    }
+    graph.fails(&format!("{nowhere} MATCH (a:P), (c:C) CREATE (a)-[:K]->(c)"));
+    graph.check("MATCH (c:C) RETURN c.id ORDER BY c.id", "1 2");
+}

@@ -26,6 +26,11 @@ fn values_are_taken_and_free_again() {
     taken(&graph, "CREATE (:U {id: 0, n: 30})");
     taken(&graph, "UNWIND [[-10, 'x'], [-11, 'y'], [-12, 'x']] AS r CREATE (:U {id: r[0], code: r[1]})");
     taken(&graph, "MATCH (u:U {id: 1}) SET u.code = 'c2'");
+    let told = graph.fails("CREATE (:U {id: 0, code: 'c2999'})");
+    let expected = "the U with the primary key 2999 has the value c2999 of the UNIQUE column U.code already";
+    assert!(told.starts_with(expected), "{told}");
+    let told = graph.fails("UNWIND [-20, -21] AS id CREATE (:U {id: id, code: 'x'})");
+    assert!(told.starts_with("another row of the same statement has the value x of"), "{told}");
     // What a failed statement wanted is free.
     graph.run("CREATE (:U {id: 0, code: 'x', n: 5}), (:U {id: -1})");
     graph.run("MATCH (u:U {id: 1}) SET u.code = u.code, u.n = 7");

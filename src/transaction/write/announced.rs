@@ -47,7 +47,7 @@ impl Announced {
                 true => Met::Area(area, passage),
                 false => Met::Committed,
             });
-            WriteError::Busy(busy)
+            WriteError::Busy { busy, area: area.to_string() }
         })
     }
 
@@ -64,9 +64,10 @@ impl Announced {
         if registered.held() >= engine.intent_share() {
             return self.enter_alone(area_of(intent, hold));
         }
-        let outcome = engine.intents().announce(registered, intent, hold);
-        Ok(outcome
-            .inspect_err(|conflict| self.met = Some(conflict.holder.map_or(Met::Committed, Met::Open)))?)
+        engine.intents().announce(registered, intent, hold).map_err(|conflict| {
+            self.met = Some(conflict.holder.map_or(Met::Committed, Met::Open));
+            WriteError::Conflict { conflict, what: intent.to_string() }
+        })
     }
 
     /// Makes room for as many as will be announced one by one.

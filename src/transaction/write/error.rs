@@ -14,12 +14,12 @@ pub enum WriteError {
     #[error(transparent)]
     Storage(#[from] StorageError),
     /// Another transaction was first; this one has to be rolled back and may be run again.
-    #[error(transparent)]
-    Conflict(#[from] Conflict),
+    #[error("{what} was changed by another transaction at the same time")]
+    Conflict { conflict: Conflict, what: String },
     /// Others are where the transaction wants to change something, or have been since it began; it has to be rolled back
     /// and may be run again.
-    #[error(transparent)]
-    Busy(#[from] Busy),
+    #[error("{}", busy.text(area))]
+    Busy { busy: Busy, area: String },
     /// Tables were loaded or defined since the transaction began, or it is older than what can be told apart. It has
     /// to be rolled back and may be run again.
     #[error("the transaction began too long ago to change anything: the database has moved on since")]
@@ -40,8 +40,8 @@ pub enum WriteError {
     #[error("{table}.{column} cannot be NULL")]
     NotNull { table: String, column: String, row: usize },
     /// Another row has the value of a UNIQUE column.
-    #[error("another row has the value {value} of the UNIQUE column {table}.{column}")]
-    Unique { table: String, column: String, value: String, row: usize },
+    #[error("{holder} has the value {value} of the UNIQUE column {table}.{column} already")]
+    Unique { table: String, column: String, value: String, holder: String, row: usize },
     /// The node has a relationship of this type already, and may have one only.
     #[error("{node} may have one {direction} relationship of type {table} only")]
     Multiplicity { table: String, direction: &'static str, node: String, row: usize },
@@ -53,13 +53,13 @@ pub enum WriteError {
 impl WriteError {
     /// Whether the same statements may succeed in a new transaction.
     pub fn is_retryable(&self) -> bool {
-        matches!(self, WriteError::Conflict(_) | WriteError::Busy(_) | WriteError::TooOld)
+        matches!(self, WriteError::Conflict { .. } | WriteError::Busy { .. } | WriteError::TooOld)
     }
 
     /// The open transaction that is in the way; `WriteTransaction::wait_for` waits for its end.
     pub fn holder(&self) -> Option<u64> {
         match self {
-            WriteError::Conflict(conflict) => conflict.holder,
+            WriteError::Conflict { conflict, .. } => conflict.holder,
             _ => None,
         }
     }

@@ -7,6 +7,7 @@ mod base;
 mod early;
 mod error;
 mod keys;
+mod names;
 mod nodes;
 mod rels;
 mod unique;
@@ -198,7 +199,8 @@ impl WriteTransaction {
         self.hold_own()?;
         let ends = self.catalog().rel_table_by_id(table).map(|(_, pair)| [pair.source, pair.target]);
         for table in std::iter::once(table).chain(ends.into_iter().flatten()) {
-            self.announced.enter(Area::Table(table), Passage::Shared)?;
+            let entered = self.announced.enter(Area::Table(table), Passage::Shared);
+            entered.map_err(|error| self.with_names(error))?;
         }
         Ok(())
     }
@@ -216,7 +218,9 @@ impl WriteTransaction {
         if self.pass.is_none() || !self.announced.is_remembered(&self.engine) {
             return Err(self.announced.too_old());
         }
-        areas.iter().try_for_each(|(area, passage)| self.announced.enter(*area, *passage))
+        let mut areas = areas.iter();
+        let entered = areas.try_for_each(|(area, passage)| self.announced.enter(*area, *passage));
+        entered.map_err(|error| self.with_names(error))
     }
 
     /// Passes into what a bulk load of the table needs for itself.
@@ -262,7 +266,8 @@ impl WriteTransaction {
 
     /// Announces one thing before it is changed.
     fn announce(&mut self, intent: Intent, hold: Hold) -> WriteResult<()> {
-        self.announced.announce(&self.engine, intent, hold)
+        let announced = self.announced.announce(&self.engine, intent, hold);
+        announced.map_err(|error| self.with_names(error))
     }
 
     /// What `rollback_to` goes back to. Cheap: the level is shared.

@@ -13,7 +13,7 @@ use crate::storage::engine::{Hold, Intent, UniqueIndex, UniqueValues};
 use crate::storage::index::{IndexKey, KeyLayout, KeyRef, visit_keys};
 use crate::storage::table::{NodeTable, ScanOptions};
 use crate::transaction::ReadTransaction;
-use crate::types::{ColumnId, NODE_GROUP_ROWS, TableId, VECTOR_SIZE, Value};
+use crate::types::{ColumnId, NODE_GROUP_ROWS, TableId, VECTOR_SIZE};
 use crate::vector::{ValueVector, VectorBuffer};
 
 /// The rows that get values.
@@ -36,6 +36,13 @@ impl Rows<'_> {
 
 /// The values that a write wants, each with its row of the call.
 type Wanted = FxHashMap<IndexKey, usize>;
+
+/// A row of the call whose value another row has.
+struct Taken {
+    row: usize,
+    /// The other one, unless that is a row of the same call.
+    by: Option<u64>,
+}
 
 /// A UNIQUE column of a table.
 struct Column<'c> {
@@ -71,30 +78,33 @@ impl WriteTransaction {
             let Some(values) = given.iter().find(|values| values.column == schema.id) else { continue };
             let Some(layout) = KeyLayout::new(std::slice::from_ref(&schema.data_type)) else { continue };
             let column = Column { table, schema, layout };
-            let taken = |row: usize, value: Value| WriteError::Unique {
-                table: name.to_owned(),
-                column: schema.name.clone(),
-                value: value.to_string(),
-                row,
-            };
             let found = match wanted(&column.layout, &values.values, count) {
                 Ok(wanted) => self.claim_values(&column, &wanted, rows)?,
-                Err(repeated) => Some(repeated),
+                Err(repeated) => Some(Taken { row: repeated, by: None }),
             };
-            if let Some(row) = found {
-                return Err(taken(row, values.values.value(row, &schema.data_type)));
+            if let Some(Taken { row, by }) = found {
+                return Err(WriteError::Unique {
+                    table: name.to_owned(),
+                    column: schema.name.clone(),
+                    value: values.values.value(row, &schema.data_type).to_string(),
+                    holder: match by {
+                        Some(holder) => self.row_text(table, holder),
+                        None => "another row of the same statement".to_owned(),
+                    },
+                    row,
+                });
             }
         }
         Ok(())
     }
 
-    /// Announces values and notes where they go; gives the row of the call whose value another row has.
+    /// Announces values and notes where they go; gives the first value that another row has.
     fn claim_values(
         &mut self,
         column: &Column<'_>,
         wanted: &Wanted,
         rows: Rows<'_>,
-    ) -> WriteResult<Option<usize>> {
+    ) -> WriteResult<Option<Taken>> {
         for key in wanted.keys() {
             let intent = Intent::Key(column.table, column.digest(KeyRef::of(key)));
             self.announce(intent, Hold::Exclusive)?;
@@ -157,14 +167,14 @@ impl WriteTransaction {
         Ok(has_room.then_some(values))
     }
 
-    /// The row of the call whose value a row of the own view has.
+    /// The value that a row of the own view has.
     fn holder(
         &self,
         column: &Column<'_>,
         values: &mut UniqueValues,
         wanted: &Wanted,
         changing: &FxHashSet<u64>,
-    ) -> WriteResult<Option<usize>> {
+    ) -> WriteResult<Option<Taken>> {
         let (mut candidates, mut found) = (Vec::new(), Vec::new());
         for (key, row) in wanted {
             found.clear();
@@ -191,7 +201,7 @@ impl WriteTransaction {
                 same = found.is_some_and(|found| found == KeyRef::of(key));
             });
             if same {
-                return Ok(Some(row));
+                return Ok(Some(Taken { row, by: Some(at) }));
             }
         }
         Ok(None)
@@ -235,13 +245,13 @@ fn find_value(
     column: &Column<'_>,
     wanted: &Wanted,
     changing: &FxHashSet<u64>,
-) -> WriteResult<Option<usize>> {
+) -> WriteResult<Option<Taken>> {
     let mut found = None;
     each_value(view, column, |key, row| {
         if let Some(wanting) = wanted.get(&owned(key))
             && !changing.contains(&row)
         {
-            found = Some(*wanting);
+            found = Some(Taken { row: *wanting, by: Some(row) });
         }
         found.is_none()
     })?;

@@ -20,16 +20,19 @@ pub struct Busy {
 
 impl fmt::Display for Busy {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let area = self.area;
+        formatter.write_str(&self.text(&self.area.to_string()))
+    }
+}
+
+impl Busy {
+    /// The message with another name for the area.
+    pub fn text(&self, area: &str) -> String {
         match (self.is_held, self.passage) {
             (true, Passage::Shared) => {
-                write!(
-                    formatter,
-                    "a bulk load, a definition or a large change has {area} for itself or waits for that"
-                )
+                format!("a bulk load, a definition or a large change has {area} for itself or waits for that")
             }
-            (true, Passage::Exclusive) => write!(formatter, "other transactions that change {area} are open"),
-            (false, _) => write!(formatter, "others have changed {area} since the transaction began"),
+            (true, Passage::Exclusive) => format!("other transactions that change {area} are open"),
+            (false, _) => format!("others have changed {area} since the transaction began"),
         }
     }
 }
