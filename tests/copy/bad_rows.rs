@@ -266,7 +266,7 @@ fn the_first_bad_row_is_told_whatever_is_wrong_with_it() {
         ("1,1,9", "that of a row of the table"),
         ("5,1,9", "the key is that of"),
         ("9,1,2", "the value is that of a row of the table"),
-        ("9,1,5", "the value is that of an earlier row"),
+        ("9,1,5", ".csv, line 1 already"),
     ];
     for (first, reason) in faults {
         for (second, _) in faults {

@@ -47,7 +47,8 @@ pub(super) enum FaultKind {
 }
 
 impl FaultKind {
-    fn reason(&self, origin: &RowOrigin) -> String {
+    /// `earlier` is where the row stands that has the value already, where that is known.
+    fn reason(&self, origin: &RowOrigin, earlier: Option<&RowOrigin>) -> String {
         let text = |fields: &std::ops::Range<usize>| {
             origin.fields.get(fields.clone()).map_or(String::new(), |fields| fields.join(", "))
         };
@@ -57,9 +58,12 @@ impl FaultKind {
             FaultKind::UnknownEnd { table, fields } => {
                 format!("there is no {table} with the key {}", text(fields))
             }
-            FaultKind::Duplicate { what, first_row: Some(row) } => {
-                format!("the {what} is that of an earlier row already (row {} of the load)", row + 1)
-            }
+            FaultKind::Duplicate { what, first_row: Some(row) } => match earlier {
+                Some(earlier) => {
+                    format!("the {what} is that of {}, line {} already", earlier.file, earlier.line)
+                }
+                None => format!("the {what} is that of an earlier row already (row {} of the load)", row + 1),
+            },
             FaultKind::Duplicate { what, first_row: None } => {
                 format!("the {what} is that of a row of the table already")
             }
@@ -138,8 +142,21 @@ pub(super) fn settle_early(
 fn errors_of(chunk: &CsvChunk, faults: &[Fault]) -> Vec<RowError> {
     let rows: Vec<usize> = faults.iter().map(|fault| fault.row).collect();
     let origins = chunk.locate_all(&rows).into_iter();
+    // Earlier rows of the same chunk are found in it; of those before there is only the number.
+    let earlier_row = |fault: &Fault| match fault.kind {
+        FaultKind::Duplicate { first_row: Some(row), .. } => row.checked_sub(chunk.first_row()),
+        _ => None,
+    };
+    let mut earlier: Vec<usize> = faults.iter().filter_map(earlier_row).map(|row| row as usize).collect();
+    earlier.sort_unstable();
+    earlier.dedup();
+    let places = if earlier.is_empty() { Vec::new() } else { chunk.locate_all(&earlier) };
+    let place = |fault: &Fault| {
+        let at = earlier.binary_search(&(earlier_row(fault)? as usize)).ok()?;
+        places.get(at)
+    };
     let errors = origins.zip(faults).map(|(origin, fault)| {
-        let reason = fault.kind.reason(&origin);
+        let reason = fault.kind.reason(&origin, place(fault));
         origin.error(fault.column.and_then(|column| chunk.error_column(column)), reason)
     });
     errors.collect()
