@@ -200,7 +200,7 @@ fn scanned_rows_are_those_that_were_tested() {
         let counted = counted(&connection, "rows_scanned", text);
         assert!(scanned.contains(&counted), "{counted} rows were scanned by {text}");
     };
-    let kept = (0..PERSONS).filter(|row| noise(*row) % 2 == 0).count() as u64;
+    let kept = (0..PERSONS).filter(|row| noise(*row).is_multiple_of(2)).count() as u64;
     let text = "MATCH (p:Person) WHERE p.noise % 2 = 0 RETURN count(*), max(p.more)";
     check(text, kept, PERSONS..=PERSONS);
     let limit = 1 << 39;
