@@ -256,6 +256,7 @@ impl From<StorageError> for Error {
             | StorageError::OutOfMemory { .. }
             | StorageError::ChangesTooLarge { .. } => ErrorKind::OutOfMemory,
             StorageError::Limit { .. } => ErrorKind::Runtime,
+            StorageError::Interrupted => ErrorKind::Interrupted,
             _ => ErrorKind::Io,
         };
         let hint = match &error {
@@ -330,6 +331,7 @@ fn kind_of_refusal(error: &WriteError) -> ErrorKind {
         WriteError::Storage(_) => ErrorKind::Io,
         WriteError::Unknown { .. } => ErrorKind::Catalog,
         WriteError::ReadOnly => ErrorKind::Transaction,
+        WriteError::Stopped => ErrorKind::Interrupted,
         error if error.is_retryable() => ErrorKind::Conflict,
         _ => ErrorKind::Constraint,
     }

@@ -23,6 +23,10 @@ const ENDLESS: &[(&str, &str)] = &[
         "UNWIND range(1, 10000) AS a UNWIND range(1, 10000) AS b RETURN max(size([x IN range(1, 50) WHERE x % 7 = a % 7 | x]))",
     ),
     (
+        "long lists",
+        "UNWIND range(1, 1000) AS a RETURN count(CASE WHEN none(x IN range(1, 1000000) WHERE x * a = -1) THEN 1 END)",
+    ),
+    (
         "sorting in files",
         "UNWIND range(1, 10000) AS a UNWIND range(1, 10000) AS b WITH a, b ORDER BY a * b % 1009, b RETURN max(a)",
     ),
@@ -71,7 +75,11 @@ fn run(connection: &Connection, text: &str) {
 
 /// A graph on disk, with too little memory for what is sorted and grouped.
 fn open(folder: &std::path::Path) -> Database {
-    let builder = Database::builder().threads(2).memory_limit(16 << 20).buffer_pool_size(32 << 20);
+    open_with(folder, 16 << 20)
+}
+
+fn open_with(folder: &std::path::Path, memory: u64) -> Database {
+    let builder = Database::builder().threads(2).memory_limit(memory).buffer_pool_size(32 << 20);
     let database = builder.open(folder.join("db")).expect("the database opens");
     let connection = database.connect().expect("a connection");
     run(&connection, "CREATE NODE TABLE P(id INT64, v INT64, few INT64, PRIMARY KEY (id))");
@@ -96,10 +104,14 @@ fn open(folder: &std::path::Path) -> Database {
 
 /// How long after its time limit a statement ended.
 fn late(connection: &Connection, what: &str, text: &str) -> Duration {
-    connection.set_query_timeout(Some(LIMIT));
+    late_for(LIMIT, connection, what, text)
+}
+
+fn late_for(limit: Duration, connection: &Connection, what: &str, text: &str) -> Duration {
+    connection.set_query_timeout(Some(limit));
     let started = Instant::now();
     let outcome = connection.query(text);
-    let late = started.elapsed().saturating_sub(LIMIT);
+    let late = started.elapsed().saturating_sub(limit);
     connection.set_query_timeout(None);
     let error = outcome.err().unwrap_or_else(|| panic!("{what} ended by itself: {text}"));
     assert_eq!(error.kind(), ErrorKind::Interrupted, "{what}: {error}");
@@ -135,6 +147,62 @@ fn time_limits_are_kept_by_every_operator() {
         connection.query("MATCH (w:W) RETURN count(*)").expect("it runs").to_values()[0][0].as_i64(),
         Some(0)
     );
+}
+
+#[test]
+fn time_limits_end_deletions_and_long_lists() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let database = open_with(folder.path(), 2 << 30);
+    let connection = database.connect().expect("a connection");
+    let counts = "MATCH (p:P) OPTIONAL MATCH (p)-[k:K]->() RETURN count(DISTINCT p), count(k)";
+    let before = connection.query(counts).expect("it runs").to_values();
+    let long = Duration::from_millis(50);
+    for text in [
+        "MATCH (p:P) DETACH DELETE p",
+        "MATCH ()-[k:K]->() DELETE k",
+        "MATCH (p:P) DETACH DELETE p RETURN count(*)",
+        "RETURN size([x IN range(1, 50000000) WHERE x % 3 = 0 | x * x])",
+        "RETURN size(range(1, 200000000))",
+    ] {
+        let best = (0..TRIES).map(|_| late_for(long, &connection, "it", text)).find(|late| *late <= LATE);
+        assert!(best.is_some(), "{text} ends late");
+        let memory = database.storage_stats().expect("figures").memory;
+        assert_eq!((memory.operators.used, memory.layers.used), (0, 0), "{text}");
+    }
+    assert_eq!(connection.query(counts).expect("it runs").to_values(), before);
+    run(&connection, "MATCH (p:P) DETACH DELETE p");
+    let left = connection.query(counts).expect("it runs").to_values();
+    assert_eq!((left[0][0].as_i64(), left[0][1].as_i64()), (Some(0), Some(0)));
+}
+
+#[test]
+fn lists_count_what_they_take() {
+    let database = Database::builder().memory_limit(16 << 20).in_memory().expect("a database");
+    let connection = database.connect().expect("a connection");
+    for text in [
+        "RETURN size(range(1, 50000000))",
+        "UNWIND range(1, 50000000) AS x RETURN max(x)",
+        "WITH range(1, 1000000) AS l RETURN size([x IN l | toString(x) + 'some more text that stands elsewhere'])",
+    ] {
+        let error = connection.query(text).map(|_| ()).expect_err(text);
+        assert_eq!(error.kind(), ErrorKind::OutOfMemory, "{text}: {error}");
+    }
+    let check = |text: &str, expected: i64| {
+        let rows = connection.query(text).unwrap_or_else(|error| panic!("{text}: {error}")).to_values();
+        assert_eq!(rows[0][0].as_i64(), Some(expected), "{text}");
+    };
+    check("RETURN size([x IN range(1, 200000) WHERE x % 3 = 0 | x * x])", 66_666);
+    check("RETURN [x IN range(1, 200000) WHERE x % 3 = 0 | x * x][66665]", 199_998 * 199_998);
+    check("UNWIND range(1, 300) AS a RETURN sum(size([x IN range(1, 1000) WHERE x % a = 0]))", 6_136);
+    check(
+        "UNWIND range(1, 3) AS a RETURN sum(CASE WHEN all(x IN range(1, 70000) WHERE x <> a * 30000) THEN 1 ELSE 0 END)",
+        1,
+    );
+    check(
+        "UNWIND [NULL, 2, 5] AS a RETURN sum(size([x IN CASE WHEN a > 3 THEN range(1, 70000) ELSE [a] END WHERE x > 2]))",
+        69_998,
+    );
+    assert_eq!(database.storage_stats().expect("figures").memory.operators.used, 0);
 }
 
 #[test]

@@ -34,9 +34,6 @@ impl Session {
         let callback = self.progress.lock().clone();
         let deadline = view.deadline();
         let progress = |state: CopyProgress| {
-            if deadline.is_some_and(|(at, _)| Instant::now() >= at) {
-                self.interrupt.store(true, Ordering::Relaxed);
-            }
             if let Some(callback) = &callback {
                 let CopyProgress { bytes_read, bytes_total, rows } = state;
                 callback(Progress { bytes_read, bytes_total, rows, ..Progress::default() });
@@ -48,6 +45,7 @@ impl Session {
             checks: &checks,
             progress: Some(&progress),
             cancelled: Some(&self.interrupt),
+            deadline: deadline.map(|(at, _)| at),
             small_rows: self.shared.config.small_load_rows,
             wait: view.settings.timeout,
             ..CopyOptions::default()

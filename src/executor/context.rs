@@ -21,7 +21,7 @@ use crate::storage::StorageError;
 use crate::storage::buffer_pool::{Cursor, PoolWorker};
 use crate::storage::memory::{MemoryAccountant, Meter, Reservation};
 use crate::transaction::ReadTransaction;
-use crate::types::{VECTOR_SIZE, Value};
+use crate::types::{Stop, VECTOR_SIZE, Value};
 
 /// Batches of fewer rows are those of tests.
 const VECTOR_SIZE_TINY: usize = 16;
@@ -190,6 +190,17 @@ impl QueryContext {
             }
             _ => Ok(()),
         }
+    }
+
+    /// What `check` asks, for those who know nothing of queries.
+    pub(super) fn stop(&self) -> Stop {
+        Stop::new(Arc::clone(&self.interrupt), self.deadline.map(|(deadline, _)| deadline))
+    }
+
+    /// The error of somebody below who has stopped because `stop` was due.
+    #[cold]
+    pub(super) fn stopped(&self) -> ExecutionError {
+        self.check().err().unwrap_or(ExecutionError::Interrupted)
     }
 
     /// Whether batches are so small that only a test can want them: then little work is shared among threads, too.

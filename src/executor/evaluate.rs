@@ -7,6 +7,7 @@ use super::error::ExecutionResult;
 use super::evaluate_lists::{Comprehension, Quantified};
 use super::evaluate_paths::PathNode;
 use super::fetch::Gatherer;
+use super::list_watch::ListWatch;
 use crate::functions::{BoundScalar, KernelContext, select_true};
 use crate::planner::physical_plan::{Expression, ExpressionKind};
 use crate::storage::buffer_pool::PoolWorker;
@@ -17,6 +18,8 @@ use crate::vector::{Batch, Selection, SelectionBuffer, Validity, ValueVector, Ve
 pub struct Evaluator<'x> {
     root: Node,
     kernels: KernelContext,
+    /// Where lists are made that may become long.
+    watch: Option<Arc<ListWatch>>,
     marker: std::marker::PhantomData<&'x ()>,
 }
 
@@ -92,8 +95,12 @@ impl<'x> Evaluator<'x> {
     /// Prepares an expression; parameters become constants.
     pub fn new(expression: &Expression, query: &QueryContext) -> ExecutionResult<Evaluator<'x>> {
         let root = Node::new(expression, query)?;
-        let kernels = KernelContext::new(query.seed(), query.now_nanos);
-        Ok(Evaluator { root, kernels, marker: std::marker::PhantomData })
+        let mut kernels = KernelContext::new(query.seed(), query.now_nanos);
+        let watch = root.makes_lists().then(|| Arc::new(ListWatch::new(query)));
+        if let Some(watch) = &watch {
+            kernels = kernels.watched(Arc::clone(watch) as Arc<_>);
+        }
+        Ok(Evaluator { root, kernels, watch, marker: std::marker::PhantomData })
     }
 
     /// Prepares several.
@@ -104,21 +111,30 @@ impl<'x> Evaluator<'x> {
     /// The value for every selected row; other rows hold nothing of use.
     pub fn evaluate<'s>(
         &'s mut self,
-        _: &QueryContext,
+        query: &QueryContext,
         batch: &Batch<'s>,
     ) -> ExecutionResult<ValueVector<'s>> {
-        self.root.evaluate(&mut self.kernels, batch, batch.selection)
+        let Evaluator { root, kernels, watch, .. } = self;
+        let evaluated = root.evaluate(kernels, batch, batch.selection);
+        match watch {
+            None => evaluated,
+            Some(watch) => evaluated.map_err(|error| watch.told(error, query)),
+        }
     }
 
     /// The selected rows for which the expression is true.
     pub fn select(
         &mut self,
-        _: &QueryContext,
+        query: &QueryContext,
         batch: &Batch<'_>,
         out: &mut SelectionBuffer,
     ) -> ExecutionResult<()> {
         out.reset(batch.selection, batch.length);
-        self.root.narrow(&mut self.kernels, batch, out)
+        let narrowed = self.root.narrow(&mut self.kernels, batch, out);
+        match &self.watch {
+            None => narrowed,
+            Some(watch) => narrowed.map_err(|error| watch.told(error, query)),
+        }
     }
 }
 
@@ -200,6 +216,29 @@ impl Node {
             | ExpressionKind::PathNodes(_)
             | ExpressionKind::PathRels(_) => Node::Path(Box::new(PathNode::new(expression, query)?)),
         })
+    }
+
+    /// Whether lists are made that may become long.
+    fn makes_lists(&self) -> bool {
+        match self {
+            Node::Column(_) | Node::Constant(_) | Node::Path(_) => false,
+            Node::Comprehension(_) | Node::Quantified(_) => true,
+            Node::Call { function, arguments, .. } => {
+                matches!(function.result, DataType::List(_)) || arguments.iter().any(Node::makes_lists)
+            }
+            Node::Connective { operands: nodes, .. } | Node::Struct { fields: nodes, .. } => {
+                nodes.iter().any(Node::makes_lists)
+            }
+            Node::Not { operand, .. }
+            | Node::IsNull { operand, .. }
+            | Node::TableName { operand, .. }
+            | Node::HasTable { operand, .. } => operand.makes_lists(),
+            Node::Case(case) => {
+                let branches = case.branches.iter().flat_map(|(when, then)| [when, then]);
+                branches.chain(&case.otherwise).any(Node::makes_lists)
+            }
+            Node::FetchProperty(fetched) => fetched.operand.makes_lists(),
+        }
     }
 
     pub(super) fn evaluate<'s>(

@@ -1,14 +1,18 @@
-//! List comprehensions and quantifiers: the inner expressions run once over the elements of all rows.
+//! List comprehensions and quantifiers: the inner expressions run over the elements of all rows, so many of them at a
+//! time that a long list neither needs much memory beside itself nor keeps the query from being stopped.
 
 use super::context::QueryContext;
 use super::error::{ExecutionError, ExecutionResult};
 use super::evaluate::{Node, fill_truths};
-use crate::functions::KernelContext;
+use crate::functions::{ELEMENTS_PER_LOOK, FunctionError, KernelContext};
 use crate::planner::physical_plan::{Expression, ExpressionKind, QuantifierKind};
 use crate::types::DataType;
 use crate::vector::{Batch, Selection, SelectionBuffer, Shape, Validity, ValueVector, Values, VectorBuffer};
 
-/// The lists of a batch and its elements as one batch.
+const COMPREHENSION: &str = "list comprehension";
+const QUANTIFIER: &str = "quantifier";
+
+/// The lists of a batch and their elements as batches.
 struct Elements {
     list: Node,
     /// The column of the element.
@@ -17,54 +21,106 @@ struct Elements {
     parents: Vec<u32>,
 }
 
-/// The type of the lists; a list that is always NULL has no type of its own.
-fn list_type(data_type: &DataType) -> DataType {
-    match data_type {
-        DataType::Null => DataType::List(Box::new(DataType::Null)),
-        list => list.clone(),
+/// Consecutive elements of one list: the list's row, and where they lie in the elements of all lists.
+#[derive(Clone, Copy)]
+struct Run<'v> {
+    row: u32,
+    child: ValueVector<'v>,
+    from: usize,
+    to: usize,
+}
+
+/// The elements' type; a list that is always NULL has none.
+fn element_type(list: &DataType) -> DataType {
+    list.element().cloned().unwrap_or(DataType::Null)
+}
+
+/// The elements of a row's list; none for NULL.
+fn elements_of<'v>(lists: &ValueVector<'v>, row: usize) -> ExecutionResult<Option<Run<'v>>> {
+    if lists.is_null(row) {
+        return Ok(None);
     }
+    let (values, at) = match lists.shape {
+        Shape::Dictionary { codes, values } => {
+            let found = elements_of(&values.get(), codes[row] as usize)?;
+            return Ok(found.map(|run| Run { row: row as u32, ..run }));
+        }
+        Shape::Flat(values) => (values, row),
+        Shape::Constant(values) => (values, 0),
+        _ => (Values::Null, 0),
+    };
+    let values = match values {
+        Values::List(values) => values,
+        Values::Null => return Ok(None),
+        _ => return Err(ExecutionError::Internal { operator: COMPREHENSION, detail: "not a list".into() }),
+    };
+    let (from, to) = values.range(at);
+    Ok(Some(Run { row: row as u32, child: values.child.get(), from, to }))
 }
 
 impl Elements {
-    /// Lays out the lists of the selected rows and calls `visit` with their ends and with the batch of elements,
-    /// which has the outer columns too.
-    fn visit<R>(
+    /// Calls `visit` with the elements of the selected rows, many at a time: with the rows that they belong to, and with
+    /// a batch of them, which has the outer columns too. Gives the rows whose lists are not NULL.
+    fn visit(
         &mut self,
         kernels: &mut KernelContext,
         batch: &Batch<'_>,
         selection: Selection<'_>,
-        visit: impl FnOnce(&mut KernelContext, &ValueVector<'_>, &[u32], &Batch<'_>) -> ExecutionResult<R>,
-    ) -> ExecutionResult<R> {
+        mut visit: impl FnMut(&mut KernelContext, &[u32], &Batch<'_>) -> ExecutionResult<()>,
+    ) -> ExecutionResult<Vec<u64>> {
         let Elements { list, element, flat, parents } = self;
         let lists = list.evaluate(kernels, batch, selection)?;
-        flat.clear();
-        let mut start = 0;
-        // Rows that are not selected may hold anything: they become empty lists.
-        selection.for_each(batch.length, |row| {
-            flat.push_nulls(row - start);
-            flat.append_row(&lists, row);
-            start = row + 1;
-        });
-        flat.push_nulls(batch.length - start);
-        let flat = flat.vector();
-        let Shape::Flat(Values::List(values)) = flat.shape else {
-            return Err(ExecutionError::Internal { operator: "comprehension", detail: "not a list".into() });
-        };
-        parents.clear();
-        for row in 0..batch.length {
-            let (from, to) = values.range(row);
-            parents.extend(std::iter::repeat_n(row as u32, to - from));
+        let outer = &batch.columns[..*element];
+        let mut valid = vec![0u64; batch.length.div_ceil(64)];
+        let mut piece: Vec<Run<'_>> = Vec::new();
+        let mut held = 0;
+        selection.try_for_each(batch.length, |row| {
+            let Some(mut run) = elements_of(&lists, row)? else { return Ok(()) };
+            valid[row / 64] |= 1 << (row % 64);
+            while run.from < run.to {
+                let to = run.to.min(run.from + ELEMENTS_PER_LOOK - held);
+                piece.push(Run { to, ..run });
+                held += to - run.from;
+                run.from = to;
+                if held == ELEMENTS_PER_LOOK {
+                    let memory = (&mut *flat, &mut *parents);
+                    visit_piece(&piece, outer, memory, |rows, inner| visit(kernels, rows, inner))?;
+                    piece.clear();
+                    held = 0;
+                }
+            }
+            Ok::<(), ExecutionError>(())
+        })?;
+        if held > 0 {
+            visit_piece(&piece, outer, (flat, parents), |rows, inner| visit(kernels, rows, inner))?;
         }
-        let first = values.offsets.first().copied().unwrap_or(0) as usize;
-        let mut columns: Vec<ValueVector<'_>> = batch
-            .columns
-            .iter()
-            .take(*element)
-            .map(|column| ValueVector::dictionary(parents, column))
-            .collect();
-        columns.push(values.child.get().slice_from(first));
-        visit(kernels, &flat, &values.offsets[..batch.length + 1], &Batch::new(&columns, parents.len()))
+        Ok(valid)
     }
+}
+
+/// Puts runs of elements next to each other; those of one list lie so already.
+fn visit_piece(
+    piece: &[Run<'_>],
+    outer: &[ValueVector<'_>],
+    (flat, parents): (&mut VectorBuffer, &mut Vec<u32>),
+    visit: impl FnOnce(&[u32], &Batch<'_>) -> ExecutionResult<()>,
+) -> ExecutionResult<()> {
+    parents.clear();
+    for run in piece {
+        parents.extend(std::iter::repeat_n(run.row, run.to - run.from));
+    }
+    let parents = &*parents;
+    let mut columns: Vec<ValueVector<'_>> =
+        outer.iter().map(|column| ValueVector::dictionary(parents, column)).collect();
+    columns.push(match piece {
+        [run] => run.child.slice_from(run.from),
+        runs => {
+            flat.clear();
+            runs.iter().for_each(|run| flat.append_range(&run.child, run.from, run.to - run.from));
+            flat.vector()
+        }
+    });
+    visit(parents, &Batch::new(&columns, parents.len()))
 }
 
 /// `[x IN list WHERE filter | map]`.
@@ -100,7 +156,10 @@ impl Comprehension {
     ) -> ExecutionResult<ValueVector<'s>> {
         let Comprehension { elements, filter, map, out } = self;
         out.clear();
-        elements.visit(kernels, batch, selection, |kernels, lists, ends, inner| {
+        let mut lengths = vec![0u32; batch.length];
+        let mut rows = Vec::new();
+        let mut seen = 0;
+        let valid = elements.visit(kernels, batch, selection, |kernels, parents, inner| {
             let mut kept = SelectionBuffer::default();
             kept.reset(Selection::All, inner.length);
             if let Some(filter) = filter {
@@ -110,27 +169,30 @@ impl Comprehension {
                 Some(map) => map.evaluate(kernels, inner, kept.view())?,
                 None => inner.columns[inner.columns.len() - 1],
             };
-            let mut rows = Vec::new();
+            rows.clear();
             kept.view().indices(inner.length, &mut rows);
-            let Some((offsets, child)) = out.list_mut() else { return Ok(()) };
-            let mut validity = vec![0u64; batch.length.div_ceil(64)];
-            let first = ends[0];
-            let mut taken = 0;
-            for row in 0..batch.length {
-                let end = ends[row + 1] - first;
-                let from = taken;
-                while taken < rows.len() && rows[taken] < end {
-                    taken += 1;
-                }
-                child.append_rows(&values, &rows[from..taken]);
-                offsets.push(child.len() as u32);
-                if !lists.is_null(row) {
-                    validity[row / 64] |= 1 << (row % 64);
+            if let Some((_, child)) = out.list_mut() {
+                child.append_rows(&values, &rows);
+                if u32::try_from(child.len()).is_err() {
+                    return Err(FunctionError::invalid(COMPREHENSION, "the lists would be too long").into());
                 }
             }
-            out.finish_rows(batch.length, Validity::Mask(&validity));
+            rows.iter().for_each(|row| lengths[parents[*row as usize] as usize] += 1);
+            if inner.length == ELEMENTS_PER_LOOK {
+                // The list that is read stands in memory beside the one that is made.
+                seen += inner.length * size_of::<u64>();
+                kernels.go_on(COMPREHENSION, (seen + out.bytes()) as u64)?;
+            }
             Ok(())
         })?;
+        if let Some((offsets, _)) = out.list_mut() {
+            let mut end = 0;
+            offsets.extend(lengths.iter().map(|length| {
+                end += length;
+                end
+            }));
+            out.finish_rows(batch.length, Validity::Mask(&valid));
+        }
         Ok(out.vector())
     }
 }
@@ -143,10 +205,18 @@ pub(super) struct Quantified {
     out: VectorBuffer,
 }
 
+/// Of how many elements the predicate is true, false and neither.
+#[derive(Clone, Copy, Default)]
+struct Tally {
+    holds: usize,
+    fails: usize,
+    unknown: usize,
+}
+
 impl Quantified {
     pub(super) fn new(expression: &Expression, query: &QueryContext) -> ExecutionResult<Quantified> {
         let ExpressionKind::Quantifier { kind, list, element, predicate } = &expression.kind else {
-            return Err(ExecutionError::Internal { operator: "quantifier", detail: "another kind".into() });
+            return Err(ExecutionError::Internal { operator: QUANTIFIER, detail: "another kind".into() });
         };
         Ok(Quantified {
             kind: *kind,
@@ -163,25 +233,27 @@ impl Quantified {
         selection: Selection<'_>,
     ) -> ExecutionResult<ValueVector<'s>> {
         let Quantified { kind, elements, predicate, out } = self;
-        elements.visit(kernels, batch, selection, |kernels, lists, ends, inner| {
+        let mut tallies = vec![Tally::default(); batch.length];
+        let valid = elements.visit(kernels, batch, selection, |kernels, parents, inner| {
             let truths = predicate.evaluate(kernels, inner, Selection::All)?;
-            let first = ends[0];
-            fill_truths(out, batch.length, |row| {
-                if lists.is_null(row) {
-                    return None;
+            for (element, row) in parents.iter().enumerate() {
+                let tally = &mut tallies[*row as usize];
+                match truths.bool_at(element) {
+                    Some(true) => tally.holds += 1,
+                    Some(false) => tally.fails += 1,
+                    None => tally.unknown += 1,
                 }
-                let (mut holds, mut unknown, mut fails) = (0, 0, 0);
-                for element in ends[row] - first..ends[row + 1] - first {
-                    match truths.bool_at(element as usize) {
-                        Some(true) => holds += 1,
-                        Some(false) => fails += 1,
-                        None => unknown += 1,
-                    }
-                }
-                quantify(*kind, holds, fails, unknown)
-            });
+            }
+            if inner.length == ELEMENTS_PER_LOOK {
+                kernels.go_on(QUANTIFIER, 0)?;
+            }
             Ok(())
         })?;
+        fill_truths(out, batch.length, |row| {
+            let Tally { holds, fails, unknown } = tallies[row];
+            let is_list = valid[row / 64] >> (row % 64) & 1 == 1;
+            if is_list { quantify(*kind, holds, fails, unknown) } else { None }
+        });
         Ok(out.vector())
     }
 }
@@ -202,7 +274,7 @@ fn quantify(kind: QuantifierKind, holds: usize, fails: usize, unknown: usize) ->
 
 impl Elements {
     fn new(list: &Expression, element: usize, query: &QueryContext) -> ExecutionResult<Elements> {
-        let flat = VectorBuffer::new(list_type(&list.data_type));
+        let flat = VectorBuffer::new(element_type(&list.data_type));
         Ok(Elements { list: Node::new(list, query)?, element, flat, parents: Vec::new() })
     }
 }

@@ -32,6 +32,7 @@ mod join;
 mod joining;
 mod key_table;
 mod limit;
+mod list_watch;
 mod lists;
 mod lookup;
 mod messages;

@@ -1,5 +1,6 @@
 //! A function that is resolved for its argument types, and its evaluation over vectors of any shape.
 
+use super::watch::ConstantWatch;
 use super::{Call, FunctionResult, Kernel, KernelContext, Nulls, Overload, ScalarFunction, SelectKernel};
 use crate::types::{DataType, Value};
 use crate::vector::{
@@ -99,7 +100,8 @@ impl BoundScalar {
         Ok(out.vector())
     }
 
-    /// The result for constant arguments of the right types; none where it differs from call to call, or is an error.
+    /// The result for constant arguments of the right types; none where it differs from call to call, is an error, or is
+    /// a long list.
     pub fn of_constants(&self, values: &[&Value]) -> Option<Value> {
         if self.volatile || values.len() != self.arguments.len() {
             return None;
@@ -113,7 +115,7 @@ impl BoundScalar {
         let vectors: Vec<ValueVector<'_>> = buffers.iter().map(VectorBuffer::constant_vector).collect();
         let mut out = VectorBuffer::new(self.result.clone());
         // Functions of the present instant are volatile, so the instant does not matter.
-        let mut context = KernelContext::new(0, 0);
+        let mut context = KernelContext::new(0, 0).watched(std::sync::Arc::new(ConstantWatch));
         let result = self.evaluate(&mut context, &vectors, 1, Selection::All, &mut out).ok()?;
         Some(result.value(0, &self.result))
     }

@@ -18,6 +18,9 @@ pub enum FunctionError {
     /// An argument that the function is not defined for.
     #[error("{function}: {detail}")]
     InvalidArgument { function: &'static str, detail: String },
+    /// Whoever watches over the kernel ended it.
+    #[error("{function}: ended before it was done")]
+    Stopped { function: &'static str },
     /// A value cannot become one of another type.
     #[error("{0}")]
     Cast(#[from] TypeError),

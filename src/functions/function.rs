@@ -1,6 +1,8 @@
 //! What a scalar function is: a name, the dialects that know it, and a resolver from argument types to an overload.
 
-use super::{BoundScalar, FunctionResult};
+use std::sync::Arc;
+
+use super::{BoundScalar, FunctionResult, Watch};
 use crate::types::DataType;
 use crate::vector::{SelectionBuffer, Validity, ValueVector, VectorBuffer};
 
@@ -125,12 +127,22 @@ pub struct KernelContext {
     masks: Vec<Vec<u64>>,
     random: u64,
     now_nanos: i128,
+    watch: Option<Arc<dyn Watch>>,
 }
 
 impl KernelContext {
     /// A context with a seed for `rand()` and the instant that `now()` gives, in nanoseconds since 1970.
     pub fn new(seed: u64, now_nanos: i128) -> Self {
-        KernelContext { buffers: Vec::new(), masks: Vec::new(), random: seed, now_nanos }
+        KernelContext { buffers: Vec::new(), masks: Vec::new(), random: seed, now_nanos, watch: None }
+    }
+
+    /// The same under the eyes of somebody who may end its kernels.
+    pub fn watched(self, watch: Arc<dyn Watch>) -> Self {
+        KernelContext { watch: Some(watch), ..self }
+    }
+
+    pub(super) fn watch(&self) -> Option<&dyn Watch> {
+        self.watch.as_deref()
     }
 
     /// A context for folding constants and tests.

@@ -15,6 +15,7 @@ mod kernel;
 mod promote;
 mod registry;
 mod scalar;
+mod watch;
 
 pub use aggregate::{AggregateFunction, BoundAggregate, StateColumn};
 pub use assign::{assign_value, assignable};
@@ -29,6 +30,7 @@ pub use registry::{
     aggregate_exists, function_names, resolve_aggregate, resolve_scalar, scalar_exists, similar_names,
 };
 pub use scalar::{PRESENT_KEYS, PRESENT_PROPERTIES, bind_struct_extract, bind_struct_pack};
+pub use watch::{ELEMENTS_PER_LOOK, Watch};
 
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use crate::types::DataType;
 
@@ -49,11 +50,14 @@ pub struct CsvMonitor<'m> {
     pub progress: Option<&'m dyn Fn(CsvProgress)>,
     /// Ends the load with [`CsvError::Cancelled`] once it is set.
     pub cancelled: Option<&'m AtomicBool>,
+    /// Ends it likewise once it is over.
+    pub deadline: Option<Instant>,
 }
 
 impl CsvMonitor<'_> {
     pub(super) fn is_cancelled(&self) -> bool {
         self.cancelled.is_some_and(|flag| flag.load(Ordering::Relaxed))
+            || self.deadline.is_some_and(|deadline| Instant::now() > deadline)
     }
 }
 

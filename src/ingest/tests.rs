@@ -347,7 +347,7 @@ fn loads_can_be_cancelled_and_consumers_can_fail() {
     for threads in [1, 3] {
         let case = Case { options: CsvOptions::default(), types: &KEY_AND_TEXT, block_bytes: 64, threads };
         let flag = AtomicBool::new(false);
-        let monitor = CsvMonitor { cancelled: Some(&flag), progress: None };
+        let monitor = CsvMonitor { cancelled: Some(&flag), ..CsvMonitor::default() };
         let mut chunks = 0;
         let outcome = case.reader(&[&path]).unwrap().run(
             threads,

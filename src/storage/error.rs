@@ -67,6 +67,9 @@ pub enum StorageError {
     /// The database was opened for reading.
     #[error("the database is open read-only")]
     ReadOnly,
+    /// Whoever wanted the work wants it no more.
+    #[error("interrupted")]
+    Interrupted,
     /// A value, row or table beyond what the format can hold.
     #[error("{what} exceeds the format's limit of {limit}")]
     Limit { what: String, limit: u64 },

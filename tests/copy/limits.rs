@@ -76,6 +76,29 @@ fn the_time_limit_counts_for_loads() {
 }
 
 #[test]
+fn the_time_limit_counts_behind_the_last_row() {
+    let world = World::new(SCHEMA);
+    let limit = Duration::from_millis(1500);
+    for rows in [10, 100_000] {
+        // All text is read in time, and then time passes.
+        world.connection.set_progress(move |state| {
+            if state.bytes_read == state.bytes_total {
+                std::thread::sleep(limit);
+            }
+        });
+        world.connection.set_query_timeout(Some(limit));
+        let error = world.copy("T", people(rows), "").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Interrupted, "{error}");
+        assert!(error.to_string().contains("1500 ms"), "{error}");
+        world.connection.set_query_timeout(None);
+        world.connection.clear_progress();
+        assert_eq!(count(&world.connection, "MATCH (t:T) RETURN count(*)"), 0);
+    }
+    assert_eq!(world.copy("T", people(10), "").unwrap(), 10);
+    world.sound();
+}
+
+#[test]
 fn a_load_beyond_its_memory_fails_and_leaves_nothing() {
     let builder = Database::builder().threads(2).buffer_pool_size(64 << 20).memory_limit(1 << 20);
     let world = World::with(builder, SCHEMA);

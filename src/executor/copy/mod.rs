@@ -13,22 +13,23 @@ mod options;
 mod progress;
 mod rejects;
 mod rel;
+mod stop;
 mod unique;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use crate::ingest::{CsvError, CsvOptions, CsvReader, CsvSummary, expand_files};
 use crate::planner::physical_plan::{BoundCopy, CopyTarget};
+use crate::storage::StorageError;
 use crate::storage::engine::{Engine, StagedLoad};
-use crate::storage::page::WriteBatch;
 use crate::storage::state::Snapshot;
 use crate::transaction::{SmallLoad, WriteOptions, WriteTransaction, areas_of_load};
 use crate::types::{ColumnId, DataType, TableId};
 
 pub use error::{CopyError, CopyResult};
 pub use options::{CopyOptions, CopyProgress, CopySummary};
+use stop::{LoadPages, StopSigns};
 
 /// Loads files into a table in a transaction of its own, all of it or nothing. Waits for its turn to write.
 pub fn run(copy: &BoundCopy, engine: &Arc<Engine>, options: &CopyOptions<'_>) -> CopyResult<CopySummary> {
@@ -67,7 +68,15 @@ impl<'c> PreparedCopy<'c> {
 
     /// Loads the files in a transaction. After an error the transaction has nothing of it.
     pub fn run(&self, writer: &mut WriteTransaction) -> CopyResult<CopySummary> {
+        self.load(writer).map_err(|error| match error {
+            CopyError::Storage(StorageError::Interrupted) => CsvError::Cancelled.into(),
+            error => error,
+        })
+    }
+
+    fn load(&self, writer: &mut WriteTransaction) -> CopyResult<CopySummary> {
         let table = self.table();
+        let signs = StopSigns { flag: self.options.cancelled, deadline: self.options.deadline };
         if writer.catalog().table_by_id(table).is_none() {
             return Err(CopyError::TableChanged);
         }
@@ -75,7 +84,7 @@ impl<'c> PreparedCopy<'c> {
         let next_serial = |column| Ok(writer.next_serial(table, column)?);
         let load = Load {
             snapshot: &place.view,
-            batch: &place.batch,
+            pages: LoadPages { batch: &place.batch, signs },
             row_bound: place.row_bound,
             next_serial: &next_serial,
             files: &self.files,
@@ -102,7 +111,7 @@ impl<'c> PreparedCopy<'c> {
 struct Load<'l> {
     /// What the transaction sees.
     snapshot: &'l Snapshot,
-    batch: &'l WriteBatch,
+    pages: LoadPages<'l>,
     /// Offsets of the table's rows are below this, those of other transactions too.
     row_bound: u64,
     next_serial: &'l dyn Fn(ColumnId) -> CopyResult<u64>,
@@ -132,10 +141,7 @@ impl Load<'_> {
     }
 
     fn check_cancelled(&self) -> CopyResult<()> {
-        match self.options.cancelled {
-            Some(flag) if flag.load(Ordering::Relaxed) => Err(CsvError::Cancelled.into()),
-            _ => Ok(()),
-        }
+        if self.pages.signs.are_due() { Err(CsvError::Cancelled.into()) } else { Ok(()) }
     }
 
     /// The summary, after a check that no row was lost or invented.

@@ -6,6 +6,7 @@ use super::checks::ChunkChecks;
 use super::columns::{ColumnPlan, Serials};
 use super::error::{CopyError, CopyResult};
 use super::memory::Memory;
+use super::options::CopyOptions;
 use super::progress::Ticker;
 use super::rejects::{Fault, FaultKind, Rejects, Remainder, keep_rows, settle, settle_early};
 use super::unique::{UniqueValues, add_rows};
@@ -103,7 +104,7 @@ impl<'l> NodeLoad<'l> {
         let fields = fields.map(|column| (column.name.clone(), column.data_type.clone()));
         let mut reader = load.reader(fields.collect())?;
         let layout = Arc::clone(&self.layout);
-        let bulk = NodeBulkLoad::begin(load.batch, layout, load.row_bound, WriteOptions::default());
+        let bulk = NodeBulkLoad::begin(&load.pages, layout, load.row_bound, WriteOptions::default());
         let mut keys = KeyStore::new(self.key_layout.clone());
         let mut rejects = Rejects::new(load.csv.errors, load.options.limits.rejects_kept_max);
         let read = match self.read(&mut reader, &bulk, &mut keys, &mut rejects) {
@@ -149,7 +150,8 @@ impl<'l> NodeLoad<'l> {
         let load = self.load;
         let ticker = Ticker::new(load.options);
         let tick = |state| ticker.tick(state);
-        let monitor = CsvMonitor { progress: Some(&tick), cancelled: load.options.cancelled };
+        let CopyOptions { cancelled, deadline, .. } = *load.options;
+        let monitor = CsvMonitor { progress: Some(&tick), cancelled, deadline };
         let NodeLoad { plan, serials, key_columns, key_layout, unique, checks, memory, .. } = self;
         let keys_in_map = !plan.count_up(key_columns);
         let (policy, kept_max) = (load.csv.errors, load.options.limits.rejects_kept_max);
@@ -250,10 +252,12 @@ impl<'l> NodeLoad<'l> {
         reader: &CsvReader,
     ) -> CopyResult<Vec<KeyTreeRef>> {
         let sorted = keys.sorted();
+        self.load.check_cancelled()?;
         self.check_keys(&sorted, reader)?;
+        self.load.check_cancelled()?;
         let mut worker = self.load.snapshot.pool().worker()?;
         let empty = KeyIndex::empty(self.key_layout.clone());
-        Ok(empty.append(&sorted, first_offset, self.load.batch, &mut worker.cursor())?)
+        Ok(empty.append(&sorted, first_offset, self.load.pages.batch, &mut worker.cursor())?)
     }
 
     /// Of keys that come twice the least row is the error.

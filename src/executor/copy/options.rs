@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::ingest::{CsvLimits, RowError};
 use crate::planner::physical_plan::TableCheck;
@@ -22,6 +22,8 @@ pub struct CopyOptions<'o> {
     pub progress: Option<&'o dyn Fn(CopyProgress)>,
     /// Ends the load with an error once it is set.
     pub cancelled: Option<&'o AtomicBool>,
+    /// Ends it likewise once it is over.
+    pub deadline: Option<Instant>,
     /// Fewer rows than this go through the log as those of CREATE do; at most a group of them.
     pub small_rows: u64,
     /// How long to wait for other writers; as long as the engine says otherwise.
@@ -39,6 +41,7 @@ impl Default for CopyOptions<'_> {
             checks: &[],
             progress: None,
             cancelled: None,
+            deadline: None,
             small_rows: NODE_GROUP_ROWS,
             wait: None,
             limits: CsvLimits::default(),

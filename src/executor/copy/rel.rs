@@ -10,6 +10,7 @@ use super::error::{CopyError, CopyResult};
 use super::memory::Memory;
 use super::multiplicity::TakenNodes;
 use super::node::unique_columns;
+use super::options::CopyOptions;
 use super::progress::Ticker;
 use super::rejects::{Fault, FaultKind, Rejects, Remainder, keep_rows, settle, settle_early};
 use super::unique::{Repeated, UniqueValues, add_rows};
@@ -83,6 +84,7 @@ impl<'l> RelLoad<'l> {
             true => Arc::clone(&source),
             false => Arc::new(EndTable::open(snapshot, rel.target, text_bytes, load.threads())?),
         };
+        load.check_cancelled()?;
         let mut fields = source.fields("FROM");
         let source_fields = 0..fields.len();
         fields.extend(target.fields("TO"));
@@ -103,6 +105,7 @@ impl<'l> RelLoad<'l> {
             let backward = table.adjacency(Direction::Backward);
             taken.push(TakenNodes::of(backward, target.row_bound, &mut worker)?);
         }
+        load.check_cancelled()?;
         let checks = ChunkChecks::new(load.options.checks, (rel.table, name), &schema.columns, snapshot)?;
         Ok(RelLoad {
             checks,
@@ -132,7 +135,9 @@ impl<'l> RelLoad<'l> {
             same_table: self.rel.source == self.rel.target,
             row_bound: load.row_bound,
         };
-        let bulk = RelBulkLoad::begin(load.batch, target, WriteOptions::default());
+        let signs = load.pages.signs;
+        let stop = move || signs.are_due();
+        let bulk = RelBulkLoad::begin(&load.pages, target, WriteOptions::default()).stopped_by(&stop);
         let mut rejects = Rejects::new(load.csv.errors, load.options.limits.rejects_kept_max);
         let read = self.read(&bulk, &mut rejects)?;
         load.check_cancelled()?;
@@ -163,7 +168,8 @@ impl<'l> RelLoad<'l> {
         let load = self.load;
         let ticker = Ticker::new(load.options);
         let tick = |state| ticker.tick(state);
-        let monitor = CsvMonitor { progress: Some(&tick), cancelled: load.options.cancelled };
+        let CopyOptions { cancelled, deadline, .. } = *load.options;
+        let monitor = CsvMonitor { progress: Some(&tick), cancelled, deadline };
         let RelLoad { reader, source, target, source_fields, target_fields, .. } = self;
         let RelLoad { plan, serials, taken, unique, checks, memory, .. } = self;
         let finder = EndFinder { source, target, source_fields, target_fields, plan, checks };

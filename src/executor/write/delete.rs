@@ -2,6 +2,7 @@
 
 use super::super::chunks::{Chunk, ChunkList};
 use super::super::error::ExecutionResult;
+use super::super::sort::sort_in_pieces;
 use super::rows::id_at;
 use super::{WriteFault, Writing};
 use crate::planner::physical_plan::PhysicalDelete;
@@ -18,18 +19,21 @@ impl Writing<'_> {
     /// Deletes what all rows name; the rows are given back.
     pub(super) fn delete(&mut self, delete: &PhysicalDelete, input: ChunkList) -> ExecutionResult<ChunkList> {
         let mut doomed = Doomed::default();
+        let mut held = self.query.account();
         let mut kept = ChunkList::default();
         let mut input = input.drain();
         while let Some(chunk) = input.next(self.query)? {
             self.query.check()?;
             let (values, rows) = self.over(&delete.values, chunk)?;
             self.collect_doomed(&values, &mut doomed)?;
+            let bytes = (doomed.nodes.capacity() + doomed.rels.capacity()) * size_of::<(u64, u64)>();
+            held.hold("listing what is deleted", bytes as u64)?;
             self.row += rows.rows as u64;
             kept.push(rows, self.clause, self.query)?;
         }
         self.row = 0;
-        let rels = self.left_of(doomed.rels);
-        let nodes = self.left_of(doomed.nodes);
+        let rels = self.left_of(std::mem::take(&mut doomed.rels))?;
+        let nodes = self.left_of(std::mem::take(&mut doomed.nodes))?;
         for (table, offsets, rows) in by_table(&rels) {
             let deleted = self.writer.delete_rels(table, &offsets);
             self.counts.rels_deleted += deleted.map_err(|error| self.refused(error, &rows))?;
@@ -41,7 +45,8 @@ impl Writing<'_> {
             self.counts.rels_deleted += deleted.rels;
         }
         self.stale |= !rels.is_empty() || !nodes.is_empty();
-        self.note_deleted(rels.into_iter().chain(nodes).map(|(id, _)| id));
+        self.note_deleted(&rels)?;
+        self.note_deleted(&nodes)?;
         Ok(kept)
     }
 
@@ -82,11 +87,13 @@ impl Writing<'_> {
     }
 
     /// Each id once, with its first row, without what an earlier clause has deleted.
-    fn left_of(&self, mut ids: Vec<(u64, u64)>) -> Vec<(u64, u64)> {
-        ids.sort_unstable();
+    fn left_of(&self, mut ids: Vec<(u64, u64)>) -> ExecutionResult<Vec<(u64, u64)>> {
+        if !ids.is_sorted() {
+            sort_in_pieces(&mut ids, |a, b| a.cmp(b), || self.query.check())?;
+        }
         ids.dedup_by_key(|(id, _)| *id);
         ids.retain(|(id, _)| !self.is_deleted(*id));
-        ids
+        Ok(ids)
     }
 }
 

@@ -28,9 +28,13 @@ use crate::planner::physical_plan::{PhysicalWrite, PlanNode, WriteStage};
 use crate::planner::{PhysicalPlan, on_stack_for};
 use crate::storage::memory::Reservation;
 use crate::transaction::{WriteError, WriteTransaction};
+use crate::types::Stop;
 use check::Checks;
 use owed::Owed;
 use rows::{joined, no_rows};
+
+/// Deleted entities that are noted between two looks for an interrupt.
+const DELETED_AT_ONCE: usize = 1 << 16;
 
 /// What a statement changed, counted as openCypher does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -80,18 +84,19 @@ pub fn execute_write(
             checks: Checks::new(&plan.checks),
             owed: Vec::new(),
             owed_held: None,
+            deleted_held: None,
+            is_last: false,
         };
-        for (at, stage) in plan.stages.iter().enumerate() {
-            let kept = writing.stage(stage)?;
-            writing.query.kept[at + 1] = kept;
-        }
-        writing.refuse_owed()?;
-        writing.fresh();
-        let counts = writing.counts;
+        writing.writer.stop_at(writing.query.stop());
+        let done = writing.run(plan);
+        writing.writer.stop_at(Stop::default());
+        let counts = done?;
         let chunks = match plan.returns {
             true => collect(&plan.root, query, true)?.chunks,
             false => Vec::new(),
         };
+        // What took too long is not committed.
+        query.check()?;
         Ok((QueryRows { chunks }, counts))
     })
 }
@@ -120,9 +125,25 @@ struct Writing<'w> {
     owed: Vec<Owed>,
     /// What `owed` takes.
     owed_held: Option<Reservation>,
+    /// What the list of deleted entities takes.
+    deleted_held: Option<Reservation>,
+    /// Whether nothing of the statement comes behind the clause at hand.
+    is_last: bool,
 }
 
 impl Writing<'_> {
+    fn run(&mut self, plan: &PhysicalPlan) -> ExecutionResult<ChangeCounts> {
+        for (at, stage) in plan.stages.iter().enumerate() {
+            self.is_last = at + 1 == plan.stages.len() && !plan.returns;
+            let kept = self.stage(stage)?;
+            self.query.kept[at + 1] = kept;
+        }
+        self.refuse_owed()?;
+        self.writer.count_changes().map_err(|error| self.refused(error, &[]))?;
+        self.fresh();
+        Ok(self.counts)
+    }
+
     /// Runs one clause; gives the rows that go on.
     fn stage(&mut self, stage: &WriteStage) -> ExecutionResult<ChunkList> {
         self.fresh();
@@ -186,6 +207,9 @@ impl Writing<'_> {
 
     /// What the transaction refuses; `places` are the rows of the chunk at hand that it was given.
     fn refused(&self, error: WriteError, places: &[u32]) -> ExecutionError {
+        if let WriteError::Stopped = error {
+            return self.query.stopped();
+        }
         match error.row().and_then(|row| places.get(row)) {
             Some(row) => self.fault(*row as usize, error.into()),
             None => WriteFault::from(error).into(),
@@ -197,10 +221,23 @@ impl Writing<'_> {
         self.query.deleted.as_ref().is_some_and(|deleted| deleted.contains(&id))
     }
 
-    /// Remembers what a clause has deleted.
-    fn note_deleted(&mut self, ids: impl IntoIterator<Item = u64>) {
+    /// Remembers what a clause has deleted, for those behind it.
+    fn note_deleted(&mut self, ids: &[(u64, u64)]) -> ExecutionResult<()> {
+        if self.is_last {
+            return Ok(());
+        }
         let deleted = self.query.deleted.get_or_insert_with(|| Arc::new(FxHashSet::default()));
-        Arc::make_mut(deleted).extend(ids);
+        let deleted = Arc::make_mut(deleted);
+        for piece in ids.chunks(DELETED_AT_ONCE) {
+            if self.query.interrupt.load(Ordering::Relaxed) {
+                break;
+            }
+            deleted.extend(piece.iter().map(|(id, _)| *id));
+        }
+        let bytes = deleted.capacity() * (size_of::<u64>() + 1);
+        self.query.check()?;
+        let held = self.deleted_held.get_or_insert_with(|| self.query.account());
+        Ok(held.hold("noting what was deleted", bytes as u64)?)
     }
 }
 

@@ -3,7 +3,8 @@
 
 use super::super::kernel::{mistyped, operand, push_rows};
 use super::super::{
-    Availability, Call, FunctionError, FunctionResult, Kernel, Overload, ScalarFunction, common_type,
+    Availability, Call, ELEMENTS_PER_LOOK, FunctionError, FunctionResult, Kernel, Overload, ScalarFunction,
+    common_type,
 };
 use super::{aliased, entry, is_integer, only};
 use crate::types::{DataType, Value};
@@ -72,7 +73,8 @@ fn range(types: &[DataType]) -> Option<Overload> {
     if !(2..=3).contains(&types.len()) || !types.iter().all(is_integer) {
         return None;
     }
-    let kernel: Kernel = |_, call, out| {
+    let kernel: Kernel = |context, call, out| {
+        let mut seen = 0;
         let (starts, ends) = (operand::<i64>(call, 0)?, operand::<i64>(call, 1)?);
         let steps = if call.arguments.len() > 2 { Some(operand::<i64>(call, 2)?) } else { None };
         push_lists(call, out, |row, child| {
@@ -86,8 +88,19 @@ fn range(types: &[DataType]) -> Option<Overload> {
             if !empty && count > RANGE_MAX {
                 return Err(FunctionError::invalid(call.function.name, "the list would be too long"));
             }
-            // All values lie between start and end.
-            (0..if empty { 0 } else { count as i64 }).for_each(|number| child.push(start + number * step));
+            let count = if empty { 0 } else { count as i64 };
+            if child.len() + count as usize >= seen + ELEMENTS_PER_LOOK {
+                seen = child.len() + count as usize;
+                context.go_on(call.function.name, (seen * size_of::<i64>()) as u64)?;
+            }
+            for first in (0..count).step_by(ELEMENTS_PER_LOOK) {
+                if first > 0 {
+                    context.go_on(call.function.name, 0)?;
+                }
+                // All values lie between start and end.
+                let piece = first..count.min(first + ELEMENTS_PER_LOOK as i64);
+                piece.for_each(|number| child.push(start + number * step));
+            }
             Ok(())
         })
     };

@@ -76,11 +76,14 @@ impl AdjacencyDelta {
         self.parts.push(Arc::new(part));
     }
 
-    pub(super) fn merge(&mut self, newer: &AdjacencyDelta) {
+    /// Gives the bytes that both had and one needs no more.
+    pub(super) fn merge(&mut self, newer: &AdjacencyDelta) -> u64 {
         self.parts.merge(&newer.parts);
+        let before = self.touched.bytes() + newer.touched.bytes();
         self.touched.extend(&newer.touched);
         self.entries += newer.entries;
         self.self_loops += newer.self_loops;
+        before - self.touched.bytes()
     }
 }
 

@@ -108,16 +108,24 @@ impl GroupDelta {
         let births = self.births.iter().flat_map(BirthPart::columns).map(|(_, values)| of(values));
         let patches = self.patches.iter().flat_map(|(_, parts)| parts.iter());
         let patches = patches.map(|part| of(&part.values) + part.rows.len() as u64 * 2);
-        births.sum::<u64>() + patches.sum::<u64>() + u64::from(self.deletions.count())
+        births.sum::<u64>() + patches.sum::<u64>() + self.set_bytes()
     }
 
-    pub(super) fn merge(&mut self, newer: &GroupDelta) {
+    /// What the sets of rows take.
+    pub(super) fn set_bytes(&self) -> u64 {
+        self.born.bytes() + self.deletions.bytes()
+    }
+
+    /// Gives the bytes that both had and one needs no more.
+    pub(super) fn merge(&mut self, newer: &GroupDelta) -> u64 {
+        let before = self.set_bytes() + newer.set_bytes();
         self.births.merge(&newer.births);
         self.born.extend(&newer.born);
         for (column, parts) in &newer.patches {
             self.patches_mut(*column).merge(parts);
         }
         self.deletions.extend(&newer.deletions);
+        before - self.set_bytes()
     }
 }
 

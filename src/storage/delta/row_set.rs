@@ -26,6 +26,12 @@ impl RowSet {
         self.count == 0
     }
 
+    /// The memory of the blocks.
+    pub fn bytes(&self) -> u64 {
+        // Two counters stand before what an `Arc` shares.
+        self.blocks.iter().flatten().count() as u64 * (BLOCK_WORDS as u64 + 2) * 8
+    }
+
     /// Adds a row; says whether it is new.
     pub fn insert(&mut self, row: u16) -> bool {
         let (block, word, bit) = place(row);

@@ -116,8 +116,10 @@ impl TableDelta {
                 buffers.push((column.column, buffer));
             }
             let part = BirthPart::new(row..row + length as u32, buffers);
-            self.groups.get_mut(offset / NODE_GROUP_ROWS).add_births(part);
-            self.bytes += PART_BYTES;
+            let group = self.groups.get_mut(offset / NODE_GROUP_ROWS);
+            let before = group.set_bytes();
+            group.add_births(part);
+            self.bytes += group.set_bytes() - before + PART_BYTES;
             done += length;
         }
         self.row_bound = self.row_bound.max(first_offset + count as u64);
@@ -131,7 +133,10 @@ impl TableDelta {
         self.row_bound = self.row_bound.max(group * NODE_GROUP_ROWS + u64::from(*last) + 1);
         self.live_rows += rows.len() as i64;
         self.bytes += columns.iter().map(|(_, values)| content_bytes(values)).sum::<u64>() + PART_BYTES;
-        self.groups.get_mut(group).add_births(BirthPart::of(rows, columns));
+        let group = self.groups.get_mut(group);
+        let before = group.set_bytes();
+        group.add_births(BirthPart::of(rows, columns));
+        self.bytes += group.set_bytes() - before;
     }
 
     /// Adds relationships with consecutive ids: their rows, with the ends as columns, and their entries in both
@@ -186,8 +191,10 @@ impl TableDelta {
         let backward = sorted_entries(ids, targets, sources, removed)?;
         for (map, sorted) in [(&mut self.forward, forward), (&mut self.backward, backward)] {
             for (group, entries) in sorted {
-                map.get_mut(group).add(group * NODE_GROUP_ROWS, &entries);
-                self.bytes += entries.len() as u64 * 16 + PART_BYTES;
+                let lists = map.get_mut(group);
+                let before = lists.touched().bytes();
+                lists.add(group * NODE_GROUP_ROWS, &entries);
+                self.bytes += lists.touched().bytes() - before + entries.len() as u64 * 16 + PART_BYTES;
             }
         }
         Ok(())
@@ -215,9 +222,10 @@ impl TableDelta {
     pub fn delete_rows(&mut self, rows: &[u64]) {
         for same in rows.chunk_by(|a, b| a / NODE_GROUP_ROWS == b / NODE_GROUP_ROWS) {
             let group = self.groups.get_mut(same[0] / NODE_GROUP_ROWS);
+            let before = group.set_bytes();
             let fresh = same.iter().filter(|row| group.delete((*row % NODE_GROUP_ROWS) as u16)).count();
             self.live_rows -= fresh as i64;
-            self.bytes += fresh as u64;
+            self.bytes += group.set_bytes() - before;
         }
     }
 
@@ -280,8 +288,12 @@ impl TableDelta {
     fn content_bytes(&self) -> u64 {
         let rows = self.groups.iter().map(|(_, changes)| changes.bytes(&content_bytes)).sum::<u64>();
         let lists = self.forward.iter().chain(self.backward.iter());
-        let entries = lists.flat_map(|(_, changes)| changes.parts().iter()).map(|part| part.len() as u64);
-        rows + entries.sum::<u64>() * 16 + self.keys.iter().map(|part| part.bytes() as u64).sum::<u64>()
+        let of_part = |part: &super::EntryPart| part.len() as u64 * 16;
+        let of_group = |changes: &AdjacencyDelta| {
+            changes.parts().iter().map(of_part).sum::<u64>() + changes.touched().bytes()
+        };
+        rows + lists.map(|(_, changes)| of_group(changes)).sum::<u64>()
+            + self.keys.iter().map(|part| part.bytes() as u64).sum::<u64>()
     }
 
     /// Puts the changes of a newer level on top.
@@ -289,27 +301,33 @@ impl TableDelta {
         self.row_bound = self.row_bound.max(newer.row_bound);
         self.live_rows += newer.live_rows;
         self.bytes += newer.bytes;
+        let mut freed = 0;
         for (group, changes) in newer.groups.iter() {
-            merge_into(&mut self.groups, group, changes, GroupDelta::merge);
+            freed += merge_into(&mut self.groups, group, changes, GroupDelta::merge);
         }
         for (group, changes) in newer.forward.iter() {
-            merge_into(&mut self.forward, group, changes, AdjacencyDelta::merge);
+            freed += merge_into(&mut self.forward, group, changes, AdjacencyDelta::merge);
         }
         for (group, changes) in newer.backward.iter() {
-            merge_into(&mut self.backward, group, changes, AdjacencyDelta::merge);
+            freed += merge_into(&mut self.backward, group, changes, AdjacencyDelta::merge);
         }
+        self.bytes = self.bytes.saturating_sub(freed);
         self.keys.merge(&newer.keys);
     }
 }
 
+/// Gives the bytes that both had and one needs no more.
 fn merge_into<T: Clone + Default>(
     map: &mut SharedMap<T>,
     group: u64,
     changes: &Arc<T>,
-    merge: impl FnOnce(&mut T, &T),
-) {
+    merge: impl FnOnce(&mut T, &T) -> u64,
+) -> u64 {
     match map.get(group) {
-        None => map.insert(group, Arc::clone(changes)),
+        None => {
+            map.insert(group, Arc::clone(changes));
+            0
+        }
         Some(_) => merge(map.get_mut(group), changes),
     }
 }

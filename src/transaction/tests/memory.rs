@@ -1,10 +1,13 @@
 //! The account of changes: what transactions hold, when checkpoints begin for its sake, and what is refused.
 
+use std::sync::atomic::AtomicBool;
+
 use super::*;
 use crate::storage::StorageError;
 use crate::storage::backend::MemoryBackend;
 use crate::storage::memory::MemoryStats;
 use crate::transaction::WriteError;
+use crate::types::Stop;
 
 const MIB: u64 = 1 << 20;
 
@@ -151,6 +154,64 @@ fn a_large_transaction_writes_whole_groups_early() {
     drop(graph);
     let reopened = Graph::with(&disk.snapshot(), &small).unwrap();
     assert_eq!(persons(&reopened, &reopened.read()).0, expected.0 + 100);
+}
+
+#[test]
+fn deletions_and_what_is_announced_count() {
+    const COUNT: i64 = 40_000;
+    let graph = with_limit(256 * MIB);
+    let mut writer = graph.begin();
+    add(&graph, &mut writer, 0, COUNT).unwrap();
+    let nodes: Vec<u64> = (0..COUNT as u64).collect();
+    let others: Vec<u64> = nodes.iter().rev().copied().collect();
+    let rels = writer.insert_rels(graph.knows, &nodes, &others, &[], nodes.len()).unwrap();
+    writer.commit().unwrap();
+    graph.engine.checkpoint().unwrap();
+    let mut writer = graph.begin();
+    assert_eq!(memory(&graph).layers.used, 0);
+    let ids: Vec<u64> = (rels..).take(nodes.len()).collect();
+    assert_eq!(writer.delete_rels(graph.knows, &ids).unwrap(), nodes.len() as u64);
+    writer.count_changes().unwrap();
+    let used = memory(&graph).layers.used;
+    // Two entries of each relationship, and what others may not change meanwhile.
+    assert!(used >= COUNT as u64 * (2 * 14 + 100), "{used} bytes");
+    // Only so much of the share is for announcements; then the transaction is alone at the table.
+    let deleted = writer.delete_nodes(graph.person, &nodes, true).unwrap();
+    assert_eq!((deleted.nodes, deleted.rels), (nodes.len() as u64, 0));
+    writer.count_changes().unwrap();
+    assert!(memory(&graph).layers.used <= used + 9 * MIB, "{:?}", memory(&graph).layers);
+    drop(writer);
+    assert_eq!(memory(&graph).layers.used, 0);
+}
+
+#[test]
+fn a_stopped_change_leaves_the_level_as_it_was() {
+    const COUNT: i64 = 20_000;
+    let graph = with_limit(64 * MIB);
+    let mut writer = graph.begin();
+    add(&graph, &mut writer, 0, COUNT).unwrap();
+    writer.commit().unwrap();
+    let all: Vec<u64> = (0..COUNT as u64).collect();
+    let flag = Arc::new(AtomicBool::new(true));
+    let mut writer = graph.begin();
+    writer.delete_nodes(graph.person, &all[..10], true).unwrap();
+    writer.stop_at(Stop::new(Arc::clone(&flag), None));
+    let error = writer.delete_nodes(graph.person, &all, true).unwrap_err();
+    assert!(matches!(error, WriteError::Stopped), "{error}");
+    let error = add(&graph, &mut writer, COUNT, 5000).unwrap_err();
+    assert!(matches!(error, WriteError::Stopped), "{error}");
+    writer.stop_at(Stop::default());
+    assert_eq!(persons(&graph, &writer.view()).0, COUNT as u64 - 10);
+    // A row that is refused is named by its place, in whatever piece it is.
+    graph.link(&mut writer, graph.knows, 18_000, 18_001).unwrap();
+    let error = writer.delete_nodes(graph.person, &all, false).unwrap_err();
+    assert_eq!(error.row(), Some(18_000), "{error}");
+    assert_eq!(persons(&graph, &writer.view()).0, COUNT as u64 - 10);
+    let deleted = writer.delete_nodes(graph.person, &all, true).unwrap();
+    assert_eq!((deleted.nodes, deleted.rels), (COUNT as u64 - 10, 1));
+    writer.commit().unwrap();
+    assert_eq!(persons(&graph, &graph.read()).0, 0);
+    graph.engine.check().unwrap();
 }
 
 #[test]

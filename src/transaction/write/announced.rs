@@ -6,6 +6,17 @@ use crate::storage::engine::{Area, Engine, Hold, Intent, Passage, Passes, Regist
 use crate::storage::state::Snapshot;
 use crate::types::TableId;
 
+/// What one thing takes among the intents and in the transaction's list of them, about.
+const INTENT_BYTES: u64 = 160;
+/// The part that announcements may take of what a level grows by before whole groups of it go to pages, as a divisor.
+const ANNOUNCED_PART: u64 = 4;
+
+/// The most things that a transaction announces one by one: where memory is short, few.
+fn share(engine: &Engine) -> usize {
+    let by_memory = usize::try_from(engine.early_bytes() / ANNOUNCED_PART / INTENT_BYTES).unwrap_or(usize::MAX);
+    engine.intent_share().min(by_memory)
+}
+
 /// What a refused change has met. The transaction has to be rolled back; run again after the wait it may succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Met {
@@ -29,6 +40,11 @@ pub(super) struct Announced {
 impl Announced {
     pub fn new(registered: Registered, snapshot: &Snapshot, passes: Passes) -> Announced {
         Announced { registered: Some(registered), snapshot: snapshot.version(), passes, met: None }
+    }
+
+    /// The memory of what is announced, about.
+    pub fn bytes(&self) -> u64 {
+        self.registered.as_ref().map_or(0, |registered| registered.held() as u64 * INTENT_BYTES)
     }
 
     /// Whether conflicts with all that came after the snapshot can still be found.
@@ -61,7 +77,7 @@ impl Announced {
             // Only a commit takes it out, and takes the transaction with it.
             return Err(WriteError::ReadOnly);
         };
-        if registered.held() >= engine.intent_share() {
+        if registered.held() >= share(engine) {
             return self.enter_alone(area_of(intent, hold));
         }
         engine.intents().announce(registered, intent, hold).map_err(|conflict| {
@@ -73,7 +89,7 @@ impl Announced {
     /// Makes room for as many as will be announced one by one.
     pub fn reserve(&mut self, engine: &Engine, count: usize) {
         if let Some(registered) = &mut self.registered {
-            registered.reserve(count.min(engine.intent_share().saturating_sub(registered.held())));
+            registered.reserve(count.min(share(engine).saturating_sub(registered.held())));
         }
     }
 

@@ -17,13 +17,18 @@ use crate::vector::{ValueVector, VectorBuffer};
 const PIECE: u64 = 4096;
 
 impl WriteTransaction {
+    /// Counts what was changed so far, for whoever changes nothing more for now.
+    pub fn count_changes(&mut self) -> WriteResult<()> {
+        self.hold_own()
+    }
+
     /// Counts what was changed so far. A level that has grown large gives its whole groups to pages first.
     pub(super) fn hold_own(&mut self) -> WriteResult<()> {
         if self.own.bytes() >= self.early_at {
             self.write_births_early()?;
             self.early_at = self.own.bytes() + self.engine.early_bytes();
         }
-        Ok(self.engine.hold_changes(&mut self.held, self.own.bytes())?)
+        Ok(self.engine.hold_changes(&mut self.held, self.own.bytes() + self.announced.bytes())?)
     }
 
     fn write_births_early(&mut self) -> WriteResult<()> {
@@ -42,7 +47,7 @@ impl WriteTransaction {
                 self.write_run(table, run)?;
             }
         }
-        self.held.shrink_to(self.own.bytes());
+        self.held.shrink_to(self.own.bytes() + self.announced.bytes());
         Ok(())
     }
 

@@ -27,6 +27,9 @@ pub enum WriteError {
     /// The transaction only reads.
     #[error("the transaction is read-only")]
     ReadOnly,
+    /// The statement has to end before it is done, as the transaction was told (see `WriteTransaction::stop_at`).
+    #[error("the statement was stopped")]
+    Stopped,
     /// The catalog of the transaction has no such table or column.
     #[error("there is no {what}")]
     Unknown { what: String },

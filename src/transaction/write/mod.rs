@@ -10,6 +10,7 @@ mod keys;
 mod names;
 mod nodes;
 mod rels;
+mod stop;
 mod unique;
 
 use std::sync::Arc;
@@ -23,7 +24,7 @@ use crate::storage::delta::{ColumnValues, Delta};
 use crate::storage::engine::{Area, BaseStep, Engine, Hold, Intent, Pass, Passage};
 use crate::storage::memory::Reservation;
 use crate::storage::state::Snapshot;
-use crate::types::{ColumnId, TableId};
+use crate::types::{ColumnId, Stop, TableId};
 use crate::vector::ValueVector;
 
 use announced::Announced;
@@ -85,6 +86,10 @@ pub struct WriteTransaction {
     view: Mutex<Option<ReadTransaction>>,
     /// Offsets, and numbers of SERIAL columns, that were given to this transaction, in order.
     reserved: Vec<Reserved>,
+    /// When the statement at hand has to end.
+    stop: Stop,
+    /// Things that were announced since somebody looked at it.
+    unlooked: u32,
 }
 
 /// `count` consecutive offsets of a table from `first` on, or numbers of a column.
@@ -144,6 +149,8 @@ impl WriteTransaction {
             early_at: engine.early_bytes(),
             view: Mutex::new(None),
             reserved: Vec::new(),
+            stop: Stop::default(),
+            unlooked: 0,
         }
     }
 
@@ -266,6 +273,7 @@ impl WriteTransaction {
 
     /// Announces one thing before it is changed.
     fn announce(&mut self, intent: Intent, hold: Hold) -> WriteResult<()> {
+        self.look()?;
         let announced = self.announced.announce(&self.engine, intent, hold);
         announced.map_err(|error| self.with_names(error))
     }
@@ -280,7 +288,7 @@ impl WriteTransaction {
     pub fn rollback_to(&mut self, savepoint: Savepoint) {
         *self.own_mut() = savepoint.own;
         // What was written early since is in the level again, for a moment beyond its share if need be.
-        self.held.force(self.own.bytes());
+        self.held.force(self.own.bytes() + self.announced.bytes());
         self.early_at = self.own.bytes() + self.engine.early_bytes();
         self.base = savepoint.base;
         self.steps.truncate(savepoint.steps);

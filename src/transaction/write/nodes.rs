@@ -1,6 +1,7 @@
 //! Nodes that are made, changed and deleted.
 
 use super::keys::{key_layout, key_text, keys_of};
+use super::stop::{LOOK, NODES_AT_ONCE};
 use super::unique::Rows;
 use super::{
     Deleted, Reserved, WriteError, WriteResult, WriteTransaction, match_columns, not_null, unknown_column,
@@ -193,6 +194,24 @@ impl WriteTransaction {
     /// Deletes nodes, each once whatever stands in `rows`. With `detach` their relationships go with them; without,
     /// a node that has one is an error.
     pub fn delete_nodes(&mut self, table: TableId, rows: &[u64], detach: bool) -> WriteResult<Deleted> {
+        let mut all = Deleted::default();
+        self.in_pieces(rows, NODES_AT_ONCE, |writer, first, rows| {
+            let deleted = writer.delete_some_nodes(table, rows, detach, first)?;
+            all.nodes += deleted.nodes;
+            all.rels += deleted.rels;
+            Ok(())
+        })?;
+        Ok(all)
+    }
+
+    /// `first` is the place of the first row among those of the call.
+    fn delete_some_nodes(
+        &mut self,
+        table: TableId,
+        rows: &[u64],
+        detach: bool,
+        first: usize,
+    ) -> WriteResult<Deleted> {
         self.start_writing(table)?;
         self.enter(&[(Area::Deletions(table), Passage::Shared)])?;
         let catalog = std::sync::Arc::clone(self.catalog());
@@ -215,7 +234,7 @@ impl WriteTransaction {
             if let (Some((at, _)), false) = (attached.first(), detach) {
                 let (at, node) = rows[*at];
                 let (node, rel) = (self.row_text(table, node), rel.name.clone());
-                return Err(WriteError::StillConnected { rel, node, row: at });
+                return Err(WriteError::StillConnected { rel, node, row: first + at });
             }
             let ids: Vec<u64> = attached.into_iter().map(|(_, id)| id).collect();
             if !ids.is_empty() {
@@ -235,7 +254,10 @@ impl WriteTransaction {
         };
         let mut worker = view.worker()?;
         let mut visible = Vec::with_capacity(rows.len());
-        for (at, row) in without_repetitions(rows) {
+        for (number, (at, row)) in without_repetitions(rows).into_iter().enumerate() {
+            if number.is_multiple_of(LOOK) {
+                self.check_stop()?;
+            }
             if nodes.is_visible(row, &mut worker)? {
                 visible.push((at, row));
             }
@@ -263,6 +285,9 @@ impl WriteTransaction {
         for (_, direction) in directions.into_iter().filter(|(wanted, _)| *wanted) {
             let adjacency = rels.adjacency(direction);
             for (at, (_, node)) in nodes.iter().enumerate() {
+                if at.is_multiple_of(LOOK) {
+                    self.check_stop()?;
+                }
                 let (position, length) = adjacency.list(*node, &mut cursor)?;
                 if length == 0 {
                     continue;

@@ -2,6 +2,7 @@
 
 use rustc_hash::FxHashSet;
 
+use super::stop::RELS_AT_ONCE;
 use super::unique::Rows;
 use super::{WriteError, WriteResult, WriteTransaction, match_columns, unknown_table};
 use crate::catalog::{RelTableSchema, RelTypeSchema};
@@ -112,6 +113,15 @@ impl WriteTransaction {
 
     /// Deletes relationships, each once whatever stands in `rows`; gives how many there were.
     pub fn delete_rels(&mut self, table: TableId, rows: &[u64]) -> WriteResult<u64> {
+        let mut deleted = 0;
+        self.in_pieces(rows, RELS_AT_ONCE, |writer, _, rows| {
+            deleted += writer.delete_some_rels(table, rows)?;
+            Ok(())
+        })?;
+        Ok(deleted)
+    }
+
+    fn delete_some_rels(&mut self, table: TableId, rows: &[u64]) -> WriteResult<u64> {
         self.start_writing(table)?;
         if rows.is_empty() {
             return Ok(0);

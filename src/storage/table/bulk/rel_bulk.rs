@@ -10,7 +10,7 @@ use super::runs::{
     RunPlan, StagedGroup, count_far_slices, each_reversed, for_each_parallel, slices_for, sort_edges,
     write_runs,
 };
-use super::sort::{SortedSlice, count_slices};
+use super::sort::{PairSink, SortedSlice, count_slices};
 use crate::storage::column::chunk_writer::WriteOptions;
 use crate::storage::table::group_page::{ExtentSink, GroupKind, GroupPage};
 use crate::storage::table::node_table::TableLayout;
@@ -60,7 +60,11 @@ pub struct RelBulkLoad<'s> {
     target: RelBulkTarget,
     options: WriteOptions,
     edges: Mutex<Edges>,
+    stop: &'s StopSign<'s>,
 }
+
+/// Whether nobody wants the load any more.
+pub type StopSign<'a> = dyn Fn() -> bool + Sync + 'a;
 
 #[derive(Default)]
 struct Edges {
@@ -77,7 +81,13 @@ impl<'s> RelBulkLoad<'s> {
     pub fn begin(sink: &'s dyn ExtentSink, target: RelBulkTarget, options: WriteOptions) -> Self {
         let columns = target.layout.columns.iter();
         let properties = columns.map(|column| VectorBuffer::new(column.data_type.clone())).collect();
-        RelBulkLoad { sink, target, options, edges: Mutex::new(Edges { properties, ..Edges::default() }) }
+        let edges = Mutex::new(Edges { properties, ..Edges::default() });
+        RelBulkLoad { sink, target, options, edges, stop: &|| false }
+    }
+
+    /// The same, but `finish` ends with `StorageError::Interrupted` once `stop` says so.
+    pub fn stopped_by(self, stop: &'s StopSign<'s>) -> Self {
+        RelBulkLoad { stop, ..self }
     }
 
     /// The id of the load's first relationship.
@@ -169,7 +179,8 @@ impl<'s> RelBulkLoad<'s> {
     /// Sorts and writes everything on up to `threads` threads. `existing` gives the pages that new runs join.
     pub fn finish(self, existing: &ExistingRuns<'_>, threads: usize) -> StorageResult<StagedRels> {
         let first_id = self.first_id();
-        let RelBulkLoad { sink, target, options, edges } = self;
+        let RelBulkLoad { sink, target, options, edges, stop } = self;
+        let wanted = || if stop() { Err(StorageError::Interrupted) } else { Ok(()) };
         let Edges { chunks, count, properties } = edges.into_inner();
         let threads = threads.max(1);
         let mut plan = RunPlan {
@@ -180,15 +191,15 @@ impl<'s> RelBulkLoad<'s> {
             first_id,
             existing,
         };
-        let mut slices = sort_forward(chunks, target.source_rows, threads, !properties.is_empty());
+        let mut slices = sort_forward(chunks, target.source_rows, threads, !properties.is_empty(), stop);
+        wanted()?;
         let forward = write_runs(&plan, &slices, sink, threads)?;
         let order: Vec<Vec<u32>> = slices.iter_mut().map(|slice| std::mem::take(&mut slice.names)).collect();
         let counts = count_far_slices(&slices, slices_for(target.destination_rows));
         let slices = RwLock::new(slices);
-        let reversed =
-            sort_edges(&counts, threads, true, true, &|sink| each_reversed(&slices.read(), sink), || {
-                slices.write().clear()
-            });
+        let each = |sink: &mut PairSink<'_>| each_reversed(&slices.read(), sink, stop);
+        let reversed = sort_edges(&counts, threads, true, true, stop, &each, || slices.write().clear());
+        wanted()?;
         plan.kind = GroupKind::Backward;
         plan.node_rows = target.destination_rows;
         let backward = write_runs(&plan, &reversed, sink, threads)?;
@@ -224,6 +235,7 @@ fn sort_forward(
     rows: u64,
     threads: usize,
     names: bool,
+    stop: &StopSign<'_>,
 ) -> Vec<SortedSlice> {
     let counts = count_slices(chunks.iter().map(|(from, _)| from.as_slice()), slices_for(rows));
     let chunks = RwLock::new(chunks);
@@ -232,7 +244,8 @@ fn sort_forward(
         threads,
         false,
         names,
-        &|sink| chunks.read().iter().for_each(|(from, to)| sink(from, to)),
+        stop,
+        &|sink| chunks.read().iter().take_while(|_| !stop()).for_each(|(from, to)| sink(from, to)),
         || *chunks.write() = Vec::new(),
     )
 }

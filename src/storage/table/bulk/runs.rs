@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
+use super::rel_bulk::StopSign;
 use super::sort::{Dealt, PairSink, SLICE_NODES, SLICES_PER_GROUP, SortedSlice, count_slices, deal, shares};
 use crate::catalog::Degrees;
 use crate::storage::StorageResult;
@@ -34,19 +35,21 @@ pub struct StagedGroup {
     pub page: ExtentRef,
 }
 
-/// Sorts all edges by node. `forward_ordered` says that far ends and names already rise.
+/// Sorts all edges by node. `ordered` says that far ends and names already rise. Once `stop` says so, what comes out is
+/// of no use.
 pub(super) fn sort_edges(
     counts: &[usize],
     threads: usize,
     ordered: bool,
     keep_names: bool,
+    stop: &StopSign<'_>,
     each_chunk: &(dyn Fn(&mut PairSink<'_>) + Sync),
     after_dealing: impl FnOnce(),
 ) -> Vec<SortedSlice> {
     let dealt = in_parallel(shares(counts, threads), |range| deal(counts, range, each_chunk));
     after_dealing();
     let sort = |dealt: Dealt| {
-        let sorted = dealt.slices().map(|slice| {
+        let sorted = dealt.slices().take_while(|_| !stop()).map(|slice| {
             let mut sorted = dealt.sort_slice(slice, ordered);
             if !keep_names {
                 sorted.names = Vec::new();
@@ -264,9 +267,9 @@ fn build_run(
 }
 
 /// Hands over all edges as (far end, node) in the order of the slices: the input of the other direction.
-pub(super) fn each_reversed(slices: &[SortedSlice], sink: &mut PairSink<'_>) {
+pub(super) fn each_reversed(slices: &[SortedSlice], sink: &mut PairSink<'_>, stop: &StopSign<'_>) {
     let mut nodes = Vec::new();
-    for (number, slice) in slices.iter().enumerate() {
+    for (number, slice) in slices.iter().enumerate().take_while(|_| !stop()) {
         nodes.clear();
         for (node, list) in slice.offsets.windows(2).enumerate() {
             nodes.resize(list[1] as usize, (number * SLICE_NODES + node) as u32);

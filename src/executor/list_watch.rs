@@ -1,0 +1,64 @@
+//! Lists that expressions make: they count what they take, and end with the query.
+
+use std::fmt;
+
+use parking_lot::Mutex;
+
+use super::context::QueryContext;
+use super::error::ExecutionError;
+use crate::functions::{FunctionError, Watch};
+use crate::storage::StorageError;
+use crate::storage::memory::Reservation;
+use crate::types::Stop;
+
+/// Less is not worth a question.
+const COUNTED_FROM: u64 = 1 << 20;
+
+/// Watches over one evaluator.
+pub(super) struct ListWatch {
+    stop: Stop,
+    state: Mutex<(Reservation, Option<StorageError>)>,
+}
+
+impl ListWatch {
+    pub fn new(query: &QueryContext) -> ListWatch {
+        ListWatch { stop: query.stop(), state: Mutex::new((query.account(), None)) }
+    }
+
+    /// The error behind one of a kernel that was ended.
+    #[cold]
+    pub fn told(&self, error: ExecutionError, query: &QueryContext) -> ExecutionError {
+        match error {
+            ExecutionError::Function(FunctionError::Stopped { .. }) => match self.state.lock().1.take() {
+                Some(error) => error.into(),
+                None => query.stopped(),
+            },
+            error => error,
+        }
+    }
+}
+
+impl Watch for ListWatch {
+    fn may_go_on(&self, bytes: u64) -> bool {
+        if self.stop.is_due() {
+            return false;
+        }
+        if bytes < COUNTED_FROM {
+            return true;
+        }
+        let (held, error) = &mut *self.state.lock();
+        match held.hold("making a list", bytes) {
+            Ok(()) => true,
+            Err(refused) => {
+                *error = Some(refused);
+                false
+            }
+        }
+    }
+}
+
+impl fmt::Debug for ListWatch {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("ListWatch").field("stop", &self.stop).finish_non_exhaustive()
+    }
+}
