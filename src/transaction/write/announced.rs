@@ -13,7 +13,8 @@ const ANNOUNCED_PART: u64 = 4;
 
 /// The most things that a transaction announces one by one: where memory is short, few.
 fn share(engine: &Engine) -> usize {
-    let by_memory = usize::try_from(engine.early_bytes() / ANNOUNCED_PART / INTENT_BYTES).unwrap_or(usize::MAX);
+    let by_memory =
+        usize::try_from(engine.early_bytes() / ANNOUNCED_PART / INTENT_BYTES).unwrap_or(usize::MAX);
     engine.intent_share().min(by_memory)
 }
 
