@@ -33,6 +33,10 @@ pub trait Operator: Send {
     fn next(&mut self) -> Option<&mut dyn Operator> {
         None
     }
+    /// Hands on what it has gathered: asked for before rows of a sub-plan are settled, and at the end.
+    fn let_through(&mut self, _: &mut Context<'_>) -> ExecutionResult<Flow> {
+        Ok(Flow::Continue)
+    }
     /// All that the rows of `batch` lead to inside their sub-plan has been pushed: handed on to its end, which settles
     /// them.
     fn settle<'b>(
@@ -41,6 +45,9 @@ pub trait Operator: Send {
         rows: Numbered,
         batch: Batch<'b>,
     ) -> ExecutionResult<Flow> {
+        if self.let_through(context)? == Flow::Stop {
+            return Ok(Flow::Stop);
+        }
         match self.next() {
             Some(next) => next.settle(context, rows, batch),
             None => Err(ExecutionError::Internal { operator: "sub-plan", detail: "it has no end".into() }),
@@ -48,6 +55,7 @@ pub trait Operator: Send {
     }
     /// No batch comes any more: hands on what is left and finishes the next operator.
     fn finish(&mut self, context: &mut Context<'_>) -> ExecutionResult<()> {
+        self.let_through(context)?;
         match self.next() {
             Some(next) => next.finish(context),
             None => Err(ExecutionError::Internal { operator: "pipeline", detail: "it has no end".into() }),

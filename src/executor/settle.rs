@@ -62,35 +62,6 @@ impl<'x> Number<'x> {
         count(&context.query.counters.rows_numbered, batch.selected() as u64);
         self.next.push(context, numbered)
     }
-
-    /// Lets all rows that were gathered go through the sub-plan, and settles them.
-    fn let_through(&mut self, context: &mut Context<'_>) -> ExecutionResult<Flow> {
-        let Some(gathered) = &mut self.gathered else { return Ok(Flow::Continue) };
-        let rows = std::mem::take(&mut gathered.rows).chunks;
-        let all: usize = rows.iter().map(|chunk| chunk.rows).sum();
-        for settling in [false, true] {
-            let mut first = 0;
-            for chunk in &rows {
-                let flow = each_batch(chunk, context, |context, batch| {
-                    let at = first;
-                    first += batch.length;
-                    if !settling {
-                        return self.number(context, batch, at);
-                    }
-                    let rows = Numbered { name: self.name, first: at, last: first == all };
-                    self.next.settle(context, rows, batch)
-                })?;
-                if flow == Flow::Stop {
-                    return Ok(Flow::Stop);
-                }
-            }
-        }
-        drop(rows);
-        if let Some(gathered) = &mut self.gathered {
-            gathered.held.shrink_to(0);
-        }
-        Ok(Flow::Continue)
-    }
 }
 
 impl Operator for Number<'_> {
@@ -120,22 +91,33 @@ impl Operator for Number<'_> {
         Some(&mut *self.next)
     }
 
-    /// Rows of a sub-plan around this one: all of theirs are to be through.
-    fn settle<'b>(
-        &mut self,
-        context: &mut Context<'_>,
-        rows: Numbered,
-        batch: Batch<'b>,
-    ) -> ExecutionResult<Flow> {
-        match self.let_through(context)? {
-            Flow::Stop => Ok(Flow::Stop),
-            Flow::Continue => self.next.settle(context, rows, batch),
+    /// Lets all rows that were gathered go through the sub-plan, and settles them: those of a sub-plan around this one too.
+    fn let_through(&mut self, context: &mut Context<'_>) -> ExecutionResult<Flow> {
+        let Some(gathered) = &mut self.gathered else { return Ok(Flow::Continue) };
+        let rows = std::mem::take(&mut gathered.rows).chunks;
+        let all: usize = rows.iter().map(|chunk| chunk.rows).sum();
+        for settling in [false, true] {
+            let mut first = 0;
+            for chunk in &rows {
+                let flow = each_batch(chunk, context, |context, batch| {
+                    let at = first;
+                    first += batch.length;
+                    if !settling {
+                        return self.number(context, batch, at);
+                    }
+                    let rows = Numbered { name: self.name, first: at, last: first == all };
+                    self.next.settle(context, rows, batch)
+                })?;
+                if flow == Flow::Stop {
+                    return Ok(Flow::Stop);
+                }
+            }
         }
-    }
-
-    fn finish(&mut self, context: &mut Context<'_>) -> ExecutionResult<()> {
-        self.let_through(context)?;
-        self.next.finish(context)
+        drop(rows);
+        if let Some(gathered) = &mut self.gathered {
+            gathered.held.shrink_to(0);
+        }
+        Ok(Flow::Continue)
     }
 }
 

@@ -7,7 +7,7 @@ use super::super::context::{Context, QueryContext};
 use super::super::counters::count;
 use super::super::error::ExecutionResult;
 use super::super::evaluate::Evaluator;
-use super::super::operator::{Flow, Next, Numbered, Operator};
+use super::super::operator::{Flow, Next, Operator};
 use super::super::spill::{PARTITIONS, Room, partitions_of};
 use super::grace::{Forward, JoinSide, Partitions};
 use super::{HashProbe, evaluate_all, without_nulls};
@@ -190,20 +190,7 @@ impl Operator for BatchProbe<'_> {
         Some(&mut *self.next)
     }
 
-    fn settle<'b>(
-        &mut self,
-        context: &mut Context<'_>,
-        rows: Numbered,
-        batch: Batch<'b>,
-    ) -> ExecutionResult<Flow> {
-        match self.join(context)? {
-            Flow::Stop => Ok(Flow::Stop),
-            Flow::Continue => self.next.settle(context, rows, batch),
-        }
-    }
-
-    fn finish(&mut self, context: &mut Context<'_>) -> ExecutionResult<()> {
-        self.join(context)?;
-        self.next.finish(context)
+    fn let_through(&mut self, context: &mut Context<'_>) -> ExecutionResult<Flow> {
+        self.join(context)
     }
 }

@@ -9,7 +9,7 @@ use super::super::chunks::{ChunkList, MayPutAside, each_batch, push_chunk};
 use super::super::context::{Context, QueryContext};
 use super::super::counters::count;
 use super::super::error::ExecutionResult;
-use super::super::operator::{Factory, Flow, Next, Numbered, Operator};
+use super::super::operator::{Factory, Flow, Next, Operator};
 use super::super::pipeline::{Source, drive};
 use super::super::spill::Room;
 use super::batchwise::GatheredRows;
@@ -135,21 +135,8 @@ impl Operator for BatchProduct<'_> {
         Some(&mut *self.next)
     }
 
-    fn settle<'b>(
-        &mut self,
-        context: &mut Context<'_>,
-        rows: Numbered,
-        batch: Batch<'b>,
-    ) -> ExecutionResult<Flow> {
-        match self.join(context)? {
-            Flow::Stop => Ok(Flow::Stop),
-            Flow::Continue => self.next.settle(context, rows, batch),
-        }
-    }
-
-    fn finish(&mut self, context: &mut Context<'_>) -> ExecutionResult<()> {
-        self.join(context)?;
-        self.next.finish(context)
+    fn let_through(&mut self, context: &mut Context<'_>) -> ExecutionResult<Flow> {
+        self.join(context)
     }
 }
 
