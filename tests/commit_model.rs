@@ -45,11 +45,21 @@ mod storage {
 /// The model checker's locks, used as those of the engine are.
 mod sync {
     pub use loom::sync::atomic::{AtomicU64, Ordering};
-    pub use loom::thread::{yield_now, yield_now as pause};
     use std::ops::{Deref, DerefMut};
     use std::time::Instant;
 
     pub const STRIPES: usize = 2;
+
+    /// Two looks are as good as many.
+    pub fn patiently<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
+        (0..2).find_map(|_| {
+            let found = look();
+            if found.is_none() {
+                loom::thread::yield_now();
+            }
+            found
+        })
+    }
 
     #[derive(Default)]
     pub struct Apart<T>(pub T);

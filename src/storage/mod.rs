@@ -15,6 +15,7 @@ pub mod index;
 mod levels;
 pub mod memory;
 pub mod page;
+mod patience;
 pub mod spill;
 pub mod state;
 mod stripes;

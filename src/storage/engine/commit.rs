@@ -43,15 +43,6 @@ impl Waiting {
     }
 }
 
-/// A commit that has its place in the log.
-#[allow(clippy::large_enum_variant, reason = "one lives for a moment, on the stack of most commits")]
-enum PlacedCommit<'l> {
-    /// A small record.
-    AtOnce(Placed<'l>),
-    /// Records that end here, whose room was reserved before.
-    Reserved(Lsn),
-}
-
 /// Why a small record has no place.
 enum Unplaced {
     /// It is not small, the file has to grow first, or another file follows.
@@ -159,12 +150,11 @@ impl Engine {
             queued.force(bytes);
             queued
         });
-        let (version, placed) = self.enqueue(log, writeset, (delta, base), mode)?;
-        let outcome = match (placed, mode) {
-            (PlacedCommit::AtOnce(record), DurabilityMode::Strict) => record.sync(),
-            (PlacedCommit::AtOnce(record), _) => record.write(),
-            (PlacedCommit::Reserved(end), DurabilityMode::Strict) => log.sync(end),
-            (PlacedCommit::Reserved(end), _) => log.write(end),
+        let (version, end, record) = self.enqueue(log, writeset, (delta, base), mode)?;
+        let outcome = match (mode, record) {
+            (DurabilityMode::Strict, _) => log.sync(end),
+            (_, Some(record)) => record.write(),
+            (_, None) => log.write(end),
         };
         outcome.inspect_err(|error| {
             // Nobody knows what the disk has, so nothing may build on it; the next open decides.
@@ -174,18 +164,19 @@ impl Engine {
         Ok(version)
     }
 
-    /// Gives a commit its version and its place in the log. A full disk is met here, before anything has happened.
+    /// Gives a commit its version and its place in the log: where its records end, and the record if it is a small one. A
+    /// full disk is met here, before anything has happened.
     fn enqueue<'l>(
         &self,
         log: &'l WalWriter,
         mut writeset: Writeset,
         (delta, base): (Arc<Delta>, Option<NewBase>),
         mode: DurabilityMode,
-    ) -> StorageResult<(u64, PlacedCommit<'l>)> {
+    ) -> StorageResult<(u64, Lsn, Option<Placed<'l>>)> {
         let waiting = Waiting::new(Lsn::default(), base, delta);
         let writes = mode == DurabilityMode::Buffered;
         let mut waiting = match self.enqueue_at_once(log, &mut writeset, waiting, writes) {
-            Ok((version, record)) => return Ok((version, PlacedCommit::AtOnce(record))),
+            Ok((version, record)) => return Ok((version, record.end(), Some(record))),
             Err(Unplaced::Failed(error)) => return Err(error),
             Err(Unplaced::NoRoom(waiting)) => waiting,
         };
@@ -211,7 +202,7 @@ impl Engine {
             waiting.end = end;
             StorageResult::Ok(waiting)
         })?;
-        Ok((version, PlacedCommit::Reserved(end)))
+        Ok((version, end, None))
     }
 
     /// The same for a small record, where the file has room for it.

@@ -4,12 +4,7 @@
 
 use std::collections::VecDeque;
 
-use super::sync::{AtomicU64, Mutex, MutexGuard, Ordering, pause, yield_now};
-
-/// How often whoever waits for another thread that links looks whether it has, at first without pause and then letting
-/// others run, before going to sleep, which takes longer.
-const PATIENCE: u32 = if cfg!(loom) { 1 } else { 256 };
-const PATIENCE_YIELDING: u32 = if cfg!(loom) { 1 } else { 64 };
+use super::sync::{AtomicU64, Mutex, MutexGuard, Ordering, patiently};
 
 /// Commits `W` between their place in the log and their publication; `L` is what is known of what was linked.
 pub struct CommitOrder<W, L> {
@@ -69,19 +64,11 @@ impl<W, L> CommitOrder<W, L> {
 
     /// The turn to link, unless another thread has linked this version meanwhile.
     fn wait_to_link(&self, version: u64) -> Option<MutexGuard<'_, L>> {
-        for turn in 0..PATIENCE + PATIENCE_YIELDING {
-            if self.linked_version.load(Ordering::Acquire) >= version {
-                return None;
-            }
-            if let Some(linked) = self.link.try_lock() {
-                return Some(linked);
-            }
-            match turn < PATIENCE {
-                true => pause(),
-                false => yield_now(),
-            }
-        }
-        Some(self.link.lock())
+        let turn = patiently(|| match self.linked_version.load(Ordering::Acquire) >= version {
+            true => Some(None),
+            false => self.link.try_lock().map(Some),
+        });
+        turn.unwrap_or_else(|| Some(self.link.lock()))
     }
 
     /// No state is made by anybody else while the guard lives.

@@ -80,11 +80,6 @@ impl Placed<'_> {
             false => self.writer.write(self.end),
         }
     }
-
-    /// Waits until it is durable.
-    pub fn sync(self) -> StorageResult<()> {
-        self.writer.sync(self.end)
-    }
 }
 
 impl Drop for Placed<'_> {

@@ -31,12 +31,8 @@ use super::segment::{
 use super::stats::WalStats;
 use crate::storage::backend::{OpenMode, StorageBackend};
 use crate::storage::page::Lsn;
+use crate::storage::patience::patiently;
 use crate::storage::{StorageError, StorageResult};
-
-/// How often whoever waits for a write looks whether it is done, at first without pause and then letting others run,
-/// before going to sleep: to be woken takes longer than most writes do.
-const PATIENCE: u32 = 256;
-const PATIENCE_YIELDING: u32 = 64;
 
 /// The end of the log. All methods may be called from several threads at once.
 ///
@@ -263,16 +259,7 @@ impl WalWriter {
 
     /// Waits awake until somebody has written; false when that takes longer than a write does.
     pub(super) fn watch(&self, rung: u64) -> bool {
-        for turn in 0..PATIENCE + PATIENCE_YIELDING {
-            if self.rung.load(Ordering::Acquire) != rung {
-                return true;
-            }
-            match turn < PATIENCE {
-                true => std::hint::spin_loop(),
-                false => std::thread::yield_now(),
-            }
-        }
-        false
+        patiently(|| (self.rung.load(Ordering::Acquire) != rung).then_some(())).is_some()
     }
 
     /// Takes the queue to the file for all that wait, who can append more meanwhile; then syncs it, if that is asked.
