@@ -4,12 +4,12 @@
 //! Every node gets a colour from its tables and conjuncts, refined by the colours around it until no more nodes are told
 //! apart (Weisfeiler and Leman); nodes that still look alike are told apart one by one, by any choice.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::hash::{Hash, Hasher};
 
 use rustc_hash::FxHasher;
 
-use super::query_graph::{GraphEdge, QueryGraph};
+use super::query_graph::{GraphEdge, GraphNode, QueryGraph};
 use super::rewrite::{named_variable, variables_of};
 use super::selectivity::mirrored;
 use crate::binder::bound::{BoundExpression, ExpressionKind, VariableId};
@@ -17,7 +17,37 @@ use crate::binder::bound::{BoundExpression, ExpressionKind, VariableId};
 /// In larger graphs nodes that look alike keep the order of the text.
 const NODES_MAX: usize = 32;
 
-type Colors = BTreeMap<VariableId, u64>;
+/// A number for each variable of a graph.
+#[derive(Clone, Default)]
+struct Colors(Vec<Option<u64>>);
+
+impl Colors {
+    fn get(&self, variable: VariableId) -> Option<u64> {
+        self.0.get(variable.0 as usize).copied().flatten()
+    }
+
+    /// The colour of a variable, 0 if it is none of the graph's.
+    fn of(&self, variable: VariableId) -> u64 {
+        self.get(variable).unwrap_or(0)
+    }
+
+    /// The place of a variable's colour.
+    fn place(&mut self, variable: VariableId) -> &mut Option<u64> {
+        let at = variable.0 as usize;
+        if self.0.len() <= at {
+            self.0.resize(at + 1, None);
+        }
+        &mut self.0[at]
+    }
+
+    /// How many nodes of a graph have different ones.
+    fn different(&self, graph: &QueryGraph) -> usize {
+        let mut all: Vec<u64> = graph.nodes.iter().map(|node| self.of(node.variable)).collect();
+        all.sort_unstable();
+        all.dedup();
+        all.len()
+    }
+}
 
 /// Sorts a graph's nodes, edges and conjuncts. `bound` has variables of earlier clauses, `needed` those of later ones.
 pub fn sort(graph: &mut QueryGraph, needed: &BTreeSet<VariableId>, bound: &BTreeSet<VariableId>) {
@@ -25,17 +55,17 @@ pub fn sort(graph: &mut QueryGraph, needed: &BTreeSet<VariableId>, bound: &BTree
     graph.nodes.iter_mut().for_each(|node| node.predicates.sort_by_cached_key(alike));
     graph.edges.iter_mut().for_each(|edge| edge.predicates.sort_by_cached_key(alike));
     let colors = colors(graph, needed, bound);
-    let color = |variable: &VariableId| colors.get(variable).copied().unwrap_or(0);
-    graph.nodes.sort_by_cached_key(|node| (node.tables.clone(), color(&node.variable)));
-    let places: BTreeMap<VariableId, usize> =
-        graph.nodes.iter().enumerate().map(|(at, node)| (node.variable, at)).collect();
-    let place = |variable: &VariableId| places.get(variable).copied();
+    graph.nodes.sort_by(|a, b| {
+        let color = |node: &GraphNode| colors.of(node.variable);
+        a.tables.cmp(&b.tables).then_with(|| color(a).cmp(&color(b)))
+    });
+    let place = |variable: &VariableId| graph.nodes.iter().position(|node| node.variable == *variable);
     let mut moved: Vec<usize> = (0..graph.edges.len()).collect();
     moved.sort_by_cached_key(|at| {
         let pattern = &graph.edges[*at].pattern;
         let ends = [place(&pattern.source), place(&pattern.target)];
         let ends = if pattern.undirected { [ends[0].min(ends[1]), ends[0].max(ends[1])] } else { ends };
-        (ends, color(&pattern.variable))
+        (ends, colors.of(pattern.variable))
     });
     let mut new_places = vec![0; moved.len()];
     moved.iter().enumerate().for_each(|(new, old)| new_places[*old] = new);
@@ -48,24 +78,25 @@ pub fn sort(graph: &mut QueryGraph, needed: &BTreeSet<VariableId>, bound: &BTree
     });
     graph.distinct_edges.sort();
     graph.paths.iter_mut().for_each(|path| rename(&mut path.edges));
-    graph.filters.sort_by_cached_key(|filter| hash_expression(filter, &|variable| color(&variable)));
+    graph.filters.sort_by_cached_key(|filter| hash_expression(filter, &|variable| colors.of(variable)));
 }
 
 /// The colours of all nodes and edges.
 fn colors(graph: &QueryGraph, needed: &BTreeSet<VariableId>, bound: &BTreeSet<VariableId>) -> Colors {
     let marks = |variable: VariableId| (needed.contains(&variable), bound.contains(&variable));
     let alike = |predicate: &BoundExpression| hash_expression(predicate, &|_| 0);
-    let mut colors = Colors::new();
+    let mut colors = Colors::default();
     for node in &graph.nodes {
         let own = node.predicates.iter().map(alike);
-        colors.insert(node.variable, hash_of(&(&node.tables, marks(node.variable), own.collect::<Vec<_>>())));
+        let color = hash_of(&(&node.tables, marks(node.variable), own.collect::<Vec<_>>()));
+        *colors.place(node.variable) = Some(color);
     }
     for edge in &graph.edges {
         let pattern = &edge.pattern;
         let length = pattern.length.as_ref().map(|length| (length.min, length.max, length.mode as u8));
         let own = edge.predicates.iter().map(alike);
         let own = (own.collect::<Vec<u64>>(), length, pattern.undirected);
-        colors.insert(pattern.variable, hash_of(&(&pattern.tables, marks(pattern.variable), own)));
+        *colors.place(pattern.variable) = Some(hash_of(&(&pattern.tables, marks(pattern.variable), own)));
     }
     let mut known = refine(graph, &mut colors);
     if graph.nodes.len() > NODES_MAX {
@@ -73,10 +104,10 @@ fn colors(graph: &QueryGraph, needed: &BTreeSet<VariableId>, bound: &BTreeSet<Va
     }
     while known < graph.nodes.len() {
         let mut seen = BTreeSet::new();
-        let twin = graph.nodes.iter().find(|node| !seen.insert(colors[&node.variable]));
+        let twin = graph.nodes.iter().find(|node| !seen.insert(colors.of(node.variable)));
         let Some(twin) = twin else { break };
-        let marked = hash_of(&(colors[&twin.variable], known));
-        colors.insert(twin.variable, marked);
+        let marked = hash_of(&(colors.of(twin.variable), known));
+        *colors.place(twin.variable) = Some(marked);
         known = refine(graph, &mut colors);
     }
     colors
@@ -85,21 +116,18 @@ fn colors(graph: &QueryGraph, needed: &BTreeSet<VariableId>, bound: &BTreeSet<Va
 /// Mixes in the colours of what each variable is connected with until no more nodes are told apart; gives the number
 /// of different nodes.
 fn refine(graph: &QueryGraph, colors: &mut Colors) -> usize {
-    let different = |colors: &Colors| {
-        graph.nodes.iter().map(|node| colors[&node.variable]).collect::<BTreeSet<u64>>().len()
-    };
-    let mut known = different(colors);
+    let mut known = colors.different(graph);
     loop {
         // Sums, since the order in which neighbours are met means nothing.
-        let mut around = Colors::new();
+        let mut around = Colors::default();
         let mut add = |variable: VariableId, color: u64| {
-            let sum = around.entry(variable).or_insert(0);
-            *sum = sum.wrapping_add(color);
+            let sum = around.place(variable);
+            *sum = Some(sum.unwrap_or(0).wrapping_add(color));
         };
         for edge in &graph.edges {
             let pattern = &edge.pattern;
-            let (own, ends) = (colors[&pattern.variable], [pattern.source, pattern.target]);
-            let [source, target] = ends.map(|end| colors.get(&end).copied().unwrap_or(0));
+            let own = colors.of(pattern.variable);
+            let [source, target] = [pattern.source, pattern.target].map(|end| colors.of(end));
             let sides = if pattern.undirected { (1, 1) } else { (1, 2) };
             add(pattern.source, hash_of(&(own, sides.0, target)));
             add(pattern.target, hash_of(&(own, sides.1, source)));
@@ -108,25 +136,25 @@ fn refine(graph: &QueryGraph, colors: &mut Colors) -> usize {
             add(pattern.variable, both);
         }
         for filter in &graph.filters {
-            let color = |variable: VariableId| colors.get(&variable).copied().unwrap_or(0);
+            let color = |variable: VariableId| colors.of(variable);
+            let whole = hash_expression(filter, &color);
             for variable in variables_of(filter) {
                 // Where it stands in the conjunct matters too.
                 let marked = |other: VariableId| if other == variable { 3 } else { color(other) };
-                add(variable, hash_of(&(hash_expression(filter, &color), hash_expression(filter, &marked))));
+                add(variable, hash_of(&(whole, hash_expression(filter, &marked))));
             }
         }
         for set in &graph.distinct_edges {
-            let sum = set
-                .iter()
-                .fold(0u64, |sum, edge| sum.wrapping_add(colors[&graph.edges[*edge].pattern.variable]));
-            set.iter().for_each(|edge| add(graph.edges[*edge].pattern.variable, sum));
+            let own = |edge: &usize| graph.edges[*edge].pattern.variable;
+            let sum = set.iter().fold(0u64, |sum, edge| sum.wrapping_add(colors.of(own(edge))));
+            set.iter().for_each(|edge| add(own(edge), sum));
         }
-        for (variable, sum) in around {
-            if let Some(color) = colors.get_mut(&variable) {
-                *color = hash_of(&(*color, sum));
+        for (color, sum) in colors.0.iter_mut().zip(&around.0) {
+            if let (Some(color), Some(sum)) = (color, sum) {
+                *color = hash_of(&(*color, *sum));
             }
         }
-        let now = different(colors);
+        let now = colors.different(graph);
         if now <= known {
             return now;
         }

@@ -8,7 +8,7 @@ use crate::types::{ColumnId, TableId, Value};
 use super::inputs_of;
 use super::logical_plan::{Direction, ExpandEdge, Leg, LogicalPlan, MessageNode};
 use super::query_graph::GraphNode;
-use super::rewrite::variables_of;
+use super::rewrite::uses_only;
 
 /// Estimates stay below this, so that products of them stay finite.
 pub const ROWS_MAX: f64 = 1e18;
@@ -218,9 +218,7 @@ impl Estimator<'_> {
                 1.0 / self.rows(*table).max(1.0)
             }
             L::Filter { predicates, .. } => {
-                let alone = |predicate: &&BoundExpression| {
-                    variables_of(predicate).iter().all(|used| *used == variable)
-                };
+                let alone = |predicate: &&BoundExpression| uses_only(predicate, |used| used == variable);
                 predicates.iter().filter(alone).map(|predicate| self.selectivity(predicate)).product()
             }
             _ => 1.0,

@@ -4,14 +4,19 @@
 //! followed, and large patterns keep it.
 
 mod steps;
+mod told;
 
 use rustc_hash::FxHashMap;
 
-use super::figures::{BITS, EdgeFacts, FilterFacts, NodeFacts, Part, bits, edge_facts, node_facts};
+use super::figures::{
+    BITS, EdgeFacts, FilterFacts, LegsOf, NodeFacts, Part, bits, edge_facts, node_facts,
+};
 use super::join_order::{JoinOrder, Partial};
 use super::keys::key_equality;
-use super::rewrite::{is_constant, variables_of};
+use super::rewrite::{is_constant, uses_only, variables_of};
 use crate::binder::bound::{BoundExpression, VariableId};
+
+pub(super) use told::{Found, Planned, PlannedStep};
 
 /// Components of more nodes are ordered step by step.
 const NODES_MAX: usize = 12;
@@ -29,7 +34,7 @@ const LOOKUP_ROWS_MAX: f64 = 32.0;
 const CLEARLY_LESS: f64 = 1.0 - 1e-9;
 
 /// One step of an order; nodes and edges by position in the component.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Step {
     Scan(usize),
     ScanRels(usize),
@@ -40,7 +45,8 @@ pub(super) enum Step {
     },
     Intersect {
         to: usize,
-        edges: Vec<usize>,
+        /// By their bits.
+        edges: u64,
     },
     /// What the order has so far is joined with that of another state over the node that both bind.
     Join {
@@ -49,8 +55,9 @@ pub(super) enum Step {
     },
 }
 
-/// What an order has bound, and what that is expected to cost.
-#[derive(Debug, Clone)]
+/// What an order has bound, and what that is expected to cost. Of thousands few are kept, so that it says no more than
+/// the step it came by: what followed upon that at once is found again when the order is told.
+#[derive(Debug, Clone, Copy)]
 struct State {
     nodes: u64,
     edges: u64,
@@ -61,10 +68,15 @@ struct State {
     rows: f64,
     cost: f64,
     parent: Option<usize>,
-    /// How it came from its parent, with the rows before that.
-    step: Option<(Step, f64)>,
-    /// What followed at once, likewise; mostly nothing, which takes no memory.
-    closed: Vec<(Step, f64)>,
+    /// How it came from its parent, or from the beginning.
+    step: Option<Step>,
+}
+
+impl State {
+    /// So many rows with nothing bound.
+    fn of(rows: f64) -> State {
+        State { nodes: 0, edges: 0, intersected: 0, filters: 0, rows, cost: 0.0, parent: None, step: None }
+    }
 }
 
 /// A component of a graph in figures.
@@ -76,34 +88,18 @@ pub(super) struct Search<'s, 'a> {
     filters: Vec<FilterFacts>,
     /// Nodes that were bound before.
     given: u64,
+    /// Nodes whose key may be known, edges of fixed length, conjuncts that are not dealt with.
+    keyed: u64,
+    fixed: u64,
+    possible: u64,
+    /// The edges at each node that may be intersected there.
+    closing: Vec<u64>,
+    /// Before the first step.
+    begin: State,
     /// Whether nothing comes before it: then two halves may be planned apart and joined. Over rows both would have those,
     /// and the half that is built could look nothing up by them.
     is_first: bool,
     states: Vec<State>,
-}
-
-/// The order that was found.
-pub(super) struct Found {
-    pub rows: f64,
-    pub cost: f64,
-    /// A tree of steps: `Join` holds the steps of the other side.
-    pub steps: Vec<Planned>,
-}
-
-/// A step with the rows that are expected before it.
-pub(super) struct Planned {
-    pub step: PlannedStep,
-    pub rows: f64,
-}
-
-/// A step by names instead of positions.
-pub(super) enum PlannedStep {
-    Scan(VariableId),
-    ScanRels(usize),
-    Lookup(VariableId),
-    Edge { edge: usize, from: VariableId },
-    Intersect { to: VariableId, edges: Vec<usize> },
-    Join { other: Vec<Planned>, node: VariableId },
 }
 
 impl<'s, 'a> Search<'s, 'a> {
@@ -118,14 +114,20 @@ impl<'s, 'a> Search<'s, 'a> {
             edges: Vec::with_capacity(edges.len()),
             filters: Vec::new(),
             given: bits((0..variables.len()).filter(|at| input.bound.contains(&variables[*at]))),
+            keyed: 0,
+            fixed: 0,
+            possible: 0,
+            closing: vec![0; variables.len()],
+            begin: State::of(0.0),
             is_first: true,
             states: Vec::new(),
             variables: variables.clone(),
         };
+        let legs = LegsOf::new(graph, edges);
         for at in edges {
             let pattern = &graph.edges[*at].pattern;
             if let (Some(source), Some(target)) = (place(pattern.source), place(pattern.target)) {
-                search.edges.push(edge_facts(order, input, *at, [source, target], edges));
+                search.edges.push(edge_facts(order, input, *at, [source, target], &legs));
             }
         }
         search.filters = graph
@@ -137,6 +139,12 @@ impl<'s, 'a> Search<'s, 'a> {
             .collect();
         for at in 0..variables.len() {
             search.nodes[at].lookup = search.lookup_facts(at, input);
+        }
+        search.keyed = bits((0..variables.len()).filter(|at| search.nodes[*at].lookup.is_some()));
+        search.fixed = bits((0..search.edges.len()).filter(|at| !search.edges[*at].variable_length));
+        search.possible = bits((0..search.filters.len()).filter(|at| search.filters[*at].possible));
+        for (at, edge) in search.edges.iter().enumerate().filter(|(_, edge)| edge.may_intersect) {
+            edge.ends.iter().for_each(|end| search.closing[*end] |= 1 << at);
         }
         search
     }
@@ -163,9 +171,9 @@ impl<'s, 'a> Search<'s, 'a> {
         let [table] = node.tables[..] else { return None };
         let known = |e: &BoundExpression| {
             is_constant(e)
-                || variables_of(e)
-                    .iter()
-                    .all(|v| input.bound.contains(v) || (*v != variable && self.variables.contains(v)))
+                || uses_only(e, |v| {
+                    input.bound.contains(&v) || (v != variable && self.variables.contains(&v))
+                })
         };
         let all: Vec<&BoundExpression> = node.predicates.iter().chain(&graph.filters).collect();
         let (key, used) = key_equality(&self.order.estimator, variable, table, &all, &known)?;
@@ -186,41 +194,34 @@ impl<'s, 'a> Search<'s, 'a> {
     pub fn best(&mut self, over: f64, lookups_only: bool) -> Option<Found> {
         self.states.clear();
         self.is_first = self.given == 0 && !lookups_only;
-        let mut begin = State {
-            nodes: 0,
-            edges: 0,
-            intersected: 0,
-            filters: 0,
-            rows: over,
-            cost: 0.0,
-            parent: None,
-            step: None,
-            closed: Vec::new(),
-        };
-        let mut starts = Vec::new();
+        let mut begin = State::of(over);
         if self.given != 0 {
             begin.nodes = self.given;
             begin.rows *= self.given_nodes().map(|at| self.nodes[at].share).product::<f64>();
             begin.filters = self.ready_filters(&begin);
-            self.close(&mut begin);
-            starts.push(begin);
+        }
+        self.begin = begin;
+        let mut starts = Vec::new();
+        if self.given != 0 {
+            starts.push(self.settled(begin));
         } else {
-            for at in 0..self.nodes.len() {
-                starts.extend(self.looked_up(&begin, at));
-            }
+            starts.extend((0..self.nodes.len()).filter_map(|at| self.looked_up(&begin, at)));
             if !lookups_only && starts.is_empty() {
                 starts.extend((0..self.nodes.len()).map(|at| self.scanned(at)));
                 starts.extend((0..self.edges.len()).filter_map(|at| self.scanned_rels(at)));
             }
+            starts.iter_mut().for_each(|start| *start = self.settled(*start));
         }
-        let first = self.step_by_step(&starts)?;
-        if self.nodes.len() > NODES_MAX || self.nodes.len() < 3 {
-            return Some(self.found(&first));
-        }
-        match self.dynamic(starts, &first) {
-            Some(best) => Some(self.found(&best)),
-            None => Some(self.found(&first)),
-        }
+        let path = self.step_by_step(&starts)?;
+        let first = *path.last()?;
+        let large = self.nodes.len() > NODES_MAX || self.nodes.len() < 3;
+        let best = if large { None } else { self.dynamic(starts, &first) };
+        let steps = match &best {
+            Some(best) => self.planned(best),
+            None => self.planned_along(&path),
+        };
+        let State { rows, cost, .. } = best.unwrap_or(first);
+        Some(Found { rows, cost, steps })
     }
 
     fn given_nodes(&self) -> impl Iterator<Item = usize> + '_ {
@@ -232,43 +233,46 @@ impl<'s, 'a> Search<'s, 'a> {
             && state.edges.count_ones() as usize == self.edges.len()
     }
 
-    /// From every start the step that leaves the fewest rows.
-    fn step_by_step(&mut self, starts: &[State]) -> Option<State> {
+    /// From every start the step that leaves the fewest rows; the states on the cheapest of these ways.
+    fn step_by_step(&self, starts: &[State]) -> Option<Vec<State>> {
         let mut starts: Vec<&State> = starts.iter().collect();
         if self.nodes.len() > STARTS_ALL {
             starts.sort_by(|a, b| a.cost.total_cmp(&b.cost));
             starts.truncate(STARTS_MAX);
         }
-        let mut best: Option<State> = None;
+        let mut best: Option<(f64, Vec<State>)> = None;
+        let mut met = FxHashMap::default();
+        let mut path = Vec::new();
         for start in starts {
-            let mut state = start.clone();
-            let limit = best.as_ref().map_or(f64::INFINITY, |best| best.cost * CLEARLY_LESS);
-            // What costs more than the best order before it is complete gets no better.
-            while !self.is_complete(&state) && state.cost < limit {
+            let mut state = *start;
+            path.clear();
+            path.push(state);
+            let limit = best.as_ref().map_or(f64::INFINITY, |(least, _)| least * CLEARLY_LESS);
+            // What costs more than the best order before it is complete gets no better, nor does what comes to where
+            // another start came to with no more rows for no more.
+            while !self.is_complete(&state) && state.cost < limit && is_news(&mut met, &state) {
                 let mut next: Option<(f64, State)> = None;
-                self.each_step(&state, f64::INFINITY, &mut |step, to: State| {
-                    let rows = match step {
-                        Step::Lookup(_) if state.rows <= LOOKUP_ROWS_MAX => 0.0,
-                        Step::Lookup(_) => return,
-                        Step::Intersect { .. } => to.rows * 0.5,
+                self.each_step(&state, f64::INFINITY, |to| {
+                    let rows = match to.step {
+                        Some(Step::Lookup(_)) if state.rows <= LOOKUP_ROWS_MAX => 0.0,
+                        Some(Step::Lookup(_)) => return,
+                        Some(Step::Intersect { .. }) => to.rows * 0.5,
                         _ => to.rows,
                     };
-                    if next.as_ref().is_none_or(|(least, _)| rows < *least * CLEARLY_LESS) {
+                    if next.is_none_or(|(least, _)| rows < least * CLEARLY_LESS) {
                         next = Some((rows, to));
                     }
                 });
-                let Some((_, mut to)) = next else { break };
-                let mut closed = std::mem::take(&mut state.closed);
-                closed.extend(to.step.take());
-                closed.append(&mut to.closed);
-                state = State { step: state.step.take(), closed, ..to };
+                let Some((_, to)) = next else { break };
+                state = to;
+                path.push(state);
             }
             let complete = self.is_complete(&state);
-            if complete && best.as_ref().is_none_or(|best| state.cost < best.cost * CLEARLY_LESS) {
-                best = Some(state);
+            if complete && best.as_ref().is_none_or(|(least, _)| state.cost < least * CLEARLY_LESS) {
+                best = Some((state.cost, std::mem::take(&mut path)));
             }
         }
-        best
+        best.map(|(_, path)| path)
     }
 
     /// All orders whose cost stays below that of `first`; none where there are too many, or none is cheaper.
@@ -308,16 +312,15 @@ impl<'s, 'a> Search<'s, 'a> {
                 }
                 let Some(at) = levels[level].get(here).copied() else { break };
                 here += 1;
-                self.each_step(&self.states[at], limit, &mut |_, mut to| {
+                self.each_step(&self.states[at], limit, |to| {
                     transitions += 1;
-                    to.parent = Some(at);
-                    offers.push(to);
+                    offers.push(State { parent: Some(at), ..to });
                 });
                 finished.push(at);
                 if self.is_first && finished.len() <= HALVES_MAX {
                     for other in &finished {
                         transitions += 1;
-                        offers.extend(self.joined(at, *other, limit));
+                        offers.extend(self.joined(at, *other, limit).map(|state| self.settled(state)));
                     }
                 }
                 if transitions > TRANSITIONS_MAX {
@@ -327,30 +330,16 @@ impl<'s, 'a> Search<'s, 'a> {
         }
         best
     }
+}
 
-    fn found(&self, state: &State) -> Found {
-        Found { rows: state.rows, cost: state.cost, steps: self.planned(state) }
+/// Whether no state before had the same bound with as few rows for as little, as far as is kept in mind.
+fn is_news(met: &mut FxHashMap<[u64; 3], (f64, f64)>, state: &State) -> bool {
+    let key = [state.nodes, state.edges, state.intersected];
+    let is_worse =
+        |(rows, cost): &(f64, f64)| state.rows >= rows * CLEARLY_LESS && state.cost >= cost * CLEARLY_LESS;
+    let known = met.get(&key).is_some_and(is_worse);
+    if !known {
+        met.insert(key, (state.rows, state.cost));
     }
-
-    fn planned(&self, state: &State) -> Vec<Planned> {
-        let mut steps = state.parent.map_or_else(Vec::new, |parent| self.planned(&self.states[parent]));
-        let edge = |at: &usize| self.edges[*at].at;
-        let node = |at: &usize| self.variables[*at];
-        steps.extend(state.step.iter().chain(&state.closed).map(|(step, rows)| {
-            let step = match step {
-                Step::Scan(at) => PlannedStep::Scan(node(at)),
-                Step::ScanRels(at) => PlannedStep::ScanRels(edge(at)),
-                Step::Lookup(at) => PlannedStep::Lookup(node(at)),
-                Step::Edge { edge: at, from } => PlannedStep::Edge { edge: edge(at), from: node(from) },
-                Step::Intersect { to, edges } => {
-                    PlannedStep::Intersect { to: node(to), edges: edges.iter().map(edge).collect() }
-                }
-                Step::Join { other, node: at } => {
-                    PlannedStep::Join { other: self.planned(&self.states[*other]), node: node(at) }
-                }
-            };
-            Planned { step, rows: *rows }
-        }));
-        steps
-    }
+    !known
 }

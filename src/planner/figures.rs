@@ -6,9 +6,8 @@ use super::cardinality::list_length;
 use super::join_order::{JoinOrder, Partial};
 use super::keys::{SCANNED_PER_LOOKUP, key_list};
 use super::logical_plan::Leg;
-use super::query_graph::legs;
+use super::query_graph::{QueryGraph, legs};
 use crate::binder::bound::VariableId;
-use crate::types::TableId;
 
 /// Nodes, edges and conjuncts have a bit each.
 pub const BITS: usize = u64::BITS as usize;
@@ -37,16 +36,16 @@ pub struct EdgeFacts {
     pub has_predicates: bool,
     /// Ends per start and relationships looked at per start, from either end.
     pub reached: [(f64, f64); 2],
-    /// Edges by place that end at either end, and the ends per start for who came along them: nodes with many of the
-    /// one may have many of the other as well.
+    /// Edges by place that end at either end, and the ends per start for who came along them, the most first: nodes with
+    /// many of the one may have many of the other as well.
     pub arrivals: [Vec<(usize, f64)>; 2],
     /// Relationships between two given ends.
     pub connections: f64,
-    /// Whether its relationships may go unnamed, each end having one plain index.
-    pub intersects: bool,
-    /// Edges here that it must differ from, and whether all others allow an intersection.
+    /// Whether its relationships may go unnamed, each end having one plain index, and all that it must differ from
+    /// elsewhere allows it.
+    pub may_intersect: bool,
+    /// Edges here that it must differ from.
     pub rivals: u64,
-    pub rivals_allow: bool,
     pub scannable: bool,
 }
 
@@ -108,6 +107,30 @@ pub fn bits(places: impl Iterator<Item = usize>) -> u64 {
     places.fold(0, |mask, place| mask | 1 << place)
 }
 
+/// The places of the bits that are set, from the lowest on.
+pub fn places(mask: u64) -> impl Iterator<Item = usize> {
+    let mut rest = mask;
+    std::iter::from_fn(move || {
+        let place = (rest != 0).then(|| rest.trailing_zeros() as usize);
+        rest &= rest.wrapping_sub(1);
+        place
+    })
+}
+
+/// The indexes that lead across each edge of a part, from its source and from its target.
+pub struct LegsOf<'p> {
+    edges: &'p [usize],
+    legs: Vec<[Vec<Leg>; 2]>,
+}
+
+impl<'p> LegsOf<'p> {
+    pub fn new(graph: &QueryGraph, edges: &'p [usize]) -> LegsOf<'p> {
+        let patterns = edges.iter().map(|at| &graph.edges[*at].pattern);
+        let both = patterns.map(|edge| [edge.source, edge.target].map(|end| legs(graph, edge, end)));
+        LegsOf { edges, legs: both.collect() }
+    }
+}
+
 /// What is expected of a node.
 pub fn node_facts(order: &JoinOrder<'_>, variable: VariableId) -> NodeFacts {
     let node = order.graph.node(variable);
@@ -124,36 +147,34 @@ pub fn node_facts(order: &JoinOrder<'_>, variable: VariableId) -> NodeFacts {
     }
 }
 
-/// What is expected of an edge, of which the part has these.
+/// What is expected of an edge of the part.
 pub fn edge_facts(
     order: &JoinOrder<'_>,
     input: &Partial,
     at: usize,
     ends: [usize; 2],
-    component: &[usize],
+    legs: &LegsOf<'_>,
 ) -> EdgeFacts {
     let (graph, estimator) = (order.graph, &order.estimator);
     let edge = &graph.edges[at];
     let pattern = &edge.pattern;
-    let tables = |variable: VariableId| -> Vec<TableId> {
-        graph.node(variable).map_or_else(Vec::new, |node| node.tables.clone())
-    };
     let sides = [pattern.source, pattern.target];
-    let side_tables = sides.map(tables);
-    let side_legs: [Vec<Leg>; 2] = sides.map(|side| legs(graph, pattern, side));
+    let side_tables = sides.map(|side| graph.node(side).map_or(&[][..], |node| &node.tables));
+    let own = legs.edges.iter().position(|known| *known == at);
+    let side_legs = [0, 1].map(|side| own.map_or(&[][..], |own| &legs.legs[own][side]));
     let once = order.duplicates_irrelevant
         && pattern.length.as_ref().is_some_and(|length| length.min <= 1)
         && !order.needed.contains(&pattern.variable);
     let reached = [0, 1].map(|side| match &pattern.length {
         None => {
-            let fanout = estimator.fanout(&side_legs[side], &side_tables[side]);
+            let fanout = estimator.fanout(side_legs[side], side_tables[side]);
             (fanout, fanout)
         }
         Some(length) => {
             let kept = estimator.selectivity_of_all(&length.edge_predicates);
-            let ends = estimator.rows_of(&side_tables[1 - side]);
+            let ends = estimator.rows_of(side_tables[1 - side]);
             let (ends, looked_at) = estimator.reached(
-                &side_legs[side],
+                side_legs[side],
                 (None, ends),
                 (length.min, length.max),
                 (length.mode, once),
@@ -162,36 +183,10 @@ pub fn edge_facts(
         }
     });
     let connections = match &pattern.length {
-        None => estimator.connections(&side_legs[0], &side_tables[0], &side_tables[1]),
-        Some(_) => (reached[0].0 / estimator.rows_of(&side_tables[1]).max(1.0)).min(1.0),
+        None => estimator.connections(side_legs[0], side_tables[0], side_tables[1]),
+        Some(_) => (reached[0].0 / estimator.rows_of(side_tables[1]).max(1.0)).min(1.0),
     };
-    let (mut rivals, mut rivals_allow) = (0, true);
-    for other in
-        graph.distinct_edges.iter().filter(|set| set.contains(&at)).flatten().filter(|other| **other != at)
-    {
-        let rival = &graph.edges[*other].pattern;
-        if !pattern.tables.iter().any(|table| rival.tables.contains(table)) {
-            continue;
-        }
-        match component.iter().position(|known| known == other) {
-            _ if rival.length.is_some() => rivals_allow = false,
-            Some(place) => rivals |= 1 << place,
-            None => rivals_allow &= input.bound.contains(&rival.variable) && !input.is_intersected(*other),
-        }
-    }
-    let arrivals = [0, 1].map(|side| {
-        let by = |(place, other): (usize, &usize)| {
-            let before = &graph.edges[*other].pattern;
-            let met = [before.source, before.target].contains(&sides[side]);
-            let fixed = pattern.length.is_none() && before.length.is_none();
-            if *other == at || !met || !fixed {
-                return None;
-            }
-            let came_by = legs(graph, before, sides[side]);
-            Some((place, estimator.fanout_by_entry(&came_by, &side_legs[side])))
-        };
-        component.iter().enumerate().filter_map(by).collect()
-    });
+    let (rivals, rivals_allow) = rivals(graph, input, at, legs.edges);
     let plain = pattern.length.is_none() && !pattern.undirected && pattern.source != pattern.target;
     let free = |variable: &VariableId| graph.node(*variable).is_some_and(|node| node.predicates.is_empty());
     EdgeFacts {
@@ -201,14 +196,59 @@ pub fn edge_facts(
         share: estimator.selectivity_of_all(&edge.predicates),
         has_predicates: !edge.predicates.is_empty(),
         reached,
-        arrivals,
+        arrivals: [0, 1].map(|side| arrivals(order, at, (sides[side], side_legs[side]), legs)),
         connections,
-        intersects: plain
+        may_intersect: plain
+            && rivals_allow
             && !order.needed.contains(&pattern.variable)
             && edge.predicates.is_empty()
             && side_legs.iter().all(|legs| legs.len() == 1),
         rivals,
-        rivals_allow,
         scannable: plain && sides.iter().all(free),
     }
+}
+
+/// The edges of the part that an edge must differ from, and whether all others allow that it is intersected.
+fn rivals(graph: &QueryGraph, input: &Partial, at: usize, part: &[usize]) -> (u64, bool) {
+    let tables = &graph.edges[at].pattern.tables;
+    let (mut rivals, mut allow) = (0, true);
+    let sets = graph.distinct_edges.iter().filter(|set| set.contains(&at));
+    for other in sets.flatten().filter(|other| **other != at) {
+        let rival = &graph.edges[*other].pattern;
+        if !tables.iter().any(|table| rival.tables.contains(table)) {
+            continue;
+        }
+        match part.iter().position(|known| known == other) {
+            _ if rival.length.is_some() => allow = false,
+            Some(place) => rivals |= 1 << place,
+            None => allow &= input.bound.contains(&rival.variable) && !input.is_intersected(*other),
+        }
+    }
+    (rivals, allow)
+}
+
+/// The edges that end where an edge starts, with the ends per start for who came along them.
+fn arrivals(
+    order: &JoinOrder<'_>,
+    at: usize,
+    (start, own): (VariableId, &[Leg]),
+    legs: &LegsOf<'_>,
+) -> Vec<(usize, f64)> {
+    let fixed = |at: usize| order.graph.edges[at].pattern.length.is_none();
+    if !fixed(at) {
+        return Vec::new();
+    }
+    let mut arrivals = Vec::new();
+    for (place, other) in legs.edges.iter().enumerate() {
+        let before = &order.graph.edges[*other].pattern;
+        let side = [before.source, before.target].iter().position(|end| *end == start);
+        if let Some(side) = side
+            && *other != at
+            && fixed(*other)
+        {
+            arrivals.push((place, order.estimator.fanout_by_entry(&legs.legs[place][side], own)));
+        }
+    }
+    arrivals.sort_by(|a, b| b.1.total_cmp(&a.1));
+    arrivals
 }

@@ -11,7 +11,7 @@ use super::enumerate::{Found, Search};
 use super::figures::Part;
 use super::logical_plan::{LogicalPlan, PathParts, WeightTerms};
 use super::query_graph::QueryGraph;
-use super::rewrite::variables_of;
+use super::rewrite::{uses_only, variables_of};
 use crate::binder::bound::{BoundExpression, ExpressionKind, VariableId};
 use crate::types::DataType;
 
@@ -309,8 +309,8 @@ impl<'a> JoinOrder<'a> {
     fn apply_filters(&self, mut partial: Partial) -> Partial {
         let mut ready = Vec::new();
         for (at, filter) in self.graph.filters.iter().enumerate() {
-            let known = variables_of(filter).iter().all(|variable| partial.bound.contains(variable));
-            if known && partial.done.filters.insert(at) {
+            if !partial.has_filter(at) && uses_only(filter, |variable| partial.bound.contains(&variable)) {
+                partial.done.filters.insert(at);
                 ready.push(filter.clone());
             }
         }

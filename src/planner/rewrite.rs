@@ -58,8 +58,22 @@ pub fn variables_of(expression: &BoundExpression) -> BTreeSet<VariableId> {
             _ => {}
         }
     });
-    used.retain(|variable| !own.contains(variable));
+    if !own.is_empty() {
+        used.retain(|variable| !own.contains(variable));
+    }
     used
+}
+
+/// Whether an expression has no free variables but those that are `known`.
+pub fn uses_only(expression: &BoundExpression, known: impl Fn(VariableId) -> bool) -> bool {
+    let (mut others, mut own) = (Vec::new(), Vec::new());
+    expression.walk(&mut |node| match &node.kind {
+        ExpressionKind::ListComprehension { variable, .. } | ExpressionKind::Quantifier { variable, .. } => {
+            own.push(*variable);
+        }
+        kind => others.extend(named_variable(kind).filter(|variable| !known(*variable))),
+    });
+    others.iter().all(|variable| own.contains(variable))
 }
 
 /// Calls `visit` on every node, children first; it may change the node.

@@ -1,9 +1,5 @@
 //! Operators: one flat list of operands and signs becomes a tree by precedence.
 
-use std::sync::LazyLock;
-
-use pest::pratt_parser::{Assoc, Op, PrattParser};
-
 use super::{Builder, Pair, Result, Rule, has};
 use crate::parser::MAX_DEPTH;
 use crate::parser::ast::{
@@ -11,40 +7,6 @@ use crate::parser::ast::{
     UnaryOperator,
 };
 use crate::parser::error::ParseError;
-
-/// The levels of openCypher's precedence, the loosest first; Kuzu's bit operators lie between them.
-static PRECEDENCE: LazyLock<PrattParser<Rule>> = LazyLock::new(|| {
-    let left = |rule| Op::infix(rule, Assoc::Left);
-    PrattParser::new()
-        .op(left(Rule::op_or))
-        .op(left(Rule::op_xor))
-        .op(left(Rule::op_and))
-        .op(Op::prefix(Rule::op_not))
-        .op(left(Rule::op_equal)
-            | left(Rule::op_not_equal)
-            | left(Rule::op_less)
-            | left(Rule::op_less_equal)
-            | left(Rule::op_greater)
-            | left(Rule::op_greater_equal))
-        .op(left(Rule::op_in)
-            | left(Rule::op_starts)
-            | left(Rule::op_ends)
-            | left(Rule::op_contains)
-            | left(Rule::op_regex)
-            | Op::postfix(Rule::op_is_null))
-        .op(left(Rule::op_bit_and))
-        .op(left(Rule::op_shift_left) | left(Rule::op_shift_right))
-        .op(left(Rule::op_add) | left(Rule::op_subtract) | left(Rule::op_concat))
-        .op(left(Rule::op_multiply) | left(Rule::op_divide) | left(Rule::op_modulo))
-        .op(left(Rule::op_power))
-        .op(Op::prefix(Rule::op_negative) | Op::prefix(Rule::op_positive))
-        .op(Op::postfix(Rule::property)
-            | Op::postfix(Rule::all_properties)
-            | Op::postfix(Rule::index)
-            | Op::postfix(Rule::has_labels)
-            | Op::postfix(Rule::call_arguments)
-            | Op::postfix(Rule::map_projection))
-});
 
 /// An expression while its operators are sorted out.
 pub(super) struct Built {
@@ -57,7 +19,7 @@ pub(super) struct Built {
     open: bool,
 }
 
-type Step = Result<Built>;
+pub(super) type Step = Result<Built>;
 
 impl Builder<'_> {
     pub(super) fn expression(&self, pair: Pair<'_>) -> Result<Expression> {
@@ -80,12 +42,8 @@ impl Builder<'_> {
         if pair.as_str().len() > MAX_DEPTH {
             self.check_prefixes(&pair)?;
         }
-        PRECEDENCE
-            .map_primary(|operand| self.operand(operand))
-            .map_prefix(|sign, operand| self.prefix(sign, operand?))
-            .map_postfix(|operand, sign| self.postfix(operand?, sign))
-            .map_infix(|left, sign, right| self.infix(left?, sign, right?))
-            .parse(pair.into_inner())
+        let span = self.span(&pair);
+        self.tighter_than(0, &mut pair.into_inner(), span)
     }
 
     /// Prefix operators are the one thing that nests in a flat list.
@@ -103,7 +61,7 @@ impl Builder<'_> {
         Ok(())
     }
 
-    fn operand(&self, pair: Pair<'_>) -> Step {
+    pub(super) fn operand(&self, pair: Pair<'_>) -> Step {
         let before = self.tallest.replace(0);
         let outer = self.span(&pair);
         let in_parentheses = pair.as_rule() == Rule::parenthesized;
@@ -121,7 +79,7 @@ impl Builder<'_> {
         Ok(Built { expression, outer, height, open: false })
     }
 
-    fn prefix(&self, sign: Pair<'_>, operand: Built) -> Step {
+    pub(super) fn prefix(&self, sign: Pair<'_>, operand: Built) -> Step {
         let outer = self.span(&sign).join(operand.outer);
         let operator = match sign.as_rule() {
             Rule::op_not => UnaryOperator::Not,
@@ -147,7 +105,7 @@ impl Builder<'_> {
         self.grown(Expression::new(kind, outer), outer, height)
     }
 
-    fn infix(&self, left: Built, sign: Pair<'_>, right: Built) -> Step {
+    pub(super) fn infix(&self, left: Built, sign: Pair<'_>, right: Built) -> Step {
         match sign.as_rule() {
             Rule::op_and | Rule::op_or | Rule::op_xor => self.logical(left, sign.as_rule(), right),
             rule => match comparison_operator(rule) {
@@ -218,7 +176,7 @@ impl Builder<'_> {
         Ok(built)
     }
 
-    fn postfix(&self, operand: Built, sign: Pair<'_>) -> Step {
+    pub(super) fn postfix(&self, operand: Built, sign: Pair<'_>) -> Step {
         let before = self.tallest.replace(0);
         let height = operand.height;
         let expression = match sign.as_rule() {

@@ -65,7 +65,7 @@ impl Builder<'_> {
         if !inner.contains('\\') {
             return Ok(inner.to_owned());
         }
-        let start = self.base + pair.as_span().start() as u32 + 1;
+        let start = self.base + pair.start() + 1;
         self.unescape(inner, start)
     }
 

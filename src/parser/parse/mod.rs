@@ -10,7 +10,10 @@ mod definition;
 mod diagnose;
 mod expression;
 mod literal;
+mod matcher;
+mod pairs;
 mod path;
+mod precedence;
 mod projection;
 mod update;
 
@@ -31,17 +34,18 @@ mod grammar {
 }
 
 use grammar::{CypherGrammar, Rule};
+use matcher::{Whole, tokens_of};
+use pairs::{Pair, Pairs};
 
-type Pair<'t> = pest::iterators::Pair<'t, Rule>;
 /// What builds a part of the tree from the one pair of its rule.
-type Build<'t, T> = fn(&Builder<'t>, Pair<'t>) -> Result<T>;
+type Build<'t, T> = fn(&Builder<'t>, Pair<'_>) -> Result<T>;
 type Result<T> = std::result::Result<T, Box<ParseError>>;
 
 /// Parses a script: statements with semicolons between them, perhaps none.
 pub fn parse(text: &str) -> std::result::Result<Vec<Statement>, ParseError> {
     check_length(text)?;
     let spans = statement_spans(text)?;
-    spans.into_iter().map(|span| parse_rule(text, span, Rule::single_statement, Builder::statement)).collect()
+    spans.into_iter().map(|span| parse_rule(text, span, Whole::Statement, Builder::statement)).collect()
 }
 
 /// Parses exactly one statement; a semicolon behind it is allowed.
@@ -50,7 +54,7 @@ pub fn parse_statement(text: &str) -> std::result::Result<Statement, ParseError>
     let spans = statement_spans(text)?;
     match spans.as_slice() {
         [] => Err(ParseError::new(ParseErrorKind::Empty, Span::default(), text, "there is no statement")),
-        [span] => parse_rule(text, *span, Rule::single_statement, Builder::statement),
+        [span] => parse_rule(text, *span, Whole::Statement, Builder::statement),
         [_, second, ..] => {
             let message = "one statement is wanted here, and this starts another";
             Err(ParseError::new(ParseErrorKind::Unexpected, *second, text, message))
@@ -60,21 +64,21 @@ pub fn parse_statement(text: &str) -> std::result::Result<Statement, ParseError>
 
 /// Parses one expression, as in a default value that was stored as text.
 pub fn parse_expression(text: &str) -> std::result::Result<Expression, ParseError> {
-    parse_part(text, Rule::single_expression, Builder::expression)
+    parse_part(text, Whole::Expression, Builder::expression)
 }
 
 /// Parses the name of a data type, as in `CAST(x, 'INT64[]')`.
 pub fn parse_type_name(text: &str) -> std::result::Result<TypeName, ParseError> {
-    parse_part(text, Rule::single_type, Builder::type_name)
+    parse_part(text, Whole::TypeName, Builder::type_name)
 }
 
 fn parse_part<'t, T: Send>(
     text: &'t str,
-    rule: Rule,
+    whole: Whole,
     build: Build<'t, T>,
 ) -> std::result::Result<T, ParseError> {
     check_length(text)?;
-    parse_rule(text, Span::new(0, text.len() as u32), rule, build)
+    parse_rule(text, Span::new(0, text.len() as u32), whole, build)
 }
 
 fn check_length(text: &str) -> std::result::Result<(), ParseError> {
@@ -87,17 +91,17 @@ fn check_length(text: &str) -> std::result::Result<(), ParseError> {
     }
 }
 
-/// Parses a part of the text by one of the rules that reach to the end of their input.
+/// Parses a part of the text as a whole.
 fn parse_rule<'t, T: Send>(
     text: &'t str,
     span: Span,
-    rule: Rule,
+    whole: Whole,
     build: Build<'t, T>,
 ) -> std::result::Result<T, ParseError> {
     let depth = bracket_depth(text, span)?;
     let result = match depth <= SHALLOW_DEPTH {
-        true => build_rule(text, span, rule, build),
-        false => on_deep_stack(text, span, || build_rule(text, span, rule, build)),
+        true => build_rule(text, span, whole, build),
+        false => on_deep_stack(text, span, || build_rule(text, span, whole, build)),
     };
     result.map_err(|error| *error)
 }
@@ -122,10 +126,16 @@ fn on_deep_stack<T: Send>(text: &str, span: Span, work: impl FnOnce() -> Result<
     })
 }
 
-fn build_rule<'t, T>(text: &'t str, span: Span, rule: Rule, build: Build<'t, T>) -> Result<T> {
+fn build_rule<'t, T>(text: &'t str, span: Span, whole: Whole, build: Build<'t, T>) -> Result<T> {
     let builder = Builder { text, base: span.start, tallest: Cell::new(0), queries: Cell::new(0) };
-    let pairs = CypherGrammar::parse(rule, span.of(text)).map_err(|error| builder.diagnose(span, error))?;
-    let whole = builder.required(pairs.peek(), span)?;
+    let own = span.of(text);
+    let Some(tokens) = tokens_of(whole, own) else {
+        return match CypherGrammar::parse(whole.rule(), own) {
+            Err(error) => Err(builder.diagnose(span, error)),
+            Ok(_) => builder.required(None, span),
+        };
+    };
+    let whole = builder.required(Pairs::new(own, &tokens).next(), span)?;
     let mut parts = builder.parts(whole);
     build(&builder, parts.need()?)
 }
@@ -146,7 +156,7 @@ impl Builder<'_> {
     /// Where a pair stands in the whole text. The grammar lets a rule that ends in something optional
     /// swallow the white space behind it; that is left out.
     fn span(&self, pair: &Pair<'_>) -> Span {
-        let start = self.base + pair.as_span().start() as u32;
+        let start = self.base + pair.start();
         Span::new(start, start + pair.as_str().trim_end().len() as u32)
     }
 
@@ -219,7 +229,7 @@ fn keyword(pair: &Pair<'_>) -> Option<Rule> {
 /// The parts of a pair in order, without the keywords.
 struct Parts<'b, 'p> {
     builder: &'b Builder<'b>,
-    pairs: pest::iterators::Pairs<'p, Rule>,
+    pairs: Pairs<'p>,
     span: Span,
 }
 

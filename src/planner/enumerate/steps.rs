@@ -1,8 +1,8 @@
 //! What each step of an order binds and costs: scans, lookups, edges that are followed or closed, intersections and joins
 //! of two halves.
 
-use super::super::figures::bits;
-use super::{CLEARLY_LESS, Search, State, Step};
+use super::super::figures::{bits, places};
+use super::{CLEARLY_LESS, EdgeFacts, Search, State, Step};
 
 /// What a neighbour costs whose bit says that it is not wanted, beside one that is put out.
 const FILTERED_NEIGHBOUR_COST: f64 = 0.1;
@@ -20,12 +20,10 @@ const PROBE_COST: f64 = 3.0;
 
 impl Search<'_, '_> {
     /// All ways to go on that cost less than `limit`.
-    pub(super) fn each_step(&self, state: &State, limit: f64, offer: &mut dyn FnMut(Step, State)) {
-        for at in 0..self.nodes.len() {
-            if state.nodes >> at & 1 == 0
-                && let Some(to) = self.looked_up(state, at)
-            {
-                offer(Step::Lookup(at), to);
+    pub(super) fn each_step(&self, state: &State, limit: f64, mut offer: impl FnMut(State)) {
+        for at in places(self.keyed & !state.nodes) {
+            if let Some(to) = self.looked_up(state, at) {
+                offer(self.settled(to));
             }
         }
         for (at, edge) in self.edges.iter().enumerate() {
@@ -39,16 +37,15 @@ impl Search<'_, '_> {
                     && (!has_to || edge.variable_length)
                     && let Some(to) = self.followed(state, at, side, limit)
                 {
-                    offer(Step::Edge { edge: at, from }, to);
+                    offer(self.settled(to));
                 }
             }
         }
-        for to in 0..self.nodes.len() {
-            if state.nodes >> to & 1 == 0
-                && let Some((step, next)) = self.intersected(state, to)
+        for to in (0..self.nodes.len()).filter(|to| state.nodes >> to & 1 == 0) {
+            if let Some(next) = self.intersected(state, to).map(|next| self.settled(next))
                 && next.cost < limit
             {
-                offer(step, next);
+                offer(next);
             }
         }
     }
@@ -56,18 +53,12 @@ impl Search<'_, '_> {
     pub(super) fn scanned(&self, at: usize) -> State {
         let node = &self.nodes[at];
         let rows = (node.rows * node.share).max(if node.rows > 0.0 { 1.0 } else { 0.0 });
-        let state = State {
+        State {
             nodes: 1 << at,
-            edges: 0,
-            intersected: 0,
-            filters: 0,
-            rows,
             cost: node.read * SCANNED_COST + rows,
-            parent: None,
-            step: Some((Step::Scan(at), 0.0)),
-            closed: Vec::new(),
-        };
-        self.settled(state)
+            step: Some(Step::Scan(at)),
+            ..State::of(rows)
+        }
     }
 
     /// Scanning the relationships themselves pays when neither end narrows them down.
@@ -78,19 +69,14 @@ impl Search<'_, '_> {
         }
         let edges = edge.reached[0].0 * self.nodes[edge.ends[0]].rows;
         let rows = edges * edge.share;
-        let state = State {
+        Some(State {
             nodes: 1 << edge.ends[0] | 1 << edge.ends[1],
             edges: 1 << at,
-            intersected: 0,
-            filters: 0,
-            rows,
             // In the order of the table, without a step from list to list.
             cost: edges * SCANNED_COST + rows * 0.4,
-            parent: None,
-            step: Some((Step::ScanRels(at), 0.0)),
-            closed: Vec::new(),
-        };
-        Some(self.settled(state))
+            step: Some(Step::ScanRels(at)),
+            ..State::of(rows)
+        })
     }
 
     pub(super) fn looked_up(&self, state: &State, at: usize) -> Option<State> {
@@ -98,17 +84,15 @@ impl Search<'_, '_> {
         if needs & !state.nodes != 0 || filters & state.filters != 0 {
             return None;
         }
-        let next = State {
+        Some(State {
             nodes: state.nodes | 1 << at,
             filters: state.filters | filters,
             rows: state.rows * share,
             cost: state.cost + state.rows * LOOKUP_COST,
             parent: None,
-            step: Some((Step::Lookup(at), state.rows)),
-            closed: Vec::new(),
+            step: Some(Step::Lookup(at)),
             ..*state
-        };
-        Some(self.settled(next))
+        })
     }
 
     /// Follows an edge from a bound end, to a new node or to one that is bound as well.
@@ -139,24 +123,23 @@ impl Search<'_, '_> {
         if state.cost + cost >= limit {
             return None;
         }
-        let next = State {
+        Some(State {
             nodes: state.nodes | 1 << to,
             edges: state.edges | 1 << at,
             rows,
             cost: state.cost + cost,
             parent: None,
-            step: Some((Step::Edge { edge: at, from: edge.ends[side] }, state.rows)),
-            closed: Vec::new(),
+            step: Some(Step::Edge { edge: at, from: edge.ends[side] }),
             ..*state
-        };
-        Some(self.settled(next))
+        })
     }
 
     /// Ends per start of an edge for rows that came to its start as the state says.
     fn list_length(&self, state: &State, at: usize, side: usize) -> f64 {
         let edge = &self.edges[at];
-        let arrived = edge.arrivals[side].iter().filter(|(by, _)| state.edges >> by & 1 == 1);
-        arrived.map(|(_, ends)| *ends).reduce(f64::max).unwrap_or(edge.reached[side].0)
+        // The longest lists come first.
+        let arrived = edge.arrivals[side].iter().find(|(by, _)| state.edges >> by & 1 == 1);
+        arrived.map_or(edge.reached[side].0, |(_, ends)| *ends)
     }
 
     /// Entries of all lists of an edge.
@@ -176,62 +159,57 @@ impl Search<'_, '_> {
     }
 
     /// Binds a node that two or more edges lead to at once.
-    pub(super) fn intersected(&self, state: &State, to: usize) -> Option<(Step, State)> {
-        let closes = |at: &usize| {
-            let edge = &self.edges[*at];
-            let other = if edge.ends[0] == to { edge.ends[1] } else { edge.ends[0] };
-            edge.intersects
-                && edge.rivals_allow
-                && edge.ends.contains(&to)
-                && other != to
-                && state.nodes >> other & 1 == 1
-        };
-        (0..self.edges.len()).filter(closes).nth(1)?;
-        let mut closing: Vec<usize> = (0..self.edges.len()).filter(closes).collect();
+    pub(super) fn intersected(&self, state: &State, to: usize) -> Option<State> {
+        let other = |edge: &EdgeFacts| if edge.ends[0] == to { edge.ends[1] } else { edge.ends[0] };
+        let starts = |at: &usize| state.nodes >> other(&self.edges[*at]) & 1 == 1;
+        let mut closing = bits(places(self.closing[to]).filter(starts));
         // Each one that cannot be intersected may rule out another.
         let met = state.edges & !state.intersected;
-        while let Some(place) =
-            closing.iter().position(|at| self.edges[*at].rivals & !(met | bits(closing.iter().copied())) != 0)
+        let ruled_out =
+            |closing: u64| places(closing).find(|at| self.edges[*at].rivals & !(met | closing) != 0);
+        while closing.count_ones() > 1
+            && let Some(at) = ruled_out(closing)
         {
-            closing.remove(place);
+            closing &= !(1 << at);
         }
-        if closing.len() < 2 {
+        if closing.count_ones() < 2 {
             return None;
         }
         let side = |at: usize| usize::from(self.edges[at].ends[0] == to);
-        let lengths = closing.iter().map(|at| self.list_length(state, *at, side(*at)));
-        let lengths: Vec<f64> = lengths.collect();
-        let shortest = lengths.iter().copied().fold(f64::MAX, f64::min);
+        let length = |at: usize| self.list_length(state, at, side(at));
+        let mut first = closing.trailing_zeros() as usize;
+        let mut shortest = length(first);
+        for at in places(closing) {
+            let own = length(at);
+            if own < shortest {
+                (first, shortest) = (at, own);
+            }
+        }
         // The shortest list is walked, the others beside it or by searches.
-        let walked: f64 = lengths.iter().map(|length| length.min(shortest * SEARCHED_COST)).sum();
-        let work = 0.5 * (lengths.len() as f64 + walked);
+        let walked: f64 = places(closing).map(|at| length(at).min(shortest * SEARCHED_COST)).sum();
+        let work = 0.5 * (f64::from(closing.count_ones()) + walked);
         let node = &self.nodes[to];
         let mut rows = state.rows * shortest * node.share;
-        let first = lengths.iter().position(|length| *length == shortest).unwrap_or(0);
-        for (place, at) in closing.iter().enumerate().filter(|(place, _)| *place != first) {
-            let edge = &self.edges[*at];
+        for at in places(closing).filter(|at| *at != first) {
+            let edge = &self.edges[at];
             // How many of its entries lead where one of the shortest list's leads.
-            let mut met = edge.arrivals[1 - side(*at)].iter().filter(|(by, _)| *by == closing[first]);
-            let share = match (met.next(), self.entries(*at)) {
-                (Some((_, ends)), entries) if entries > 0.0 => lengths[place] * ends / entries,
+            let met = edge.arrivals[1 - side(at)].iter().find(|(by, _)| *by == first);
+            let share = match (met, self.entries(at)) {
+                (Some((_, ends)), entries) if entries > 0.0 => length(at) * ends / entries,
                 _ => edge.connections,
             };
             rows *= share.min(1.0);
         }
-        let mask = bits(closing.iter().copied());
-        let step = Step::Intersect { to, edges: closing };
-        let next = State {
+        Some(State {
             nodes: state.nodes | 1 << to,
-            edges: state.edges | mask,
-            intersected: state.intersected | mask,
+            edges: state.edges | closing,
+            intersected: state.intersected | closing,
             rows,
             cost: state.cost + state.rows * work + if node.has_predicates { rows } else { 0.0 },
             parent: None,
-            step: Some((step.clone(), state.rows)),
-            closed: Vec::new(),
+            step: Some(Step::Intersect { to, edges: closing }),
             ..*state
-        };
-        Some((step, self.settled(next)))
+        })
     }
 
     /// Two orders that share just one node, joined by it.
@@ -249,7 +227,7 @@ impl Search<'_, '_> {
         let node = shared.trailing_zeros() as usize;
         let facts = &self.nodes[node];
         let rows = a.rows * b.rows / (facts.rows * facts.share).max(1.0) * self.correlation(a, b, node);
-        let state = State {
+        Some(State {
             nodes: a.nodes | b.nodes,
             edges: a.edges | b.edges,
             intersected: a.intersected | b.intersected,
@@ -257,21 +235,19 @@ impl Search<'_, '_> {
             rows,
             cost: a.cost + b.cost + b.rows * BUILD_COST + a.rows * PROBE_COST + rows,
             parent: Some(probe),
-            step: Some((Step::Join { other: build, node }, a.rows)),
-            closed: Vec::new(),
-        };
-        Some(self.settled(state))
+            step: Some(Step::Join { other: build, node }),
+        })
     }
 
     /// How much more often than by chance two orders meet in a node, since both may come to the same nodes by many ways.
     pub(super) fn correlation(&self, a: &State, b: &State, node: usize) -> f64 {
         let mut most: Option<f64> = None;
-        for (at, edge) in self.edges.iter().enumerate().filter(|(at, _)| b.edges >> at & 1 == 1) {
+        for edge in places(b.edges).map(|at| &self.edges[at]) {
             for side in (0..2).filter(|side| edge.ends[*side] == node) {
                 let usual = edge.reached[side].0;
-                let arrived =
-                    edge.arrivals[side].iter().filter(|(by, _)| a.edges >> by & 1 == 1 && *by != at);
-                for (_, ends) in arrived.filter(|_| usual > 0.0) {
+                // The longest lists come first.
+                let arrived = edge.arrivals[side].iter().find(|(by, _)| a.edges >> by & 1 == 1);
+                if let Some((_, ends)) = arrived.filter(|_| usual > 0.0) {
                     most = Some(most.map_or(ends / usual, |most| most.max(ends / usual)));
                 }
             }
@@ -281,40 +257,49 @@ impl Search<'_, '_> {
 
     /// Closes what can be closed and applies conjuncts.
     pub(super) fn settled(&self, mut state: State) -> State {
-        self.filter(&mut state);
-        self.close(&mut state);
+        self.settle(&mut state, |_, _| {});
         state
     }
 
+    /// The same, told step by step with the rows before each.
+    pub(super) fn settle(&self, state: &mut State, tell: impl FnMut(Step, f64)) {
+        self.filter(state);
+        self.close(state, tell);
+    }
+
+    /// The conjuncts that can be applied now.
     pub(super) fn ready_filters(&self, state: &State) -> u64 {
-        bits((0..self.filters.len()).filter(|at| {
+        bits(places(self.possible & !state.filters).filter(|at| {
             let filter = &self.filters[*at];
-            filter.possible && filter.needs & !state.nodes == 0 && filter.needs_edges & !state.edges == 0
+            filter.needs & !state.nodes == 0 && filter.needs_edges & !state.edges == 0
         }))
     }
 
-    pub(super) fn filter(&self, state: &mut State) {
-        let ready = self.ready_filters(state) & !state.filters;
+    fn filter(&self, state: &mut State) {
+        let ready = self.ready_filters(state);
         state.filters |= ready;
         if ready != 0 {
             state.cost += state.rows * CHECKED_COST;
         }
-        for at in 0..self.filters.len() {
-            if ready >> at & 1 == 1 {
-                state.rows *= self.filters[at].share;
-            }
+        for at in places(ready) {
+            state.rows *= self.filters[at].share;
         }
     }
 
     /// Looks for the edges between bound nodes, the rarest first.
-    pub(super) fn close(&self, state: &mut State) {
+    fn close(&self, state: &mut State, mut tell: impl FnMut(Step, f64)) {
         loop {
-            let open = self.edges.iter().enumerate().filter(|(at, edge)| {
-                let between = edge.ends.iter().all(|end| state.nodes >> end & 1 == 1);
-                state.edges >> at & 1 == 0 && between && !edge.variable_length
-            });
-            let expected = open.map(|(at, edge)| (at, self.between(state, at) * edge.share));
-            let Some((at, met)) = expected.min_by(|a, b| a.1.total_cmp(&b.1)) else { return };
+            let mut rarest: Option<(usize, f64)> = None;
+            for at in places(self.fixed & !state.edges) {
+                let edge = &self.edges[at];
+                if edge.ends.iter().all(|end| state.nodes >> end & 1 == 1) {
+                    let met = self.between(state, at) * edge.share;
+                    if rarest.is_none_or(|(_, least)| met.total_cmp(&least).is_lt()) {
+                        rarest = Some((at, met));
+                    }
+                }
+            }
+            let Some((at, met)) = rarest else { return };
             let edge = &self.edges[at];
             // From the end with the shorter lists.
             let side = usize::from(edge.reached[1].0 < edge.reached[0].0 * CLEARLY_LESS);
@@ -323,7 +308,7 @@ impl Search<'_, '_> {
                 (state.rows * SEARCHED_COST).max(rows) + if edge.has_predicates { rows } else { 0.0 };
             state.rows = rows;
             state.edges |= 1 << at;
-            state.closed.push((Step::Edge { edge: at, from: edge.ends[side] }, before));
+            tell(Step::Edge { edge: at, from: edge.ends[side] }, before);
             self.filter(state);
         }
     }

@@ -6,7 +6,7 @@ use super::super::enumerate::{Found, Planned, PlannedStep};
 use super::super::keys::key_equality;
 use super::super::logical_plan::{ExpandEdge, LogicalPlan, OtherRel, RecursiveEdge, TrailExclusion};
 use super::super::query_graph::legs;
-use super::super::rewrite::{is_constant, variables_of};
+use super::super::rewrite::{is_constant, uses_only};
 use super::{JoinOrder, Partial};
 use crate::binder::bound::{BoundExpression, VariableId};
 
@@ -23,10 +23,7 @@ impl JoinOrder<'_> {
             let next = match step {
                 PlannedStep::Scan(variable) => self.scan(partial, *variable),
                 PlannedStep::ScanRels(edge) => self.scan_rels(partial, *edge),
-                PlannedStep::Lookup(variable) => match self.lookup(&partial, *variable) {
-                    Some(found) => found,
-                    None => partial,
-                },
+                PlannedStep::Lookup(variable) => self.lookup(partial, *variable),
                 PlannedStep::Edge { edge, from } => self.follow(partial, *edge, *from),
                 PlannedStep::Intersect { to, edges } => self.intersect(partial, *to, edges),
                 PlannedStep::Join { other, node } => {
@@ -42,26 +39,25 @@ impl JoinOrder<'_> {
     }
 
     /// A node whose primary key equals something that is known by now.
-    pub(super) fn lookup(&self, input: &Partial, variable: VariableId) -> Option<Partial> {
-        let node = self.graph.node(variable)?;
-        let [table] = node.tables[..] else { return None };
-        let known =
-            |e: &BoundExpression| is_constant(e) || variables_of(e).iter().all(|v| input.bound.contains(v));
+    pub(super) fn lookup(&self, input: Partial, variable: VariableId) -> Partial {
+        let Some(node) = self.graph.node(variable) else { return input };
+        let [table] = node.tables[..] else { return input };
+        let known = |e: &BoundExpression| is_constant(e) || uses_only(e, |v| input.bound.contains(&v));
         // Conjuncts over several variables (`b.id = a.other` where `a` is bound) give keys too.
         let all: Vec<&BoundExpression> = node.predicates.iter().chain(&self.graph.filters).collect();
-        let (key, used) = key_equality(&self.estimator, variable, table, &all, &known)?;
+        let key = key_equality(&self.estimator, variable, table, &all, &known);
+        let Some((key, used)) = key else { return input };
         let own = node.predicates.iter().enumerate();
         let rest: Vec<BoundExpression> =
             own.filter(|(at, _)| !used.contains(at)).map(|(_, predicate)| predicate.clone()).collect();
-        let mut done = input.done.clone();
+        let Partial { plan, mut bound, rows, cost, mut done } = input;
         done.filters.extend(used.iter().filter_map(|at| at.checked_sub(node.predicates.len())));
-        let mut plan = LogicalPlan::LookupNode { input: Box::new(input.plan.clone()), variable, table, key };
+        let mut plan = LogicalPlan::LookupNode { input: Box::new(plan), variable, table, key };
         if !rest.is_empty() {
             plan = LogicalPlan::Filter { input: Box::new(plan), predicates: rest };
         }
-        let mut bound = input.bound.clone();
         bound.insert(variable);
-        Some(Partial { plan, bound, rows: input.rows, cost: input.cost, done })
+        Partial { plan, bound, rows, cost, done }
     }
 
     pub(super) fn scan(&self, input: Partial, variable: VariableId) -> Partial {
