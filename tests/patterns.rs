@@ -360,7 +360,7 @@ fn run_seeds(seeds: impl Iterator<Item = u64>, queries: usize, size: Size, press
     let short: usize = tally.short.values().map(|(count, _)| count).sum();
     assert!(short * 20 <= tally.right, "too many need more memory");
     assert!(refused * 10 <= tally.right, "too many refused");
-    assert!(tally.with_rows * 5 >= tally.right, "too few have rows");
+    assert!(tally.with_rows * 8 >= tally.right, "too few have rows");
 }
 
 const SMALL: Size = Size { nodes: 5, rels: 10, distinct: 4 };

@@ -1,5 +1,7 @@
 //! CREATE, MERGE, SET, REMOVE and DELETE through the public API.
 
+#[path = "writes/calls.rs"]
+mod calls;
 #[path = "writes/checks.rs"]
 mod checks;
 #[path = "writes/create.rs"]

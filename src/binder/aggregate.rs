@@ -3,7 +3,7 @@
 use super::bind::Binder;
 use super::bound::{AggregateCall, BoundExpression, ExpressionKind};
 use super::error::{BindError, BindErrorKind, BindResult};
-use super::grouping::same_expression;
+use super::same::same_expression;
 use crate::parser::ast::{FunctionArgument, Span};
 use crate::types::DataType;
 
@@ -115,7 +115,7 @@ impl Binder<'_> {
                 span,
             };
         };
-        let known = calls.iter().position(|other| same_call(other, &call));
+        let known = calls.iter().position(|other| same_call(self.text, other, &call));
         let position = known.unwrap_or_else(|| {
             calls.push(call);
             calls.len() - 1
@@ -124,11 +124,11 @@ impl Binder<'_> {
     }
 }
 
-fn same_call(left: &AggregateCall, right: &AggregateCall) -> bool {
+fn same_call(text: &str, left: &AggregateCall, right: &AggregateCall) -> bool {
     left.function == right.function
         && left.distinct == right.distinct
         && left.arguments.len() == right.arguments.len()
-        && left.arguments.iter().zip(&right.arguments).all(|(left, right)| same_expression(left, right))
+        && left.arguments.iter().zip(&right.arguments).all(|(left, right)| same_expression(text, left, right))
 }
 
 /// Whether the expression has another value each time it is computed.

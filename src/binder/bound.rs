@@ -293,6 +293,23 @@ pub struct BoundProjection {
     pub is_return: bool,
 }
 
+impl BoundProjection {
+    /// A WITH of these items and nothing else.
+    pub fn of(items: Vec<ProjectionItem>) -> BoundProjection {
+        BoundProjection {
+            items,
+            aggregates: Vec::new(),
+            grouped: false,
+            distinct: false,
+            order_by: Vec::new(),
+            skip: None,
+            limit: None,
+            predicates: Vec::new(),
+            is_return: false,
+        }
+    }
+}
+
 /// `expression AS variable`. What is passed on under its own name (`WITH n`, `RETURN n AS n`) keeps its variable:
 /// then `expression` is that variable itself. Every other item has a new variable.
 #[derive(Debug, Clone)]

@@ -53,11 +53,31 @@ fn each_row_alone(clause: &BoundClause) -> bool {
                 && projection.skip.is_none()
                 && projection.limit.is_none()
         }
-        BoundClause::Call(call) => call.outputs.is_some() && is_row_by_row(&call.branches),
+        BoundClause::Call(call) => is_row_by_row(&call.branches),
     };
     let mut alone = plain;
     clause.each_expression(&mut |expression| alone &= asks_row_by_row(expression));
     alone
+}
+
+/// All variables that clauses mention, their own included.
+pub fn mentioned(clauses: &[BoundClause], used: &mut Vec<VariableId>) {
+    for clause in clauses {
+        match clause {
+            BoundClause::Match(found) => {
+                used.extend(&found.pattern.nodes);
+                for edge in &found.pattern.edges {
+                    used.extend([edge.variable, edge.source, edge.target]);
+                }
+            }
+            BoundClause::Write(write) => used.extend(write.uses()),
+            BoundClause::Call(call) => used.extend(&call.imports),
+            BoundClause::Unwind { .. } | BoundClause::Project(_) => {}
+        }
+        clause.each_expression(&mut |expression| {
+            expression.walk(&mut |part| used.extend(super::grouping::variable_of(&part.kind)));
+        });
+    }
 }
 
 /// Whether all queries inside the expression treat every row on its own.

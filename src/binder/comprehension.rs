@@ -6,6 +6,8 @@ use super::bound::*;
 use super::error::{BindError, BindErrorKind, BindResult};
 use super::expression::literal;
 use super::functions::names;
+use super::grouping::variable_of;
+use super::pattern::conjuncts;
 use crate::parser::ast::{self, Expression, Name, Span};
 use crate::types::{DataType, Value};
 
@@ -40,10 +42,11 @@ impl Binder<'_> {
         span: Span,
     ) -> BindResult<BoundExpression> {
         let (variable, list) = self.close_element(opened);
-        for part in filter.iter().chain(&map) {
-            check_no_subquery(part, variable)?;
-        }
         let filter = filter.map(|filter| self.expect_boolean(*filter, "WHERE").map(Box::new)).transpose()?;
+        if filter.iter().chain(&map).any(|part| asks_about(part, variable)) {
+            let value = map.unwrap_or_else(|| Box::new(self.variable_expression(variable, span)));
+            return self.collected_elements(list, variable, filter, *value, span);
+        }
         let data_type = match &map {
             Some(map) => DataType::list(map.data_type.clone()),
             None => DataType::list(element_type(&list.data_type)),
@@ -83,10 +86,88 @@ impl Binder<'_> {
             Some(predicate) => *predicate,
             None => self.variable_expression(variable, span),
         };
-        check_no_subquery(&predicate, variable)?;
-        let predicate = Box::new(self.expect_boolean(predicate, name)?);
+        let mut predicate = Box::new(self.expect_boolean(predicate, name)?);
+        let (mut variable, mut list) = (variable, list);
+        if asks_about(&predicate, variable) {
+            let truth = VariableKind::Value(predicate.data_type.clone());
+            list = Box::new(self.collected_elements(list, variable, None, *predicate, span)?);
+            variable = self.new_anonymous(truth);
+            predicate = Box::new(self.variable_expression(variable, span));
+        }
         let kind = ExpressionKind::Quantifier { kind, variable, list, predicate };
         Ok(BoundExpression { kind, data_type: DataType::Bool, span })
+    }
+
+    /// Queries are asked about rows, so where a list expression asks one about its elements these become rows: it is
+    /// `COLLECT { UNWIND list AS element WITH element WHERE filter RETURN value }`, or NULL where the list is.
+    fn collected_elements(
+        &mut self,
+        list: Box<BoundExpression>,
+        element: VariableId,
+        filter: Option<Box<BoundExpression>>,
+        value: BoundExpression,
+        span: Span,
+    ) -> BindResult<BoundExpression> {
+        let unwound = self.variable_for(&list);
+        let keeps_order = filter.as_deref().into_iter().chain([&value]).all(asks_row_by_row);
+        let (mut clauses, order_by) = if keeps_order {
+            let list = self.variable_expression(unwound, span);
+            (vec![BoundClause::Unwind { list, variable: element }], Vec::new())
+        } else {
+            self.unwound_in_order(unwound, element, span)?
+        };
+        if let Some(filter) = filter {
+            let sorted_by = order_by.iter().map(|key| &key.expression.kind).filter_map(variable_of);
+            let passed: Vec<VariableId> = sorted_by.chain([element]).collect();
+            let pass =
+                |variable| ProjectionItem { expression: self.variable_expression(variable, span), variable };
+            let items = passed.into_iter().map(pass).collect();
+            let filtered = BoundProjection { predicates: conjuncts(*filter), ..BoundProjection::of(items) };
+            clauses.push(BoundClause::Project(filtered));
+        }
+        let given = vec![(unwound, (*list).clone())];
+        let found = self.collecting((clauses, value), order_by, given, element, span);
+        if matches!(list.kind, ExpressionKind::Subquery(_)) {
+            // What is collected is never NULL.
+            return Ok(found);
+        }
+        let data_type = found.data_type.clone();
+        let is_null = ExpressionKind::IsNull { operand: list, negated: false };
+        let is_null = BoundExpression { kind: is_null, data_type: DataType::Bool, span };
+        let null = BoundExpression { data_type: data_type.clone(), ..literal(Value::Null, span) };
+        let kind = ExpressionKind::Case { branches: vec![(is_null, null)], otherwise: Some(Box::new(found)) };
+        Ok(BoundExpression { kind, data_type, span })
+    }
+
+    /// `UNWIND` of a list's places, with what to sort by: queries that are asked about all rows together answer in any
+    /// order.
+    fn unwound_in_order(
+        &mut self,
+        list: VariableId,
+        element: VariableId,
+        span: Span,
+    ) -> BindResult<(Vec<BoundClause>, Vec<SortKey>)> {
+        let place = self.new_anonymous(VariableKind::Value(DataType::Int64));
+        let number = |number| literal(Value::Int64(number), span);
+        let list = self.variable_expression(list, span);
+        let size = self.call("size", vec![list.clone()], span)?;
+        let places = if self.is_kuzu() {
+            self.call("range", vec![number(1), size], span)?
+        } else {
+            let last = self.call("-", vec![size, number(1)], span)?;
+            self.call("range", vec![number(0), last], span)?
+        };
+        let at = self.variable_expression(place, span);
+        let value = self.call(names::ELEMENT, vec![list, at.clone()], span)?;
+        let items = vec![
+            ProjectionItem { expression: value, variable: element },
+            ProjectionItem { expression: at.clone(), variable: place },
+        ];
+        let clauses = vec![
+            BoundClause::Unwind { list: places, variable: place },
+            BoundClause::Project(BoundProjection::of(items)),
+        ];
+        Ok((clauses, vec![SortKey { expression: at, descending: false }]))
     }
 
     /// What `body` says of a node or relationship for which no variable stands, as in `nodes(p)[1].name`: of the only
@@ -160,21 +241,17 @@ impl Binder<'_> {
     }
 }
 
-/// Queries are asked about rows, not about the elements of a list.
-fn check_no_subquery(body: &BoundExpression, element: VariableId) -> BindResult<()> {
-    let mut found = None;
+/// Whether a query inside the body of a list expression is about its element.
+fn asks_about(body: &BoundExpression, element: VariableId) -> bool {
+    let mut asks = false;
     body.walk(&mut |part| {
-        if let ExpressionKind::Subquery(query) = &part.kind
-            && query.imports.iter().any(|(import, _)| *import == element)
-        {
-            found = Some(part.span);
+        if let ExpressionKind::Subquery(query) = &part.kind {
+            for (_, value) in &query.imports {
+                value.walk(&mut |part| asks |= variable_of(&part.kind) == Some(element));
+            }
         }
     });
-    match found {
-        Some(span) => Err(BindError::not_supported("a query about the elements of a list", span)
-            .with_hint("UNWIND the list first")),
-        None => Ok(()),
-    }
+    asks
 }
 
 fn element_type(list: &DataType) -> DataType {

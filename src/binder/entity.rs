@@ -8,7 +8,7 @@ use super::expression::{literal, needs_variable};
 use super::property::value_type;
 use super::tables::{all_node_tables, table_set};
 use crate::functions::{PRESENT_KEYS, PRESENT_PROPERTIES};
-use crate::parser::ast::{FunctionCall, Name, Span};
+use crate::parser::ast::{self, FunctionCall, Name, Span};
 use crate::types::{DataType, Field, TableId, Value};
 
 /// The functions that are handled here, in lower case.
@@ -49,6 +49,10 @@ impl Binder<'_> {
             return Ok(Ok(literal(value, span)));
         }
         if name == "exists" {
+            let of_pattern = |argument: &ast::FunctionArgument| matches!(&argument.value.kind, ast::ExpressionKind::Pattern(pattern) if pattern.shortest.is_none());
+            if call.arguments.iter().any(of_pattern) {
+                return Ok(Ok(argument));
+            }
             let kind = ExpressionKind::IsNull { operand: Box::new(argument), negated: true };
             return Ok(Ok(BoundExpression { kind, data_type: DataType::Bool, span }));
         }

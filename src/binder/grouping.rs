@@ -1,57 +1,7 @@
-//! When two expressions are the same, and what an expression beside an aggregate, or one of ORDER BY, may refer to.
+//! What an expression beside an aggregate, or one of ORDER BY, may refer to.
 
-use super::aggregate::is_volatile;
 use super::bound::{BoundExpression, ExpressionKind, VariableId};
-
-/// Whether two expressions are sure to have the same value in every row. Their places in the text do not count.
-pub(super) fn same_expression(left: &BoundExpression, right: &BoundExpression) -> bool {
-    left.data_type == right.data_type && same_kind(&left.kind, &right.kind) && !is_volatile(left)
-}
-
-fn same_all(left: &[BoundExpression], right: &[BoundExpression]) -> bool {
-    left.len() == right.len() && left.iter().zip(right).all(|(left, right)| same_expression(left, right))
-}
-
-fn same_kind(left: &ExpressionKind, right: &ExpressionKind) -> bool {
-    use ExpressionKind::*;
-    match (left, right) {
-        (Literal(left), Literal(right)) => left == right,
-        (Parameter(left), Parameter(right)) | (Aggregate(left), Aggregate(right)) => left == right,
-        (Property { variable, name, .. }, Property { variable: other, name: other_name, .. }) => {
-            variable == other && name == other_name
-        }
-        (HasLabel { variable, tables }, HasLabel { variable: other, tables: others }) => {
-            variable == other && tables == others
-        }
-        (Call { function, arguments }, Call { function: other, arguments: others }) => {
-            function == other && same_all(arguments, others)
-        }
-        (And(left), And(right)) | (Or(left), Or(right)) => same_all(left, right),
-        (Not(left), Not(right)) => same_expression(left, right),
-        (IsNull { operand, negated }, IsNull { operand: other, negated: other_negated }) => {
-            negated == other_negated && same_expression(operand, other)
-        }
-        (Case { branches, otherwise }, Case { branches: others, otherwise: other }) => {
-            branches.len() == others.len()
-                && branches.iter().zip(others).all(|(left, right)| {
-                    same_expression(&left.0, &right.0) && same_expression(&left.1, &right.1)
-                })
-                && match (otherwise, other) {
-                    (None, None) => true,
-                    (Some(left), Some(right)) => same_expression(left, right),
-                    _ => false,
-                }
-        }
-        // Comprehensions have variables of their own and count as different.
-        _ => match (variable_of(left), variable_of(right)) {
-            (Some(left_variable), Some(right_variable)) => {
-                left_variable == right_variable
-                    && std::mem::discriminant(left) == std::mem::discriminant(right)
-            }
-            _ => false,
-        },
-    }
-}
+use super::same::same_expression;
 
 /// The variable that the expression itself, not one below it, refers to.
 pub(super) fn variable_of(kind: &ExpressionKind) -> Option<VariableId> {
@@ -119,6 +69,8 @@ pub(super) struct Output<'p> {
 
 /// How an expression over the input of a projection is turned into one over its output.
 pub(super) struct Rewrite<'p> {
+    /// The text of the statement.
+    pub text: &'p str,
     pub outputs: &'p [Output<'p>],
     /// Whether only variables and properties are recognized as outputs, not longer expressions.
     pub simple_only: bool,
@@ -133,7 +85,7 @@ impl Rewrite<'_> {
                 output.expression.kind,
                 ExpressionKind::Variable(_) | ExpressionKind::Property { .. } | ExpressionKind::Aggregate(_)
             );
-            (simple || !self.simple_only) && same_expression(output.expression, expression)
+            (simple || !self.simple_only) && same_expression(self.text, output.expression, expression)
         };
         if !is_constant(expression)
             && let Some(output) = self.outputs.iter().find(fitting)

@@ -32,6 +32,7 @@ mod projection;
 mod property;
 mod query;
 mod recursion;
+mod same;
 mod scope;
 mod subquery;
 mod subscript;

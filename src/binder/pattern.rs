@@ -65,12 +65,8 @@ impl Binder<'_> {
             self.aggregates = AggregateContext::forbidden("in WHERE");
             open.predicates.extend(self.bind_predicate(predicate)?);
         }
-        open.predicates = self.push_universal(&mut open.pattern, std::mem::take(&mut open.predicates));
+        open.predicates = self.push_universal(&mut open.pattern, std::mem::take(&mut open.predicates))?;
         self.aggregates = outer;
-        if let Some(asking) = open.predicates.iter().find(|e| clause.optional && !asks_row_by_row(e)) {
-            let what = "a query that groups, sorts or joins branches inside an OPTIONAL MATCH";
-            return Err(BindError::not_supported(what, asking.span));
-        }
         open.pattern.distinct_edges = self.distinct_edges(&open.pattern.edges);
         Ok(BoundMatch { optional: clause.optional, pattern: open.pattern, predicates: open.predicates })
     }
@@ -480,7 +476,8 @@ impl Binder<'_> {
     }
 }
 
-fn has_subquery(expression: &BoundExpression) -> bool {
+/// Whether a query is part of the expression.
+pub(super) fn has_subquery(expression: &BoundExpression) -> bool {
     let mut found = false;
     expression.walk(&mut |part| found |= matches!(part.kind, ExpressionKind::Subquery(_)));
     found

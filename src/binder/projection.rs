@@ -6,7 +6,8 @@ use super::bind::Binder;
 use super::bound::*;
 use super::error::{BindError, BindErrorKind, BindResult};
 use super::grouping::{Output, Rewrite, first_hidden};
-use super::pattern::conjuncts;
+use super::pattern::{conjuncts, has_subquery};
+use super::same::same_expression;
 use super::scope::Scope;
 use crate::parser::ast::{self, Expression, Projection, SortItem, Span};
 use crate::types::{DataType, Value};
@@ -85,18 +86,7 @@ impl Binder<'_> {
         let items: Vec<ProjectionItem> = bound.items.iter().map(|item| pass(self, item.variable)).collect();
         bound.items.extend(missing.into_iter().map(|variable| pass(self, variable)));
         self.enter(output, &items);
-        let rest = BoundProjection {
-            items,
-            aggregates: Vec::new(),
-            grouped: false,
-            distinct: false,
-            order_by: Vec::new(),
-            skip: None,
-            limit: None,
-            predicates: Vec::new(),
-            is_return: false,
-        };
-        vec![BoundClause::Project(bound), BoundClause::Project(rest)]
+        vec![BoundClause::Project(bound), BoundClause::Project(BoundProjection::of(items))]
     }
 
     /// Makes the outputs of a projection the visible variables.
@@ -137,15 +127,10 @@ impl Binder<'_> {
             self.refer_to_keys(&mut bound_items, &aggregated)?;
         }
         let mut bound = BoundProjection {
-            items: bound_items,
-            aggregates: Vec::new(),
             grouped,
             distinct: projection.distinct,
-            order_by: Vec::new(),
-            skip: None,
-            limit: None,
-            predicates: Vec::new(),
             is_return,
+            ..BoundProjection::of(bound_items)
         };
         for sort in &projection.order_by {
             let key = self.bind_sort_key(sort, &bound, &input, &output)?;
@@ -244,7 +229,7 @@ impl Binder<'_> {
             .collect();
         let outputs: Vec<Output> =
             keys.iter().map(|(expression, variable)| Output { expression, variable: *variable }).collect();
-        let rewrite = Rewrite { outputs: &outputs, simple_only: true };
+        let rewrite = Rewrite { text: self.text, outputs: &outputs, simple_only: true };
         for (item, _) in items.iter_mut().zip(aggregated).filter(|(_, aggregated)| **aggregated) {
             rewrite.apply(&mut item.expression);
             let is_key = |variable: VariableId| {
@@ -336,7 +321,7 @@ impl Binder<'_> {
         self.aggregates = aggregates;
         self.scope = input.clone();
         let expression = expression.ok()?;
-        let same = |item: &&ProjectionItem| super::grouping::same_expression(&item.expression, &expression);
+        let same = |item: &&ProjectionItem| same_expression(self.text, &item.expression, &expression);
         let item = bound.items.iter().find(same)?;
         Some(self.variable_expression(item.variable, written.span))
     }
@@ -369,7 +354,7 @@ impl Binder<'_> {
             .iter()
             .map(|item| Output { expression: &item.expression, variable: item.variable })
             .collect();
-        Rewrite { outputs: &outputs, simple_only }.apply(expression);
+        Rewrite { text: self.text, outputs: &outputs, simple_only }.apply(expression);
     }
 
     /// An error about a variable that a grouping or DISTINCT has taken away.
@@ -410,6 +395,9 @@ impl Binder<'_> {
         let bound = self.bind_expression(written);
         self.scope = outer;
         let bound = bound?;
+        if has_subquery(&bound) {
+            return Err(BindError::not_supported(&format!("a query in {clause}"), written.span));
+        }
         let wrong = |kind, message| Err(BindError::new(kind, written.span, message));
         if let ExpressionKind::Literal(value) = &bound.kind
             && value.as_i128().is_some_and(|count| count < 0)

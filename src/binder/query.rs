@@ -170,17 +170,8 @@ impl Binder<'_> {
         if let Some(BoundClause::Project(projection)) = branch.clauses.last_mut() {
             projection.is_return = false;
         }
-        branch.clauses.push(BoundClause::Project(BoundProjection {
-            items,
-            aggregates: Vec::new(),
-            grouped: false,
-            distinct: false,
-            order_by: Vec::new(),
-            skip: None,
-            limit: None,
-            predicates: Vec::new(),
-            is_return: true,
-        }));
+        let last = BoundProjection { is_return: true, ..BoundProjection::of(items) };
+        branch.clauses.push(BoundClause::Project(last));
         Ok(())
     }
 

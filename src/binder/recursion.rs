@@ -108,9 +108,13 @@ impl Binder<'_> {
         &mut self,
         pattern: &mut BoundPattern,
         conditions: Vec<BoundExpression>,
-    ) -> Vec<BoundExpression> {
+    ) -> BindResult<Vec<BoundExpression>> {
         let mut kept = Vec::with_capacity(conditions.len());
         for condition in conditions {
+            if asks_on_the_way(pattern, &condition) {
+                let what = "a query about all that a shortest path holds";
+                return Err(BindError::not_supported(what, condition.span));
+            }
             match self.universal(pattern, &condition) {
                 Some((edge, of_nodes, element, inside)) => {
                     kept.extend(self.push_into(pattern, edge, of_nodes, element, inside));
@@ -118,7 +122,7 @@ impl Binder<'_> {
                 None => kept.push(condition),
             }
         }
-        kept
+        Ok(kept)
     }
 
     /// The edge that a condition on all of a path's relationships or nodes is about, which of the two, the variable of
@@ -131,20 +135,7 @@ impl Binder<'_> {
         let ExpressionKind::Quantifier { kind, variable, list, predicate } = &condition.kind else {
             return None;
         };
-        let (of_nodes, holder) = match list.kind {
-            ExpressionKind::PathRels(holder) | ExpressionKind::Variable(holder) => (false, holder),
-            ExpressionKind::PathNodes(holder) => (true, holder),
-            _ => return None,
-        };
-        let path = pattern.paths.iter().find(|path| path.variable == holder);
-        let edge = match path {
-            Some(path) => match path.edges[..] {
-                [only] => only,
-                _ => return None,
-            },
-            None if of_nodes => return None,
-            None => pattern.edges.iter().position(|edge| edge.variable == holder)?,
-        };
+        let (edge, of_nodes) = on_the_way(pattern, list)?;
         let length = pattern.edges.get(edge)?.length.as_ref()?;
         let fits = !length.mode.is_shortest() || length.is_function;
         if !fits || free_variables(predicate).iter().any(|used| used != variable) {
@@ -270,6 +261,43 @@ impl Binder<'_> {
             format!("{} has no cost: only a relationship of WSHORTEST does", self.variable_name(variable));
         Err(BindError::new(BindErrorKind::TypeMismatch, span, message))
     }
+}
+
+/// The only edge of a path, if the list is that of its relationships or its nodes, and whether of its nodes.
+fn on_the_way(pattern: &BoundPattern, list: &BoundExpression) -> Option<(usize, bool)> {
+    let (of_nodes, holder) = match list.kind {
+        ExpressionKind::PathRels(holder) | ExpressionKind::Variable(holder) => (false, holder),
+        ExpressionKind::PathNodes(holder) => (true, holder),
+        _ => return None,
+    };
+    let edge = match pattern.paths.iter().find(|path| path.variable == holder) {
+        Some(path) => match path.edges[..] {
+            [only] => only,
+            _ => return None,
+        },
+        None if of_nodes => return None,
+        None => pattern.edges.iter().position(|edge| edge.variable == holder)?,
+    };
+    Some((edge, of_nodes))
+}
+
+/// Whether a condition asks queries about all nodes or relationships of a `shortestPath(…)`: they would have to be part
+/// of what it looks for.
+fn asks_on_the_way(pattern: &BoundPattern, condition: &BoundExpression) -> bool {
+    let ExpressionKind::Quantifier { kind: QuantifierKind::All | QuantifierKind::None, list, .. } =
+        &condition.kind
+    else {
+        return false;
+    };
+    let mut asks = false;
+    list.walk(&mut |part| {
+        let ExpressionKind::Subquery(query) = &part.kind else { return };
+        let ways = query.imports.iter().filter_map(|(_, value)| on_the_way(pattern, value));
+        for length in ways.filter_map(|(edge, _)| pattern.edges[edge].length.as_ref()) {
+            asks |= length.mode.is_shortest() && length.is_function;
+        }
+    });
+    asks
 }
 
 /// Variables that an expression mentions and does not bind itself.

@@ -8,6 +8,7 @@ use super::error::{BindError, BindErrorKind, BindResult};
 use super::expression::literal;
 use super::query::Columns;
 use super::scope::Scope;
+use super::tables::table_set;
 use crate::parser::ast::{self, MatchClause, NodePattern, PathPattern, Query, Span};
 use crate::types::{DataType, Value};
 
@@ -97,14 +98,40 @@ impl Binder<'_> {
         let first_own = around.first_own;
         self.leave_subquery(around);
         let (bound, value) = value?;
-        let branches = vec![BoundSingleQuery { clauses: vec![BoundClause::Match(bound)] }];
+        Ok(self.collecting((vec![BoundClause::Match(bound)], value), Vec::new(), Vec::new(), first_own, span))
+    }
+
+    /// The list of the values that clauses and a RETURN of the value find. Beside what they mention of the row around
+    /// they have `given`.
+    pub(super) fn collecting(
+        &mut self,
+        (mut clauses, value): (Vec<BoundClause>, BoundExpression),
+        order_by: Vec<SortKey>,
+        given: Vec<(VariableId, BoundExpression)>,
+        first_own: VariableId,
+        span: Span,
+    ) -> BoundExpression {
+        let output = self.variable_for(&value);
+        let items = vec![ProjectionItem { expression: value, variable: output }];
+        let last = BoundProjection { is_return: true, order_by, ..BoundProjection::of(items) };
+        clauses.push(BoundClause::Project(last));
+        let branches = vec![BoundSingleQuery { clauses }];
         let mut imports = self.imports(&branches, first_own, span);
-        let mut used = Vec::new();
-        mentioned_by(&value, &mut used);
-        self.add_imports(used, first_own, span, &mut imports);
+        imports.extend(given);
+        let value = Some(self.variable_expression(output, span));
         let kind = SubqueryKind::Collect;
-        let query = BoundSubquery { kind, imports, branches, union_all: true, value: Some(value) };
-        Ok(subquery_expression(query, span))
+        subquery_expression(BoundSubquery { kind, imports, branches, union_all: true, value }, span)
+    }
+
+    /// A variable without a name that can hold what an expression gives.
+    pub(super) fn variable_for(&mut self, expression: &BoundExpression) -> VariableId {
+        let kind = match expression.kind {
+            ExpressionKind::Variable(variable) => self.kind(variable).clone(),
+            _ => self.kind_of_type(expression.data_type.clone(), &self.tables_inside(expression)),
+        };
+        let variable = self.new_anonymous(kind);
+        self.note_contents(variable, expression);
+        variable
     }
 
     /// `CALL { … }`. Its query sees what it imports, by `CALL (a, b) { … }` or by a WITH at its head.
@@ -122,7 +149,7 @@ impl Binder<'_> {
         let first_own = around.first_own;
         self.leave_subquery(around);
         let (branches, columns) = bound?;
-        self.check_writes(call, &branches, columns.is_some())?;
+        Self::check_writes(call, &branches)?;
         let imports = self.imports(&branches, first_own, call.span);
         let imports = imports.into_iter().map(|(variable, _)| variable).collect();
         let mut outputs = None;
@@ -149,25 +176,10 @@ impl Binder<'_> {
     }
 
     /// Writing clauses inside a CALL run for all rows, clause by clause.
-    fn check_writes(
-        &self,
-        call: &ast::CallSubqueryClause,
-        branches: &[BoundSingleQuery],
-        returns: bool,
-    ) -> BindResult<()> {
-        let refuse = |what: &str| Err(BindError::not_supported(what, call.span));
-        let clauses = || branches.iter().flat_map(|branch| &branch.clauses);
+    fn check_writes(call: &ast::CallSubqueryClause, branches: &[BoundSingleQuery]) -> BindResult<()> {
         if first_write(branches).is_some() && (call.optional || !is_row_by_row(branches)) {
-            return refuse("CALL { … } that writes and groups, sorts or joins branches");
-        }
-        let keeps_rows = |clause: &BoundClause| match clause {
-            BoundClause::Write(BoundWrite::Merge(_)) => false,
-            BoundClause::Write(_) => true,
-            BoundClause::Project(projection) => projection.predicates.is_empty(),
-            _ => false,
-        };
-        if !returns && (!is_row_by_row(branches) || !clauses().all(keeps_rows)) {
-            return refuse("CALL { … } without RETURN that does more than CREATE, SET and DELETE");
+            let what = "CALL { … } that writes and groups, sorts or joins branches";
+            return Err(BindError::not_supported(what, call.span));
         }
         Ok(())
     }
@@ -242,8 +254,49 @@ impl Binder<'_> {
             for branch in &mut branches {
                 self.cast_branch(branch, columns)?;
             }
+            self.widen_outputs(&mut branches, columns);
         }
         Ok((branches, columns))
+    }
+
+    /// The first branch of a UNION puts out what all branches find: nodes of all their tables, too.
+    fn widen_outputs(&mut self, branches: &mut [BoundSingleQuery], columns: &Columns) {
+        let outputs = |branch: &BoundSingleQuery| match branch.clauses.last() {
+            Some(BoundClause::Project(last)) => last.items.iter().map(|item| item.variable).collect(),
+            _ => Vec::new(),
+        };
+        let all: Vec<Vec<VariableId>> = branches.iter().map(outputs).collect();
+        let Some(first) = all.first() else { return };
+        let mut items = Vec::with_capacity(first.len());
+        let mut widened = false;
+        for (at, (variable, (name, _))) in first.iter().zip(columns).enumerate() {
+            let expression = self.variable_expression(*variable, Span::default());
+            let mut tables = Vec::new();
+            for branch in &all {
+                let Some(output) = branch.get(at) else { continue };
+                tables.extend(self.tables_inside(&self.variable_expression(*output, Span::default())));
+            }
+            let tables = table_set(tables);
+            let own = table_set(self.tables_inside(&expression));
+            widened |= tables != own;
+            let kind = match self.kind(*variable) {
+                // A node may stand beside something else.
+                VariableKind::Value(data_type) => VariableKind::Value(data_type.clone()),
+                _ => self.kind_of_type(expression.data_type.clone(), &tables),
+            };
+            let output = self.new_variable(name, kind);
+            if self.contents.contains_key(variable) {
+                self.contents.insert(output, tables);
+            }
+            items.push(ProjectionItem { expression, variable: output });
+        }
+        if let (true, Some(branch)) = (widened, branches.first_mut()) {
+            if let Some(BoundClause::Project(last)) = branch.clauses.last_mut() {
+                last.is_return = false;
+            }
+            let last = BoundProjection { is_return: true, ..BoundProjection::of(items) };
+            branch.clauses.push(BoundClause::Project(last));
+        }
     }
 
     /// The only column of a query that is collected.
@@ -275,24 +328,14 @@ impl Binder<'_> {
     ) -> Vec<(VariableId, BoundExpression)> {
         let mut used = Vec::new();
         branches.iter().for_each(|branch| mentioned(&branch.clauses, &mut used));
-        let mut imports = Vec::new();
-        self.add_imports(used, first_own, span, &mut imports);
-        imports
-    }
-
-    fn add_imports(
-        &mut self,
-        used: Vec<VariableId>,
-        first_own: VariableId,
-        span: Span,
-        imports: &mut Vec<(VariableId, BoundExpression)>,
-    ) {
+        let mut imports: Vec<(VariableId, BoundExpression)> = Vec::new();
         for variable in used {
             if variable < first_own && !imports.iter().any(|(known, _)| *known == variable) {
                 self.mark_used(variable);
                 imports.push((variable, self.variable_expression(variable, span)));
             }
         }
+        imports
     }
 }
 
@@ -309,26 +352,4 @@ fn subquery_expression(query: BoundSubquery, span: Span) -> BoundExpression {
         }
     };
     BoundExpression { kind: ExpressionKind::Subquery(Box::new(query)), data_type, span }
-}
-
-/// All variables that clauses mention, their own included.
-pub(super) fn mentioned(clauses: &[BoundClause], used: &mut Vec<VariableId>) {
-    for clause in clauses {
-        match clause {
-            BoundClause::Match(found) => {
-                used.extend(&found.pattern.nodes);
-                for edge in &found.pattern.edges {
-                    used.extend([edge.variable, edge.source, edge.target]);
-                }
-            }
-            BoundClause::Write(write) => used.extend(write.uses()),
-            BoundClause::Call(call) => used.extend(&call.imports),
-            BoundClause::Unwind { .. } | BoundClause::Project(_) => {}
-        }
-        clause.each_expression(&mut |expression| mentioned_by(expression, used));
-    }
-}
-
-fn mentioned_by(expression: &BoundExpression, used: &mut Vec<VariableId>) {
-    expression.walk(&mut |part| used.extend(super::grouping::variable_of(&part.kind)));
 }

@@ -81,7 +81,7 @@ fn run_node<'x>(
             let one = [super::chunks::Chunk { columns: vec![], rows: 1, multiplicity: vec![] }];
             drive(query, &ChunkSource::new(&one, true), sink)
         }
-        P::Kept { slot } => {
+        P::Kept { slot, .. } => {
             let nothing = ChunkList::default();
             drive(query, &ChunkSource::of(query.kept.get(*slot).unwrap_or(&nothing)), sink)
         }

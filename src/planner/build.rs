@@ -17,7 +17,7 @@ use super::simplify::PathLengths;
 use super::write::joined_creates;
 use crate::binder::bound::{
     BoundClause, BoundExpression, BoundMatch, BoundProjection, BoundQuery, BoundSingleQuery, Variable,
-    VariableId,
+    VariableId, asks_row_by_row,
 };
 
 pub(super) use flush::{ROW_COST, extend_by_paths};
@@ -123,7 +123,7 @@ impl Builder<'_> {
             let clause = self.renamed(clause);
             let waits = match &clause {
                 BoundClause::Match(matched) => {
-                    matched.optional && self.hangs(matched, graph.as_ref(), &current)
+                    matched.optional && asks_alone(matched) && self.hangs(matched, graph.as_ref(), &current)
                 }
                 BoundClause::Project(_) => true,
                 _ => false,
@@ -140,7 +140,13 @@ impl Builder<'_> {
                 BoundClause::Match(matched) if matched.optional => {
                     let needed = needed_later(self);
                     current = self.flush(current, graph.take(), needed.clone(), false);
-                    current = self.optional(current, matched, needed);
+                    current = if asks_alone(&matched) {
+                        self.optional(current, matched, needed)
+                    } else {
+                        let mut needed = self.needed_later(&clauses[at + 1..]);
+                        needed.extend(carried.all());
+                        self.optional_together(current, matched, &needed)
+                    };
                 }
                 BoundClause::Match(matched) => {
                     self.add_match(graph.get_or_insert_default(), &matched);
@@ -248,4 +254,9 @@ impl Builder<'_> {
         }
         Partial { plan, bound, ..partial }
     }
+}
+
+/// Whether the queries in the conditions of a match treat every row on its own.
+fn asks_alone(matched: &BoundMatch) -> bool {
+    matched.predicates.iter().all(asks_row_by_row)
 }

@@ -38,9 +38,12 @@ pub fn explain_with(plan: &PhysicalPlan, actuals: Actuals<'_>) -> String {
 }
 
 fn line(node: &PlanNode, depth: usize, stages: &[WriteStage], actuals: Actuals<'_>, out: &mut String) {
-    if let PhysicalOperator::Kept { slot } = node.operator
-        && let Some(stage) = slot.checked_sub(1).and_then(|at| stages.get(at))
-    {
+    let stage_of = |slot: usize| slot.checked_sub(1).and_then(|at| stages.get(at));
+    let stage = match node.operator {
+        PhysicalOperator::Kept { slot, behind } => stage_of(behind).map(|stage| (stage, slot == behind)),
+        _ => None,
+    };
+    if let Some((stage, true)) = stage {
         return write_line(stage, depth, stages, actuals, out);
     }
     let (name, detail) = describe(&node.operator);
@@ -76,6 +79,9 @@ fn line(node: &PlanNode, depth: usize, stages: &[WriteStage], actuals: Actuals<'
         }
     }
     inputs(&node.operator).into_iter().for_each(|input| line(input, depth + 1, stages, actuals, out));
+    if let Some((stage, _)) = stage {
+        write_line(stage, depth + 1, stages, actuals, out);
+    }
 }
 
 fn write_line(

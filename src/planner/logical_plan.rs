@@ -162,6 +162,8 @@ pub enum LogicalPlan {
     Kept {
         slot: usize,
         variables: BTreeSet<VariableId>,
+        /// The last stage before the plan: a later one than the slot's where the rows are read once more.
+        behind: usize,
     },
     /// All nodes of the tables that fulfil the conjuncts over the variable.
     ScanNodes {

@@ -65,9 +65,8 @@ impl Lowering<'_> {
     pub(super) fn lower_node(&self, plan: &LogicalPlan, required: &Keys) -> Lowered {
         match plan {
             LogicalPlan::Unit => (self.node(PhysicalOperator::Unit, &[], 1.0), Vec::new()),
-            LogicalPlan::Kept { slot, variables } => {
-                let schema = self.kept_columns(*slot, variables, required);
-                (self.node(PhysicalOperator::Kept { slot: *slot }, &schema, 1.0), schema)
+            LogicalPlan::Kept { slot, variables, behind } => {
+                self.kept_rows(*slot, *behind, variables, required)
             }
             LogicalPlan::ScanNodes { variable, tables, predicates } => {
                 self.scan_nodes(*variable, tables, predicates, required)

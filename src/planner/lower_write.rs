@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::logical_plan::{LogicalPlan, LogicalStage};
-use super::lower::Keys;
+use super::lower::{Keys, Lowered};
 use super::lower_expression::{ColumnKey, Lowering, keys_of};
 use super::physical_plan::{PhysicalOperator, PlanNode};
 use super::physical_write::{
@@ -20,6 +20,12 @@ use crate::types::{ColumnId, TableId};
 /// Columns of tables.
 type Columns = BTreeSet<(TableId, ColumnId)>;
 
+/// What is asked of kept rows: properties are read behind the clause, not before it.
+fn asked_of(variables: &BTreeSet<VariableId>, required: &Keys) -> Keys {
+    let asked = required.iter().filter(|key| variables.contains(&key.variable()));
+    asked.map(ColumnKey::variable_only).collect()
+}
+
 impl Lowering<'_> {
     /// The columns of rows that a clause keeps: those of slot 0 are given, others are what is asked for.
     pub(super) fn kept_columns(
@@ -32,12 +38,31 @@ impl Lowering<'_> {
         if slot == 0 {
             return kept.get(&0).cloned().unwrap_or_default();
         }
-        // Properties are read behind the clause, not before it.
-        let asked = required.iter().filter(|key| variables.contains(&key.variable()));
-        let asked: Keys = asked.map(ColumnKey::variable_only).collect();
-        let columns: Vec<ColumnKey> = asked.into_iter().collect();
-        kept.insert(slot, columns.clone());
-        columns
+        let columns = kept.entry(slot).or_default();
+        for asked in asked_of(variables, required) {
+            if !columns.contains(&asked) {
+                columns.push(asked);
+            }
+        }
+        columns.clone()
+    }
+
+    /// Rows that a clause keeps. Those that are read once more have the columns for both readers.
+    pub(super) fn kept_rows(
+        &self,
+        slot: usize,
+        behind: usize,
+        variables: &BTreeSet<VariableId>,
+        required: &Keys,
+    ) -> Lowered {
+        let schema = self.kept_columns(slot, variables, required);
+        let node = self.node(PhysicalOperator::Kept { slot, behind }, &schema, 1.0);
+        if behind == slot {
+            return (node, schema);
+        }
+        // The other reader is lowered later and may ask for more, so these are picked out by their places.
+        let wanted: Vec<ColumnKey> = asked_of(variables, required).into_iter().collect();
+        (self.select(node, &schema, &wanted), wanted)
     }
 
     /// Lowers a stage, of which `kept` says what is asked.
@@ -99,7 +124,7 @@ impl Lowering<'_> {
 
     /// A plan that computes expressions over the rows in slot 0.
     fn values(&self, expressions: &[&BoundExpression], columns: &[ColumnKey]) -> PlanNode {
-        let rows = self.node(PhysicalOperator::Kept { slot: 0 }, columns, 1.0);
+        let rows = self.node(PhysicalOperator::Kept { slot: 0, behind: 0 }, columns, 1.0);
         let mut keys = Keys::new();
         expressions.iter().for_each(|expression| keys_of(expression, self, &mut keys));
         let (input, schema) = self.ensure(rows, columns.to_vec(), &keys);

@@ -69,6 +69,8 @@ pub enum PhysicalOperator {
     /// Rows that a writing clause keeps, see `physical_write`.
     Kept {
         slot: usize,
+        /// The slot of the last stage before.
+        behind: usize,
     },
     /// Puts out [node id, columns…].
     ScanNodes {

@@ -6,11 +6,11 @@ mod patterns;
 use std::collections::BTreeMap;
 
 use super::build::Builder;
-use super::decorrelate::Carried;
+use super::decorrelate::{Carried, variable_of_type};
 use super::inputs_mut;
 use super::join_order::Partial;
 use super::logical_plan::{LogicalPlan, SettleKind};
-use super::rewrite::{conjuncts, has_subquery, variables_of, walk_mut};
+use super::rewrite::{conjuncts, has_subquery, replace, same_expression, variables_of, walk_mut};
 use super::{bound_by, inputs_of};
 use crate::binder::bound::{
     BoundClause, BoundExpression, BoundSubquery, BoundWrite, ExpressionKind, SortKey, SubqueryKind, Variable,
@@ -316,14 +316,21 @@ fn order_of(plan: &LogicalPlan) -> Option<Vec<SortKey>> {
     match plan {
         LogicalPlan::Sort { keys, .. } | LogicalPlan::TopK { keys, .. } => Some(keys.clone()),
         LogicalPlan::Limit { input, .. } => order_of(input),
+        LogicalPlan::Filter { input, .. } => order_of(input),
         LogicalPlan::Project { input, items } => {
-            let kept = |variable: &VariableId| {
-                items.iter().any(|(output, item)| {
-                    output == variable && matches!(item.kind, ExpressionKind::Variable(v) if v == *variable)
-                })
+            let output = |value: &BoundExpression| {
+                let same = items.iter().find(|(_, item)| same_expression(item, value));
+                same.map(|(output, _)| variable_of_type(*output, value.data_type.clone()))
             };
-            order_of(input)
-                .filter(|keys| keys.iter().all(|key| variables_of(&key.expression).iter().all(kept)))
+            let mut keys = order_of(input)?;
+            for key in &mut keys {
+                key.expression = replace(&key.expression, &output);
+                let outputs = variables_of(&key.expression);
+                if !outputs.iter().all(|used| items.iter().any(|(output, _)| output == used)) {
+                    return None;
+                }
+            }
+            Some(keys)
         }
         _ => None,
     }

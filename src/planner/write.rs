@@ -63,7 +63,7 @@ impl Builder<'_> {
         };
         bound.extend(created.iter().flat_map(NewPattern::created));
         self.stages.push(LogicalStage { input: plan, write: Some(write), found });
-        let mut plan = LogicalPlan::Kept { slot: self.stages.len(), variables: bound.clone() };
+        let mut plan = self.kept(bound.clone());
         for path in created.into_iter().flat_map(|pattern| pattern.paths) {
             bound.insert(path.variable);
             let path = PathParts { variable: path.variable, nodes: path.nodes, rels: path.rels };
@@ -76,7 +76,13 @@ impl Builder<'_> {
     pub(super) fn keep(&mut self, mut plan: LogicalPlan, outputs: &[VariableId]) -> LogicalPlan {
         self.unnest(&mut plan);
         self.stages.push(LogicalStage { input: plan, write: None, found: None });
-        LogicalPlan::Kept { slot: self.stages.len(), variables: outputs.iter().copied().collect() }
+        self.kept(outputs.iter().copied().collect())
+    }
+
+    /// The rows of the last stage.
+    fn kept(&self, variables: BTreeSet<VariableId>) -> LogicalPlan {
+        let slot = self.stages.len();
+        LogicalPlan::Kept { slot, variables, behind: slot }
     }
 
     /// What MERGE finds for the rows it works on, with the number of the row that it is found for.
@@ -95,7 +101,7 @@ impl Builder<'_> {
         let (pattern, predicates) = (merge.matched.clone(), merge.predicates.clone());
         graph.add_match(&BoundMatch { optional: false, pattern, predicates }, &self.variables);
         let needed: BTreeSet<VariableId> = merge.created.created().chain([row]).collect();
-        let plan = LogicalPlan::Kept { slot: 0, variables: bound.clone() };
+        let plan = LogicalPlan::Kept { slot: 0, variables: bound.clone(), behind: 0 };
         let start = Partial { plan, bound, rows, cost: 0.0, done: Default::default() };
         (self.order(start, graph, BTreeMap::new(), needed, false).plan, row)
     }

@@ -237,11 +237,15 @@ impl Evaluator<'_> {
     }
 
     fn count(&mut self, sub: &Sub, row: &Row) -> Result<usize, Stop> {
-        let mut count = 0;
+        let (mut count, mut different) = (0, std::collections::BTreeSet::new());
         for found in self.matches(&sub.pattern, row)? {
-            count += usize::from(self.holds_all(&sub.conditions, &found)? == Some(true));
+            if self.holds_all(&sub.conditions, &found)? == Some(true) {
+                count += 1;
+                different.extend(sub.distinct.map(|var| format!("{:?}", found[var])));
+            }
         }
-        Ok(count)
+        let count = if sub.distinct.is_some() { different.len() } else { count };
+        Ok(count.min(sub.limit.unwrap_or(usize::MAX)))
     }
 
     fn project(&mut self, projection: &Projection, rows: Vec<Row>) -> Result<Vec<Row>, Stop> {

@@ -25,11 +25,13 @@ pub struct Generator<'r> {
     /// Walks may pass a relationship again.
     pub walks: bool,
     next: Var,
+    /// Whether it is a query in a query in a query that is being made.
+    inside: bool,
 }
 
 impl<'r> Generator<'r> {
     pub fn new(random: &'r mut Random, size: Size, walks: bool) -> Generator<'r> {
-        Generator { random, size, walks, next: 0 }
+        Generator { random, size, walks, next: 0, inside: false }
     }
 
     fn var(&mut self) -> Var {
@@ -400,10 +402,16 @@ impl<'r> Generator<'r> {
     fn sub(&mut self, scope: &Scope) -> Sub {
         let anchored = !self.one_in(10);
         let (pattern, inner) = self.pattern(scope, 2, anchored, true);
-        let conditions = self.conditions(&inner, &pattern, 1, false);
+        // A query in a query may ask another one.
+        let asks = !std::mem::replace(&mut self.inside, true);
+        let subs = asks && self.one_in(2);
+        let conditions = self.conditions(&inner, &pattern, 1, subs);
+        self.inside = !asks;
         let mut pattern = pattern;
         pattern.path = None;
-        Sub { pattern, conditions }
+        let distinct = self.pick(&inner.nodes).filter(|_| self.random.one_in(3)).map(|(var, _)| var);
+        let limit = if distinct.is_some() && self.one_in(4) { Some(self.below(3)) } else { None };
+        Sub { pattern, conditions, distinct, limit }
     }
 
     /// A pattern that binds no names: one edge from a node in scope.

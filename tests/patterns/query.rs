@@ -152,6 +152,9 @@ pub enum Condition {
 pub struct Sub {
     pub pattern: Pattern,
     pub conditions: Vec<Condition>,
+    /// The node of which only different ones count, and how many of them at most.
+    pub distinct: Option<Var>,
+    pub limit: Option<usize>,
 }
 
 #[derive(Debug, Clone)]

@@ -216,7 +216,9 @@ fn fewer(conditions: &[Condition]) -> Vec<Vec<Condition>> {
 fn sub_changes(sub: &Sub) -> Vec<Sub> {
     let conditions = fewer(&sub.conditions).into_iter().map(|conditions| Sub { conditions, ..sub.clone() });
     let patterns = pattern_changes(&sub.pattern).into_iter().map(|pattern| Sub { pattern, ..sub.clone() });
-    conditions.chain(patterns).collect()
+    let whole = sub.distinct.map(|_| Sub { distinct: None, limit: None, ..sub.clone() });
+    let unlimited = sub.limit.map(|_| Sub { limit: None, ..sub.clone() });
+    conditions.chain(patterns).chain(whole).chain(unlimited).collect()
 }
 
 /// Whether every variable is bound where it is used.
@@ -291,7 +293,9 @@ fn all_known(conditions: &[Condition], bound: &[Var]) -> bool {
 
 fn sub_known(sub: &Sub, bound: &[Var]) -> bool {
     let inner: Vec<Var> = bound.iter().copied().chain(bound_by(&sub.pattern)).collect();
-    !sub.pattern.nodes.is_empty() && all_known(&sub.conditions, &inner)
+    !sub.pattern.nodes.is_empty()
+        && all_known(&sub.conditions, &inner)
+        && sub.distinct.is_none_or(|var| inner.contains(&var))
 }
 
 fn operand_known(operand: &Operand, bound: &[Var]) -> bool {

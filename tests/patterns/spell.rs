@@ -270,7 +270,10 @@ impl Speller<'_> {
     fn sub(&mut self, sub: &Sub) -> String {
         let mut conditions = sub.conditions.clone();
         let pattern = self.pattern(&sub.pattern, &mut conditions);
-        format!("MATCH {pattern}{}", self.filter(&conditions))
+        let distinct = sub.distinct.map(|var| format!(" RETURN DISTINCT {}", node(var)));
+        let limit = sub.limit.map(|limit| format!(" LIMIT {limit}"));
+        let end = distinct.unwrap_or_default() + &limit.unwrap_or_default();
+        format!("MATCH {pattern}{}{end}", self.filter(&conditions))
     }
 
     fn projection(&mut self, projection: &Projection) -> String {

@@ -129,13 +129,15 @@ fn what_is_not_executed_yet_says_its_name() {
         "since: COUNT { (n)-->() }",
         "a query inside a variable-length relationship",
     );
+    let all = "all(x IN nodes(p) WHERE EXISTS { (x)-->() })";
     check(
-        "MATCH (n) RETURN [x IN [n] | COUNT { (x)-->() }]",
-        "COUNT { (x)-->() }",
-        "a query about the elements of a list",
+        &format!("MATCH p = shortestPath((a)-[:Knows*]->(b)) WHERE {all} RETURN p"),
+        all,
+        "a query about all that a shortest path holds",
     );
-    let unit = "CALL { MATCH (n) DELETE n }";
-    check(unit, unit, "CALL { … } without RETURN that does more than CREATE, SET and DELETE");
+    check("MATCH (n) RETURN n LIMIT COUNT { (n:Person) }", "COUNT { (n:Person) }", "a query in LIMIT");
+    let grouping = "CALL { MATCH (n) WITH DISTINCT n DELETE n }";
+    check(grouping, grouping, "CALL { … } that writes and groups, sorts or joins branches");
     check(
         "MATCH (n) UNWIND [n, 1] AS x RETURN labels(x)",
         "x",

@@ -299,14 +299,19 @@ impl Graph {
         (found, query.counters.list())
     }
 
-    /// The rows as text, sorted unless the query sorts.
+    /// The rows as text, sorted unless the query, not one inside it, sorts.
     pub fn rows(&self, text: &str, how: How) -> Vec<String> {
         let (rows, _) = self.run(text, how);
         let mut rows: Vec<String> = rows
             .into_iter()
             .map(|row| row.iter().map(Value::to_string).collect::<Vec<_>>().join("|"))
             .collect();
-        if !text.contains("ORDER BY") {
+        let mut depth = 0;
+        let outside = |c: &char| {
+            depth += i32::from(*c == '{') - i32::from(*c == '}');
+            depth == 0
+        };
+        if !text.chars().filter(outside).collect::<String>().contains("ORDER BY") {
             rows.sort();
         }
         if let Some(twin) = &self.twin {

@@ -3,8 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Carried, Together};
-use crate::binder::bound::{BoundCall, VariableId, is_row_by_row};
+use super::{Carried, Together, variable_of_type};
+use crate::binder::bound::{
+    BoundCall, BoundClause, BoundMatch, BoundProjection, BoundSingleQuery, BoundWrite, ProjectionItem,
+    VariableId, is_row_by_row, mentioned,
+};
 use crate::planner::build::Builder;
 use crate::planner::join_order::Partial;
 use crate::planner::logical_plan::{LogicalPlan, SettleKind};
@@ -19,6 +22,17 @@ impl Builder<'_> {
     ) -> Partial {
         let names: BTreeMap<VariableId, VariableId> =
             call.imports.iter().map(|own| (*own, self.name_of(*own))).collect();
+        self.call_by(current, call, carried, names)
+    }
+
+    /// The same, with what its imports are called in the plan.
+    fn call_by(
+        &mut self,
+        current: Partial,
+        call: &BoundCall,
+        carried: &Carried,
+        names: BTreeMap<VariableId, VariableId>,
+    ) -> Partial {
         let (renames, nullable) = (self.renames.clone(), self.nullable.clone());
         // The lengths of paths around it are asked for behind it.
         let lengths = std::mem::take(&mut self.lengths);
@@ -33,6 +47,42 @@ impl Builder<'_> {
         // What is matched inside need not be there outside.
         self.nullable.extend(nullable);
         partial
+    }
+
+    /// An optional match whose conditions group, sort or join branches: an OPTIONAL CALL of it.
+    pub(in crate::planner) fn optional_together(
+        &mut self,
+        current: Partial,
+        matched: BoundMatch,
+        needed: &BTreeSet<VariableId>,
+    ) -> Partial {
+        let pattern = &matched.pattern;
+        let own = pattern.nodes.iter().copied().chain(pattern.edges.iter().map(|edge| edge.variable));
+        let own = own.chain(pattern.paths.iter().map(|path| path.variable));
+        let outputs: BTreeSet<VariableId> =
+            own.filter(|own| needed.contains(own) && !current.bound.contains(own)).collect();
+        let pass = |variable: &VariableId| {
+            let expression = variable_of_type(*variable, self.type_of(*variable));
+            ProjectionItem { expression, variable: *variable }
+        };
+        let last = BoundProjection::of(outputs.iter().map(pass).collect());
+        let clauses = vec![
+            BoundClause::Match(BoundMatch { optional: false, ..matched }),
+            BoundClause::Project(BoundProjection { is_return: true, ..last }),
+        ];
+        let mut imports = Vec::new();
+        mentioned(&clauses, &mut imports);
+        imports.retain(|used| current.bound.contains(used));
+        // The clause has the names of the plan already.
+        let names = imports.iter().map(|own| (*own, *own)).collect();
+        let call = BoundCall {
+            optional: true,
+            imports,
+            branches: vec![BoundSingleQuery { clauses }],
+            union_all: true,
+            outputs: Some(outputs.iter().copied().collect()),
+        };
+        self.call_by(current, &call, &Carried::default(), names)
     }
 
     fn name_of(&self, variable: VariableId) -> VariableId {
@@ -117,13 +167,37 @@ impl Builder<'_> {
         Partial { plan, bound, done: Default::default(), ..current }
     }
 
-    /// A query without RETURN only writes: its clauses run as stages, and the rows go on as they were.
+    /// A query without RETURN only writes: its clauses run as stages, and the rows go on as they were. Where the clauses
+    /// may make more rows or fewer of them, they are kept and read once more behind.
     fn unit_call(&mut self, current: Partial, call: &BoundCall, carried: &Carried) -> Partial {
+        let Some(branch) = call.branches.first() else { return current };
         let mut inside = carried.clone();
         inside.variables.extend(&current.bound);
         let outer = current.bound.clone();
-        let Some(branch) = call.branches.first() else { return current };
+        if !branch.clauses.iter().all(keeps_rows) {
+            let names: Vec<VariableId> = outer.iter().copied().collect();
+            let plan = self.keep(current.plan, &names);
+            let mut again = plan.clone();
+            let start = Partial { plan, bound: outer.clone(), done: Default::default(), ..current };
+            let (rows, cost) = (start.rows, start.cost);
+            // It ends with a clause that writes, so all of it is in stages.
+            self.clauses(start, &branch.clauses, &inside);
+            if let LogicalPlan::Kept { behind, .. } = &mut again {
+                *behind = self.stages.len();
+            }
+            return Partial { plan: again, bound: outer, rows, cost, done: Default::default() };
+        }
         let rest = self.clauses(current, &branch.clauses, &inside).0;
         Partial { bound: rest.bound.intersection(&outer).copied().collect(), ..rest }
+    }
+}
+
+/// Whether a clause gives a row for each of its rows.
+fn keeps_rows(clause: &BoundClause) -> bool {
+    match clause {
+        BoundClause::Write(BoundWrite::Merge(_)) => false,
+        BoundClause::Write(_) => true,
+        BoundClause::Project(projection) => projection.predicates.is_empty(),
+        _ => false,
     }
 }

@@ -83,17 +83,7 @@ impl Builder<'_> {
                 Ok(value) => or_default(total.clone(), total, value),
             });
         }
-        let grouping = BoundProjection {
-            items,
-            aggregates: calls,
-            grouped: true,
-            distinct: false,
-            order_by: Vec::new(),
-            skip: None,
-            limit: None,
-            predicates: Vec::new(),
-            is_return: false,
-        };
+        let grouping = BoundProjection { aggregates: calls, grouped: true, ..BoundProjection::of(items) };
         let totals = self.project(current, graph, grouping);
         let own_row = self.row_variable();
         let mut outputs: Vec<(VariableId, BoundExpression)> = totals
