@@ -10,6 +10,8 @@ mod create;
 mod definitions;
 #[path = "writes/delete.rs"]
 mod delete;
+#[path = "writes/early.rs"]
+mod early;
 #[path = "writes/errors.rs"]
 mod errors;
 #[path = "writes/extremes.rs"]

@@ -103,14 +103,6 @@ impl GroupDelta {
         self.deletions.insert(row)
     }
 
-    /// What the values take, as `of` counts a column.
-    pub(super) fn bytes(&self, of: &dyn Fn(&VectorBuffer) -> u64) -> u64 {
-        let births = self.births.iter().flat_map(BirthPart::columns).map(|(_, values)| of(values));
-        let patches = self.patches.iter().flat_map(|(_, parts)| parts.iter());
-        let patches = patches.map(|part| of(&part.values) + part.rows.len() as u64 * 2);
-        births.sum::<u64>() + patches.sum::<u64>() + self.set_bytes()
-    }
-
     /// What the sets of rows take.
     pub(super) fn set_bytes(&self) -> u64 {
         self.born.bytes() + self.deletions.bytes()

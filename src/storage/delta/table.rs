@@ -254,48 +254,6 @@ impl TableDelta {
         self.keys.push(Arc::new(part));
     }
 
-    /// The groups whose rows were all born in this level and are all there.
-    pub fn whole_births(&self) -> Vec<u64> {
-        let is_whole = |changes: &GroupDelta| {
-            changes.born().count() as u64 == NODE_GROUP_ROWS && changes.deletions().count() == 0
-        };
-        self.groups.iter().filter(|(_, changes)| is_whole(changes)).map(|(group, _)| group).collect()
-    }
-
-    /// Forgets the rows of some groups that `whole_births` gave, and their keys: pages have them now.
-    pub fn forget_births(&mut self, groups: &[u64]) {
-        let stays = |group: u64| !groups.contains(&group);
-        let mut rest = SharedMap::default();
-        for (group, changes) in self.groups.iter() {
-            match stays(group) {
-                true => rest.insert(group, Arc::clone(changes)),
-                false => self.live_rows -= i64::from(changes.born().count()),
-            }
-        }
-        self.groups = rest;
-        let keys = std::mem::take(&mut self.keys);
-        for part in keys.iter() {
-            let mut kept = KeyPart::default();
-            part.iter()
-                .filter(|(_, row)| stays(row / NODE_GROUP_ROWS))
-                .for_each(|(key, row)| kept.push(key, row));
-            self.keys.push(Arc::new(kept));
-        }
-        self.bytes = self.content_bytes();
-    }
-
-    /// What all parts take.
-    fn content_bytes(&self) -> u64 {
-        let rows = self.groups.iter().map(|(_, changes)| changes.bytes(&content_bytes)).sum::<u64>();
-        let lists = self.forward.iter().chain(self.backward.iter());
-        let of_part = |part: &super::EntryPart| part.len() as u64 * 16;
-        let of_group = |changes: &AdjacencyDelta| {
-            changes.parts().iter().map(of_part).sum::<u64>() + changes.touched().bytes()
-        };
-        rows + lists.map(|(_, changes)| of_group(changes)).sum::<u64>()
-            + self.keys.iter().map(|part| part.bytes() as u64).sum::<u64>()
-    }
-
     /// Puts the changes of a newer level on top.
     pub fn merge(&mut self, newer: &TableDelta) {
         self.row_bound = self.row_bound.max(newer.row_bound);

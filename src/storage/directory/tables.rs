@@ -111,6 +111,18 @@ impl Directory {
         Ok(Directory { tables: self.tables.with_changes(&records, source, batch, WHAT, retired)? })
     }
 
+    /// The same with this record of a table. What the old record leads to is somebody else's to give back.
+    pub fn with_record(
+        &self,
+        record: &TableRecord,
+        source: &dyn ExtentSource,
+        batch: &WriteBatch,
+    ) -> StorageResult<Directory> {
+        let extent = batch.write_extent(&record.encode())?;
+        let records = BTreeMap::from([(u64::from(record.table.0), Some(extent))]);
+        Ok(Directory { tables: self.tables.with_changes(&records, source, batch, WHAT, &mut Vec::new())? })
+    }
+
     /// Calls `visit` with every extent that the directory reaches, and the table that it belongs to.
     pub fn visit_all(
         &self,

@@ -3,12 +3,13 @@
 //! reads its steps over the base that it began with; its commit applies them to the newest one, which a checkpoint or
 //! loads of other tables may have made meanwhile.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
 use crate::catalog::{Catalog, Statistics};
 use crate::storage::directory::{Directory, ExtentSource, KeyTreeRef, TableChange, TableKind, TableRecord};
 use crate::storage::index::{KeyIndex, KeyLayout, TREES_MAX};
-use crate::storage::page::{PageFile, PageRun, WriteBatch, extent_runs};
+use crate::storage::page::{ExtentRef, PageFile, PageRun, WriteBatch, extent_runs};
 use crate::storage::state::{BaseParts, Snapshot, State};
 use crate::storage::table::TableLayout;
 use crate::storage::table::bulk::{StagedGroup, StagedRels, StagedRows, join_runs};
@@ -16,12 +17,26 @@ use crate::storage::table::group_page::GroupPage;
 use crate::storage::{StorageError, StorageResult};
 use crate::types::{ColumnId, TableId};
 
+use super::staged_fold::StagedFold;
+
 /// One thing that a transaction does to the base.
 pub enum BaseStep {
     /// The catalog as it is afterwards, and the tables that are gone.
     Define { catalog: Arc<Catalog>, dropped: Vec<TableId> },
     /// Rows in groups of their own, whose pages the batch has.
     Load { load: StagedLoad, pages: Arc<WriteBatch> },
+    /// Changes of a table that nobody else changes meanwhile, whose pages the batch has.
+    Fold { fold: StagedFold, pages: Arc<WriteBatch> },
+}
+
+impl BaseStep {
+    /// The batch of the step's own pages.
+    pub(super) fn pages(&self) -> Option<&Arc<WriteBatch>> {
+        match self {
+            BaseStep::Define { .. } => None,
+            BaseStep::Load { pages, .. } | BaseStep::Fold { pages, .. } => Some(pages),
+        }
+    }
 }
 
 /// What a bulk load has written. It holds over any base of the table: row groups are new, adjacency groups have the
@@ -61,8 +76,14 @@ pub(super) struct Applied {
     pub retired: Vec<PageRun>,
 }
 
-/// Applies steps to the base of a state, in order.
-pub(super) fn apply(base: &State, steps: &[Arc<BaseStep>], paths: &WriteBatch) -> StorageResult<Applied> {
+/// Applies steps to the base of a state, in order. Only at the `last` time, for the commit, key trees are folded where
+/// loads have made too many: a later step may name those that are there.
+pub(super) fn apply(
+    base: &State,
+    steps: &[Arc<BaseStep>],
+    paths: &WriteBatch,
+    last: bool,
+) -> StorageResult<Applied> {
     let mut work = Application {
         base,
         source: base.page_file(),
@@ -78,11 +99,14 @@ pub(super) fn apply(base: &State, steps: &[Arc<BaseStep>], paths: &WriteBatch) -
         match &**step {
             BaseStep::Define { catalog, dropped } => work.define(catalog, dropped)?,
             BaseStep::Load { load, .. } => work.load(load)?,
+            BaseStep::Fold { fold, .. } => work.fold(fold)?,
         }
-        // The top of the base itself is found by whoever compares the roots.
-        if before != work.directory.top() && before != base.directory().top() {
-            work.retired.extend(extent_runs(&before));
-        }
+        work.retire_top(before);
+    }
+    if last {
+        let before = work.directory.top();
+        work.fold_key_trees(steps)?;
+        work.retire_top(before);
     }
     let has_new_catalog = !Arc::ptr_eq(&work.catalog, base.catalog());
     let has_new_statistics = work.statistics.is_some();
@@ -99,13 +123,11 @@ impl Snapshot {
     /// What a transaction reads that has done one more step.
     pub fn with_step(&self, step: &Arc<BaseStep>) -> StorageResult<Snapshot> {
         let paths = Arc::new(self.page_file().begin_batch()?);
-        let applied = apply(self, std::slice::from_ref(step), &paths)?;
+        let applied = apply(self, std::slice::from_ref(step), &paths, false)?;
         let mut pages: Vec<Arc<WriteBatch>> = Vec::new();
         // A definition alone writes nothing before its commit.
         pages.extend(Some(paths).filter(|paths| paths.page_count() > 0));
-        if let BaseStep::Load { pages: loaded, .. } = &**step {
-            pages.push(Arc::clone(loaded));
-        }
+        pages.extend(step.pages().cloned());
         let own = self.over_own_pages(applied.parts, &pages);
         let levels = own.levels().without_tables(&applied.dropped);
         Ok(Snapshot(Arc::new(own.with_levels(levels, own.version()))))
@@ -137,9 +159,8 @@ impl Application<'_> {
     }
 
     fn load(&mut self, load: &StagedLoad) -> StorageResult<()> {
-        let (layout, kind, key) = self.schema(load.table)?;
-        let record = self.directory.record(load.table, self.source)?;
-        let record = record.unwrap_or_else(|| Arc::new(TableRecord::empty(load.table, kind)));
+        let (layout, kind, _) = self.schema(load.table)?;
+        let record = self.record(load.table, kind)?;
         let mut change = TableChange::new(&record);
         let statistics = self.statistics()?.table_mut(load.table);
         match &load.rows {
@@ -156,13 +177,33 @@ impl Application<'_> {
                 }
             }
         }
-        if let (Some(key), false) = (key, load.keys.is_empty()) {
-            change.key_trees = Some(self.key_trees(&record, load, key, &layout.name)?);
+        if !load.keys.is_empty() {
+            change.key_trees = Some(record.key_trees.iter().chain(&load.keys).cloned().collect());
         }
         for (column, next) in &load.serials {
             change.serials.push((*column, (*next).max(record.next_serial(*column))));
         }
         self.change_directory(&[change], &[])
+    }
+
+    fn fold(&mut self, fold: &StagedFold) -> StorageResult<()> {
+        let (_, kind, _) = self.schema(fold.table())?;
+        let record = self.record(fold.table(), kind)?;
+        let change = fold.over(&record, self.source)?;
+        self.statistics()?.table_mut(fold.table()).clone_from(fold.statistics());
+        self.change_directory(&[change], &[])
+    }
+
+    fn record(&self, table: TableId, kind: TableKind) -> StorageResult<Arc<TableRecord>> {
+        let record = self.directory.record(table, self.source)?;
+        Ok(record.unwrap_or_else(|| Arc::new(TableRecord::empty(table, kind))))
+    }
+
+    /// The top of the directory that a step has replaced; that of the base is found by whoever compares the roots.
+    fn retire_top(&mut self, before: ExtentRef) {
+        if before != self.directory.top() && before != self.base.directory().top() {
+            self.retired.extend(extent_runs(&before));
+        }
     }
 
     /// Layout, kind and key of a table as the steps so far have it.
@@ -200,12 +241,12 @@ impl Application<'_> {
         tree: &crate::storage::directory::IndexTree,
         part: &str,
         staged: &StagedGroup,
-    ) -> StorageResult<crate::storage::page::ExtentRef> {
+    ) -> StorageResult<ExtentRef> {
         let what = format!("table {}, {part}", record.table);
         let Some(known) = tree.extent(u64::from(staged.group), self.source, &what)? else {
             return Ok(staged.page);
         };
-        let read = |extent: &crate::storage::page::ExtentRef| {
+        let read = |extent: &ExtentRef| {
             let bytes = ExtentSource::read_extent(self.source, extent, &what)?;
             GroupPage::decode(&bytes).map_err(|damage| damage.at(&what, extent.first_page))
         };
@@ -216,23 +257,23 @@ impl Application<'_> {
         Ok(joined)
     }
 
-    /// The trees of a table's key with the load's, folded into one when there are too many.
-    fn key_trees(
-        &mut self,
-        record: &TableRecord,
-        load: &StagedLoad,
-        key: KeyLayout,
-        name: &str,
-    ) -> StorageResult<Vec<KeyTreeRef>> {
-        let trees: Vec<KeyTreeRef> = record.key_trees.iter().chain(&load.keys).cloned().collect();
-        if trees.len() <= TREES_MAX {
-            return Ok(trees);
+    /// Makes one tree of a table's key trees where the loads have made too many.
+    fn fold_key_trees(&mut self, steps: &[Arc<BaseStep>]) -> StorageResult<()> {
+        let loaded = steps.iter().filter_map(|step| match &**step {
+            BaseStep::Load { load, .. } if !load.keys.is_empty() => Some(load.table),
+            _ => None,
+        });
+        let tables: BTreeSet<TableId> = loaded.filter(|table| !self.dropped.contains(table)).collect();
+        for table in tables {
+            let (layout, kind, key) = self.schema(table)?;
+            let record = self.record(table, kind)?;
+            let Some(key) = key.filter(|_| record.key_trees.len() > TREES_MAX) else { continue };
+            let mut worker = self.base.pool().worker()?;
+            let folded =
+                KeyIndex::open(&record, key, &layout.name)?.folded(self.paths, &mut worker.cursor())?;
+            let change = TableChange { key_trees: Some(folded), ..TableChange::new(&record) };
+            self.change_directory(&[change], &[])?;
         }
-        let all = TableRecord { key_trees: trees, ..record.clone() };
-        let mut worker = self.base.pool().worker()?;
-        let folded = KeyIndex::open(&all, key, name)?.folded(self.paths, &mut worker.cursor())?;
-        let own = load.keys.iter().flat_map(|tree| &tree.extents);
-        self.retired.extend(own.flat_map(extent_runs));
-        Ok(folded)
+        Ok(())
     }
 }

@@ -152,7 +152,7 @@ impl Engine {
 
 /// Numbers of rows that were made and are gone again before the checkpoint are not given a second time: SERIAL columns
 /// count on by at least as many as there are new offsets.
-fn keep_serials_in_step(base: &Snapshot, change: &mut TableChange) -> StorageResult<()> {
+pub(super) fn keep_serials_in_step(base: &Snapshot, change: &mut TableChange) -> StorageResult<()> {
     let record = base.table_record(change.table)?;
     let grown = change.row_bound.saturating_sub(record.row_bound);
     for column in

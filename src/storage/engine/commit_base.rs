@@ -89,7 +89,7 @@ impl Engine {
         }
         let paths = Arc::new(self.page_file().begin_batch()?);
         let Applied { parts, has_new_catalog, has_new_statistics, dropped, retired } =
-            apply(&newest, steps, &paths)?;
+            apply(&newest, steps, &paths, true)?;
         let mut root = Root { table_directory: parts.directory.top(), ..*newest.root() };
         if has_new_catalog {
             root.catalog = paths.write_extent(&encode_catalog(&parts.catalog))?;
@@ -101,11 +101,7 @@ impl Engine {
         root.next_table_id = u64::from(parts.catalog.next_table_id());
         root.next_column_id = u64::from(parts.catalog.next_column_id());
         let mut batches = vec![paths];
-        for step in steps {
-            if let BaseStep::Load { pages, .. } = &**step {
-                batches.push(Arc::clone(pages));
-            }
-        }
+        batches.extend(steps.iter().filter_map(|step| step.pages()).cloned());
         let root = self.page_file().prepare_root(root, batches, retired)?;
         Ok(Some(NewBase { root, parts, dropped }))
     }

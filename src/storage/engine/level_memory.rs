@@ -3,7 +3,9 @@
 //! waits for a checkpoint, or makes it. What is committed already counts without being asked for: a commit has its
 //! memory and never waits for more.
 
-use super::Engine;
+use std::sync::atomic::Ordering;
+
+use super::{Engine, StagedFold};
 use crate::storage::memory::{MemoryClass, Reservation};
 use crate::storage::state::State;
 use crate::storage::{StorageError, StorageResult};
@@ -13,7 +15,7 @@ use crate::storage::{StorageError, StorageResult};
 pub(super) const UNCOUNTED_BYTES: u64 = 64 << 10;
 /// A checkpoint helps only where commits hold this part of the share, as a divisor; the rest is of open transactions.
 const WORTH_WRITING: u64 = 8;
-/// The part of the share that one transaction's level takes before whole groups of it go to pages, as a divisor.
+/// The part of the share that one transaction's level takes before parts of it go to pages, as a divisor.
 const EARLY: u64 = 4;
 
 impl Engine {
@@ -22,10 +24,15 @@ impl Engine {
         self.files.memory().reservation(MemoryClass::Layers)
     }
 
-    /// How much a transaction's level grows between two attempts to write whole groups of it into pages: a quarter of
-    /// the share.
+    /// How much a transaction's level grows between two attempts to write parts of it into pages: a quarter
+    /// of the share.
     pub fn early_bytes(&self) -> u64 {
         self.files.memory().layer_share() / EARLY
+    }
+
+    /// Counts what a transaction has written before its commit.
+    pub fn note_early(&self, fold: &StagedFold) {
+        self.early_groups.fetch_add(fold.groups(), Ordering::Relaxed);
     }
 
     /// Counts the changes of a transaction, which have grown to `bytes`. What commits hold is written into pages first

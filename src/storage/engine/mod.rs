@@ -15,6 +15,7 @@ mod offsets;
 mod options;
 mod order;
 mod serials;
+mod staged_fold;
 mod stats;
 mod sync;
 #[cfg(test)]
@@ -48,6 +49,7 @@ pub use options::{
     RecoveryProgress, default_buffer_pool_bytes, default_memory_limit,
 };
 pub use serials::Serials;
+pub use staged_fold::StagedFold;
 pub use stats::StorageStats;
 pub use unique::{UniqueIndex, UniqueIndexes, UniqueValues};
 pub use write_turn::{CommitChanges, WriteTurn};
@@ -89,6 +91,8 @@ pub struct Engine {
     level_merges: AtomicU64,
     /// Patches that checkpoints wrote beside chunks.
     patches: AtomicU64,
+    /// Groups of rows and of lists that large transactions have written before their commit.
+    early_groups: AtomicU64,
     /// What the levels of the newest state take.
     level_memory: Mutex<Reservation>,
     lock_wait: Duration,
@@ -133,6 +137,7 @@ impl Engine {
             checkpoints: AtomicU64::new(0),
             level_merges: AtomicU64::new(0),
             patches: AtomicU64::new(0),
+            early_groups: AtomicU64::new(0),
             level_memory: Mutex::new(level_memory),
             lock_wait: options.lock_wait,
             intent_share: options.intent_share,

@@ -63,6 +63,8 @@ pub struct StorageStats {
     pub checkpoints: u64,
     /// Patches that they wrote beside chunks.
     pub patch_segments_written: u64,
+    /// Groups of rows and of lists that large transactions have written before their commit.
+    pub groups_written_early: u64,
     /// What is held beside the buffer pool, by whom, and the most that it was.
     pub memory: MemoryStats,
     /// Bytes that operators have put aside in `tmp/` since the database was opened.
@@ -127,6 +129,7 @@ impl StorageStats {
             level_merges: engine.level_merges.load(std::sync::atomic::Ordering::Relaxed),
             checkpoints: engine.checkpoints.load(std::sync::atomic::Ordering::Relaxed),
             patch_segments_written: engine.patches.load(std::sync::atomic::Ordering::Relaxed),
+            groups_written_early: engine.early_groups.load(std::sync::atomic::Ordering::Relaxed),
             memory: engine.files.memory().stats(),
             bytes_spilled: engine.files.spill().bytes_written(),
         })

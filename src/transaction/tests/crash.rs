@@ -7,22 +7,6 @@ use crate::storage::engine::DurabilityMode;
 use crate::storage::wal::WalConfig;
 use crate::transaction::WriteError;
 
-/// Numbers that follow from a seed.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ mixed >> 31
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit
-    }
-}
-
 fn options_of(mode: DurabilityMode) -> EngineOptions {
     // Nothing happens in the background, so that a seed makes the same life again.
     let never = Duration::from_secs(3600);

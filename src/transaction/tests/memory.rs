@@ -49,43 +49,61 @@ fn commits_beyond_the_share_of_changes_make_checkpoints() {
     assert_eq!(self::memory(&graph).layers.used, 0);
 }
 
+/// Gives the first hundred persons names of so many bytes.
+fn widen(graph: &Graph, writer: &mut WriteTransaction, bytes: usize) -> WriteResult<()> {
+    (0..100).try_for_each(|row| graph.set(writer, "name", row, Value::String("x".repeat(bytes))))
+}
+
 #[test]
 fn a_transaction_beyond_the_share_is_refused_and_leaves_nothing() {
     let graph = with_limit(4 * MIB);
     let mut writer = graph.begin();
-    let error = add(&graph, &mut writer, 0, 100_000).unwrap_err();
+    add(&graph, &mut writer, 0, 200).unwrap();
+    writer.commit().unwrap();
+    // Beside another one nothing of it can be written early.
+    let mut other = graph.begin();
+    graph.set(&mut other, "name", 150, Value::String("other".to_owned())).unwrap();
+    let before = memory(&graph).layers.used;
+    let mut writer = graph.begin();
+    let error = widen(&graph, &mut writer, 30_000).unwrap_err();
     let WriteError::Storage(StorageError::ChangesTooLarge { limit, needed }) = &error else {
         panic!("{error}")
     };
     assert!(*limit == 2 * MIB && *needed > 0);
     assert!(memory(&graph).layers.used > MIB);
     drop(writer);
-    assert_eq!(memory(&graph).layers.used, 0);
+    assert_eq!(memory(&graph).layers.used, before);
     let mut writer = graph.begin();
-    add(&graph, &mut writer, 0, 5000).unwrap();
+    widen(&graph, &mut writer, 4_000).unwrap();
     let savepoint = writer.savepoint();
     let before = memory(&graph).layers.used;
-    add(&graph, &mut writer, 5000, 5000).unwrap();
+    widen(&graph, &mut writer, 5_000).unwrap();
     writer.rollback_to(savepoint);
     assert!(memory(&graph).layers.used <= before + 64 * 1024);
     writer.commit().unwrap();
-    assert_eq!(graph.read().node_table(graph.person).unwrap().row_count(), 5000);
+    assert_eq!(graph.value(&graph.read(), "name", 99), Value::String("x".repeat(4_000)));
 }
 
 #[test]
 fn an_open_transaction_makes_room_by_writing_what_others_have_committed() {
     let graph = with_limit(8 * MIB);
-    let mut others = graph.begin();
-    add(&graph, &mut others, 0, 40_000).unwrap();
-    others.commit().unwrap();
+    for first in [0, 10_000, 20_000] {
+        let mut others = graph.begin();
+        add(&graph, &mut others, first, 10_000).unwrap();
+        others.commit().unwrap();
+    }
     let committed = memory(&graph).layers.used;
+    assert!(committed > MIB);
+    let mut other = graph.begin();
+    graph.set(&mut other, "name", 150, Value::String("other".to_owned())).unwrap();
     let mut writer = graph.begin();
     while committed + writer.bytes() < 5 * MIB {
-        let first = 1_000_000 + writer.bytes() as i64;
-        add(&graph, &mut writer, first, 1000).unwrap();
+        widen(&graph, &mut writer, 3_000).unwrap();
     }
-    assert_eq!(graph.engine.storage_stats().unwrap().checkpoints, 1);
+    let stats = graph.engine.storage_stats().unwrap();
+    assert_eq!((stats.checkpoints, stats.groups_written_early), (1, 0));
     writer.commit().unwrap();
+    drop(other);
 }
 
 /// What the persons of a version are: how many, and the sum of their ids.

@@ -5,6 +5,7 @@ mod changes;
 mod concurrency;
 mod crash;
 mod durability;
+mod early;
 mod loads;
 mod log_ends;
 mod memory;
@@ -229,4 +230,20 @@ pub fn buffer(data_type: DataType, values: impl IntoIterator<Item = Value>) -> V
     let mut buffer = VectorBuffer::new(data_type);
     values.into_iter().for_each(|value| buffer.push_value(&value).unwrap());
     buffer
+}
+
+/// Numbers that follow from a seed.
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ mixed >> 31
+    }
+
+    pub fn below(&mut self, limit: u64) -> u64 {
+        self.next() % limit
+    }
 }

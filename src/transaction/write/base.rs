@@ -150,9 +150,14 @@ impl WriteTransaction {
     pub(super) fn add_step(&mut self, step: BaseStep) -> WriteResult<()> {
         let step = Arc::new(step);
         let base = self.base.snapshot().with_step(&step)?;
-        self.base = ReadTransaction::over(base);
-        self.own_mut();
+        self.take_base(base);
         self.steps.push(step);
         Ok(())
+    }
+
+    /// From now on the own level stands over this base.
+    pub(super) fn take_base(&mut self, base: Snapshot) {
+        self.base = ReadTransaction::over(base);
+        self.own_mut();
     }
 }

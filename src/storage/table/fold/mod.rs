@@ -17,12 +17,12 @@ use super::group_page::GroupKind;
 use super::open::{existing_page, open_node_table, open_rel_table, widen_statistics};
 use super::rel_table::RelTable;
 use crate::catalog::{Degrees, Statistics};
-use crate::storage::StorageResult;
 use crate::storage::buffer_pool::PoolWorker;
 use crate::storage::delta::{Delta, EntryPart, TableDelta};
 use crate::storage::directory::{TableChange, TableKind};
 use crate::storage::page::WriteBatch;
 use crate::storage::state::{Levels, Snapshot};
+use crate::storage::{StorageError, StorageResult};
 use crate::types::{NODE_GROUP_ROWS, TableId};
 
 use lists::ListFold;
@@ -57,26 +57,43 @@ pub struct FoldCounters {
 pub fn fold_level(snapshot: &Snapshot, level: &Arc<Delta>, batch: &WriteBatch) -> StorageResult<FoldedLevel> {
     let levels = Levels { active: Arc::clone(level), ..Levels::default() };
     let view = snapshot.with_levels(levels);
-    let statistics = Statistics::clone(snapshot.base_statistics()?);
+    // A table that was dropped since needs no pages.
+    let tables = level.tables().map(|(table, _)| table);
+    let tables: Vec<TableId> =
+        tables.filter(|table| snapshot.catalog().table_by_id(*table).is_some()).collect();
+    fold_tables(&view, level, &tables, batch, &|| false)
+}
+
+/// The same for some tables of a level that `view` has on top; no level below it changes them. Ends with
+/// `StorageError::Interrupted` once `stop` says so.
+pub fn fold_tables(
+    view: &Snapshot,
+    level: &Delta,
+    tables: &[TableId],
+    batch: &WriteBatch,
+    stop: &dyn Fn() -> bool,
+) -> StorageResult<FoldedLevel> {
+    let statistics = Statistics::clone(view.base_statistics()?);
     let mut fold = Fold {
         worker: view.pool().worker()?,
-        view,
+        view: view.clone(),
         batch,
+        stop,
         folded: FoldedLevel { statistics, ..FoldedLevel::default() },
     };
-    for (table, changes) in level.tables() {
-        // A table that was dropped since needs no pages.
-        if snapshot.catalog().table_by_id(table).is_some() && !changes.is_empty() {
-            fold.table(table, changes)?;
+    for table in tables {
+        if let Some(changes) = level.table(*table).filter(|changes| !changes.is_empty()) {
+            fold.table(*table, changes)?;
         }
     }
     Ok(fold.folded)
 }
 
 struct Fold<'f> {
-    /// The base under the level alone.
+    /// The base under the level, and what others have changed in other tables.
     view: Snapshot,
     batch: &'f WriteBatch,
+    stop: &'f dyn Fn() -> bool,
     worker: PoolWorker,
     folded: FoldedLevel,
 }
@@ -102,6 +119,10 @@ impl Fold<'_> {
         Ok(())
     }
 
+    fn check_stop(&self) -> StorageResult<()> {
+        if (self.stop)() { Err(StorageError::Interrupted) } else { Ok(()) }
+    }
+
     /// Writes the row groups that changed, and those of relationships whose ends no run implies any more.
     fn rows(
         &mut self,
@@ -115,6 +136,7 @@ impl Fold<'_> {
         let touched = changes.groups().iter().filter(|(_, delta)| !delta.is_empty()).map(|(group, _)| group);
         let groups: BTreeSet<u64> = touched.chain(need_ends.iter().copied()).collect();
         for group in groups {
+            self.check_stop()?;
             let number = group_number(group)?;
             let old = existing_page(&self.view, change.table, kind, number)?;
             let fold = RowFold { table, rel, kind, group, needs_ends: need_ends.contains(&group) };
@@ -160,6 +182,7 @@ impl Fold<'_> {
             };
             let node_rows = open_node_table(&self.view, near)?.row_bound();
             for (group, delta) in map.iter() {
+                self.check_stop()?;
                 let Some(part) = delta.parts().folded() else { continue };
                 let number = group_number(group)?;
                 let old = existing_page(&self.view, change.table, kind, number)?;
@@ -230,7 +253,7 @@ fn note_degrees(degrees: &mut Degrees, part: &EntryPart, first_node: u64) {
 }
 
 fn group_number(group: u64) -> StorageResult<u32> {
-    u32::try_from(group).map_err(|_| crate::storage::StorageError::Limit {
+    u32::try_from(group).map_err(|_| StorageError::Limit {
         what: "the number of row groups".to_owned(),
         limit: u64::from(u32::MAX),
     })
