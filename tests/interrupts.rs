@@ -1,5 +1,7 @@
 //! Time limits end statements of every kind within 50 ms, and leave nothing behind: no memory, no files, no changes.
 
+mod support;
+
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
@@ -173,6 +175,49 @@ fn time_limits_end_deletions_and_long_lists() {
     run(&connection, "MATCH (p:P) DETACH DELETE p");
     let left = connection.query(counts).expect("it runs").to_values();
     assert_eq!((left[0][0].as_i64(), left[0][1].as_i64()), (Some(0), Some(0)));
+}
+
+#[test]
+fn time_limits_end_a_large_transaction_while_it_writes_early() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (memory, rows) = if support::is_long() { (4 << 30, 5_000_000) } else { (12 << 20, 100_000) };
+    let database = open_with(folder.path(), memory);
+    let connection = database.connect().expect("a connection");
+    let text = format!("UNWIND range(1, {rows}) AS i CREATE (:W {{id: i, v: i}})");
+    let begin = || run(&connection, "BEGIN TRANSACTION");
+    let whole = || {
+        begin();
+        let started = Instant::now();
+        run(&connection, &text);
+        let took = started.elapsed();
+        run(&connection, "ROLLBACK");
+        took
+    };
+    let whole = (0..3).map(|_| whole()).min().expect("it ran");
+    // How long after its limit the statement ended; none where it was through before.
+    let late = |limit| {
+        begin();
+        connection.set_query_timeout(Some(limit));
+        let started = Instant::now();
+        let outcome = connection.query(&text);
+        let late = started.elapsed().saturating_sub(limit);
+        connection.set_query_timeout(None);
+        run(&connection, "ROLLBACK");
+        assert_eq!(database.storage_stats().expect("figures").memory.layers.used, 0);
+        outcome.err().map(|error| {
+            assert_eq!(error.kind(), ErrorKind::Interrupted, "{error}");
+            late
+        })
+    };
+    let mut found = Vec::new();
+    for part in 2..10 {
+        found.extend((0..TRIES).filter_map(|_| late(whole * part / 12)).min());
+    }
+    assert!(found.len() > 4, "{found:?}");
+    let stats = database.storage_stats().expect("figures");
+    assert!(stats.groups_written_early > 0 && stats.reserved_pages == 0, "{stats:?}");
+    assert!(found.iter().all(|late| *late <= LATE), "{found:?} of {whole:?}");
+    println!("{found:?} of {whole:?}");
 }
 
 #[test]

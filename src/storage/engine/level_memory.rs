@@ -17,6 +17,8 @@ pub(super) const UNCOUNTED_BYTES: u64 = 64 << 10;
 const WORTH_WRITING: u64 = 8;
 /// The part of the share that one transaction's level takes before parts of it go to pages, as a divisor.
 const EARLY: u64 = 4;
+/// What it takes at least, where there is memory enough.
+const EARLY_LEAST: u64 = 64 << 20;
 
 impl Engine {
     /// An account for the changes of one transaction.
@@ -24,10 +26,16 @@ impl Engine {
         self.files.memory().reservation(MemoryClass::Layers)
     }
 
-    /// How much a transaction's level grows between two attempts to write parts of it into pages: a quarter
-    /// of the share.
+    /// The most that a transaction's level grows before parts of it are written into pages: a quarter of the share.
     pub fn early_bytes(&self) -> u64 {
         self.files.memory().layer_share() / EARLY
+    }
+
+    /// How much it grows until the next time, when `written` bytes of pages were written the last time. Pages are
+    /// cheaper than a large level and a long log, unless changes are so scattered that all pages are written each time:
+    /// then they wait for more.
+    pub fn early_bytes_after(&self, written: u64) -> u64 {
+        written.max(EARLY_LEAST).min(self.early_bytes())
     }
 
     /// Counts what a transaction has written before its commit.

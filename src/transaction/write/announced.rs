@@ -11,6 +11,10 @@ const INTENT_BYTES: u64 = 160;
 /// The part that announcements may take of what a level grows by before whole groups of it go to pages, as a divisor.
 const ANNOUNCED_PART: u64 = 4;
 
+/// After so many things, and again after as many more, a transaction that finds nobody else where it is stays alone
+/// there: announcing costs more than most changes, and as much again when it ends.
+const WORTH_BEING_ALONE: usize = 1 << 16;
+
 /// The most things that a transaction announces one by one: where memory is short, few.
 fn share(engine: &Engine) -> usize {
     let by_memory =
@@ -78,8 +82,14 @@ impl Announced {
             // Only a commit takes it out, and takes the transaction with it.
             return Err(WriteError::ReadOnly);
         };
-        if registered.held() >= share(engine) {
+        let held = registered.held();
+        if held >= share(engine) {
             return self.enter_alone(area_of(intent, hold));
+        }
+        let is_worth_it = held > 0 && held.is_multiple_of(WORTH_BEING_ALONE);
+        if is_worth_it && self.passes.enter(area_of(intent, hold), Passage::Exclusive, self.snapshot).is_ok()
+        {
+            return Ok(());
         }
         engine.intents().announce(registered, intent, hold).map_err(|conflict| {
             self.met = Some(conflict.holder.map_or(Met::Committed, Met::Open));

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::{WriteError, WriteResult, WriteTransaction};
 use crate::storage::StorageError;
 use crate::storage::engine::{Area, BaseStep, Passage, StagedFold};
+use crate::storage::page::PAGE_SIZE;
 use crate::types::TableId;
 
 impl WriteTransaction {
@@ -18,26 +19,28 @@ impl WriteTransaction {
     /// Counts what was changed so far. A level that has grown large gives what it can to pages first.
     pub(super) fn hold_own(&mut self) -> WriteResult<()> {
         if self.own.bytes() >= self.early_at {
-            self.write_early()?;
-            self.early_at = self.own.bytes() + self.engine.early_bytes();
+            let written = self.write_early()?;
+            self.early_at = self.own.bytes() + self.engine.early_bytes_after(written);
         }
         Ok(self.engine.hold_changes(&mut self.held, self.own.bytes() + self.announced.bytes())?)
     }
 
-    fn write_early(&mut self) -> WriteResult<()> {
+    /// Gives the bytes of the pages.
+    fn write_early(&mut self) -> WriteResult<u64> {
         // Of few changes in a table pages would be written again and again: at least one has half of its share.
         let shares = 2 * self.own.tables().count() as u64;
         let enough = self.own.bytes() / shares.max(1);
         let large = self.own.tables().filter(|(_, changes)| changes.bytes() >= enough);
         let large: Vec<TableId> = large.map(|(table, _)| table).collect();
+        let mut written = 0;
         for table in large {
             // Where others are, the changes stay in the level, as long as there is room for them.
             if self.gets_alone_at(table) && self.goes_on_over_pages(table)? {
-                self.fold_own(table)?;
+                written += self.fold_own(table)?;
             }
         }
         self.held.shrink_to(self.own.bytes() + self.announced.bytes());
-        Ok(())
+        Ok(written)
     }
 
     fn gets_alone_at(&mut self, table: TableId) -> bool {
@@ -70,16 +73,17 @@ impl WriteTransaction {
         Ok(true)
     }
 
-    fn fold_own(&mut self, table: TableId) -> WriteResult<()> {
+    fn fold_own(&mut self, table: TableId) -> WriteResult<u64> {
         let batch = Arc::new(self.engine.page_file().begin_batch()?);
         let (view, stop) = (self.view(), self.stop.clone());
         let written = StagedFold::write(view.snapshot(), &self.own, table, &batch, &|| stop.is_due());
         drop(view);
-        let Some(fold) = written.map_err(stopped)? else { return Ok(()) };
+        let Some(fold) = written.map_err(stopped)? else { return Ok(0) };
+        let bytes = batch.page_count() * PAGE_SIZE as u64;
         self.engine.note_early(&fold);
         self.add_step(BaseStep::Fold { fold, pages: batch })?;
         self.own_mut().remove_table(table);
-        Ok(())
+        Ok(bytes)
     }
 }
 

@@ -80,7 +80,7 @@ pub struct WriteTransaction {
     own: Delta,
     /// The account of the level.
     held: Reservation,
-    /// How large the level may be until whole groups of it are written into pages.
+    /// How large the level may be until parts of it are written into pages.
     early_at: u64,
     /// The view of the level as it is now.
     view: Mutex<Option<ReadTransaction>>,
@@ -146,7 +146,7 @@ impl WriteTransaction {
             pass: None,
             own: Delta::default(),
             held: engine.change_memory(),
-            early_at: engine.early_bytes(),
+            early_at: engine.early_bytes_after(0),
             view: Mutex::new(None),
             reserved: Vec::new(),
             stop: Stop::default(),
@@ -289,7 +289,7 @@ impl WriteTransaction {
         *self.own_mut() = savepoint.own;
         // What was written early since is in the level again, for a moment beyond its share if need be.
         self.held.force(self.own.bytes() + self.announced.bytes());
-        self.early_at = self.own.bytes() + self.engine.early_bytes();
+        self.early_at = self.own.bytes() + self.engine.early_bytes_after(0);
         self.base = savepoint.base;
         self.steps.truncate(savepoint.steps);
         self.give_back_from(savepoint.reserved);
