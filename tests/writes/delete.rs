@@ -33,6 +33,21 @@ fn connected_nodes_stay_without_detach() {
 }
 
 #[test]
+fn many_rows_go_in_pieces() {
+    let graph = Graph::new();
+    for (clause, left) in [("DELETE k", 300), ("DELETE k, a", 0), ("DETACH DELETE a, k", 0)] {
+        graph.run("MATCH (n:P) DETACH DELETE n");
+        graph.run("UNWIND range(1, 300) AS i CREATE (:P {id: i})");
+        graph.run("MATCH (a:P), (b:P) CREATE (a)-[:K]->(b)");
+        graph.counts(&format!("MATCH (a:P)-[k:K]->(b:P) {clause}"), [0, 300 - left, 0, 90_000, 0, 0]);
+        graph.check(
+            "MATCH (n:P) OPTIONAL MATCH (n)-[k:K]-() RETURN count(DISTINCT n), count(k)",
+            &format!("{left}|0"),
+        );
+    }
+}
+
+#[test]
 fn everything_goes_once() {
     let graph = chain();
     graph.check("MATCH (a:P {id: 1})-[r:K]-(b) DELETE r, a RETURN count(*)", "1");

@@ -1,4 +1,5 @@
-//! DELETE: everything that the rows name goes at once, relationships before nodes.
+//! DELETE: relationships that the rows name go before nodes. Of many rows pieces are deleted at once; what later rows
+//! name is read as it was before the clause.
 
 use super::super::chunks::{Chunk, ChunkList};
 use super::super::error::ExecutionResult;
@@ -15,6 +16,20 @@ struct Doomed {
     rels: Vec<(u64, u64)>,
 }
 
+/// Entities that are listed before some of them are deleted.
+const DOOMED_AT_ONCE: usize = 1 << 16;
+
+impl Doomed {
+    /// How many need not wait for all rows.
+    fn ready(&self, detach: bool) -> usize {
+        self.rels.len() + if detach { self.nodes.len() } else { 0 }
+    }
+
+    fn bytes(&self) -> u64 {
+        ((self.nodes.capacity() + self.rels.capacity()) * size_of::<(u64, u64)>()) as u64
+    }
+}
+
 impl Writing<'_> {
     /// Deletes what all rows name; the rows are given back.
     pub(super) fn delete(&mut self, delete: &PhysicalDelete, input: ChunkList) -> ExecutionResult<ChunkList> {
@@ -26,28 +41,43 @@ impl Writing<'_> {
             self.query.check()?;
             let (values, rows) = self.over(&delete.values, chunk)?;
             self.collect_doomed(&values, &mut doomed)?;
-            let bytes = (doomed.nodes.capacity() + doomed.rels.capacity()) * size_of::<(u64, u64)>();
-            held.hold("listing what is deleted", bytes as u64)?;
+            held.hold("listing what is deleted", doomed.bytes())?;
             self.row += rows.rows as u64;
             kept.push(rows, self.clause, self.query)?;
+            // Clauses behind this one may not use what all of it has deleted; its own rows may.
+            if self.is_last && doomed.ready(delete.detach) >= DOOMED_AT_ONCE {
+                self.delete_doomed(&mut doomed, delete.detach, false)?;
+                held.shrink_to(doomed.bytes());
+            }
         }
-        self.row = 0;
+        self.delete_doomed(&mut doomed, delete.detach, true)?;
+        Ok(kept)
+    }
+
+    /// Deletes what is listed. Nodes that must have lost their relationships stay listed until all rows are known.
+    fn delete_doomed(&mut self, doomed: &mut Doomed, detach: bool, all: bool) -> ExecutionResult<()> {
+        // Rows are listed by their numbers in the whole input.
+        let row = std::mem::take(&mut self.row);
         let rels = self.left_of(std::mem::take(&mut doomed.rels))?;
-        let nodes = self.left_of(std::mem::take(&mut doomed.nodes))?;
         for (table, offsets, rows) in by_table(&rels) {
             let deleted = self.writer.delete_rels(table, &offsets);
             self.counts.rels_deleted += deleted.map_err(|error| self.refused(error, &rows))?;
         }
-        for (table, offsets, rows) in by_table(&nodes) {
-            let deleted = self.writer.delete_nodes(table, &offsets, delete.detach);
-            let deleted = deleted.map_err(|error| self.refused(error, &rows))?;
-            self.counts.nodes_deleted += deleted.nodes;
-            self.counts.rels_deleted += deleted.rels;
-        }
-        self.stale |= !rels.is_empty() || !nodes.is_empty();
+        self.stale |= !rels.is_empty();
         self.note_deleted(&rels)?;
-        self.note_deleted(&nodes)?;
-        Ok(kept)
+        if detach || all {
+            let nodes = self.left_of(std::mem::take(&mut doomed.nodes))?;
+            for (table, offsets, rows) in by_table(&nodes) {
+                let deleted = self.writer.delete_nodes(table, &offsets, detach);
+                let deleted = deleted.map_err(|error| self.refused(error, &rows))?;
+                self.counts.nodes_deleted += deleted.nodes;
+                self.counts.rels_deleted += deleted.rels;
+            }
+            self.stale |= !nodes.is_empty();
+            self.note_deleted(&nodes)?;
+        }
+        self.row = row;
+        Ok(())
     }
 
     fn collect_doomed(&self, values: &Chunk, doomed: &mut Doomed) -> ExecutionResult<()> {
