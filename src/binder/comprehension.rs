@@ -86,8 +86,18 @@ impl Binder<'_> {
             Some(predicate) => *predicate,
             None => self.variable_expression(variable, span),
         };
-        let mut predicate = Box::new(self.expect_boolean(predicate, name)?);
-        let (mut variable, mut list) = (variable, list);
+        let predicate = Box::new(self.expect_boolean(predicate, name)?);
+        self.quantified(kind, (variable, list), predicate, span)
+    }
+
+    /// A quantifier of parts that are bound.
+    pub(super) fn quantified(
+        &mut self,
+        kind: QuantifierKind,
+        (mut variable, mut list): (VariableId, Box<BoundExpression>),
+        mut predicate: Box<BoundExpression>,
+        span: Span,
+    ) -> BindResult<BoundExpression> {
         if asks_about(&predicate, variable) {
             let truth = VariableKind::Value(predicate.data_type.clone());
             list = Box::new(self.collected_elements(list, variable, None, *predicate, span)?);

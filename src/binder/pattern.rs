@@ -382,10 +382,6 @@ impl Binder<'_> {
         };
         let variable = edge.variable;
         let bound = self.as_one(edge, |binder| bind(binder, variable))?;
-        if let Some(predicate) = bound.iter().find(|predicate| has_subquery(predicate)) {
-            let what = "a query inside a variable-length relationship";
-            return Err(BindError::not_supported(what, predicate.span));
-        }
         let sorted = self.sort_on_the_way(edge, mode, inner, bound)?;
         if let Some(length) = &mut edge.length {
             length.edge_predicates.extend(sorted.rels);

@@ -52,7 +52,12 @@ impl Binder<'_> {
         self.scope = Scope::default();
         self.available.clear();
         let (clauses, columns) = self.bind_clauses(query)?;
-        if let (None, Some(BoundClause::Write(_))) = (&columns, clauses.last()) {
+        let writes = match clauses.last() {
+            Some(BoundClause::Write(_)) => true,
+            Some(BoundClause::Call(call)) => call.outputs.is_none(),
+            _ => false,
+        };
+        if columns.is_none() && writes {
             return Ok((BoundSingleQuery { clauses }, None));
         }
         let columns = columns.ok_or_else(|| Self::needs_return(query))?;

@@ -8,6 +8,7 @@ use super::bound::*;
 use super::error::{BindError, BindErrorKind, BindResult};
 use super::functions::names;
 use super::grouping::{set_variable, variable_of};
+use super::pattern::has_subquery;
 use super::tables::table_set;
 use crate::parser::ast::{self, Expression, FunctionCall, Name, Span};
 use crate::types::{DataType, Value};
@@ -38,7 +39,8 @@ impl Binder<'_> {
             let used = free_variables(&condition);
             let of_rel = used.contains(&edge.variable);
             let of_node = inner.is_some_and(|inner| used.contains(&inner));
-            let foreign = used.iter().any(|v| *v != edge.variable && Some(*v) != inner);
+            let asks = has_subquery(&condition);
+            let foreign = asks || used.iter().any(|v| *v != edge.variable && Some(*v) != inner);
             match (of_rel, of_node, foreign) {
                 (true, true, _) => {
                     let what =
@@ -48,12 +50,15 @@ impl Binder<'_> {
                 (false, true, false) => sorted.nodes.push(condition),
                 (_, false, false) => sorted.rels.push(condition),
                 _ if mode.is_shortest() => {
-                    let what = "a condition inside a shortest path that mentions other variables";
+                    let what = match asks {
+                        true => "a query inside a shortest path",
+                        false => "a condition inside a shortest path that mentions other variables",
+                    };
                     return Err(BindError::not_supported(what, condition.span));
                 }
                 _ => {
                     let element = if of_node { inner } else { None };
-                    sorted.filters.push(self.on_all(edge, element, condition));
+                    sorted.filters.push(self.on_all(edge, element, condition)?);
                 }
             }
         }
@@ -66,7 +71,7 @@ impl Binder<'_> {
         edge: &PatternEdge,
         inner: Option<VariableId>,
         mut condition: BoundExpression,
-    ) -> BoundExpression {
+    ) -> BindResult<BoundExpression> {
         let span = condition.span;
         self.mark_used(edge.variable);
         let (element, kind, list_type) = match inner {
@@ -79,16 +84,7 @@ impl Binder<'_> {
             }
         };
         let list = BoundExpression { kind, data_type: list_type, span };
-        BoundExpression {
-            kind: ExpressionKind::Quantifier {
-                kind: QuantifierKind::All,
-                variable: element,
-                list: Box::new(list),
-                predicate: Box::new(condition),
-            },
-            data_type: DataType::Bool,
-            span,
-        }
+        self.quantified(QuantifierKind::All, (element, Box::new(list)), Box::new(condition), span)
     }
 
     /// The cost of a relationship: a property that is a number.

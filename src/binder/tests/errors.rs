@@ -125,9 +125,9 @@ fn what_is_not_executed_yet_says_its_name() {
         assert_eq!(error.message, format!("{name} is not supported yet"), "{text}");
     };
     check(
-        "MATCH (n)-[r*1..2 {since: COUNT { (n)-->() }}]->() RETURN n",
-        "since: COUNT { (n)-->() }",
-        "a query inside a variable-length relationship",
+        "MATCH (n)-[:Knows* SHORTEST 1..2 (r, m | WHERE EXISTS { (m)-->() })]->() RETURN n",
+        "EXISTS { (m)-->() }",
+        "a query inside a shortest path",
     );
     let all = "all(x IN nodes(p) WHERE EXISTS { (x)-->() })";
     check(

@@ -377,6 +377,94 @@ fn queries_inside_group_sort_and_limit() {
 }
 
 #[test]
+fn queries_are_about_what_is_on_the_way() {
+    let graph = small();
+    // Nodes between the ends that like somebody: Bob and Cid.
+    let way = "MATCH (a:Person {id: 10})-[r:Follows*1..4 (e, n | WHERE";
+    check(
+        &graph,
+        &format!("{way} EXISTS {{ (n)-[:Likes]->() }})]->(b) RETURN b.name, size(r), count(*)"),
+        &["Bob|1|1", "Cid|2|2", "Dan|3|2"],
+    );
+    check(
+        &graph,
+        &format!(
+            "{way} COUNT {{ MATCH (n)<-[:Follows]-(x) RETURN DISTINCT x }} < 2)]->(b) RETURN b.name, size(r), count(*)"
+        ),
+        &["Bob|1|1", "Cid|2|2"],
+    );
+    check(
+        &graph,
+        &format!(
+            "{way} EXISTS {{ MATCH ()-[l:Likes]->() WHERE l.weight < e.weight }})]->(b) RETURN b.name, size(r), count(*)"
+        ),
+        &["Bob|1|1", "Cid|2|2"],
+    );
+    check(
+        &graph,
+        "MATCH (a:Person {id: 20})-[r:Follows*2..2 {weight: COUNT { (a)-[:Likes]->() } + 0}]->(b) RETURN count(*)",
+        &["0"],
+    );
+    check(
+        &graph,
+        "MATCH (a:Person) OPTIONAL MATCH p = (a)-[:Follows*1..2]->(b) WHERE a.id < 30 AND none(n IN nodes(p) WHERE COUNT { MATCH (n)<-[:Follows]-(x) RETURN DISTINCT x } > 1) RETURN a.name, length(p), b.name",
+        &["Ada|1|Bob", "Bob|NULL|NULL", "Cid|NULL|NULL", "Dan|NULL|NULL", "Eve|NULL|NULL"],
+    );
+}
+
+/// A UNION puts out nodes of the tables of all its branches.
+#[test]
+fn nodes_of_unions_have_all_tables() {
+    let graph = small();
+    let union = "MATCH (a)-[:LivesIn]->(x) RETURN x UNION MATCH (a)-[:Likes]->(x) RETURN x";
+    let both = ["Ada|Cid", "Ada|Ulm", "Bob|Cid", "Bob|Ulm", "Cid|Bonn", "Cid|Eve", "Dan|Bonn"];
+    check(&graph, &format!("MATCH (a:Person) CALL (a) {{ {union} }} RETURN a.name, x.name"), &both);
+    check(
+        &graph,
+        &format!("MATCH (a:Person) UNWIND COLLECT {{ {union} }} AS x RETURN a.name, x.name"),
+        &both,
+    );
+    check(
+        &graph,
+        &format!(
+            "MATCH (a:Person {{id: 30}}) CALL (a) {{ {union} }} MATCH (x)<-[r]-(y) RETURN x.name, type(r), y.name, label(x)"
+        ),
+        &["Bonn|LivesIn|Cid|City", "Bonn|LivesIn|Dan|City", "Eve|Follows|Eve|Person", "Eve|Likes|Cid|Person"],
+    );
+}
+
+/// What is written like an item is that item, whatever it calls its own variables and wherever its spaces are.
+#[test]
+fn queries_and_lists_are_sorted_by() {
+    let graph = small();
+    check(
+        &graph,
+        "MATCH (a:Person) RETURN COUNT { (a)-[:Follows]->() } AS n, count(*) ORDER BY COUNT { (a)-[:Follows]-> () } DESC",
+        &["2|1", "1|4"],
+    );
+    check(
+        &graph,
+        "MATCH (a:Person) RETURN DISTINCT [x IN [a.age] WHERE x > 30] AS l ORDER BY size([y IN [a.age] WHERE y > 30]) DESC, [y IN [a.age] WHERE y > 30]",
+        &["[40]", "[50]", "[]"],
+    );
+    check(
+        &graph,
+        "MATCH (a:Person) RETURN a.age, sum(size([(a)-[:Follows]->(b) | b])) AS s ORDER BY sum(size([(a)-[:Follows]->(b)|b])) DESC, a.age LIMIT 2",
+        &["30|3", "40|1"],
+    );
+    check(
+        &graph,
+        "MATCH (a:Person) WITH a.name AS n, a ORDER BY a.id DESC RETURN n, COLLECT { MATCH (a)-[:Likes]->(b) RETURN DISTINCT b.name }",
+        &["Eve|[]", "Dan|[]", "Cid|[Eve]", "Bob|[Cid]", "Ada|[Cid]"],
+    );
+    check(
+        &graph,
+        "MATCH (a:Person) RETURN a.name, exists((a)-[:Likes]->()) AS e ORDER BY e, a.name",
+        &["Dan|false", "Eve|false", "Ada|true", "Bob|true", "Cid|true"],
+    );
+}
+
+#[test]
 fn calls_run_a_query_for_each_row() {
     let graph = small();
     check(
