@@ -172,8 +172,6 @@ fn hash_of(value: &impl Hash) -> u64 {
 
 /// What an expression computes, with colours in place of variables: the same for two spellings of a comparison.
 fn hash_expression(expression: &BoundExpression, color: &dyn Fn(VariableId) -> u64) -> u64 {
-    let children =
-        |all: &[BoundExpression]| all.iter().map(|e| hash_expression(e, color)).collect::<Vec<u64>>();
     let sum =
         |all: &[BoundExpression]| all.iter().fold(0u64, |sum, e| sum.wrapping_add(hash_expression(e, color)));
     let kind = std::mem::discriminant(&expression.kind);
@@ -187,9 +185,18 @@ fn hash_expression(expression: &BoundExpression, color: &dyn Fn(VariableId) -> u
             (">" | ">=", [left, right]) => hash_of(&(
                 kind,
                 mirrored(function.name),
-                vec![hash_expression(right, color), hash_expression(left, color)],
+                &[hash_expression(right, color), hash_expression(left, color)][..],
             )),
-            _ => hash_of(&(kind, function.name, children(arguments))),
+            // Most functions have one or two arguments: no need of a list on the heap.
+            (name, [one]) => hash_of(&(kind, name, &[hash_expression(one, color)][..])),
+            (name, [left, right]) => {
+                let both = [hash_expression(left, color), hash_expression(right, color)];
+                hash_of(&(kind, name, &both[..]))
+            }
+            (name, all) => {
+                let all: Vec<u64> = all.iter().map(|e| hash_expression(e, color)).collect();
+                hash_of(&(kind, name, all))
+            }
         },
         ExpressionKind::And(all) | ExpressionKind::Or(all) => hash_of(&(kind, sum(all))),
         ExpressionKind::Not(operand) => hash_of(&(kind, hash_expression(operand, color))),

@@ -223,7 +223,7 @@ impl Estimator<'_> {
             }
             _ => 1.0,
         };
-        inputs_of(plan).into_iter().fold(own, |share, input| share * self.admitted(input, variable))
+        inputs_of(plan).fold(own, |share, input| share * self.admitted(input, variable))
     }
 
     /// Nodes or relationships that a variable can stand for.
@@ -292,7 +292,7 @@ fn each_arrival(plan: &LogicalPlan, node: VariableId, see: &mut dyn FnMut(&[Leg]
         L::Project { .. } | L::Aggregate { .. } | L::Distinct { .. } => return,
         _ => {}
     }
-    inputs_of(plan).into_iter().for_each(|input| each_arrival(input, node, see));
+    inputs_of(plan).for_each(|input| each_arrival(input, node, see));
 }
 
 /// Whether each row of a plan has another value of the variable, since it was scanned and only filtered.

@@ -44,8 +44,9 @@ impl Builder<'_> {
         let mut best: Option<Partial> = None;
         for (at, filter) in graph.filters.iter().enumerate() {
             let Some((left, op, right)) = ordered(filter) else { continue };
+            let [left, right] = [left, right].map(Side::of);
             for node in &graph.nodes {
-                for (value, op, other) in [(left, op, right), (right, op.mirrored(), left)] {
+                for (value, op, other) in [(&left, op, &right), (&right, op.mirrored(), &left)] {
                     let parts = parts(graph, node.variable, at, (value, op, other), needed);
                     let Some(planned) = parts.map(|parts| self.counted(parts, needed)) else { continue };
                     if best.as_ref().is_none_or(|best| planned.cost < best.cost) {
@@ -97,21 +98,32 @@ fn ordered(filter: &BoundExpression) -> Option<(&BoundExpression, PredicateOp, &
     (exact && left.data_type == right.data_type).then_some((left, op, right))
 }
 
+/// A side of a comparison.
+struct Side<'e> {
+    value: &'e BoundExpression,
+    variables: BTreeSet<VariableId>,
+}
+
+impl<'e> Side<'e> {
+    fn of(value: &'e BoundExpression) -> Side<'e> {
+        Side { value, variables: variables_of(value) }
+    }
+}
+
 /// The graph cut at a node into what the second value of a comparison is of, which is counted, and the rest.
 fn parts(
     graph: &QueryGraph,
     node: VariableId,
     comparison: usize,
-    (value, op, other): (&BoundExpression, PredicateOp, &BoundExpression),
+    (value, op, other): (&Side<'_>, PredicateOp, &Side<'_>),
     needed: &BTreeSet<VariableId>,
 ) -> Option<Parts> {
-    let counted = beyond(graph, node, &variables_of(other))?;
-    let own = variables_of(value);
-    let meets = |variables: &BTreeSet<VariableId>| !variables.is_disjoint(&counted);
-    let apart = own.iter().any(|variable| *variable != node) && !meets(&own) && !meets(needed);
-    if !apart {
+    if value.variables.iter().all(|variable| *variable == node) {
         return None;
     }
+    let read = |variable: &VariableId| value.variables.contains(variable) || needed.contains(variable);
+    let counted = beyond(graph, node, &other.variables, &read)?;
+    let meets = |variables: &BTreeSet<VariableId>| !variables.is_disjoint(&counted);
     let mut filters: [Vec<BoundExpression>; 2] = Default::default();
     for (at, filter) in graph.filters.iter().enumerate().filter(|(at, _)| *at != comparison) {
         let used = variables_of(filter);
@@ -151,22 +163,26 @@ fn parts(
     }
     let loops_of = (only_loops && !different.is_empty()).then_some(rel_tables);
     let [read_filters, counted_filters] = filters;
-    let how = CountedPart { node, values: [value.clone(), other.clone()], op, different, loops_of };
+    let how =
+        CountedPart { node, values: [value.value.clone(), other.value.clone()], op, different, loops_of };
     let read = part(graph, &|variable| !counted.contains(&variable), read_filters);
     let counted = part(graph, &|variable| variable == node || counted.contains(&variable), counted_filters);
     Some(Parts { read, counted, how })
 }
 
 /// The nodes and edges that are connected with the variables without passing the node; none where the variables are of
-/// the node alone.
+/// the node alone, are not of the graph, or are connected with what is read beside them.
 fn beyond(
     graph: &QueryGraph,
     node: VariableId,
     variables: &BTreeSet<VariableId>,
+    read: &dyn Fn(&VariableId) -> bool,
 ) -> Option<BTreeSet<VariableId>> {
-    let mut reached: BTreeSet<VariableId> = variables.clone();
-    reached.remove(&node);
-    if reached.is_empty() {
+    let edge = |variable: &VariableId| graph.edges.iter().any(|edge| edge.pattern.variable == *variable);
+    let known = |variable: &VariableId| graph.node(*variable).is_some() || edge(variable);
+    let mut reached: BTreeSet<VariableId> =
+        variables.iter().copied().filter(|variable| *variable != node).collect();
+    if reached.is_empty() || reached.iter().any(read) || !variables.iter().all(known) {
         return None;
     }
     loop {
@@ -174,18 +190,18 @@ fn beyond(
         for GraphEdge { pattern, .. } in &graph.edges {
             let own = [pattern.variable, pattern.source, pattern.target];
             if own.iter().any(|variable| reached.contains(variable)) {
-                reached.extend(own.into_iter().filter(|variable| *variable != node));
+                // Mostly the graph hangs together, and this is seen at once.
+                let own = own.into_iter().filter(|variable| *variable != node);
+                if own.clone().any(|variable| read(&variable)) {
+                    return None;
+                }
+                reached.extend(own);
             }
         }
         if reached.len() == before {
-            break;
+            return Some(reached);
         }
     }
-    let all_known = variables.iter().all(|variable| {
-        let edge = |edge: &GraphEdge| edge.pattern.variable == *variable;
-        graph.node(*variable).is_some() || graph.edges.iter().any(edge)
-    });
-    all_known.then_some(reached)
 }
 
 /// What a graph has of some variables.

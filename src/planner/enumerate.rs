@@ -3,12 +3,15 @@
 //! the end. A first order is found step by step by the fewest expected rows; whatever costs more than that is not
 //! followed, and large patterns keep it.
 
+mod dynamic;
 mod steps;
 mod told;
 
 use rustc_hash::FxHashMap;
 
-use super::figures::{BITS, EdgeFacts, FilterFacts, LegsOf, NodeFacts, Part, bits, edge_facts, node_facts};
+use super::figures::{
+    BITS, EdgeFacts, FilterFacts, LegsOf, NodeFacts, Part, bits, edge_facts, node_facts, places,
+};
 use super::join_order::{JoinOrder, Partial};
 use super::keys::key_equality;
 use super::rewrite::{is_constant, uses_only, variables_of};
@@ -18,10 +21,6 @@ pub(super) use told::{Found, Planned, PlannedStep};
 
 /// Components of more nodes are ordered step by step.
 const NODES_MAX: usize = 12;
-/// Ways to go on that are looked at before the search is given up.
-const TRANSITIONS_MAX: usize = 6000;
-/// States up to which plans of two halves are joined.
-const HALVES_MAX: usize = 160;
 /// In components of more nodes only the cheapest starts are followed step by step.
 const STARTS_ALL: usize = 24;
 const STARTS_MAX: usize = 3;
@@ -84,6 +83,10 @@ pub(super) struct Search<'s, 'a> {
     nodes: Vec<NodeFacts>,
     edges: Vec<EdgeFacts>,
     filters: Vec<FilterFacts>,
+    /// All nodes, and all edges.
+    whole: (u64, u64),
+    /// The ends of each edge.
+    ends: Vec<u64>,
     /// Nodes that were bound before.
     given: u64,
     /// Nodes whose key may be known, edges of fixed length, conjuncts that are not dealt with.
@@ -112,6 +115,8 @@ impl<'s, 'a> Search<'s, 'a> {
             edges: Vec::with_capacity(edges.len()),
             filters: Vec::new(),
             given: bits((0..variables.len()).filter(|at| input.bound.contains(&variables[*at]))),
+            whole: (0, 0),
+            ends: Vec::new(),
             keyed: 0,
             fixed: 0,
             possible: 0,
@@ -138,6 +143,8 @@ impl<'s, 'a> Search<'s, 'a> {
         for at in 0..variables.len() {
             search.nodes[at].lookup = search.lookup_facts(at, input);
         }
+        search.whole = (bits(0..variables.len()), bits(0..search.edges.len()));
+        search.ends = search.edges.iter().map(|edge| bits(edge.ends.into_iter())).collect();
         search.keyed = bits((0..variables.len()).filter(|at| search.nodes[*at].lookup.is_some()));
         search.fixed = bits((0..search.edges.len()).filter(|at| !search.edges[*at].variable_length));
         search.possible = bits((0..search.filters.len()).filter(|at| search.filters[*at].possible));
@@ -227,8 +234,7 @@ impl<'s, 'a> Search<'s, 'a> {
     }
 
     fn is_complete(&self, state: &State) -> bool {
-        state.nodes.count_ones() as usize == self.nodes.len()
-            && state.edges.count_ones() as usize == self.edges.len()
+        (state.nodes, state.edges) == self.whole
     }
 
     /// From every start the step that leaves the fewest rows; the states on the cheapest of these ways.
@@ -251,6 +257,7 @@ impl<'s, 'a> Search<'s, 'a> {
             while !self.is_complete(&state) && state.cost < limit && is_news(&mut met, &state) {
                 let mut next: Option<(f64, State)> = None;
                 self.each_step(&state, f64::INFINITY, |to| {
+                    let to = self.settled(to);
                     let rows = match to.step {
                         Some(Step::Lookup(_)) if state.rows <= LOOKUP_ROWS_MAX => 0.0,
                         Some(Step::Lookup(_)) => return,
@@ -271,62 +278,6 @@ impl<'s, 'a> Search<'s, 'a> {
             }
         }
         best.map(|(_, path)| path)
-    }
-
-    /// All orders whose cost stays below that of `first`; none where there are too many, or none is cheaper.
-    fn dynamic(&mut self, starts: Vec<State>, first: &State) -> Option<State> {
-        let mut limit = first.cost * CLEARLY_LESS;
-        let mut known: FxHashMap<(u64, u64), usize> = FxHashMap::default();
-        let mut levels: Vec<Vec<usize>> = vec![Vec::new(); self.nodes.len() + self.edges.len() + 1];
-        let mut transitions = 0;
-        let mut offers = starts;
-        let mut best: Option<State> = None;
-        let mut finished: Vec<usize> = Vec::new();
-        for level in 0..levels.len() {
-            let mut here = 0;
-            loop {
-                for offer in offers.drain(..) {
-                    if offer.cost >= limit {
-                        continue;
-                    }
-                    if self.is_complete(&offer) {
-                        limit = offer.cost * CLEARLY_LESS;
-                        best = Some(offer);
-                        continue;
-                    }
-                    let key = (offer.nodes, offer.edges);
-                    match known.get(&key) {
-                        Some(at) if offer.cost < self.states[*at].cost * CLEARLY_LESS => {
-                            self.states[*at] = offer
-                        }
-                        Some(_) => {}
-                        None => {
-                            let size = (key.0.count_ones() + key.1.count_ones()) as usize;
-                            known.insert(key, self.states.len());
-                            levels[size].push(self.states.len());
-                            self.states.push(offer);
-                        }
-                    }
-                }
-                let Some(at) = levels[level].get(here).copied() else { break };
-                here += 1;
-                self.each_step(&self.states[at], limit, |to| {
-                    transitions += 1;
-                    offers.push(State { parent: Some(at), ..to });
-                });
-                finished.push(at);
-                if self.is_first && finished.len() <= HALVES_MAX {
-                    for other in &finished {
-                        transitions += 1;
-                        offers.extend(self.joined(at, *other, limit).map(|state| self.settled(state)));
-                    }
-                }
-                if transitions > TRANSITIONS_MAX {
-                    return None;
-                }
-            }
-        }
-        best
     }
 }
 

@@ -194,7 +194,7 @@ fn leave_out(plan: &mut LogicalPlan, variable: VariableId, join: u32) {
             | L::CrossProduct { .. }
     );
     if passes {
-        let mut below = inputs_mut(plan).into_iter();
+        let mut below = inputs_mut(plan);
         if let Some(input) = below.find(|input| super::bound_by(input).contains(&variable)) {
             return leave_out(input, variable, join);
         }

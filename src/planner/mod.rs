@@ -62,15 +62,16 @@ use logical_plan::{LogicalPlan, SettleKind};
 
 /// What `inputs_of` and `inputs_mut` share: the plans below a node, by reference of either kind.
 macro_rules! inputs {
-    ($plan:expr, $iter:ident) => {{
+    ($plan:expr, $iter:ident, $as:ident) => {{
         use LogicalPlan as L;
-        match $plan {
+        // Walks meet many nodes: a list of the inputs of each would be one on the heap.
+        let (first, second, rest) = match $plan {
             L::Unit
             | L::Kept { .. }
             | L::Shared { .. }
             | L::ScanNodes { .. }
             | L::ScanWeighted { .. }
-            | L::ScanRels { .. } => Vec::new(),
+            | L::ScanRels { .. } => (None, None, None),
             L::LookupNode { input, .. }
             | L::Expand { input, .. }
             | L::ExpandInto { input, .. }
@@ -92,29 +93,37 @@ macro_rules! inputs {
             | L::LimitEach { input, .. }
             | L::Weigh { input, .. }
             | L::HasEdge { input, .. }
-            | L::Settle { input, .. } => vec![input],
-            L::With { shared, input, .. } => vec![shared, input],
-            L::HashJoin { probe, build, .. } | L::CountJoin { probe, build, .. } => vec![probe, build],
-            L::CrossProduct { left, right } => vec![left, right],
-            L::Union { inputs, .. } => inputs.$iter().map(|(plan, _)| plan).collect(),
-        }
+            | L::Settle { input, .. } => (Some(input.$as()), None, None),
+            L::With { shared, input, .. } => (Some(shared.$as()), Some(input.$as()), None),
+            L::HashJoin { probe, build, .. } | L::CountJoin { probe, build, .. } => {
+                (Some(probe.$as()), Some(build.$as()), None)
+            }
+            L::CrossProduct { left, right } => (Some(left.$as()), Some(right.$as()), None),
+            L::Union { inputs, .. } => (None, None, Some(inputs.$iter().map(|(plan, _)| plan))),
+        };
+        first.into_iter().chain(second).chain(rest.into_iter().flatten())
     }};
 }
 
 /// The plans below a node.
-fn inputs_of(plan: &LogicalPlan) -> Vec<&LogicalPlan> {
-    inputs!(plan, iter)
+fn inputs_of(plan: &LogicalPlan) -> impl Iterator<Item = &LogicalPlan> {
+    inputs!(plan, iter, as_ref)
 }
 
 /// The plans below a node, to be changed.
-fn inputs_mut(plan: &mut LogicalPlan) -> Vec<&mut LogicalPlan> {
-    inputs!(plan, iter_mut)
+fn inputs_mut(plan: &mut LogicalPlan) -> impl Iterator<Item = &mut LogicalPlan> {
+    inputs!(plan, iter_mut, as_mut)
 }
 
 /// The variables that are bound in a plan's rows.
 fn bound_by(plan: &LogicalPlan) -> BTreeSet<VariableId> {
-    use LogicalPlan as L;
     let mut bound = BTreeSet::new();
+    add_bound(plan, &mut bound);
+    bound
+}
+
+fn add_bound(plan: &LogicalPlan, bound: &mut BTreeSet<VariableId>) {
+    use LogicalPlan as L;
     match plan {
         L::Project { items, .. } => bound.extend(items.iter().map(|(variable, _)| *variable)),
         L::Aggregate { keys, aggregates, .. } => {
@@ -127,13 +136,14 @@ fn bound_by(plan: &LogicalPlan) -> BTreeSet<VariableId> {
             bound.extend(variables);
             bound.insert(*row);
         }
-        L::With { input, .. } => bound.extend(bound_by(input)),
-        L::CountJoin { probe, .. } => bound.extend(bound_by(probe)),
+        L::With { input, .. } => add_bound(input, bound),
+        L::CountJoin { probe, .. } => add_bound(probe, bound),
         L::Union { inputs, .. } => bound.extend(inputs.iter().take(1).flat_map(|(_, outputs)| outputs)),
         L::Settle { input, row, outer, kind } => match kind {
             SettleKind::Optional => {
-                bound.extend(bound_by(input));
-                bound.remove(row);
+                let mut below = bound_by(input);
+                below.remove(row);
+                bound.extend(below);
             }
             SettleKind::Exists | SettleKind::Absent | SettleKind::Multiply => bound.extend(outer),
             SettleKind::Mark(variable)
@@ -144,7 +154,7 @@ fn bound_by(plan: &LogicalPlan) -> BTreeSet<VariableId> {
             }
         },
         _ => {
-            inputs_of(plan).into_iter().for_each(|input| bound.extend(bound_by(input)));
+            inputs_of(plan).for_each(|input| add_bound(input, bound));
             match plan {
                 L::ScanNodes { variable, .. }
                 | L::ScanWeighted { variable, .. }
@@ -166,7 +176,6 @@ fn bound_by(plan: &LogicalPlan) -> BTreeSet<VariableId> {
             }
         }
     }
-    bound
 }
 
 /// Plans a query for one version of catalog and statistics.

@@ -23,7 +23,7 @@ pub fn is_numbered(plan: &LogicalPlan) -> bool {
         LogicalPlan::Settle { input, row, .. } => below(input, *row).is_some_and(is_numbered),
         LogicalPlan::HashJoin { probe, .. } => is_numbered(probe),
         LogicalPlan::CrossProduct { left, .. } => is_numbered(left),
-        plan => inputs_of(plan).into_iter().any(is_numbered),
+        plan => inputs_of(plan).any(is_numbered),
     }
 }
 
@@ -31,7 +31,7 @@ pub fn is_numbered(plan: &LogicalPlan) -> bool {
 fn below(plan: &LogicalPlan, row: VariableId) -> Option<&LogicalPlan> {
     match plan {
         LogicalPlan::Number { input, row: own, .. } if *own == row => Some(input),
-        plan => inputs_of(plan).into_iter().find_map(|input| below(input, row)),
+        plan => inputs_of(plan).find_map(|input| below(input, row)),
     }
 }
 

@@ -260,7 +260,7 @@ impl Builder<'_> {
             L::HashJoin { probe, build, .. } => below(probe).max(below(build)),
             L::CrossProduct { left, right } => below(left) * below(right),
             L::Union { inputs, .. } => inputs.iter().map(|(input, _)| below(input)).sum(),
-            plan => inputs_of(plan).into_iter().map(below).fold(0.0, f64::max),
+            plan => inputs_of(plan).map(below).fold(0.0, f64::max),
         }
     }
 }

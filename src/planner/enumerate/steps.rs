@@ -19,11 +19,11 @@ const BUILD_COST: f64 = 5.0;
 const PROBE_COST: f64 = 3.0;
 
 impl Search<'_, '_> {
-    /// All ways to go on that cost less than `limit`.
+    /// All ways to go on that cost less than `limit`, not settled yet.
     pub(super) fn each_step(&self, state: &State, limit: f64, mut offer: impl FnMut(State)) {
         for at in places(self.keyed & !state.nodes) {
             if let Some(to) = self.looked_up(state, at) {
-                offer(self.settled(to));
+                offer(to);
             }
         }
         for (at, edge) in self.edges.iter().enumerate() {
@@ -37,14 +37,12 @@ impl Search<'_, '_> {
                     && (!has_to || edge.variable_length)
                     && let Some(to) = self.followed(state, at, side, limit)
                 {
-                    offer(self.settled(to));
+                    offer(to);
                 }
             }
         }
         for to in (0..self.nodes.len()).filter(|to| state.nodes >> to & 1 == 0) {
-            if let Some(next) = self.intersected(state, to).map(|next| self.settled(next))
-                && next.cost < limit
-            {
+            if let Some(next) = self.intersected(state, to).filter(|next| next.cost < limit) {
                 offer(next);
             }
         }
@@ -212,19 +210,17 @@ impl Search<'_, '_> {
         })
     }
 
-    /// Two orders that share just one node, joined by it.
+    /// Two orders, of more than a node, that share just one and no edge, joined by it.
     pub(super) fn joined(&self, left: usize, right: usize, limit: f64) -> Option<State> {
         let (a, b) = (&self.states[left], &self.states[right]);
-        let shared = a.nodes & b.nodes;
-        let both = |state: &State| state.nodes.count_ones() >= 2;
-        let dear = a.cost + b.cost >= limit;
-        if dear || shared.count_ones() != 1 || a.edges & b.edges != 0 || !both(a) || !both(b) {
-            return None;
-        }
         // The kept side is the smaller one.
         let (probe, build) = if a.rows >= b.rows { (left, right) } else { (right, left) };
         let (a, b) = (&self.states[probe], &self.states[build]);
-        let node = shared.trailing_zeros() as usize;
+        let cost = a.cost + b.cost + b.rows * BUILD_COST + a.rows * PROBE_COST;
+        if cost >= limit {
+            return None;
+        }
+        let node = (a.nodes & b.nodes).trailing_zeros() as usize;
         let facts = &self.nodes[node];
         let rows = a.rows * b.rows / (facts.rows * facts.share).max(1.0) * self.correlation(a, b, node);
         Some(State {
@@ -233,7 +229,7 @@ impl Search<'_, '_> {
             intersected: a.intersected | b.intersected,
             filters: a.filters | b.filters,
             rows,
-            cost: a.cost + b.cost + b.rows * BUILD_COST + a.rows * PROBE_COST + rows,
+            cost: cost + rows,
             parent: Some(probe),
             step: Some(Step::Join { other: build, node }),
         })
@@ -291,9 +287,8 @@ impl Search<'_, '_> {
         loop {
             let mut rarest: Option<(usize, f64)> = None;
             for at in places(self.fixed & !state.edges) {
-                let edge = &self.edges[at];
-                if edge.ends.iter().all(|end| state.nodes >> end & 1 == 1) {
-                    let met = self.between(state, at) * edge.share;
+                if self.ends[at] & !state.nodes == 0 {
+                    let met = self.between(state, at) * self.edges[at].share;
                     if rarest.is_none_or(|(_, least)| met.total_cmp(&least).is_lt()) {
                         rarest = Some((at, met));
                     }
