@@ -9,9 +9,7 @@ mod told;
 
 use rustc_hash::FxHashMap;
 
-use super::figures::{
-    BITS, EdgeFacts, FilterFacts, LegsOf, NodeFacts, Part, bits, edge_facts, node_facts, places,
-};
+use super::figures::{BITS, EdgeFacts, FilterFacts, LegsOf, NodeFacts, Part, bits, edge_facts, node_facts};
 use super::join_order::{JoinOrder, Partial};
 use super::keys::key_equality;
 use super::rewrite::{is_constant, uses_only, variables_of};

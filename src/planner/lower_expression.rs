@@ -103,33 +103,32 @@ pub struct Lowering<'a> {
 /// The keys an expression reads.
 pub fn keys_of(expression: &BoundExpression, lowering: &Lowering<'_>, keys: &mut BTreeSet<ColumnKey>) {
     use bound::ExpressionKind as K;
-    let mut own = BTreeSet::new();
-    let mut used = BTreeSet::new();
+    let (mut own, mut used) = (Vec::new(), Vec::new());
     expression.walk(&mut |node| match &node.kind {
         K::Property { variable, columns, .. } => {
             let key = ColumnKey::Property(*variable, columns.clone(), TypeOfKey(node.data_type.clone()));
-            used.insert(key);
+            used.push(key);
         }
         K::StartNode(variable) => {
-            used.insert(lowering.end_key(*variable, SRC_COLUMN));
+            used.push(lowering.end_key(*variable, SRC_COLUMN));
         }
         K::EndNode(variable) => {
-            used.insert(lowering.end_key(*variable, DST_COLUMN));
+            used.push(lowering.end_key(*variable, DST_COLUMN));
         }
         K::Properties(variable) => {
             used.extend(lowering.property_keys(*variable).into_iter().map(|(_, key)| key))
         }
         K::PathLength(variable) if lowering.is_list(*variable) => {
-            used.insert(ColumnKey::Length(*variable));
+            used.push(ColumnKey::Length(*variable));
         }
         K::PathNodes(variable) if lowering.is_list(*variable) => {
-            used.insert(ColumnKey::InnerNodes(*variable));
+            used.push(ColumnKey::InnerNodes(*variable));
         }
         K::PathCost(variable) => {
-            used.insert(ColumnKey::Cost(*variable));
+            used.push(ColumnKey::Cost(*variable));
         }
         K::ListComprehension { variable, .. } | K::Quantifier { variable, .. } => {
-            own.insert(*variable);
+            own.push(*variable);
         }
         kind => used.extend(super::rewrite::named_variable(kind).map(ColumnKey::Variable)),
     });
@@ -198,13 +197,13 @@ impl Lowering<'_> {
     /// What EXPLAIN calls a column.
     pub fn label_of(&self, key: &ColumnKey) -> String {
         let name = |variable: &VariableId| {
-            self.variables.get(variable.0 as usize).map_or("?", |variable| variable.name.trim()).to_string()
+            self.variables.get(variable.0 as usize).map_or("?", |variable| variable.name.trim())
         };
         match key {
-            ColumnKey::Variable(variable) => name(variable),
+            ColumnKey::Variable(variable) => name(variable).to_owned(),
             ColumnKey::Property(variable, columns, _) => {
                 let column = columns.first().and_then(|(table, column)| self.column_name(*table, *column));
-                format!("{}.{}", name(variable), column.unwrap_or_default())
+                [name(variable), ".", column.unwrap_or_default()].concat()
             }
             ColumnKey::Length(variable) => format!("length({})", name(variable)),
             ColumnKey::InnerNodes(variable) => format!("nodes({})", name(variable)),
@@ -212,14 +211,14 @@ impl Lowering<'_> {
         }
     }
 
-    fn column_name(&self, table: TableId, column: ColumnId) -> Option<String> {
+    fn column_name(&self, table: TableId, column: ColumnId) -> Option<&str> {
         let catalog = self.estimator.catalog;
         match column {
-            SRC_COLUMN => Some("_src".into()),
-            DST_COLUMN => Some("_dst".into()),
+            SRC_COLUMN => Some("_src"),
+            DST_COLUMN => Some("_dst"),
             _ => {
                 let found = catalog.columns_of(table).iter().find(|known| known.id == column);
-                found.map(|column| column.name.clone())
+                found.map(|column| column.name.as_str())
             }
         }
     }
