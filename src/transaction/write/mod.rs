@@ -56,6 +56,8 @@ pub struct Deleted {
 /// A state that a transaction can go back to.
 pub struct Savepoint {
     own: Delta,
+    /// What the base stands over: a large transaction may go on over other pages of the same rows.
+    begun: Snapshot,
     base: ReadTransaction,
     steps: usize,
     reserved: usize,
@@ -280,8 +282,8 @@ impl WriteTransaction {
 
     /// What `rollback_to` goes back to. Cheap: the level is shared.
     pub fn savepoint(&self) -> Savepoint {
-        let (own, base) = (self.own.clone(), self.base.clone());
-        Savepoint { own, base, steps: self.steps.len(), reserved: self.reserved.len() }
+        let (own, begun, base) = (self.own.clone(), self.begun.clone(), self.base.clone());
+        Savepoint { own, begun, base, steps: self.steps.len(), reserved: self.reserved.len() }
     }
 
     /// Undoes what was changed since the savepoint. What was announced stays announced.
@@ -290,7 +292,7 @@ impl WriteTransaction {
         // What was written early since is in the level again, for a moment beyond its share if need be.
         self.held.force(self.own.bytes() + self.announced.bytes());
         self.early_at = self.own.bytes() + self.engine.early_bytes_after(0);
-        self.base = savepoint.base;
+        (self.begun, self.base) = (savepoint.begun, savepoint.base);
         self.steps.truncate(savepoint.steps);
         self.give_back_from(savepoint.reserved);
     }
