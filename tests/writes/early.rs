@@ -156,3 +156,21 @@ fn what_is_rolled_back_is_gone() {
         assert!(stats.groups_written_early > 0 && (round == 0 || stats.pages < pages + 4000), "{stats:?}");
     }
 }
+
+#[test]
+fn many_small_loads_are_a_large_transaction() {
+    let world = world(2 << 20);
+    world.connection.query("BEGIN TRANSACTION").unwrap();
+    for load in 0..6 {
+        let file = world.file(&format!("load{load}.csv"), people(load * 10_000, 6000));
+        world.connection.query(&format!("COPY P(id, name, n) FROM '{file}'")).unwrap();
+    }
+    let stats = world.database.storage_stats().unwrap();
+    assert!(stats.groups_written_early > 0, "{stats:?}");
+    assert!(stats.memory.layers.peak <= 1 << 20, "{:?}", stats.memory.layers);
+    let look = "MATCH (p:P) RETURN count(*), sum(p.id), count(DISTINCT p.s)";
+    let seen = world.rows(look);
+    world.connection.query("COMMIT").unwrap();
+    assert_eq!((world.rows(look), &seen[0]), (seen.clone(), &"36000|1007982000|36000".to_owned()));
+    world.sound();
+}

@@ -109,7 +109,8 @@ impl WriteTransaction {
             };
             own.add_keys(&mut (0..sorted.len()).map(entry).collect::<Vec<_>>());
         }
-        Ok(())
+        // Many small loads make a large transaction.
+        self.hold_own()
     }
 
     /// The offsets of a load, those that it leaves out to begin with a whole group among them.

@@ -16,13 +16,25 @@ impl WriteTransaction {
         self.hold_own()
     }
 
-    /// Counts what was changed so far. A level that has grown large gives what it can to pages first.
+    /// Counts what was changed so far. A level that has grown large gives what it can to pages first, and so does one
+    /// that finds no room beside those of others.
     pub(super) fn hold_own(&mut self) -> WriteResult<()> {
         if self.own.bytes() >= self.early_at {
-            let written = self.write_early()?;
-            self.early_at = self.own.bytes() + self.engine.early_bytes_after(written);
+            self.shrink_own()?;
         }
-        Ok(self.engine.hold_changes(&mut self.held, self.own.bytes() + self.announced.bytes())?)
+        match self.engine.hold_changes(&mut self.held, self.own.bytes() + self.announced.bytes()) {
+            Err(StorageError::ChangesTooLarge { .. }) => {
+                self.shrink_own()?;
+                Ok(self.engine.hold_changes(&mut self.held, self.own.bytes() + self.announced.bytes())?)
+            }
+            held => Ok(held?),
+        }
+    }
+
+    fn shrink_own(&mut self) -> WriteResult<()> {
+        let written = self.write_early()?;
+        self.early_at = self.own.bytes() + self.engine.early_bytes_after(written);
+        Ok(())
     }
 
     /// Gives the bytes of the pages.
