@@ -115,6 +115,11 @@ fn inputs_mut(plan: &mut LogicalPlan) -> impl Iterator<Item = &mut LogicalPlan> 
     inputs!(plan, iter_mut, as_mut)
 }
 
+/// The number of nodes on the longest way down a plan.
+fn depth_of(plan: &LogicalPlan) -> usize {
+    1 + inputs_of(plan).map(depth_of).max().unwrap_or(0)
+}
+
 /// The variables that are bound in a plan's rows.
 fn bound_by(plan: &LogicalPlan) -> BTreeSet<VariableId> {
     let mut bound = BTreeSet::new();
@@ -213,7 +218,10 @@ pub fn lower_query(
     catalog: &Catalog,
     statistics: &Statistics,
 ) -> PhysicalPlan {
-    let (root, stages) = deep_stack::on_stack_for(query.variables.len(), || {
+    // Sub-plans stand one on the other, so that few variables can make a deep plan.
+    let inputs = built.stages.iter().map(|stage| depth_of(&stage.input));
+    let depth = inputs.chain([depth_of(&built.plan), query.variables.len()]).max().unwrap_or(0);
+    let (root, stages) = deep_stack::on_stack_for(depth, || {
         lower::lower(&built, Estimator { catalog, statistics, arrays: true })
     });
     PhysicalPlan {

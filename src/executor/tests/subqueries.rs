@@ -412,6 +412,22 @@ fn queries_are_about_what_is_on_the_way() {
     );
 }
 
+/// Few variables can make a deep plan, which takes more stack than a thread has.
+#[test]
+fn queries_in_queries_in_queries_fit_a_thread() {
+    let graph = small();
+    for levels in [2, 20] {
+        let mut asked = "(x0)-[:Follows]->()".to_owned();
+        for level in 0..levels {
+            let way = format!("(x{})-[:Follows]->(x{level})", level + 1);
+            asked = format!("MATCH {way} WHERE COUNT {{ {asked} }} > 0 RETURN DISTINCT x{level}");
+        }
+        let names = ["Ada", "Bob", "Cid", "Dan", "Eve"];
+        let text = format!("MATCH (x{levels}:Person) WHERE COUNT {{ {asked} }} = 1 RETURN x{levels}.name");
+        assert_eq!(graph.rows(&text, PLAIN), names, "{levels} levels");
+    }
+}
+
 /// A UNION puts out nodes of the tables of all its branches.
 #[test]
 fn nodes_of_unions_have_all_tables() {
