@@ -2,10 +2,10 @@
 
 use parking_lot::Mutex;
 
-/// Up to this depth any thread's stack is enough, whatever the build.
-const SHALLOW: usize = 48;
+/// Up to this depth any thread's stack is enough; frames of a build without optimization are several times as large.
+const SHALLOW: usize = if cfg!(debug_assertions) { 24 } else { 48 };
 /// What one level takes at most in a build without optimization, with room to spare. Only what is used becomes memory.
-const LEVEL_BYTES: usize = 32 << 10;
+const LEVEL_BYTES: usize = 64 << 10;
 
 /// The stack that a tree of this depth needs; `None` where any will do.
 pub fn stack_for(depth: usize) -> Option<usize> {
