@@ -12,6 +12,8 @@ mod definitions;
 mod delete;
 #[path = "writes/early.rs"]
 mod early;
+#[path = "writes/early_beside.rs"]
+mod early_beside;
 #[path = "writes/errors.rs"]
 mod errors;
 #[path = "writes/extremes.rs"]
