@@ -66,7 +66,7 @@ impl Session {
         let end = first + SPAN;
         let (a, b) = (self.below(7) + 2, self.below(1000));
         let range = format!("p.id >= {first} AND p.id < {end}");
-        match self.below(15) {
+        match self.below(17) {
             0..3 => {
                 self.next += count;
                 format!(
@@ -93,10 +93,10 @@ impl Session {
                 format!("MATCH (p:{nodes})-[k:{rels}]->() WHERE {range} AND (p.id + k.w) % {a} = 0 DELETE k")
             }
             11 => format!("MATCH (p:{nodes}) WHERE {range} AND (p.id + {b}) % {a} = 0 DETACH DELETE p"),
-            12 => match self.below(3) {
+            12 | 15 | 16 => match self.below(4) {
                 // Fails after much work, and takes its own back.
-                0 => format!(
-                    "MATCH (p:{nodes}) WHERE {range} WITH p ORDER BY p.id SET p.name = 'gone', \
+                0 | 3 => format!(
+                    "MATCH (p:{nodes}) WHERE {range} WITH p ORDER BY p.id SET p.name = 'a long name that nobody will ever see, as the statement fails, of ' + toString(p.id), \
                      p.n = 100 / (p.id - {})",
                     next.saturating_sub(3)
                 ),
