@@ -13,7 +13,7 @@ use super::whole_columns::{WholeColumn, is_asked_often};
 use crate::planner::physical_plan::FetchColumn;
 use crate::storage::buffer_pool::PoolWorker;
 use crate::types::{ColumnId, DST_COLUMN, DataType, GlobalId, PhysicalType, SRC_COLUMN, TableId};
-use crate::vector::{Batch, Multiplicity, Selection, ValueVector, VectorBuffer};
+use crate::vector::{Batch, Multiplicity, NativeReader, Selection, ValueVector, VectorBuffer};
 
 /// Gathers columns of the rows that ids name.
 pub struct Gatherer {
@@ -297,6 +297,9 @@ impl Operator for Fetch<'_> {
         let key = &batch.columns[*column];
         ids.clear();
         match key.native_reader::<u64>() {
+            Some(NativeReader::Flat(values)) if codes.len() == batch.length => {
+                ids.extend_from_slice(&values[..batch.length]);
+            }
             Some(reader) => ids.extend(codes.iter().map(|row| reader.get(*row as usize))),
             // A column of NULLs only: no table has such an id.
             None => ids.resize(codes.len(), u64::MAX),

@@ -87,8 +87,12 @@ impl RelTable {
         for same in relationships.chunk_by(|a, b| a / NODE_GROUP_ROWS == b / NODE_GROUP_ROWS) {
             let levels = self.rows.group_levels(same[0] / NODE_GROUP_ROWS);
             let is_born = |id: &u64| levels.is_born((id % NODE_GROUP_ROWS) as u16);
-            for same in same.chunk_by(|a, b| levels.is_empty() || is_born(a) == is_born(b)) {
-                let born = !levels.is_empty() && is_born(&same[0]);
+            if levels.is_empty() {
+                self.group_ends(same, false, worker, sources.as_deref_mut(), destinations.as_deref_mut())?;
+                continue;
+            }
+            for same in same.chunk_by(|a, b| is_born(a) == is_born(b)) {
+                let born = is_born(&same[0]);
                 self.group_ends(same, born, worker, sources.as_deref_mut(), destinations.as_deref_mut())?;
             }
         }

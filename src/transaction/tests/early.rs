@@ -207,7 +207,7 @@ fn a_crash_beside_a_large_transaction_leaves_before_or_after() {
                 }
             }
         }
-        for stop in (begun..=operations).step_by((operations as usize / 25).max(1)) {
+        for stop in (begun..=operations).step_by((operations as usize / 12).max(1)) {
             let disk = SimulatedBackend::new(stop);
             disk.crash_after(stop);
             let Ok(graph) = Graph::with(&disk, &options) else { continue };
