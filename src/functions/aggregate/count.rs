@@ -4,7 +4,7 @@ use std::any::Any;
 
 use super::super::{FunctionError, FunctionResult};
 use super::parts::{get, put};
-use super::{AggregateState, BoundAggregate, Rows, same_kind};
+use super::{AggregateState, BoundAggregate, Rows, each_run, same_kind};
 use crate::types::DataType;
 use crate::vector::{Multiplicity, Validity, ValueVector, VectorBuffer};
 
@@ -46,9 +46,7 @@ impl AggregateState for Count {
         match arguments.first().filter(|argument| !argument.has_no_nulls()) {
             Some(argument) => rows.each(argument, |row, count| self.add(groups[row] as usize, count)),
             None if rows.is_plain() => {
-                // A group's count cannot overflow by ones.
-                groups[..rows.length].iter().for_each(|group| self.counts[*group as usize] += 1);
-                Ok(())
+                each_run(&groups[..rows.length], |group, run| self.add(group, run.len() as u64))
             }
             None => rows
                 .selection

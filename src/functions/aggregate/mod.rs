@@ -11,6 +11,7 @@ mod spread;
 mod sum;
 
 use std::any::Any;
+use std::ops::Range;
 
 use super::{Dialect, FunctionResult};
 use crate::types::{DataType, Value};
@@ -135,6 +136,22 @@ impl Rows<'_> {
             if count > 0 && (no_nulls || !argument.is_null(row)) { visit(row, count) } else { Ok(()) }
         })
     }
+}
+
+/// Calls `visit` with each run of rows of one group. Rows that come from lists of relationships have long ones, and a
+/// run is summed up in a register, not in memory.
+#[inline]
+fn each_run(
+    groups: &[u32],
+    mut visit: impl FnMut(usize, Range<usize>) -> FunctionResult<()>,
+) -> FunctionResult<()> {
+    let mut at = 0;
+    while let Some(group) = groups.get(at) {
+        let length = groups[at..].iter().take_while(|other| *other == group).count();
+        visit(*group as usize, at..at + length)?;
+        at += length;
+    }
+    Ok(())
 }
 
 impl Rows<'_> {

@@ -6,7 +6,7 @@ use std::any::Any;
 use super::super::kernel::mistyped;
 use super::super::{FunctionError, FunctionResult};
 use super::parts::{get, put};
-use super::{AggregateState, BoundAggregate, Rows, same_kind};
+use super::{AggregateState, BoundAggregate, Rows, each_run, same_kind};
 use crate::types::{DataType, Interval, Value, decimal};
 use crate::vector::{Native, Selection, ValueVector, VectorBuffer, simd};
 
@@ -254,6 +254,15 @@ impl<T: Summand<A>, A: Accumulator + Into<Total>> AggregateState for Sum<T, A> {
             return Ok(());
         }
         argument.native_reader::<T>().ok_or_else(|| mistyped(self.aggregate.name))?;
+        if let Some(values) = argument.slice_of::<T>().filter(|_| rows.is_plain() && argument.has_no_nulls())
+        {
+            return each_run(&groups[..rows.length], |group, run| {
+                let count = run.len() as u64;
+                let mut values = values[run].iter().map(|value| value.times(1));
+                let sum = values.try_fold(A::default(), |sum, value| sum.add(value?));
+                self.add(group, sum, count)
+            });
+        }
         rows.each_value(argument, |row, value: T, count| {
             self.add(groups[row] as usize, value.times(count), count)
         })

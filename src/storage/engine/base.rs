@@ -26,7 +26,7 @@ pub enum BaseStep {
     /// Rows in groups of their own, whose pages the batch has.
     Load { load: StagedLoad, pages: Arc<WriteBatch> },
     /// Changes of a table that nobody else changes meanwhile, whose pages the batch has.
-    Fold { fold: StagedFold, pages: Arc<WriteBatch> },
+    Fold { fold: Box<StagedFold>, pages: Arc<WriteBatch> },
 }
 
 impl BaseStep {

@@ -96,7 +96,7 @@ impl WriteTransaction {
         let Some(fold) = written.map_err(stopped)? else { return Ok(0) };
         let bytes = batch.page_count() * PAGE_SIZE as u64;
         self.engine.note_early(&fold);
-        self.add_step(BaseStep::Fold { fold, pages: batch })?;
+        self.add_step(BaseStep::Fold { fold: Box::new(fold), pages: batch })?;
         self.own_mut().remove_table(table);
         Ok(bytes)
     }
