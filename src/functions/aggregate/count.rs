@@ -4,7 +4,7 @@ use std::any::Any;
 
 use super::super::{FunctionError, FunctionResult};
 use super::parts::{get, put};
-use super::{AggregateState, BoundAggregate, Rows, each_run, same_kind};
+use super::{AggregateState, BoundAggregate, Rows, come_in_runs, each_run, same_kind};
 use crate::types::DataType;
 use crate::vector::{Multiplicity, Validity, ValueVector, VectorBuffer};
 
@@ -43,10 +43,11 @@ impl AggregateState for Count {
         arguments: &[ValueVector<'_>],
         rows: &Rows<'_>,
     ) -> FunctionResult<()> {
+        let groups = &groups[..rows.length];
         match arguments.first().filter(|argument| !argument.has_no_nulls()) {
             Some(argument) => rows.each(argument, |row, count| self.add(groups[row] as usize, count)),
-            None if rows.is_plain() => {
-                each_run(&groups[..rows.length], |group, run| self.add(group, run.len() as u64))
+            None if rows.is_plain() && come_in_runs(groups) => {
+                each_run(groups, |group, run| self.add(group, run.len() as u64))
             }
             None => rows
                 .selection

@@ -138,8 +138,18 @@ impl Rows<'_> {
     }
 }
 
-/// Calls `visit` with each run of rows of one group. Rows that come from lists of relationships have long ones, and a
-/// run is summed up in a register, not in memory.
+/// Whether rows of one group come one behind the other, as those do that come from lists of relationships: then a run
+/// is summed up in a register, not in memory. Where groups change with every row, looking for the ends of runs would
+/// cost more (a branch that is never foreseen), so the first rows decide for their vector.
+fn come_in_runs(groups: &[u32]) -> bool {
+    const LOOKED_AT: usize = 64;
+    const LEAST_RUN: usize = 4;
+    let looked_at = &groups[..groups.len().min(LOOKED_AT)];
+    let changes = looked_at.windows(2).filter(|pair| pair[0] != pair[1]).count();
+    changes * LEAST_RUN < looked_at.len()
+}
+
+/// Calls `visit` with each run of rows of one group.
 #[inline]
 fn each_run(
     groups: &[u32],

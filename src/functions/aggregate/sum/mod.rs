@@ -1,13 +1,18 @@
 //! `sum` and `avg`. Integers and decimals are summed exactly in 128 bits and checked where the result is made, so that
 //! no order of rows and no number of threads decides about an overflow.
 
+mod dynamic;
+mod interval;
+
 use std::any::Any;
 
+use self::dynamic::AnySum;
+use self::interval::IntervalSum;
 use super::super::kernel::mistyped;
 use super::super::{FunctionError, FunctionResult};
 use super::parts::{get, put};
-use super::{AggregateState, BoundAggregate, Rows, each_run, same_kind};
-use crate::types::{DataType, Interval, Value, decimal};
+use super::{AggregateState, BoundAggregate, Rows, come_in_runs, each_run, same_kind};
+use crate::types::{DataType, Value, decimal};
 use crate::vector::{Native, Selection, ValueVector, VectorBuffer, simd};
 
 /// INT64 for integers up to 64 bits, INT128 for UINT64 and INT128, DOUBLE for floats, DECIMAL with 38 digits.
@@ -47,10 +52,7 @@ pub fn resolve_avg(types: &[DataType]) -> Option<BoundAggregate> {
 fn bound(name: &'static str, argument: DataType, result: DataType) -> BoundAggregate {
     BoundAggregate::new(name, [argument], result, |aggregate| match &aggregate.arguments[0] {
         DataType::Double => Box::new(Sum::<f64, f64>::new(aggregate)),
-        DataType::Interval => {
-            let (name, null_when_empty) = (aggregate.name, aggregate.null_when_empty);
-            Box::new(IntervalSum { name, null_when_empty, ..IntervalSum::default() })
-        }
+        DataType::Interval => Box::new(IntervalSum::new(aggregate)),
         DataType::Int128 | DataType::Decimal { .. } => Box::new(Sum::<i128, i128>::new(aggregate)),
         DataType::Null | DataType::Any => Box::new(AnySum::new(aggregate)),
         _ => Box::new(Sum::<i64, i128>::new(aggregate)),
@@ -127,6 +129,9 @@ impl Summand<f64> for f64 {
         Some(simd::sum_floats(values))
     }
 }
+
+/// Runs that are shorter are summed up before the lanes of a vector instruction are.
+const LEAST_FOR_LANES: usize = 16;
 
 struct Sum<T, A> {
     aggregate: BoundAggregate,
@@ -254,12 +259,18 @@ impl<T: Summand<A>, A: Accumulator + Into<Total>> AggregateState for Sum<T, A> {
             return Ok(());
         }
         argument.native_reader::<T>().ok_or_else(|| mistyped(self.aggregate.name))?;
-        if let Some(values) = argument.slice_of::<T>().filter(|_| rows.is_plain() && argument.has_no_nulls())
-        {
-            return each_run(&groups[..rows.length], |group, run| {
+        let groups = &groups[..rows.length];
+        let is_plain = rows.is_plain() && argument.has_no_nulls();
+        if let Some(values) = argument.slice_of::<T>().filter(|_| is_plain && come_in_runs(groups)) {
+            return each_run(groups, |group, run| {
                 let count = run.len() as u64;
-                let mut values = values[run].iter().map(|value| value.times(1));
-                let sum = values.try_fold(A::default(), |sum, value| sum.add(value?));
+                let values = &values[run];
+                let one_by_one = || {
+                    let mut values = values.iter().map(|value| value.times(1));
+                    values.try_fold(A::default(), |sum, value| sum.add(value?))
+                };
+                let at_once = if values.len() < LEAST_FOR_LANES { None } else { T::sum(values) };
+                let sum = at_once.or_else(one_by_one);
                 self.add(group, sum, count)
             });
         }
@@ -318,225 +329,6 @@ impl<T: Summand<A>, A: Accumulator + Into<Total>> AggregateState for Sum<T, A> {
 
     fn bytes(&self) -> usize {
         self.sums.capacity() * size_of::<A>() + self.counts.capacity() * 8
-    }
-
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-}
-
-/// Sums and means of INTERVAL.
-#[derive(Default)]
-struct IntervalSum {
-    name: &'static str,
-    null_when_empty: bool,
-    sums: Vec<Interval>,
-    counts: Vec<u64>,
-}
-
-impl IntervalSum {
-    fn add(&mut self, group: usize, interval: Interval, count: u64) -> FunctionResult<()> {
-        let overflow = || FunctionError::Overflow { function: self.name, data_type: DataType::Interval };
-        self.sums[group] = self.sums[group].checked_add(&interval).ok_or_else(overflow)?;
-        self.counts[group] = self.counts[group].saturating_add(count);
-        Ok(())
-    }
-}
-
-/// An interval, as often as it counts.
-fn interval_times(interval: Interval, count: u64) -> Option<Interval> {
-    let count = i64::try_from(count).ok()?;
-    Interval::new(
-        interval.months.checked_mul(count)?,
-        interval.days.checked_mul(count)?,
-        interval.seconds.checked_mul(count)?,
-        i128::from(interval.nanos) * i128::from(count),
-    )
-}
-
-impl AggregateState for IntervalSum {
-    fn resize(&mut self, groups: usize) {
-        self.sums.resize(groups, Interval::ZERO);
-        self.counts.resize(groups, 0);
-    }
-
-    fn update(
-        &mut self,
-        groups: &[u32],
-        arguments: &[ValueVector<'_>],
-        rows: &Rows<'_>,
-    ) -> FunctionResult<()> {
-        let argument = &arguments[0];
-        let Some(reader) = argument.native_reader::<Interval>() else { return Ok(()) };
-        rows.each(argument, |row, count| {
-            let overflow = FunctionError::Overflow { function: "sum", data_type: DataType::Interval };
-            let interval = interval_times(reader.get(row), count).ok_or(overflow)?;
-            self.add(groups[row] as usize, interval, count)
-        })
-    }
-
-    fn merge(&mut self, other: &dyn AggregateState, mapping: &[u32]) -> FunctionResult<()> {
-        let other: &Self = same_kind(other, self.name)?;
-        for (position, group) in mapping.iter().enumerate() {
-            self.add(*group as usize, other.sums[position], other.counts[position])?;
-        }
-        Ok(())
-    }
-
-    fn export(&self, groups: &[u32], parts: &mut [VectorBuffer]) -> FunctionResult<()> {
-        put(&self.sums, groups, &mut parts[0]);
-        put(&self.counts, groups, &mut parts[1]);
-        Ok(())
-    }
-
-    fn append(&mut self, parts: &[ValueVector<'_>], rows: usize) -> FunctionResult<()> {
-        get(&parts[0], rows, &mut self.sums)?;
-        get(&parts[1], rows, &mut self.counts)
-    }
-
-    fn finish(&self, start: usize, count: usize, out: &mut VectorBuffer) -> FunctionResult<()> {
-        for group in start..start + count {
-            let (sum, rows) = (self.sums[group], self.counts[group]);
-            match (self.name, i64::try_from(rows)) {
-                ("sum", Ok(0)) if self.null_when_empty => out.push_null(),
-                ("sum", _) => out.push(sum),
-                (_, Ok(rows @ 1..)) => {
-                    let time = sum.time_nanos() / i128::from(rows);
-                    out.push(
-                        Interval::new(sum.months / rows, sum.days / rows, 0, time).unwrap_or(Interval::ZERO),
-                    );
-                }
-                _ => out.push_null(),
-            }
-        }
-        Ok(())
-    }
-
-    fn bytes(&self) -> usize {
-        self.sums.capacity() * size_of::<Interval>() + self.counts.capacity() * 8
-    }
-
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-}
-
-/// Sums of ANY: integers exactly, floats beside them.
-struct AnySum {
-    aggregate: BoundAggregate,
-    integers: Vec<i128>,
-    floats: Vec<f64>,
-    has_float: Vec<bool>,
-    counts: Vec<u64>,
-}
-
-impl AnySum {
-    fn new(aggregate: &BoundAggregate) -> Self {
-        AnySum {
-            aggregate: aggregate.clone(),
-            integers: Vec::new(),
-            floats: Vec::new(),
-            has_float: Vec::new(),
-            counts: Vec::new(),
-        }
-    }
-
-    fn overflow(&self) -> FunctionError {
-        FunctionError::Overflow { function: self.aggregate.name, data_type: DataType::Int64 }
-    }
-
-    fn total(&self, group: usize) -> f64 {
-        self.integers[group] as f64 + self.floats[group]
-    }
-}
-
-impl AggregateState for AnySum {
-    fn resize(&mut self, groups: usize) {
-        self.integers.resize(groups, 0);
-        self.floats.resize(groups, 0.0);
-        self.has_float.resize(groups, false);
-        self.counts.resize(groups, 0);
-    }
-
-    fn update(
-        &mut self,
-        groups: &[u32],
-        arguments: &[ValueVector<'_>],
-        rows: &Rows<'_>,
-    ) -> FunctionResult<()> {
-        let data_type = self.aggregate.arguments[0].clone();
-        rows.each(&arguments[0], |row, count| {
-            let value = arguments[0].value(row, &data_type);
-            let group = groups[row] as usize;
-            if let Some(number) = value.as_i128() {
-                let sum = number
-                    .checked_mul(i128::from(count))
-                    .and_then(|sum| sum.checked_add(self.integers[group]));
-                self.integers[group] = sum.ok_or_else(|| self.overflow())?;
-            } else if let Some(number) = value.as_f64() {
-                self.floats[group] += number * count as f64;
-                self.has_float[group] = true;
-            } else if !value.is_null() {
-                let detail = format!("{} is no number", value.data_type());
-                return Err(FunctionError::invalid(self.aggregate.name, detail));
-            }
-            self.counts[group] = self.counts[group].saturating_add(count);
-            Ok(())
-        })
-    }
-
-    fn merge(&mut self, other: &dyn AggregateState, mapping: &[u32]) -> FunctionResult<()> {
-        let other: &Self = same_kind(other, self.aggregate.name)?;
-        for (position, group) in mapping.iter().enumerate() {
-            let group = *group as usize;
-            let sum = self.integers[group].checked_add(other.integers[position]);
-            self.integers[group] = sum.ok_or_else(|| self.overflow())?;
-            self.floats[group] += other.floats[position];
-            self.has_float[group] |= other.has_float[position];
-            self.counts[group] = self.counts[group].saturating_add(other.counts[position]);
-        }
-        Ok(())
-    }
-
-    fn export(&self, groups: &[u32], parts: &mut [VectorBuffer]) -> FunctionResult<()> {
-        put(&self.integers, groups, &mut parts[0]);
-        put(&self.floats, groups, &mut parts[1]);
-        groups.iter().for_each(|group| parts[2].push(u8::from(self.has_float[*group as usize])));
-        put(&self.counts, groups, &mut parts[3]);
-        Ok(())
-    }
-
-    fn append(&mut self, parts: &[ValueVector<'_>], rows: usize) -> FunctionResult<()> {
-        get(&parts[0], rows, &mut self.integers)?;
-        get(&parts[1], rows, &mut self.floats)?;
-        let mut flags: Vec<u8> = Vec::new();
-        get(&parts[2], rows, &mut flags)?;
-        self.has_float.extend(flags.iter().map(|flag| *flag != 0));
-        get(&parts[3], rows, &mut self.counts)
-    }
-
-    fn finish(&self, start: usize, count: usize, out: &mut VectorBuffer) -> FunctionResult<()> {
-        for group in start..start + count {
-            let rows = self.counts[group];
-            let value = if self.aggregate.name == "avg" {
-                if rows == 0 { Value::Null } else { Value::Double(self.total(group) / rows as f64) }
-            } else if rows == 0 && self.aggregate.null_when_empty {
-                Value::Null
-            } else if self.has_float[group] {
-                Value::Double(self.total(group))
-            } else {
-                Value::Int64(i64::try_from(self.integers[group]).map_err(|_| self.overflow())?)
-            };
-            out.push_value(&value)?;
-        }
-        Ok(())
-    }
-
-    fn bytes(&self) -> usize {
-        self.integers.capacity() * 16
-            + self.floats.capacity() * 8
-            + self.has_float.capacity()
-            + self.counts.capacity() * 8
     }
 
     fn as_any(&self) -> &dyn Any {
