@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use super::build::Builder;
 use super::factorize::strip;
 use super::join_order::Partial;
-use super::logical_plan::{CountedPart, LogicalPlan};
+use super::logical_plan::{CountedLoops, CountedPart, LogicalPlan};
 use super::lower::predicate_op;
 use super::query_graph::{GraphEdge, QueryGraph};
 use super::rewrite::{has_subquery, variables_of};
@@ -68,7 +68,8 @@ impl Builder<'_> {
                 let edge = |edge: &GraphEdge| edge.pattern.variable == *variable;
                 graph.node(*variable).is_some() || graph.edges.iter().any(edge)
             };
-            needed.extend(how.different.iter().flatten().filter(|rel| of_side(rel)));
+            let ends = how.loops.iter().flat_map(|loops| &loops.ends);
+            needed.extend(how.different.iter().flatten().chain(ends).filter(|variable| of_side(variable)));
             let weights = strip(&mut graph, &needed, &self.estimator);
             self.order(Partial::unit(), graph, weights, needed, false)
         };
@@ -134,7 +135,8 @@ fn parts(
         filters[usize::from(inside)].push(graph.filters[at].clone());
     }
     let is_counted = |at: &usize| counted.contains(&graph.edges[*at].pattern.variable);
-    let (mut different, mut rel_tables, mut only_loops) = (Vec::new(), Vec::new(), true);
+    let (mut different, mut ends, mut rel_tables, mut only_loops) =
+        (Vec::new(), Vec::new(), Vec::new(), true);
     for set in &graph.distinct_edges {
         for (first, second) in set.iter().flat_map(|first| set.iter().map(move |second| (first, second))) {
             if is_counted(first) || !is_counted(second) {
@@ -154,6 +156,7 @@ fn parts(
             only_loops &= opposite;
             rel_tables.extend(shared);
             different.push([here.variable, there.variable]);
+            ends.push(if there.source == node { there.target } else { there.source });
         }
     }
     let variables = |side: usize| different.iter().map(|pair| pair[side]).collect::<BTreeSet<_>>().len();
@@ -161,10 +164,9 @@ fn parts(
     if variables(0) > 1 && variables(1) > 1 {
         return None;
     }
-    let loops_of = (only_loops && !different.is_empty()).then_some(rel_tables);
+    let loops = (only_loops && !different.is_empty()).then_some(CountedLoops { tables: rel_tables, ends });
     let [read_filters, counted_filters] = filters;
-    let how =
-        CountedPart { node, values: [value.value.clone(), other.value.clone()], op, different, loops_of };
+    let how = CountedPart { node, values: [value.value.clone(), other.value.clone()], op, different, loops };
     let read = part(graph, &|variable| !counted.contains(&variable), read_filters);
     let counted = part(graph, &|variable| variable == node || counted.contains(&variable), counted_filters);
     Some(Parts { read, counted, how })

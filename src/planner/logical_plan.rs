@@ -382,8 +382,17 @@ pub struct CountedPart {
     pub op: PredicateOp,
     /// Relationships of the one part and of the other that must not be the same one.
     pub different: Vec<[VariableId; 2]>,
-    /// Where they can be the same only as self-loops: the tables that would have these.
-    pub loops_of: Option<Vec<TableId>>,
+    /// Where they can be the same only as self-loops.
+    pub loops: Option<CountedLoops>,
+}
+
+/// The self-loops that the two parts of a `CountedPart` could share.
+#[derive(Debug, Clone)]
+pub struct CountedLoops {
+    /// The tables that would have them.
+    pub tables: Vec<TableId>,
+    /// For each pair of `different`, the end of the counted relationship that is not the node of both parts.
+    pub ends: Vec<VariableId>,
 }
 
 /// A writing clause with its input; everything behind it sees what it has done.

@@ -8,7 +8,7 @@ use super::inputs_mut;
 use super::logical_plan::{CountedPart, LogicalPlan};
 use super::lower::{Keys, Lowered};
 use super::lower_expression::{ColumnKey, Lowering, keys_of};
-use super::physical_plan::{JoinBitmap, PhysicalCount, PhysicalOperator, PlanNode};
+use super::physical_plan::{JoinBitmap, PhysicalCount, PhysicalLoops, PhysicalOperator, PlanNode};
 use crate::binder::bound::{BoundExpression, ExpressionKind as BoundKind, VariableId};
 use crate::types::TableId;
 
@@ -100,6 +100,8 @@ impl Lowering<'_> {
         how: &CountedPart,
         required: &Keys,
     ) -> Lowered {
+        let ends: Keys =
+            how.loops.iter().flat_map(|loops| &loops.ends).map(|end| ColumnKey::Variable(*end)).collect();
         let side = |plan: &LogicalPlan, at: usize, required: &Keys| {
             let value = || std::iter::once(&how.values[at]);
             let mut below = self.below(required, value(), &[]);
@@ -107,7 +109,7 @@ impl Lowering<'_> {
             below.extend(how.different.iter().map(|pair| ColumnKey::Variable(pair[at])));
             self.input(plan, &below, value())
         };
-        let (build, build_schema) = side(build, 1, &Keys::new());
+        let (build, build_schema) = side(build, 1, &ends);
         let column = self.position(&build_schema, &ColumnKey::Variable(how.node));
         let bitmap = self.join_bitmap(how.node, &build, column);
         let reduced = bitmap.map(|bitmap| joining(probe, how.node, bitmap.name));
@@ -126,7 +128,14 @@ impl Lowering<'_> {
             ],
             op: how.op,
             different: how.different.iter().map(place).collect(),
-            loops_of: how.loops_of.clone(),
+            loops: how.loops.as_ref().map(|loops| PhysicalLoops {
+                tables: loops.tables.clone(),
+                ends: loops
+                    .ends
+                    .iter()
+                    .map(|end| self.position(&build_schema, &ColumnKey::Variable(*end)))
+                    .collect(),
+            }),
             bitmap,
         };
         let rows = probe.estimated_rows;

@@ -85,8 +85,15 @@ pub struct PhysicalCount {
     pub op: PredicateOp,
     /// Columns with relationships that must not be the same.
     pub different: Vec<[usize; 2]>,
-    pub loops_of: Option<Vec<TableId>>,
+    pub loops: Option<PhysicalLoops>,
     pub bitmap: Option<JoinBitmap>,
+}
+
+/// See `CountedLoops`; the ends are columns of the build side.
+#[derive(Debug, Clone)]
+pub struct PhysicalLoops {
+    pub tables: Vec<TableId>,
+    pub ends: Vec<usize>,
 }
 
 /// A predicate on single nodes whose properties are gathered for it.
