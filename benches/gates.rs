@@ -9,6 +9,7 @@ mod gates {
     pub mod by_hand;
     pub mod data;
     pub mod disk;
+    pub mod gains;
     pub mod graphs;
     pub mod lookup;
     pub mod made;
@@ -20,7 +21,7 @@ use std::process::ExitCode;
 
 use gates::data::Place;
 use gates::measure::{Bench, Options};
-use gates::{disk, graphs, lookup, scan};
+use gates::{disk, gains, graphs, lookup, scan};
 
 fn main() -> ExitCode {
     let mut bench = Bench::new(Options::from_arguments());
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
     graphs::lsqb(&mut bench, &place);
     graphs::paths(&mut bench, &place);
     lookup::lookups(&mut bench, &place);
+    gains::gains(&mut bench, &place);
     if bench.wants_any(&["scan", "pool"]) {
         let numbers = scan::Numbers::new(&place);
         scan::scans(&mut bench, &numbers);

@@ -71,6 +71,13 @@ pub fn numbers<const N: usize>(file: &Path, places: [usize; N]) -> [Vec<i64>; N]
     columns
 }
 
+/// A column of floats.
+pub fn floats(file: &Path, place: usize) -> Vec<f64> {
+    let mut reader = csv::Reader::from_path(file).unwrap_or_else(|error| panic!("{file:?}: {error}"));
+    let records = reader.records().map(|record| record.expect("a record"));
+    records.map(|record| record[place].parse().expect("a number")).collect()
+}
+
 /// The places of keys.
 pub type Places = HashMap<i64, u32>;
 

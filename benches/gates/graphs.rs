@@ -1,8 +1,9 @@
 //! Paths in graphs: `study`, `lsqb` and `paths` of the shared benchmark.
 
+use std::path::Path;
 use std::time::Duration;
 
-use quiredb::{Params, Statement, params};
+use quiredb::{Connection, Params, Statement, params};
 
 use super::by_hand::{self, Lists};
 use super::data::{Place, connection, copy, database, edges, numbers, places};
@@ -71,6 +72,26 @@ pub fn study(bench: &mut Bench, place: &Place) {
     }
 }
 
+/// People, whom they know, and what they are interested in.
+pub fn load_friends(connection: &Connection, files: &Path) {
+    let file = |name: &str| files.join(format!("{name}.csv"));
+    copy(connection, "CREATE NODE TABLE Person(id INT64, PRIMARY KEY (id))", "Person", &file("Person"));
+    copy(connection, "CREATE NODE TABLE Tag(id INT64, PRIMARY KEY (id))", "Tag", &file("Tag"));
+    for (name, ends) in
+        [("Person_knows_Person", "FROM Person TO Person"), ("Person_hasInterest_Tag", "FROM Person TO Tag")]
+    {
+        copy(connection, &format!("CREATE REL TABLE {name}({ends})"), name, &file(name));
+    }
+}
+
+/// Nodes with groups and edges with weights.
+pub fn load_paths(connection: &Connection, files: &Path) {
+    let node = "CREATE NODE TABLE Node(id INT64, grp INT64, PRIMARY KEY (id))";
+    copy(connection, node, "Node", &files.join("Node.csv"));
+    let edge = "CREATE REL TABLE Edge(FROM Node TO Node, weight DOUBLE)";
+    copy(connection, edge, "Edge", &files.join("Edge.csv"));
+}
+
 pub fn lsqb(bench: &mut Bench, place: &Place) {
     if !bench.wants_any(&["lsqb"]) {
         return;
@@ -80,13 +101,7 @@ pub fn lsqb(bench: &mut Bench, place: &Place) {
     let one = connection(&database, 1);
     let all = connection(&database, all_threads());
     let file = |name: &str| files.join(format!("{name}.csv"));
-    copy(&one, "CREATE NODE TABLE Person(id INT64, PRIMARY KEY (id))", "Person", &file("Person"));
-    copy(&one, "CREATE NODE TABLE Tag(id INT64, PRIMARY KEY (id))", "Tag", &file("Tag"));
-    for (name, ends) in
-        [("Person_knows_Person", "FROM Person TO Person"), ("Person_hasInterest_Tag", "FROM Person TO Tag")]
-    {
-        copy(&one, &format!("CREATE REL TABLE {name}({ends})"), name, &file(name));
-    }
+    load_friends(&one, &files);
 
     let [people] = numbers(&file("Person"), [0]);
     let [tags] = numbers(&file("Tag"), [0]);
@@ -114,8 +129,7 @@ pub fn paths(bench: &mut Bench, place: &Place) {
     let database = database(&place.path("paths"));
     let one = connection(&database, 1);
     let (nodes_file, edges_file) = (files.join("Node.csv"), files.join("Edge.csv"));
-    copy(&one, "CREATE NODE TABLE Node(id INT64, grp INT64, PRIMARY KEY (id))", "Node", &nodes_file);
-    copy(&one, "CREATE REL TABLE Edge(FROM Node TO Node, weight DOUBLE)", "Edge", &edges_file);
+    load_paths(&one, &files);
 
     let [ids] = numbers(&nodes_file, [0]);
     let places = places(&ids);

@@ -118,6 +118,17 @@ impl Line {
 const HEAD: [&str; 9] =
     ["gate", "threads", "quire", "(median)", "other side", "(median)", "ratio", "limit", "verdict"];
 
+const GAINS_HEAD: [&str; 8] = [
+    "gain by a second thread",
+    "quire, 1",
+    "quire, 2",
+    "gain",
+    "by hand, 1",
+    "by hand, 2",
+    "gain",
+    "verdict",
+];
+
 fn time(duration: Duration) -> String {
     let nanos = duration.as_nanos() as f64;
     match nanos {
@@ -134,15 +145,48 @@ pub fn timed<T>(work: impl FnOnce() -> T) -> (Duration, T) {
     (started.elapsed(), result)
 }
 
+/// The times of both sides on one thread and on two.
+struct Gain {
+    name: String,
+    ours: [Times; 2],
+    theirs: [Times; 2],
+}
+
+impl Gain {
+    /// How many times as fast two threads are.
+    fn of(times: &[Times; 2]) -> f64 {
+        times[0].least().as_secs_f64() / times[1].least().as_secs_f64().max(1e-9)
+    }
+
+    fn passed(&self) -> bool {
+        Gain::of(&self.ours) >= (0.9 * Gain::of(&self.theirs)).min(1.8)
+    }
+
+    fn cells(&self) -> [String; 8] {
+        let gain = |times| format!("{:.2}", Gain::of(times));
+        [
+            self.name.clone(),
+            time(self.ours[0].least()),
+            time(self.ours[1].least()),
+            gain(&self.ours),
+            time(self.theirs[0].least()),
+            time(self.theirs[1].least()),
+            gain(&self.theirs),
+            if self.passed() { "pass" } else { "MISSED" }.to_owned(),
+        ]
+    }
+}
+
 /// Runs gates and keeps their lines.
 pub struct Bench {
     options: Options,
     lines: Vec<Line>,
+    gains: Vec<Gain>,
 }
 
 impl Bench {
     pub fn new(options: Options) -> Bench {
-        Bench { options, lines: Vec::new() }
+        Bench { options, lines: Vec::new(), gains: Vec::new() }
     }
 
     /// Whether the command line asks for a gate of this name.
@@ -186,30 +230,40 @@ impl Bench {
         self.lines.push(line);
     }
 
-    /// Prints the table and says whether all gates are passed.
+    /// What a second thread gains, for both sides: all four in turns.
+    pub fn gain<T: PartialEq + Debug>(
+        &mut self,
+        name: &str,
+        ours: impl Fn(usize) -> T,
+        theirs: impl Fn(usize) -> T,
+    ) {
+        if !self.wants(name) {
+            return;
+        }
+        let mut gain = Gain { name: name.to_owned(), ours: Default::default(), theirs: Default::default() };
+        let expected = theirs(1);
+        for _ in 0..self.options.rounds {
+            for threads in [1, 2] {
+                let ((our_time, our_answer), (their_time, their_answer)) =
+                    (timed(|| ours(threads)), timed(|| theirs(threads)));
+                assert_eq!(our_answer, expected, "{name}: the answers differ");
+                assert_eq!(their_answer, expected, "{name}: the answers differ");
+                gain.ours[threads - 1].0.push(our_time);
+                gain.theirs[threads - 1].0.push(their_time);
+            }
+        }
+        eprintln!("{}", gain.cells().join("  "));
+        self.gains.push(gain);
+    }
+
+    /// Prints the tables and says whether all gates are passed.
     pub fn finish(self) -> ExitCode {
-        let rows: Vec<[String; 9]> = self.lines.iter().map(Line::cells).collect();
-        let width = |column: usize| {
-            let cells = rows.iter().map(|row| row[column].chars().count());
-            cells.chain([HEAD[column].chars().count()]).max().unwrap_or(0)
-        };
-        let print = |cells: &[String]| {
-            let padded = cells.iter().enumerate().map(|(column, cell)| {
-                let missing = width(column) - cell.chars().count();
-                let space = " ".repeat(missing);
-                if column == 0 { format!("{cell}{space}") } else { format!("{space}{cell}") }
-            });
-            println!("| {} |", padded.collect::<Vec<_>>().join(" | "));
-        };
-        print(&HEAD.map(str::to_owned));
-        let rule = |column: usize| {
-            let dashes = "-".repeat(width(column).max(3) - 1);
-            if column == 0 { format!("{dashes}-") } else { format!("{dashes}:") }
-        };
-        println!("| {} |", (0..HEAD.len()).map(rule).collect::<Vec<_>>().join(" | "));
-        rows.iter().for_each(|row| print(row));
+        print_table(HEAD, self.lines.iter().map(Line::cells).collect());
+        print_table(GAINS_HEAD, self.gains.iter().map(Gain::cells).collect());
+        let lines = self.lines.iter().map(|line| (line.passed(), &line.name));
+        let gains = self.gains.iter().map(|gain| (gain.passed(), &gain.name));
         let missed: Vec<&str> =
-            self.lines.iter().filter(|line| !line.passed()).map(|line| line.name.as_str()).collect();
+            lines.chain(gains).filter(|(passed, _)| !passed).map(|(_, name)| name.as_str()).collect();
         if missed.is_empty() {
             println!("\nall gates passed");
             return ExitCode::SUCCESS;
@@ -217,4 +271,31 @@ impl Bench {
         println!("\nmissed: {}", missed.join(", "));
         if self.options.fail { ExitCode::FAILURE } else { ExitCode::SUCCESS }
     }
+}
+
+/// Prints a table, the first column of which is text and the others are numbers; nothing without rows.
+fn print_table<const N: usize>(head: [&str; N], rows: Vec<[String; N]>) {
+    if rows.is_empty() {
+        return;
+    }
+    let width = |column: usize| {
+        let cells = rows.iter().map(|row| row[column].chars().count());
+        cells.chain([head[column].chars().count()]).max().unwrap_or(0)
+    };
+    let print = |cells: &[String]| {
+        let padded = cells.iter().enumerate().map(|(column, cell)| {
+            let missing = width(column) - cell.chars().count();
+            let space = " ".repeat(missing);
+            if column == 0 { format!("{cell}{space}") } else { format!("{space}{cell}") }
+        });
+        println!("| {} |", padded.collect::<Vec<_>>().join(" | "));
+    };
+    print(&head.map(str::to_owned));
+    let rule = |column: usize| {
+        let dashes = "-".repeat(width(column).max(3) - 1);
+        if column == 0 { format!("{dashes}-") } else { format!("{dashes}:") }
+    };
+    println!("| {} |", (0..N).map(rule).collect::<Vec<_>>().join(" | "));
+    rows.iter().for_each(|row| print(row));
+    println!();
 }

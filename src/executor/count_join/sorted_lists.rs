@@ -255,7 +255,7 @@ impl Source for Unsorted {
     fn run(&self, morsel: u64, context: &mut Context<'_>, _: &mut dyn Operator) -> ExecutionResult<Flow> {
         let mut part = self.parts[morsel as usize].lock();
         let rows = std::mem::take(&mut part.0);
-        part.1 = Part::new(rows, || Ok(context.query.check()?))?;
+        part.1 = Part::new(rows, || context.query.check())?;
         Ok(Flow::Continue)
     }
 
