@@ -169,3 +169,68 @@ fn opening_reads_next_to_nothing() {
     assert_eq!(first, ["77"]);
     assert!(read <= 20, "{read} pages");
 }
+
+/// Rows of some hundred kB under a pool that a batch of them does not fit into: texts that all differ, few texts again
+/// and again, runs of texts, lists of texts and of numbers.
+#[test]
+fn wide_values_are_read_through_a_small_pool() {
+    let (rows_of_all, bytes, limit) =
+        if is_long() { (1000, 500_000, 64 << 20) } else { (240, 100_000, 12 << 20) };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("db");
+    let open = |limit: u64| {
+        Database::builder().threads(1).buffer_pool_size(limit).memory_limit(64 << 20).open(&path).unwrap()
+    };
+    let database = open(limit);
+    let connection = database.connect().unwrap();
+    let definition = "CREATE NODE TABLE N(id INT64 PRIMARY KEY, s STRING, few STRING, runs STRING, \
+         list STRING[], numbers INT64[])";
+    connection.query(definition).unwrap();
+    let create = |ids: String| {
+        let text = |of: &str| format!("toString({of}) + ' ' + repeat('xy z', {})", bytes / 4);
+        let part = |part: u32| format!("'{part} ' + repeat('q', {})", bytes / 4);
+        let (s, few, runs, last) = (text("id"), text("id % 9"), text("id / 40"), bytes / 8);
+        let list: Vec<String> = (0..4).map(part).collect();
+        let query = format!(
+            "UNWIND {ids} AS id CREATE (:N {{id: id, s: {s}, few: {few}, runs: {runs}, list: [{}], \
+             numbers: range(id, id + {last})}})",
+            list.join(", ")
+        );
+        connection.query(&query).unwrap();
+    };
+    (0..rows_of_all).step_by(20).for_each(|first| create(format!("range({first}, {})", first + 19)));
+    connection.query("CHECKPOINT").unwrap();
+    drop(connection);
+    database.close().unwrap();
+    let database = open(limit);
+    let connection = database.connect().unwrap();
+    let long = bytes / 4 * 4;
+    let check = |query: &str, expected: String| assert_eq!(rows(&connection, query), [expected], "{query}");
+    let last = rows_of_all - 1;
+    for column in ["s", "few", "runs"] {
+        let query = format!("MATCH (n:N) RETURN count(*), max(size(n.{column}))");
+        let digits = if column == "s" { last.to_string().len() } else { 1 };
+        check(&query, format!("{rows_of_all}|{}", digits + 1 + long));
+        check(
+            &format!("MATCH (n:N) WHERE n.{column} CONTAINS 'zxy' RETURN count(*)"),
+            rows_of_all.to_string(),
+        );
+        let query = format!("MATCH (n:N) WITH n.id AS id ORDER BY n.{column}, id LIMIT 1 RETURN id");
+        check(&query, "0".to_owned());
+    }
+    check(
+        "MATCH (n:N) RETURN sum(size(n.list)), max(size(n.list[3]))",
+        format!("{}|{}", rows_of_all * 4, long / 4 + 2),
+    );
+    let numbers = bytes as u64 / 8 + 1;
+    check(
+        "MATCH (n:N) RETURN sum(size(n.numbers)), max(n.numbers[0])",
+        format!("{}|{last}", rows_of_all * numbers),
+    );
+    // Values that are looked up by row.
+    let query =
+        "UNWIND range(0, 199) AS i MATCH (n:N {id: i}) RETURN count(*), sum(size(n.list)), max(size(n.runs))";
+    check(query, format!("200|800|{}", 2 + long));
+    let stats = database.buffer_pool_stats();
+    assert!(stats.peak_bytes <= limit, "{stats:?}");
+}

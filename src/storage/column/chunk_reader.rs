@@ -5,13 +5,17 @@ use std::ops::Range;
 
 use super::bytes::{Damage, Damaged};
 use super::chunk::{Child, Chunk, ChunkNulls, Segment};
+use super::chunk_strings::for_each_string;
 use super::chunk_writer::{CHILD_ELEMENTS, CHILD_ENDS, CHILD_TAGS};
-use super::encoding::{Encoding, fixed, rle, strings};
+use super::encoding::{Encoding, fixed};
 use super::fixed::{FixedValue, read_at};
 use crate::storage::StorageError;
 use crate::storage::buffer_pool::{Admission, BufferPool, SegmentGuard, SegmentRef};
 use crate::types::{DataType, Interval, PhysicalType, Time, Value, ZoneId, Zoned};
 use crate::vector::{Native, Validity, VectorBuffer};
+
+/// Readers that the pool has room for where each holds wide values.
+const POOL_SHARES: u64 = 16;
 
 /// Why rows cannot be read.
 #[derive(Debug)]
@@ -50,6 +54,11 @@ impl Lender {
     /// Bytes `range` of a segment.
     pub fn lend(&self, segment: &SegmentRef, range: Range<usize>) -> ChunkResult<SegmentGuard> {
         Ok(self.pool.lend(segment, range.start as u64..range.end as u64, self.admission)?)
+    }
+
+    /// Bytes that one reader takes of the pool at once: others read beside him.
+    pub fn share(&self) -> usize {
+        usize::try_from(self.pool.limit_bytes() / POOL_SHARES).unwrap_or(usize::MAX)
     }
 }
 
@@ -244,7 +253,7 @@ impl Reader<'_> {
     }
 
     fn lists(&self, out: &mut VectorBuffer) -> ChunkResult<()> {
-        let ends = self.list_ends()?;
+        let ends = list_ends(self.chunk, self.data_type, &self.rows, self.lender)?;
         let (first, last) = (ends[0], ends[ends.len() - 1]);
         if ends.windows(2).any(|pair| pair[0] > pair[1]) {
             return Err(Damage("ends of lists do not rise").into());
@@ -262,32 +271,6 @@ impl Reader<'_> {
         offsets.extend(ends[1..].iter().map(|end| (base + end - first) as u32));
         out.finish_rows(self.rows.len(), self.nulls.validity());
         Ok(())
-    }
-
-    /// Where the lists of the rows begin and the last ends; one more than rows.
-    fn list_ends(&self) -> ChunkResult<Vec<u64>> {
-        let (start, end) = (self.rows.start, self.rows.end);
-        let Ok(ends) = child_of(&self.chunk.children, CHILD_ENDS) else {
-            let length = match self.data_type {
-                DataType::Array(_, length) => u64::from(*length),
-                _ => return Err(Damage("the ends of lists are missing").into()),
-            };
-            return Ok((start as u64..=end as u64).map(|row| row * length).collect());
-        };
-        if end > ends.chunk.row_count as usize {
-            return Err(Damage("fewer list ends than rows").into());
-        }
-        let before = start.saturating_sub(1);
-        let mut values: Vec<u32> = Vec::with_capacity(end - before + 1);
-        if start == 0 {
-            values.push(0);
-        }
-        append_fixed(&ends.chunk, &(before..end), self.lender, &mut values)?;
-        if values.len() != end - start + 1 {
-            // Only an empty range of rows reads one end too many or too few.
-            values.truncate(1);
-        }
-        Ok(values.into_iter().map(u64::from).collect())
     }
 
     fn members(&self, out: &mut VectorBuffer) -> ChunkResult<()> {
@@ -337,12 +320,43 @@ impl Reader<'_> {
     }
 }
 
-fn child_of(children: &[Child<SegmentRef>], tag: u8) -> Damaged<&Child<SegmentRef>> {
+/// Where the lists of the rows begin and the last ends; one more than rows.
+pub(super) fn list_ends(
+    chunk: &Chunk<SegmentRef>,
+    data_type: &DataType,
+    rows: &Range<usize>,
+    lender: &Lender,
+) -> ChunkResult<Vec<u64>> {
+    let (start, end) = (rows.start, rows.end);
+    let Ok(ends) = child_of(&chunk.children, CHILD_ENDS) else {
+        let length = match data_type {
+            DataType::Array(_, length) => u64::from(*length),
+            _ => return Err(Damage("the ends of lists are missing").into()),
+        };
+        return Ok((start as u64..=end as u64).map(|row| row * length).collect());
+    };
+    if end > ends.chunk.row_count as usize {
+        return Err(Damage("fewer list ends than rows").into());
+    }
+    let before = start.saturating_sub(1);
+    let mut values: Vec<u32> = Vec::with_capacity(end - before + 1);
+    if start == 0 {
+        values.push(0);
+    }
+    append_fixed(&ends.chunk, &(before..end), lender, &mut values)?;
+    if values.len() != end - start + 1 {
+        // Only an empty range of rows reads one end too many or too few.
+        values.truncate(1);
+    }
+    Ok(values.into_iter().map(u64::from).collect())
+}
+
+pub(super) fn child_of(children: &[Child<SegmentRef>], tag: u8) -> Damaged<&Child<SegmentRef>> {
     children.iter().find(|child| child.tag == tag).ok_or(Damage("a child of a chunk is missing"))
 }
 
 /// Calls `each` with every segment that the rows touch and the rows within it.
-fn for_each_segment<'c>(
+pub(super) fn for_each_segment<'c>(
     chunk: &'c Chunk<SegmentRef>,
     rows: &Range<usize>,
     mut each: impl FnMut(&'c Segment<SegmentRef>, Range<usize>) -> ChunkResult<()>,
@@ -383,77 +397,4 @@ pub fn append_fixed<T: FixedValue>(
             _ => Ok(fixed::read(&segment.encoding, &bytes, first, count, rows, out)?),
         }
     })
-}
-
-/// Gives the strings of rows `rows` to `each`, which also gets how often each repeats.
-pub fn for_each_string(
-    chunk: &Chunk<SegmentRef>,
-    rows: &Range<usize>,
-    lender: &Lender,
-    each: &mut dyn FnMut(&[u8], usize),
-) -> ChunkResult<()> {
-    for_each_segment(chunk, rows, |segment, rows| {
-        let count = segment.row_count as usize;
-        match &segment.encoding {
-            Encoding::Constant { value } => each(value, rows.len()),
-            Encoding::Plain => {
-                let (ends, texts) = plain_window(segment, &rows, lender)?;
-                let before = rows.start.saturating_sub(1);
-                let base =
-                    if rows.start == 0 { 0 } else { strings::text_range(&ends, before, rows.start)?.start };
-                for row in rows {
-                    let range = strings::text_range(&ends, before, row)?;
-                    let text = texts.get(range.start.wrapping_sub(base)..range.end.wrapping_sub(base));
-                    each(text.ok_or(Damage("string lies outside its segment"))?, 1);
-                }
-            }
-            Encoding::Dictionary { entries, code_width } => {
-                let (first, range) = fixed::byte_range(&segment.encoding, 0, count, &rows);
-                let bytes = lender.lend(&segment.bytes, range)?;
-                let mut codes = Vec::with_capacity(rows.len());
-                fixed::read_codes(&bytes, first, count, *entries, *code_width, rows, &mut codes)?;
-                let (start, entries) = strings::table_of(&segment.encoding, count);
-                let table = lender.lend(&segment.bytes, start..segment.bytes.len() as usize)?;
-                for code in codes {
-                    each(strings::table_entry(&table, entries, code as usize)?, 1);
-                }
-            }
-            Encoding::RunLength { runs } => {
-                let bytes = lender.lend(&segment.bytes, 0..segment.bytes.len() as usize)?;
-                let (start, entries) = strings::table_of(&segment.encoding, count);
-                let table = bytes.get(start..).ok_or(Damage("runs are cut short"))?;
-                rle::for_each(&bytes, *runs as usize, rows.start, rows.end, |run, times| {
-                    each(strings::table_entry(table, entries, run)?, times);
-                    Ok(())
-                })?;
-            }
-            Encoding::BitPacked { .. } => return Err(Damage("bit-packed strings").into()),
-        }
-        Ok(())
-    })
-}
-
-/// The ends and the bytes of rows of a plain string segment: ends begin with row `rows.start - 1` (or 0), bytes with
-/// the text of row `rows.start`.
-pub fn plain_window(
-    segment: &Segment<SegmentRef>,
-    rows: &Range<usize>,
-    lender: &Lender,
-) -> ChunkResult<(SegmentGuard, SegmentGuard)> {
-    let before = rows.start.saturating_sub(1);
-    let ends = lender.lend(&segment.bytes, before * 4..rows.end * 4)?;
-    let texts_start = segment.row_count as usize * 4;
-    let range = match rows.is_empty() {
-        true => 0..0,
-        false => {
-            let start = strings::text_range(&ends, before, rows.start)?.start;
-            let end = strings::text_range(&ends, before, rows.end - 1)?.end;
-            if end < start {
-                return Err(Damage("ends of strings do not rise").into());
-            }
-            start..end
-        }
-    };
-    let texts = lender.lend(&segment.bytes, texts_start + range.start..texts_start + range.end)?;
-    Ok((ends, texts))
 }

@@ -5,11 +5,13 @@
 pub mod bytes;
 pub mod chunk;
 pub mod chunk_reader;
+pub mod chunk_strings;
 pub mod chunk_writer;
 pub mod encoding;
 pub mod fixed;
 pub mod predicate;
 pub mod sampled;
+pub mod span;
 pub mod statistics;
 
 pub use encoding::{Encoding, EncodingKind};

@@ -9,12 +9,14 @@ use crate::storage::buffer_pool::SegmentRef;
 use crate::storage::buffer_pool::{SegmentGuard, try_bytes_as};
 use crate::storage::column::bytes::Damage;
 use crate::storage::column::chunk::{ChunkNulls, Segment};
-use crate::storage::column::chunk_reader::{ChunkResult, Lender, append_rows, null_range, plain_window};
+use crate::storage::column::chunk_reader::{ChunkResult, Lender, append_rows, null_range};
+use crate::storage::column::chunk_strings::plain_window;
 use crate::storage::column::encoding::{Encoding, fixed, strings};
 use crate::storage::column::fixed::{FixedValue, read_all};
 use crate::storage::column::predicate::{
     ColumnTest, TextRange, distances_of, or_bits, test_fixed, test_packed,
 };
+use crate::storage::column::span::{bytes_max, fitting_end};
 use crate::types::{DataType, PhysicalType, StringView};
 use crate::vector::{Native, StringBuffers, StringVector, Validity, ValueVector, Values, VectorBuffer};
 
@@ -161,8 +163,10 @@ impl ColumnScan {
                 Encoding::Constant { .. } => Mode::Constant,
                 Encoding::Plain if text => Mode::Text,
                 Encoding::Plain if chunk.physical != PhysicalType::Bool => Mode::Plain,
-                Encoding::Dictionary { .. } if chunk.physical != PhysicalType::Bool => Mode::Dictionary,
-                Encoding::Dictionary { .. } => Mode::Copied,
+                Encoding::Dictionary { .. } if chunk.physical == PhysicalType::Bool => Mode::Copied,
+                // A dictionary that takes much of the pool is not held: its texts are read one by one.
+                Encoding::Dictionary { .. } if segment.bytes.len() as usize > lender.share() => Mode::Copied,
+                Encoding::Dictionary { .. } => Mode::Dictionary,
                 _ if text => Mode::Copied,
                 _ => Mode::Packed,
             },
@@ -240,6 +244,23 @@ impl ColumnScan {
     pub(super) fn rest(&mut self) {
         self.decoded = 0..0;
         self.window = Window::default();
+    }
+
+    /// Whether the rows of the current chunk could take more than `bytes` in pages that are held, or in copies.
+    pub(super) fn may_be_wide(&self, chunk: &ColumnChunk, bytes: usize) -> bool {
+        matches!(self.mode, Mode::Text | Mode::Copied) && bytes_max(&chunk.chunk) > bytes as u64
+    }
+
+    /// The end of those first rows of `rows` that take at most `bytes`.
+    pub(super) fn fitting_end(
+        &self,
+        chunk: Option<&ColumnChunk>,
+        rows: &Range<usize>,
+        bytes: usize,
+        lender: &Lender,
+    ) -> StorageResult<usize> {
+        let Some(chunk) = chunk else { return Ok(rows.end) };
+        fitting_end(&chunk.chunk, &self.data_type, rows, bytes, lender).map_err(|error| chunk.error(error))
     }
 
     /// Takes guards for the bytes of rows `rows`.

@@ -10,9 +10,10 @@ use crate::storage::StorageResult;
 use crate::storage::buffer_pool::{Admission, CURSOR_BLOCKS_MAX, Cursor, PoolWorker, SegmentRef};
 use crate::storage::column::bytes::Damage;
 use crate::storage::column::chunk::{ChunkNulls, Segment};
-use crate::storage::column::chunk_reader::{ChunkResult, append_rows};
+use crate::storage::column::chunk_reader::ChunkResult;
 use crate::storage::column::encoding::{Encoding, bit_packing, fixed, rle, strings};
 use crate::storage::column::fixed::{FixedValue, read_at};
+use crate::storage::column::span::append_in_pieces;
 use crate::storage::delta::PatchPart;
 use crate::types::{ColumnId, NODE_GROUP_ROWS, PhysicalType};
 use crate::vector::{Native, Validity, VectorBuffer};
@@ -220,7 +221,7 @@ fn gather_chunk(
     }
 }
 
-/// Composite and nested values, rows that follow each other together.
+/// Composite and nested values, rows that follow each other together as far as the pool has room.
 fn gather_runs(
     table: &NodeTable,
     column: &ColumnChunk,
@@ -231,7 +232,7 @@ fn gather_runs(
     let data_type = out.data_type().clone();
     for run in rows.chunk_by(|row, next| row.checked_add(1) == Some(*next)) {
         let start = run[0] as usize;
-        append_rows(&column.chunk, &data_type, start..start + run.len(), &lender, out)?;
+        append_in_pieces(&column.chunk, &data_type, start..start + run.len(), &lender, out)?;
     }
     Ok(())
 }
@@ -292,7 +293,7 @@ impl Source<'_, '_> {
             }
             Encoding::RunLength { runs } => {
                 let runs = *runs as usize;
-                let bytes = self.whole()?;
+                let bytes = self.copy(self.segment.bytes.len())?;
                 let values = bytes.get(rle::values_start(runs)..).ok_or(Damage("runs are cut short"))?;
                 for row in rows {
                     out.push(read_at(values, rle::find(&bytes, runs, *row as usize)?)?);
@@ -373,14 +374,14 @@ impl Source<'_, '_> {
         Ok(())
     }
 
-    /// The whole segment, copied where it is too large to be lent at once.
-    fn whole(&mut self) -> ChunkResult<Vec<u8>> {
+    /// A copy of the first `length` bytes of the segment, which may be more than is lent at once.
+    fn copy(&mut self, length: u64) -> ChunkResult<Vec<u8>> {
         let segment = &self.segment.bytes;
-        let mut bytes = Vec::with_capacity(segment.len() as usize);
+        let mut bytes = Vec::with_capacity(length.min(segment.len()) as usize);
         let piece = crate::storage::buffer_pool::BLOCK_BYTES;
         let mut at = 0;
-        while at < segment.len() {
-            let end = (at + piece).min(segment.len());
+        while at < length {
+            let end = (at + piece).min(length);
             bytes.extend_from_slice(self.cursor.bytes(segment, at..end)?);
             at = end;
         }
@@ -398,13 +399,12 @@ impl Source<'_, '_> {
                 self.table_entries(start, entries, &codes, each)?;
             }
             Encoding::RunLength { runs } => {
-                let bytes = self.whole()?;
+                let runs = *runs as usize;
                 let (start, entries) = strings::table_of(&self.segment.encoding, count);
-                let table = bytes.get(start..).ok_or(Damage("runs are cut short"))?;
-                for row in rows {
-                    let run = rle::find(&bytes, *runs as usize, *row as usize)?;
-                    each(strings::table_entry(table, entries, run)?);
-                }
+                let ends = self.copy(runs as u64 * 4)?;
+                let find = |row: &u32| rle::find(&ends, runs, *row as usize).map(|run| run as u32);
+                let wanted = rows.iter().map(find).collect::<Result<Vec<u32>, Damage>>()?;
+                self.table_entries(start, entries, &wanted, each)?;
             }
             Encoding::BitPacked { .. } => return Err(Damage("bit-packed strings").into()),
         }

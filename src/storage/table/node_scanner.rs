@@ -20,6 +20,10 @@ const WINDOW_ROWS: usize = 16 * 1024;
 /// Bytes of one column in a window, about: what one guard pins at most.
 const WINDOW_BYTES: u64 = 15 << 16;
 
+/// Bytes of all columns in a window at most, but for a single row that has more: wide values go on their way in small
+/// batches, whose copies are small, too.
+const WINDOW_BYTES_MAX: usize = 4 << 20;
+
 /// Bytes from which on a scan keeps frames for what is read a second time.
 const LARGE_SCAN: u64 = 4 << 20;
 
@@ -49,6 +53,8 @@ pub struct ScanCounters {
     pub births_read: u64,
     /// New values beside a chunk's segments that were put over a column of a morsel.
     pub patch_segments: u64,
+    /// Windows that were cut because of their bytes.
+    pub windows_cut: u64,
 }
 
 /// Reads morsels of one table.
@@ -334,11 +340,26 @@ impl NodeScanner {
         // Windows end where blocks of 1024 do, so that no block is unpacked twice.
         let window = self.window_rows(group).max(self.vector_size);
         let end = ((start / 1024 * 1024).saturating_add(window)).max(start + 1).min(self.rows.end);
+        let end = self.fitting_end(group, start..end)?;
         for (column, scan) in &mut self.columns {
             scan.load(group.chunk(*column), start..end, &self.lender)?;
         }
         self.window_end = end;
         Ok(())
+    }
+
+    /// Cuts a window where its texts and lists would take too much.
+    fn fitting_end(&mut self, group: &NodeGroup, mut rows: Range<usize>) -> StorageResult<usize> {
+        let bytes = self.lender.share().min(WINDOW_BYTES_MAX);
+        let is_wide = |(column, scan): &&(ColumnId, ColumnScan)| {
+            group.chunk(*column).is_some_and(|chunk| scan.may_be_wide(chunk, bytes))
+        };
+        let (wide, whole) = (self.columns.iter().filter(is_wide).count(), rows.end);
+        for (column, scan) in self.columns.iter().filter(is_wide) {
+            rows.end = scan.fitting_end(group.chunk(*column), &rows, bytes / wide, &self.lender)?;
+        }
+        self.counters.windows_cut += u64::from(rows.end < whole);
+        Ok(rows.end)
     }
 
     fn begin_batch(&mut self) {

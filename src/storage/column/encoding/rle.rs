@@ -29,13 +29,13 @@ pub fn find(bytes: &[u8], runs: usize, row: usize) -> Damaged<usize> {
 }
 
 /// Calls `each(run, count)` for the runs that the rows `from..to` cut.
-pub fn for_each(
+pub fn for_each<E: From<Damage>>(
     bytes: &[u8],
     runs: usize,
     from: usize,
     to: usize,
-    mut each: impl FnMut(usize, usize) -> Damaged<()>,
-) -> Damaged<()> {
+    mut each: impl FnMut(usize, usize) -> Result<(), E>,
+) -> Result<(), E> {
     let mut row = from;
     if from >= to {
         return Ok(());
@@ -43,11 +43,11 @@ pub fn for_each(
     let mut run = find(bytes, runs, from)?;
     while row < to {
         if run >= runs {
-            return Err(Damage("row lies behind the last run"));
+            return Err(Damage("row lies behind the last run").into());
         }
         let end = (u32_at(bytes, run)? as usize).min(to);
         if end <= row {
-            return Err(Damage("ends of runs do not rise"));
+            return Err(Damage("ends of runs do not rise").into());
         }
         each(run, end - row)?;
         row = end;
@@ -67,7 +67,7 @@ mod tests {
         let mut found = Vec::new();
         for_each(&bytes, ends.len(), from, to, |run, count| {
             found.push((run, count));
-            Ok(())
+            Ok::<(), Damage>(())
         })
         .unwrap();
         assert_eq!(found, expected);
@@ -84,7 +84,7 @@ mod tests {
     fn broken_ends_are_damage() {
         let mut bytes = Vec::new();
         write_ends(&[3, 3, 2], &mut bytes);
-        assert!(for_each(&bytes, 3, 0, 9, |_, _| Ok(())).is_err());
+        assert!(for_each(&bytes, 3, 0, 9, |_, _| Ok::<(), Damage>(())).is_err());
         assert!(find(&bytes, 3, 9).is_err());
     }
 }

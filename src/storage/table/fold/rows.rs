@@ -9,10 +9,10 @@ use crate::storage::StorageResult;
 use crate::storage::buffer_pool::{Admission, PoolWorker, try_bytes_as};
 use crate::storage::column::bytes::Damage;
 use crate::storage::column::chunk::ChunkNulls;
-use crate::storage::column::chunk_reader::append_rows;
 use crate::storage::column::chunk_writer::{WriteOptions, write_chunk};
 use crate::storage::column::predicate::or_bits;
 use crate::storage::column::sampled::sample_of;
+use crate::storage::column::span::append_in_pieces;
 use crate::storage::column::statistics::{Bound, ChunkStatistics};
 use crate::storage::page::{ExtentRef, PageRun, extent_runs};
 use crate::storage::table::group_levels::{BirthRun, ColumnPatch, GroupLevels};
@@ -242,7 +242,7 @@ impl RowFold<'_> {
         match (base.chunk(column), self.rel) {
             (Some(chunk), _) => {
                 let lender = self.table.lender(Admission::Private);
-                append_rows(&chunk.chunk, data_type, 0..rows, &lender, &mut values)
+                append_in_pieces(&chunk.chunk, data_type, 0..rows, &lender, &mut values)
                     .map_err(|error| chunk.error(error))?;
             }
             (None, Some(rel)) if column == SRC_COLUMN || column == DST_COLUMN => {
