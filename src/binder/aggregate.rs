@@ -65,7 +65,7 @@ impl Binder<'_> {
             arguments.iter().map(|argument| self.bind_expression(&argument.value)).collect();
         self.leave_aggregate();
         let bound = bound?;
-        if let Some(random) = bound.iter().find(|argument| is_volatile(argument)) {
+        if let Some(random) = bound.iter().find(|argument| argument.is_volatile()) {
             let message = format!("{name} of a value that differs each time it is asked for");
             return Err(BindError::new(BindErrorKind::NonConstant, random.span, message));
         }
@@ -129,15 +129,4 @@ fn same_call(text: &str, left: &AggregateCall, right: &AggregateCall) -> bool {
         && left.distinct == right.distinct
         && left.arguments.len() == right.arguments.len()
         && left.arguments.iter().zip(&right.arguments).all(|(left, right)| same_expression(text, left, right))
-}
-
-/// Whether the expression has another value each time it is computed.
-pub(super) fn is_volatile(expression: &BoundExpression) -> bool {
-    let mut volatile = false;
-    expression.walk(&mut |part| {
-        if let ExpressionKind::Call { function, .. } = &part.kind {
-            volatile |= function.volatile;
-        }
-    });
-    volatile
 }

@@ -9,6 +9,7 @@ use crate::parser::ast::Span;
 use crate::types::{ColumnId, DataType, TableId, Value};
 
 pub use super::bound_subquery::*;
+pub use super::bound_traits::same_literal;
 pub use super::bound_write::*;
 pub use super::check::{BoundCheck, CheckedColumn};
 

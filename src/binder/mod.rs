@@ -10,6 +10,7 @@ mod assign;
 mod bind;
 pub mod bound;
 mod bound_subquery;
+mod bound_traits;
 mod bound_write;
 mod case;
 mod check;

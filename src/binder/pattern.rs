@@ -472,13 +472,6 @@ impl Binder<'_> {
     }
 }
 
-/// Whether a query is part of the expression.
-pub(super) fn has_subquery(expression: &BoundExpression) -> bool {
-    let mut found = false;
-    expression.walk(&mut |part| found |= matches!(part.kind, ExpressionKind::Subquery(_)));
-    found
-}
-
 fn share_table(left: &PatternEdge, right: &PatternEdge) -> bool {
     left.tables.iter().any(|table| right.tables.iter().any(|other| other.table == table.table))
 }

@@ -6,11 +6,14 @@ use super::bind::Binder;
 use super::bound::*;
 use super::error::{BindError, BindErrorKind, BindResult};
 use super::grouping::{Output, Rewrite, first_hidden};
-use super::pattern::{conjuncts, has_subquery};
+use super::pattern::conjuncts;
 use super::same::same_expression;
 use super::scope::Scope;
 use crate::parser::ast::{self, Expression, Projection, SortItem, Span};
 use crate::types::{DataType, Value};
+
+/// How deep the types of what WITH passes on may nest; every WITH can make them one level deeper.
+const TYPE_DEPTH_MAX: usize = 100;
 
 /// A projection item before it has its output variable.
 struct Item {
@@ -183,6 +186,10 @@ impl Binder<'_> {
                 return Err(error.with_hint("Write EXISTS { … } or a pattern comprehension"));
             }
             let expression = self.bind_expression(&item.expression)?;
+            if !is_return && expression.data_type.is_deeper_than(TYPE_DEPTH_MAX) {
+                let message = format!("the type of {} nests deeper than {TYPE_DEPTH_MAX} levels", item.name);
+                return Err(BindError::new(BindErrorKind::TooDeep, item.span, message));
+            }
             items.push(Item { name: item.name.clone(), expression, span: item.span });
         }
         Ok(items)
@@ -395,7 +402,7 @@ impl Binder<'_> {
         let bound = self.bind_expression(written);
         self.scope = outer;
         let bound = bound?;
-        if has_subquery(&bound) {
+        if bound.has_subquery() {
             return Err(BindError::not_supported(&format!("a query in {clause}"), written.span));
         }
         let wrong = |kind, message| Err(BindError::new(kind, written.span, message));

@@ -8,7 +8,6 @@ use super::bound::*;
 use super::error::{BindError, BindErrorKind, BindResult};
 use super::functions::names;
 use super::grouping::{set_variable, variable_of};
-use super::pattern::has_subquery;
 use super::tables::table_set;
 use crate::parser::ast::{self, Expression, FunctionCall, Name, Span};
 use crate::types::{DataType, Value};
@@ -39,7 +38,7 @@ impl Binder<'_> {
             let used = free_variables(&condition);
             let of_rel = used.contains(&edge.variable);
             let of_node = inner.is_some_and(|inner| used.contains(&inner));
-            let asks = has_subquery(&condition);
+            let asks = condition.has_subquery();
             let foreign = asks || used.iter().any(|v| *v != edge.variable && Some(*v) != inner);
             match (of_rel, of_node, foreign) {
                 (true, true, _) => {

@@ -1,7 +1,6 @@
 //! When two expressions are the same.
 
-use super::aggregate::is_volatile;
-use super::bound::{BoundExpression, BoundSubquery, ExpressionKind, VariableId};
+use super::bound::{BoundExpression, BoundSubquery, ExpressionKind, VariableId, same_literal};
 use super::grouping::variable_of;
 use crate::parser::ast::Span;
 
@@ -20,7 +19,7 @@ struct Comparison<'t> {
 
 impl Comparison<'_> {
     fn same(&mut self, left: &BoundExpression, right: &BoundExpression) -> bool {
-        left.data_type == right.data_type && self.same_kind(left, right) && !is_volatile(left)
+        left.data_type == right.data_type && self.same_kind(left, right) && !left.is_volatile()
     }
 
     fn all(&mut self, left: &[BoundExpression], right: &[BoundExpression]) -> bool {
@@ -43,7 +42,7 @@ impl Comparison<'_> {
     fn same_kind(&mut self, left: &BoundExpression, right: &BoundExpression) -> bool {
         use ExpressionKind::*;
         match (&left.kind, &right.kind) {
-            (Literal(left), Literal(right)) => left == right,
+            (Literal(left), Literal(right)) => same_literal(left, right),
             (Parameter(left), Parameter(right)) | (Aggregate(left), Aggregate(right)) => left == right,
             (Property { variable, name, .. }, Property { variable: other, name: other_name, .. }) => {
                 self.variable(*variable, *other) && name == other_name
@@ -139,7 +138,8 @@ fn significant(text: &str) -> String {
             if c == open && !escaped {
                 quote = None;
             }
-            escaped = c == '\\' && !escaped;
+            // A name in backticks has no escapes.
+            escaped = c == '\\' && !escaped && open != '`';
             continue;
         }
         if c.is_whitespace() {
@@ -177,6 +177,7 @@ mod tests {
         check("EXISTS { (a {x: 'b'}) }", "EXISTS { (a  {x:'b'}) }", true);
         check("[(a)-->(b) | b.x]", "[(a)-->(b)|b.x]", true);
         check("COUNT { MATCH (a) }", "COUNT { MATCH (b) }", false);
+        check(r"COUNT { (a {`x\`: b.`s  p`}) }", r"COUNT { (a {`x\`: b.`s p`}) }", false);
         check("a b", "ab", false);
         check("a < -b", "a <-b", false);
         check("a // b\n", "a //\nb", false);

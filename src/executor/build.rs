@@ -129,17 +129,19 @@ fn run_node<'x>(
             run(input, query, &|| Ok(Box::new(Weight::new(*column, &table, sink()?)) as Next<'_>))
         }
         P::Filter { input, predicate } => run(input, query, &|| {
-            Ok(Box::new(Filter::new(Evaluator::new(predicate, query)?, sink()?)) as Next<'_>)
+            let filter = Filter::new(Evaluator::new(predicate, query)?, sink()?);
+            Ok(each_row(predicate.is_volatile(), Box::new(filter)))
         }),
         P::DistinctRels { input, sets } => {
             run(input, query, &|| Ok(Box::new(DistinctRels::new(sets, sink()?)) as Next<'_>))
         }
         P::Project { input, expressions } => run(input, query, &|| {
-            Ok(Box::new(Project::new(Evaluator::all(expressions, query)?, sink()?)) as Next<'_>)
+            let project = Project::new(Evaluator::all(expressions, query)?, sink()?);
+            Ok(each_row(expressions.iter().any(Expression::is_volatile), Box::new(project)))
         }),
         P::Unwind { input, keep, list } => run(input, query, &|| {
-            Ok(Box::new(Unwind::new(Evaluator::new(list, query)?, &list.data_type, keep, sink()?))
-                as Next<'_>)
+            let unwind = Unwind::new(Evaluator::new(list, query)?, &list.data_type, keep, sink()?);
+            Ok(each_row(list.is_volatile(), Box::new(unwind)))
         }),
         P::HashJoin { probe, build, probe_keys, build_keys, bitmap } => {
             hash_join((probe, probe_keys), (build, build_keys), *bitmap, query.meter(node), query, sink)
@@ -159,12 +161,12 @@ fn run_node<'x>(
                     && aggregate.arguments.iter().all(rows)
             });
             let repeats = |name: &str| !matches!(name, "count" | "sum" | "avg" | "min" | "max");
-            let unfold =
-                aggregates.iter().any(|aggregate| repeats(aggregate.function.name) && !aggregate.distinct);
-            let group = || -> ExecutionResult<Next<'_>> {
-                let sink: Next<'_> = Box::new(grouping.sink(query)?);
-                Ok(if unfold { Box::new(Unfold::new(sink)) } else { sink })
-            };
+            let unfold = keys.iter().any(Expression::is_volatile)
+                || aggregates.iter().any(|aggregate| {
+                    aggregate.arguments.iter().any(Expression::is_volatile)
+                        || repeats(aggregate.function.name) && !aggregate.distinct
+                });
+            let group = || Ok(each_row(unfold, Box::new(grouping.sink(query)?)));
             match &input.operator {
                 P::ScanWeighted { tables, terms } if keys.is_empty() && counts_only => {
                     drive(query, &ScanWeighted::new(tables, terms, true, query)?, &group)?;
@@ -267,6 +269,11 @@ fn in_short<'x>(scan: ScanRows<'x>, asked: Option<&[Asked]>) -> ExecutionResult<
     }
 }
 
+/// Unfolds rows before an operator that treats each of them by itself.
+fn each_row<'x>(unfold: bool, operator: Next<'x>) -> Next<'x> {
+    if unfold { Box::new(Unfold::new(operator)) } else { operator }
+}
+
 /// All rows of a node; `unfold` writes out rows that stand for several.
 pub fn collect(node: &PlanNode, query: &QueryContext, unfold: bool) -> ExecutionResult<ChunkList> {
     collect_with(node, query, unfold, MayPutAside::No, None)
@@ -288,7 +295,7 @@ pub(super) fn collect_with(
     let around = query.pipeline_rows.swap(0, Ordering::Relaxed);
     let outcome = run(node, query, &|| {
         let sink: Next<'_> = Box::new(Collect::new(&node.outputs, &gathered, may, meter.clone()));
-        Ok(if unfold { Box::new(Unfold::new(sink)) } else { sink })
+        Ok(each_row(unfold, sink))
     });
     query.pipeline_rows.store(around, Ordering::Relaxed);
     outcome?;

@@ -1,11 +1,16 @@
 //! A function that is resolved for its argument types, and its evaluation over vectors of any shape.
 
+use super::cast::implicit_cost;
 use super::watch::ConstantWatch;
 use super::{Call, FunctionResult, Kernel, KernelContext, Nulls, Overload, ScalarFunction, SelectKernel};
 use crate::types::{DataType, Value};
 use crate::vector::{
     Selection, SelectionBuffer, Shape, Validity, ValueVector, VectorBuffer, VectorRef, ones_below, simd,
 };
+
+/// Functions that have a result for all values, whatever the types.
+const TOTAL: [&str; 10] =
+    ["AND", "OR", "XOR", "NOT", "IS NULL", "IS NOT NULL", "IN", "STARTS WITH", "ENDS WITH", "CONTAINS"];
 
 /// A scalar function for certain argument types. Arguments must come in exactly these types.
 #[derive(Debug, Clone)]
@@ -38,6 +43,21 @@ impl PartialEq for BoundScalar {
 }
 
 impl BoundScalar {
+    /// Whether it has a result for all values of its arguments: comparisons, logic, tests of texts, sums of floats and
+    /// casts that lose nothing. Others may end in an error.
+    pub fn is_total(&self) -> bool {
+        let texts = self.arguments.iter().filter(|argument| **argument == DataType::String).count();
+        match self.name {
+            "=" | "<>" | "<" | "<=" | ">" | ">=" => texts == 0 || texts == self.arguments.len(),
+            "+" | "-" | "*" => self.result == DataType::Double,
+            "CAST" => match &self.arguments[..] {
+                [from] => *from != DataType::Any && implicit_cost(from, &self.result).is_some(),
+                _ => false,
+            },
+            name => TOTAL.contains(&name),
+        }
+    }
+
     /// A function from its overload.
     pub fn new(name: &'static str, overload: Overload) -> Self {
         BoundScalar {

@@ -148,8 +148,19 @@ impl Builder<'_> {
                         self.optional_together(current, matched, &needed)
                     };
                 }
-                BoundClause::Match(matched) => {
+                BoundClause::Match(mut matched) => {
+                    let all = std::mem::take(&mut matched.predicates);
+                    let (each_row, plain): (Vec<_>, _) =
+                        all.into_iter().partition(BoundExpression::is_volatile);
+                    matched.predicates = plain;
                     self.add_match(graph.get_or_insert_default(), &matched);
+                    if !each_row.is_empty() {
+                        // Each row of the whole pattern has a value of its own.
+                        let needed = needed_later(self);
+                        current = self.flush(current, graph.take(), needed, false);
+                        let input = Box::new(current.plan);
+                        current.plan = LogicalPlan::Filter { input, predicates: each_row };
+                    }
                 }
                 BoundClause::Unwind { list, variable } => {
                     self.nullable.insert(variable);

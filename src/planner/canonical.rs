@@ -51,9 +51,8 @@ impl Colors {
 
 /// Sorts a graph's nodes, edges and conjuncts. `bound` has variables of earlier clauses, `needed` those of later ones.
 pub fn sort(graph: &mut QueryGraph, needed: &BTreeSet<VariableId>, bound: &BTreeSet<VariableId>) {
-    let alike = |predicate: &BoundExpression| hash_expression(predicate, &|_| 0);
-    graph.nodes.iter_mut().for_each(|node| node.predicates.sort_by_cached_key(alike));
-    graph.edges.iter_mut().for_each(|edge| edge.predicates.sort_by_cached_key(alike));
+    graph.nodes.iter_mut().for_each(|node| sort_conjuncts(&mut node.predicates, &|_| 0));
+    graph.edges.iter_mut().for_each(|edge| sort_conjuncts(&mut edge.predicates, &|_| 0));
     let colors = colors(graph, needed, bound);
     graph.nodes.sort_by(|a, b| {
         let color = |node: &GraphNode| colors.of(node.variable);
@@ -78,7 +77,16 @@ pub fn sort(graph: &mut QueryGraph, needed: &BTreeSet<VariableId>, bound: &BTree
     });
     graph.distinct_edges.sort();
     graph.paths.iter_mut().for_each(|path| rename(&mut path.edges));
-    graph.filters.sort_by_cached_key(|filter| hash_expression(filter, &|variable| colors.of(variable)));
+    sort_conjuncts(&mut graph.filters, &|variable| colors.of(variable));
+}
+
+/// Sorts conjuncts by what they are; those that may fail stand behind all others, in the order of the text, so that
+/// `n.x <> 0 AND 1 / n.x > y` never divides by zero.
+fn sort_conjuncts(conjuncts: &mut [BoundExpression], color: &dyn Fn(VariableId) -> u64) {
+    conjuncts.sort_by_cached_key(|conjunct| match conjunct.may_fail() {
+        true => (true, 0),
+        false => (false, hash_expression(conjunct, color)),
+    });
 }
 
 /// The colours of all nodes and edges.

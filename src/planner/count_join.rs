@@ -11,7 +11,7 @@ use super::join_order::Partial;
 use super::logical_plan::{CountedLoops, CountedPart, LogicalPlan};
 use super::lower::predicate_op;
 use super::query_graph::{GraphEdge, QueryGraph};
-use super::rewrite::{has_subquery, variables_of};
+use super::rewrite::variables_of;
 use crate::binder::bound::{BoundExpression, ExpressionKind, VariableId};
 use crate::types::{DataType, PhysicalType, PredicateOp, TableId};
 
@@ -36,7 +36,7 @@ impl Builder<'_> {
             && graph.nodes.len() <= NODES_MAX
             && graph.components().len() == 1
             && graph.edges.iter().all(|edge| edge.pattern.length.is_none())
-            && !graph.filters.iter().any(has_subquery)
+            && !graph.filters.iter().any(BoundExpression::has_subquery)
             && !graph.paths.iter().any(|path| needed.contains(&path.variable));
         if !plain {
             return None;

@@ -11,7 +11,6 @@ use super::join_order::Partial;
 use super::logical_plan::{Factor, LogicalPlan, MessageEdge, MessageNode, SettleKind, WeightTerms};
 use super::projection::{Shape, plan_projection};
 use super::query_graph::QueryGraph;
-use super::rewrite::has_subquery;
 use super::unnest::existence;
 use super::unroll::unroll;
 use crate::binder::bound::{
@@ -149,7 +148,7 @@ impl Builder<'_> {
         graph: &QueryGraph,
         needed: &BTreeSet<VariableId>,
     ) -> Option<Partial> {
-        if !self.estimator.arrays || !graph.filters.iter().any(has_subquery) {
+        if !self.estimator.arrays || !graph.filters.iter().any(BoundExpression::has_subquery) {
             return None;
         }
         let mut rest = graph.clone();
@@ -173,7 +172,7 @@ impl Builder<'_> {
         let ExpressionKind::Variable(outside) = value.kind else { return None };
         let [branch] = &query.branches[..] else { return None };
         let [BoundClause::Match(found)] = &branch.clauses[..] else { return None };
-        if found.optional || found.predicates.iter().any(has_subquery) {
+        if found.optional || found.predicates.iter().any(BoundExpression::has_subquery) {
             return None;
         }
         let mut below = QueryGraph::default();

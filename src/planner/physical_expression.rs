@@ -76,6 +76,34 @@ pub enum ExpressionKind {
     PathRels(Box<Expression>),
 }
 
+impl Expression {
+    /// Whether it has another value each time it is computed.
+    pub fn is_volatile(&self) -> bool {
+        use ExpressionKind::*;
+        let maybe = |part: &Option<Box<Expression>>| part.as_deref().is_some_and(Expression::is_volatile);
+        match &self.kind {
+            Call { function, arguments } => function.volatile || arguments.iter().any(Self::is_volatile),
+            And(all) | Or(all) | Struct(all) => all.iter().any(Self::is_volatile),
+            Case { branches, otherwise } => {
+                branches.iter().any(|(when, then)| when.is_volatile() || then.is_volatile())
+                    || maybe(otherwise)
+            }
+            ListComprehension { list, filter, map, .. } => list.is_volatile() || maybe(filter) || maybe(map),
+            Quantifier { list, predicate, .. } => list.is_volatile() || predicate.is_volatile(),
+            Not(operand)
+            | IsNull { operand, .. }
+            | TableName { operand, .. }
+            | HasTable { operand, .. }
+            | FetchProperty { operand, .. }
+            | PathLength(operand)
+            | PathNodes(operand)
+            | PathRels(operand) => operand.is_volatile(),
+            // Parts of paths are ids.
+            Column(_) | Literal(_) | Parameter(_) | Path(_) => false,
+        }
+    }
+}
+
 /// A piece of a path.
 #[derive(Debug, Clone)]
 pub enum PathPart {

@@ -124,7 +124,7 @@ impl Shape {
             keys.iter().filter_map(|(_, key)| determining_node(key, estimator, builder)).collect();
         let determined = |e: &BoundExpression| {
             let used = variables_of(e);
-            !used.is_empty() && used.is_subset(&nodes)
+            !used.is_empty() && used.is_subset(&nodes) && !e.is_volatile()
         };
         for node in &nodes {
             let data_type = DataType::Node;
@@ -232,14 +232,25 @@ impl Shape {
         let counts = |call: &AggregateCall| {
             call.distinct || matches!(call.function.name, "count" | "sum" | "avg" | "min" | "max")
         };
-        (self.grouped && self.aggregates.iter().all(|(_, call)| counts(call)))
-            || (self.distinct && !self.grouped)
+        let fitting = (self.grouped && self.aggregates.iter().all(|(_, call)| counts(call)))
+            || (self.distinct && !self.grouped);
+        fitting && !self.is_volatile()
+    }
+
+    /// Whether each row has to be there by itself, since it gets values of its own.
+    fn is_volatile(&self) -> bool {
+        let keys = self.keys.iter().map(|(_, key)| key);
+        let arguments = self.aggregates.iter().flat_map(|(_, call)| &call.arguments);
+        let items = self.items.iter().map(|(_, item)| item);
+        keys.chain(arguments).chain(items).any(BoundExpression::is_volatile)
     }
 
     /// Whether it does not matter how often a row occurs.
     pub fn duplicates_irrelevant(&self) -> bool {
         let ignores = |call: &AggregateCall| call.distinct || matches!(call.function.name, "min" | "max");
-        if self.grouped { self.aggregates.iter().all(|(_, call)| ignores(call)) } else { self.distinct }
+        let fitting =
+            if self.grouped { self.aggregates.iter().all(|(_, call)| ignores(call)) } else { self.distinct };
+        fitting && !self.is_volatile()
     }
 }
 

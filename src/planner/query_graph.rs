@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::logical_plan::{Direction, Leg};
-use super::rewrite::{has_subquery, rename_expression, variables_of};
+use super::rewrite::{rename_expression, variables_of};
 use crate::binder::bound::{
     BoundExpression, BoundMatch, BoundPattern, ExpressionKind, PatternEdge, PatternPath, Variable,
     VariableId, VariableKind,
@@ -82,7 +82,7 @@ impl QueryGraph {
             return;
         }
         // What a query says is asked about rows, once all that it takes from them is there.
-        let used = if has_subquery(&predicate) { BTreeSet::new() } else { variables_of(&predicate) };
+        let used = if predicate.has_subquery() { BTreeSet::new() } else { variables_of(&predicate) };
         if let [only] = used.iter().copied().collect::<Vec<_>>()[..] {
             if let Some(node) = self.nodes.iter_mut().find(|node| node.variable == only) {
                 node.predicates.push(predicate);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::binder::bound::{BoundExpression, ExpressionKind, VariableId};
+use crate::binder::bound::{BoundExpression, ExpressionKind, VariableId, same_literal};
 
 /// The variable an expression node names by itself.
 fn variable_mut(kind: &mut ExpressionKind) -> Option<&mut VariableId> {
@@ -177,11 +177,11 @@ pub fn same_expression(a: &BoundExpression, b: &BoundExpression) -> bool {
     use ExpressionKind as K;
     a.data_type == b.data_type
         && match (&a.kind, &b.kind) {
-            (K::Literal(x), K::Literal(y)) => x == y,
+            (K::Literal(x), K::Literal(y)) => same_literal(x, y),
             (K::Parameter(x), K::Parameter(y)) => x == y,
             (K::Aggregate(x), K::Aggregate(y)) => x == y,
             (K::Call { function: f, arguments: x }, K::Call { function: g, arguments: y }) => {
-                f.name == g.name && all(x, y)
+                f == g && all(x, y) && (!f.volatile || a.span == b.span)
             }
             (K::And(x), K::And(y)) | (K::Or(x), K::Or(y)) => all(x, y),
             (K::Not(x), K::Not(y)) => same_expression(x, y),
@@ -236,20 +236,7 @@ pub fn is_constant(expression: &BoundExpression) -> bool {
 
 /// Whether the value is the same for all rows of one execution: constant, and by no function such as `rand`.
 pub fn is_fixed(expression: &BoundExpression) -> bool {
-    let mut fixed = is_constant(expression);
-    expression.walk(&mut |node| {
-        if let ExpressionKind::Call { function, .. } = &node.kind {
-            fixed &= !function.volatile;
-        }
-    });
-    fixed
-}
-
-/// Whether a query is part of the expression.
-pub fn has_subquery(expression: &BoundExpression) -> bool {
-    let mut found = false;
-    expression.walk(&mut |node| found |= matches!(node.kind, ExpressionKind::Subquery(_)));
-    found
+    is_constant(expression) && !expression.is_volatile()
 }
 
 /// The conjuncts of a list of expressions, flat.

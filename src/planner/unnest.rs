@@ -10,7 +10,7 @@ use super::decorrelate::{Carried, variable_of_type};
 use super::inputs_mut;
 use super::join_order::Partial;
 use super::logical_plan::{LogicalPlan, SettleKind};
-use super::rewrite::{conjuncts, has_subquery, replace, same_expression, variables_of, walk_mut};
+use super::rewrite::{conjuncts, replace, same_expression, variables_of, walk_mut};
 use super::{bound_by, inputs_of};
 use crate::binder::bound::{
     BoundClause, BoundExpression, BoundSubquery, BoundWrite, ExpressionKind, SortKey, SubqueryKind, Variable,
@@ -25,7 +25,9 @@ impl Builder<'_> {
             self.unnest(input);
         }
         match plan {
-            LogicalPlan::Filter { input, predicates } if predicates.iter().any(has_subquery) => {
+            LogicalPlan::Filter { input, predicates }
+                if predicates.iter().any(BoundExpression::has_subquery) =>
+            {
                 let (input, predicates) = (take(input), std::mem::take(predicates));
                 *plan = self.filtered(input, predicates);
             }
@@ -54,7 +56,7 @@ impl Builder<'_> {
     /// The values of a writing clause are asked for before it writes.
     pub(super) fn unnest_write(&mut self, plan: &mut LogicalPlan, write: &mut BoundWrite) {
         let mut asked = false;
-        write.each_expression(&mut |value| asked |= has_subquery(value));
+        write.each_expression(&mut |value| asked |= value.has_subquery());
         if asked {
             write.each_expression_mut(&mut |value| self.extract(plan, vec![value]));
         }
@@ -65,9 +67,9 @@ impl Builder<'_> {
     fn extract(&mut self, plan: &mut LogicalPlan, expressions: Vec<&mut BoundExpression>) {
         // Rows may come back from a query in any order, so those that were sorted are sorted again.
         let order =
-            expressions.iter().any(|expression| has_subquery(expression)).then(|| order_of(plan)).flatten();
+            expressions.iter().any(|expression| expression.has_subquery()).then(|| order_of(plan)).flatten();
         for expression in expressions {
-            if !has_subquery(expression) {
+            if !expression.has_subquery() {
                 continue;
             }
             walk_mut(expression, &mut |node| {
@@ -99,7 +101,8 @@ impl Builder<'_> {
 
     /// A filter in which some conjuncts ask queries: these come after all others.
     fn filtered(&mut self, input: LogicalPlan, predicates: Vec<BoundExpression>) -> LogicalPlan {
-        let (asking, plain): (Vec<_>, Vec<_>) = conjuncts(predicates).into_iter().partition(has_subquery);
+        let (asking, plain): (Vec<_>, Vec<_>) =
+            conjuncts(predicates).into_iter().partition(BoundExpression::has_subquery);
         let filter = |plan, predicates: Vec<_>| match predicates.is_empty() {
             true => plan,
             false => LogicalPlan::Filter { input: Box::new(plan), predicates },

@@ -151,6 +151,19 @@ impl DataType {
         matches!(self, List(_) | Array(..) | Struct(_) | Map(..) | Union(_) | Rel | Path)
     }
 
+    /// Whether types stand inside each other at more than so many levels.
+    pub fn is_deeper_than(&self, levels: usize) -> bool {
+        let Some(below) = levels.checked_sub(1) else { return true };
+        match self {
+            DataType::List(element) | DataType::Array(element, _) => element.is_deeper_than(below),
+            DataType::Map(key, value) => key.is_deeper_than(below) || value.is_deeper_than(below),
+            DataType::Struct(fields) | DataType::Union(fields) => {
+                fields.iter().any(|field| field.data_type.is_deeper_than(below))
+            }
+            _ => false,
+        }
+    }
+
     /// The type of the elements of a LIST or ARRAY.
     pub fn element(&self) -> Option<&DataType> {
         match self {

@@ -52,6 +52,7 @@ impl Builder<'_> {
             && projection.order_by.is_empty()
             && projection.skip.is_none()
             && projection.limit.is_none()
+            && !projection.predicates.iter().any(BoundExpression::is_volatile)
             && projection
                 .items
                 .iter()

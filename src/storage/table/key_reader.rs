@@ -83,8 +83,12 @@ impl KeyReader {
     }
 
     /// The offset of the node with this key. Values are cast to the key's types where that loses nothing; a value
-    /// that cannot be one of them belongs to no node.
+    /// that cannot be one of them belongs to no node, nor does NaN, which no comparison finds either.
     pub fn lookup(&self, values: &[Value], worker: &mut PoolWorker) -> StorageResult<Option<u64>> {
+        let is_nan = |value: &Value| value.as_f64().is_some_and(f64::is_nan);
+        if values.iter().any(is_nan) {
+            return Ok(None);
+        }
         match self.keys.as_ref().and_then(|keys| Some((keys, keys.index.layout().key_of(values)?))) {
             Some((keys, key)) => keys.lookup(KeyRef::of(&key), worker),
             None => Ok(None),
