@@ -70,9 +70,9 @@ fn measure(text: &str, transaction: &ReadTransaction, rounds: usize) -> Vec<[Dur
         let bound = bound.unwrap_or_else(|error| panic!("{text}: {error}"));
         let BoundStatement::Query(query) = &bound else { panic!("{text}: not a query") };
         let named = Instant::now();
-        let ordered = order_query(query, catalog, statistics);
+        let ordered = order_query(query, catalog, statistics).expect("an order");
         let ordered_at = Instant::now();
-        let plan = lower_query(query, ordered, catalog, statistics);
+        let plan = lower_query(query, ordered, catalog, statistics).expect("a plan");
         let lowered = Instant::now();
         std::hint::black_box(explain(&plan));
         let shown = Instant::now();

@@ -10,6 +10,7 @@ use crate::executor::write::{WriteFault, WriteRow};
 use crate::ingest::{CsvError, RowErrorKind};
 use crate::parser::ParseError;
 use crate::parser::ast::Span;
+use crate::planner::PlanError;
 use crate::storage::StorageError;
 use crate::transaction::WriteError;
 
@@ -286,6 +287,12 @@ impl From<WriteError> for Error {
             ErrorKind::Conflict => error.with_hint("Roll the transaction back and run it again"),
             _ => error,
         }
+    }
+}
+
+impl From<PlanError> for Error {
+    fn from(error: PlanError) -> Error {
+        Error::wrap(ErrorKind::Internal, error)
     }
 }
 

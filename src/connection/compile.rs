@@ -26,7 +26,7 @@ pub(crate) struct QueryPlan {
     /// What was planned, if the plan holds arrays and could do without.
     query: Option<Box<BoundQuery>>,
     /// The plan without arrays, once it was asked for.
-    little: OnceLock<Arc<QueryPlan>>,
+    little: OnceLock<Option<Arc<QueryPlan>>>,
     dialect: Dialect,
     disturbed: Option<u64>,
     /// Compared as an object: a transaction's own definitions may have the number of somebody else's.
@@ -64,8 +64,10 @@ impl QueryPlan {
     fn for_little_memory(&self) -> Option<Arc<QueryPlan>> {
         let query = self.query.as_deref()?;
         let little = self.little.get_or_init(|| {
-            Arc::new(QueryPlan {
-                plan: plan_for_little_memory(query, &self.catalog, &self.statistics),
+            // Where there is none, the error of the first plan stands.
+            let plan = plan_for_little_memory(query, &self.catalog, &self.statistics).ok()?;
+            Some(Arc::new(QueryPlan {
+                plan,
                 text: "".into(),
                 header: Arc::clone(&self.header),
                 entities: self.entities.clone(),
@@ -77,9 +79,9 @@ impl QueryPlan {
                 statistics: Arc::clone(&self.statistics),
                 parameter_types: self.parameter_types.clone(),
                 spare: Mutex::default(),
-            })
+            }))
         });
-        Some(Arc::clone(little))
+        little.clone()
     }
 
     /// Whether the plan is for this catalog.
@@ -123,7 +125,7 @@ pub(crate) fn plan_query(query: &BoundQuery, text: &str, params: &Params, view: 
     check_parameters(query, text, params)?;
     let statistics = Arc::clone(view.statistics()?);
     let disturbed = view.settings.disturbed.map(|seed| statistics.disturbed(seed));
-    let plan = plan(query, view.catalog(), disturbed.as_ref().unwrap_or(&statistics));
+    let plan = plan(query, view.catalog(), disturbed.as_ref().unwrap_or(&statistics))?;
     let (names, types): (Vec<String>, Vec<DataType>) = plan.columns.iter().cloned().unzip();
     let entities = types.iter().map(may_hold_entities).collect();
     let parameter_types = plan

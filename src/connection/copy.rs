@@ -29,7 +29,7 @@ impl Session {
             return Err(error.with_hint("Open it with file_access(FileAccess::Read) to allow COPY FROM"));
         }
         let defaults = self.defaults(bound, view)?;
-        let checks = lower_checks(&bound.checks, &bound.variables, view.catalog(), view.statistics()?);
+        let checks = lower_checks(&bound.checks, &bound.variables, view.catalog(), view.statistics()?)?;
         self.interrupt.store(false, Ordering::Relaxed);
         let callback = self.progress.lock().clone();
         let deadline = view.deadline();

@@ -8,11 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::cardinality::{Estimator, list_length};
 use super::decorrelate::{Carried, variable_of_type};
+use super::error::{Faults, PlanError};
 use super::join_order::Partial;
 use super::logical_plan::{LogicalPlan, LogicalStage};
 use super::projection::{Shape, plan_projection};
 use super::query_graph::QueryGraph;
 use super::rewrite::variables_of;
+use super::saturated::saturated;
 use super::simplify::PathLengths;
 use super::write::joined_creates;
 use crate::binder::bound::{
@@ -35,6 +37,8 @@ pub struct Builder<'a> {
     pub(super) nullable: BTreeSet<VariableId>,
     /// Whether the statement makes rows: until its end these may lack what NOT NULL columns have to have.
     pub(super) creates: bool,
+    /// What the planner itself has done wrong.
+    pub(super) faults: Faults,
 }
 
 /// A query before lowering.
@@ -48,7 +52,7 @@ pub struct Built {
 }
 
 /// The logical plan of a whole query.
-pub fn build(query: &BoundQuery, estimator: Estimator<'_>) -> Built {
+pub fn build(query: &BoundQuery, estimator: Estimator<'_>) -> Result<Built, PlanError> {
     let mut builder = Builder {
         estimator,
         variables: query.variables.clone(),
@@ -57,6 +61,7 @@ pub fn build(query: &BoundQuery, estimator: Estimator<'_>) -> Built {
         lengths: PathLengths::default(),
         nullable: BTreeSet::new(),
         creates: query.creates(),
+        faults: Faults::default(),
     };
     let writes = query.first_write().is_some();
     let mut branches: Vec<(LogicalPlan, Vec<VariableId>)> = Vec::with_capacity(query.branches.len());
@@ -78,7 +83,8 @@ pub fn build(query: &BoundQuery, estimator: Estimator<'_>) -> Built {
             (LogicalPlan::Union { inputs: branches, all: query.union_all }, outputs)
         }
     };
-    Built { plan, outputs, stages: builder.stages, variables: builder.variables }
+    let built = Built { plan, outputs, stages: builder.stages, variables: builder.variables };
+    builder.faults.none_in(built)
 }
 
 impl Builder<'_> {
@@ -169,7 +175,7 @@ impl Builder<'_> {
                     let length = list_length(&list);
                     let input = Box::new(current.plan);
                     current.plan = LogicalPlan::Unwind { input, list, variable };
-                    current.rows *= length;
+                    current.rows = saturated(current.rows * length);
                     current.bound.insert(variable);
                 }
                 BoundClause::Project(projection) => {

@@ -13,6 +13,7 @@ use super::figures::{BITS, EdgeFacts, FilterFacts, LegsOf, NodeFacts, Part, bits
 use super::join_order::{JoinOrder, Partial};
 use super::keys::key_equality;
 use super::rewrite::{is_constant, uses_only, variables_of};
+use super::saturated::saturated;
 use crate::binder::bound::{BoundExpression, VariableId};
 
 pub(super) use told::{Found, Planned, PlannedStep};
@@ -70,7 +71,13 @@ struct State {
 impl State {
     /// So many rows with nothing bound.
     fn of(rows: f64) -> State {
+        let rows = saturated(rows);
         State { nodes: 0, edges: 0, intersected: 0, filters: 0, rows, cost: 0.0, parent: None, step: None }
+    }
+
+    /// The same with other figures, which stay finite.
+    fn with_figures(self, rows: f64, cost: f64) -> State {
+        State { rows: saturated(rows), cost: saturated(cost), ..self }
     }
 }
 
@@ -200,7 +207,8 @@ impl<'s, 'a> Search<'s, 'a> {
         let mut begin = State::of(over);
         if self.given != 0 {
             begin.nodes = self.given;
-            begin.rows *= self.given_nodes().map(|at| self.nodes[at].share).product::<f64>();
+            let share = self.given_nodes().map(|at| self.nodes[at].share).product::<f64>();
+            begin = begin.with_figures(begin.rows * share, begin.cost);
             begin.filters = self.ready_filters(&begin);
         }
         self.begin = begin;
@@ -249,10 +257,11 @@ impl<'s, 'a> Search<'s, 'a> {
             let mut state = *start;
             path.clear();
             path.push(state);
-            let limit = best.as_ref().map_or(f64::INFINITY, |(least, _)| least * CLEARLY_LESS);
+            // The first complete order is one, whatever it costs.
+            let is_cheaper = |cost: f64| best.as_ref().is_none_or(|(least, _)| cost < least * CLEARLY_LESS);
             // What costs more than the best order before it is complete gets no better, nor does what comes to where
             // another start came to with no more rows for no more.
-            while !self.is_complete(&state) && state.cost < limit && is_news(&mut met, &state) {
+            while !self.is_complete(&state) && is_cheaper(state.cost) && is_news(&mut met, &state) {
                 let mut next: Option<(f64, State)> = None;
                 self.each_step(&state, f64::INFINITY, |to| {
                     let to = self.settled(to);
@@ -270,8 +279,7 @@ impl<'s, 'a> Search<'s, 'a> {
                 state = to;
                 path.push(state);
             }
-            let complete = self.is_complete(&state);
-            if complete && best.as_ref().is_none_or(|(least, _)| state.cost < least * CLEARLY_LESS) {
+            if self.is_complete(&state) && is_cheaper(state.cost) {
                 best = Some((state.cost, std::mem::take(&mut path)));
             }
         }
@@ -289,4 +297,19 @@ fn is_news(met: &mut FxHashMap<[u64; 3], (f64, f64)>, state: &State) -> bool {
         met.insert(key, (state.rows, state.cost));
     }
     !known
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_of_a_state_are_numbers() {
+        let begin = State::of(f64::INFINITY);
+        let mut state = begin.with_figures(begin.rows * begin.rows, f64::NAN);
+        for _ in 0..100 {
+            state = state.with_figures(state.rows * 1e18, state.cost + state.rows * state.rows);
+            assert!(state.rows.is_finite() && state.cost.is_finite(), "{state:?}");
+        }
+    }
 }

@@ -37,6 +37,11 @@ pub fn explain_with(plan: &PhysicalPlan, actuals: Actuals<'_>) -> String {
     out
 }
 
+/// An expected number of rows: all digits, as long as they can be read.
+fn count_of(rows: f64) -> String {
+    if rows < 1e15 { format!("{rows:.0}") } else { format!("{rows:.1e}") }
+}
+
 fn line(node: &PlanNode, depth: usize, stages: &[WriteStage], actuals: Actuals<'_>, out: &mut String) {
     let stage_of = |slot: usize| slot.checked_sub(1).and_then(|at| stages.get(at));
     let stage = match node.operator {
@@ -51,9 +56,9 @@ fn line(node: &PlanNode, depth: usize, stages: &[WriteStage], actuals: Actuals<'
     // Writing to a string cannot fail.
     let _ = write!(
         out,
-        "{:indent$}{name}{detail} [{labels}] ~{:.0} rows",
+        "{:indent$}{name}{detail} [{labels}] ~{} rows",
         "",
-        node.estimated_rows,
+        count_of(node.estimated_rows),
         indent = depth * 2
     );
     if let Some(Actual { rows, represented, time, memory }) = actuals(node) {

@@ -12,6 +12,7 @@ use super::figures::Part;
 use super::logical_plan::{LogicalPlan, PathParts, WeightTerms};
 use super::query_graph::QueryGraph;
 use super::rewrite::{uses_only, variables_of};
+use super::saturated::saturated;
 use crate::binder::bound::{BoundExpression, ExpressionKind, VariableId};
 use crate::types::DataType;
 
@@ -68,7 +69,13 @@ impl Partial {
 
     /// Nothing bound, with these figures.
     fn of(rows: f64, cost: f64, done: Done) -> Partial {
+        let (rows, cost) = (saturated(rows), saturated(cost));
         Partial { plan: LogicalPlan::Unit, bound: BTreeSet::new(), rows, cost, done }
+    }
+
+    /// The same with other figures, which stay finite.
+    pub(super) fn with_figures(self, rows: f64, cost: f64) -> Partial {
+        Partial { rows: saturated(rows), cost: saturated(cost), ..self }
     }
 
     /// Whether a conjunct over several variables is dealt with.
@@ -124,6 +131,14 @@ impl<'a> JoinOrder<'a> {
         self.build_paths(partial)
     }
 
+    /// A node or relationship that a plan of the graph does not bind, which is a mistake: without it the plan would have
+    /// other rows than the graph.
+    pub fn not_bound(&self, planned: &Partial) -> Option<VariableId> {
+        let nodes = self.graph.nodes.iter().map(|node| node.variable);
+        let edges = self.graph.edges.iter().map(|edge| edge.pattern.variable);
+        nodes.chain(edges).find(|variable| !planned.bound.contains(variable))
+    }
+
     /// Without any row, all that matters is that the variables exist: scans of no table.
     fn bind_nothing(&self, plan: LogicalPlan, bound: &BTreeSet<VariableId>) -> LogicalPlan {
         let mut plan = plan;
@@ -169,7 +184,10 @@ impl<'a> JoinOrder<'a> {
         };
         while open(&partial) {
             let part = Part::of(self, &partial, component);
-            let Some(found) = Search::new(self, &partial, &part).best(partial.rows, false) else { break };
+            let Some(found) = Search::new(self, &partial, &part).best(partial.rows, false) else {
+                // A connected part always has an order; without one `not_bound` finds what is missing.
+                break;
+            };
             partial = self.built(partial, found);
         }
         partial
@@ -184,7 +202,8 @@ impl<'a> JoinOrder<'a> {
             return match Search::new(self, &input, &part).best(1.0, false) {
                 Some(found) => {
                     let built = self.built(input, found);
-                    Partial { cost: built.cost + cost, ..built }
+                    let (rows, cost) = (built.rows, built.cost + cost);
+                    built.with_figures(rows, cost)
                 }
                 None => input,
             };
@@ -203,6 +222,7 @@ impl<'a> JoinOrder<'a> {
                 let alone = self.check_parts_of_trails(self.built(unit, alone));
                 self.join(input, alone)
             }
+            // As above, `not_bound` finds it.
             (_, None) => input,
         }
     }
@@ -354,13 +374,9 @@ impl<'a> JoinOrder<'a> {
                 let mut bound = left.bound;
                 bound.extend(right.bound);
                 let (rows, done) = (left.rows * right.rows, left.done.with(&right.done));
-                Partial {
-                    plan: cross(left.plan, right.plan),
-                    bound,
-                    rows,
-                    cost: left.cost + right.cost + rows,
-                    done,
-                }
+                let cost = left.cost + right.cost + rows;
+                let plan = cross(left.plan, right.plan);
+                Partial { plan, bound, ..Partial::of(rows, cost, done) }
             }
             false => self.hash_joined(left, right, keys),
         };
@@ -396,7 +412,7 @@ impl<'a> JoinOrder<'a> {
         } else {
             LogicalPlan::HashJoin { probe: Box::new(left.plan), build: Box::new(right.plan), keys }
         };
-        Partial { plan, bound, rows, cost, done }
+        Partial { plan, bound, ..Partial::of(rows, cost, done) }
     }
 
     fn build_paths(&self, mut partial: Partial) -> Partial {
@@ -435,5 +451,36 @@ fn cross(left: LogicalPlan, right: LogicalPlan) -> LogicalPlan {
     match left {
         LogicalPlan::Unit => right,
         left => LogicalPlan::CrossProduct { left: Box::new(left), right: Box::new(right) },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::query_graph::GraphNode;
+    use super::*;
+    use crate::catalog::{Catalog, Statistics};
+
+    /// A plan that has lost a component is told from one that has it.
+    #[test]
+    fn what_no_step_binds_is_found() {
+        let variable = VariableId(3);
+        let node = GraphNode { variable, tables: Vec::new(), predicates: Vec::new() };
+        let graph = QueryGraph { nodes: vec![node], ..QueryGraph::default() };
+        let (catalog, statistics) = (Catalog::default(), Statistics::default());
+        let order = JoinOrder {
+            graph: &graph,
+            estimator: Estimator { catalog: &catalog, statistics: &statistics, arrays: true },
+            weights: BTreeMap::new(),
+            needed: BTreeSet::new(),
+            duplicates_irrelevant: false,
+        };
+        assert_eq!(order.not_bound(&Partial::unit()), Some(variable));
+        assert_eq!(order.not_bound(&order.plan(Partial::unit())), None);
+    }
+
+    #[test]
+    fn figures_of_a_plan_are_numbers() {
+        let partial = Partial::unit().with_figures(f64::INFINITY, f64::NAN);
+        assert!(partial.rows.is_finite() && partial.cost.is_finite());
     }
 }

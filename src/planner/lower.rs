@@ -5,25 +5,27 @@ use std::collections::BTreeSet;
 
 use super::build::Built;
 use super::cardinality::{Estimator, list_length, literal_count};
+use super::error::PlanError;
 use super::explain::inputs;
 use super::logical_plan::LogicalPlan;
 use super::lower_expression::{ColumnKey, Lowering, keys_of};
 use super::physical_plan::{
     Expression, FetchColumn, PhysicalOperator, PlanNode, PushedPredicate, ScanTable, WriteStage,
 };
+use super::saturated::saturated;
 use crate::binder::bound::{BoundExpression, VariableId};
 use crate::types::{PredicateOp, TableId};
 
 pub(super) type Keys = BTreeSet<ColumnKey>;
 
 /// Lowers a query: what is run last first, so that each stage knows what is wanted of it.
-pub fn lower(built: &Built, estimator: Estimator<'_>) -> (PlanNode, Vec<WriteStage>) {
+pub fn lower(built: &Built, estimator: Estimator<'_>) -> Result<(PlanNode, Vec<WriteStage>), PlanError> {
     let lowering = Lowering::new(&built.variables, estimator);
     let root = lowering.outputs(&built.plan, &built.outputs);
     let stages = built.stages.iter().enumerate().rev();
     let mut stages: Vec<WriteStage> = stages.map(|(at, stage)| lowering.stage(stage, at + 1)).collect();
     stages.reverse();
-    (root, stages)
+    lowering.faults.none_in((root, stages))
 }
 
 /// A plan node with what its columns hold.
@@ -50,7 +52,7 @@ impl Lowering<'_> {
             depth,
             outputs: schema.iter().map(|key| self.type_of(key)).collect(),
             labels: schema.iter().map(|key| self.label_of(key)).collect(),
-            estimated_rows,
+            estimated_rows: saturated(estimated_rows),
         }
     }
 

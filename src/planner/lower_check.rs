@@ -1,6 +1,7 @@
 //! CHECKs as expressions over the columns that they read.
 
 use super::cardinality::Estimator;
+use super::error::PlanError;
 use super::lower_expression::{ColumnKey, Lowering};
 use super::physical_plan::TableCheck;
 use crate::binder::bound::{BoundCheck, Variable};
@@ -12,7 +13,7 @@ pub fn lower_checks(
     variables: &[Variable],
     catalog: &Catalog,
     statistics: &Statistics,
-) -> Vec<TableCheck> {
+) -> Result<Vec<TableCheck>, PlanError> {
     let estimator = Estimator { catalog, statistics, arrays: true };
     let lowering = Lowering::new(variables, estimator);
     let lower = |check: &BoundCheck| {
@@ -28,5 +29,6 @@ pub fn lower_checks(
             condition: lowering.expression(&check.condition, &schema),
         }
     };
-    checks.iter().map(lower).collect()
+    let lowered = checks.iter().map(lower).collect();
+    lowering.faults.none_in(lowered)
 }

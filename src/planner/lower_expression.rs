@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::cardinality::Estimator;
+use super::error::{Faults, PlanError};
 use super::logical_plan::PathParts;
 use super::lower::predicate_op;
 use super::physical_plan::{Expression, ExpressionKind, FetchColumn, PathPart};
@@ -98,6 +99,8 @@ pub struct Lowering<'a> {
     pub numbered: RefCell<BTreeMap<VariableId, Vec<ColumnKey>>>,
     /// Joins with a bitmap so far.
     joins: Cell<u32>,
+    /// What the planner itself has done wrong.
+    pub faults: Faults,
 }
 
 /// The keys an expression reads.
@@ -139,7 +142,7 @@ impl<'a> Lowering<'a> {
     /// Nothing is lowered yet.
     pub fn new(variables: &'a [Variable], estimator: Estimator<'a>) -> Lowering<'a> {
         let (kept, numbered) = (RefCell::default(), RefCell::default());
-        Lowering { variables, estimator, kept, numbered, joins: Cell::new(0) }
+        Lowering { variables, estimator, kept, numbered, joins: Cell::new(0), faults: Faults::default() }
     }
 
     /// A name for the bitmap of one more join.
@@ -254,11 +257,11 @@ impl Lowering<'_> {
 
     /// The position of a key among the columns.
     pub fn position(&self, schema: &[ColumnKey], key: &ColumnKey) -> usize {
-        // Lowering asks its input for every key it uses before it looks for it, so this is our own mistake.
-        schema
-            .iter()
-            .position(|one| one == key)
-            .unwrap_or_else(|| panic!("no column for {key:?} in {schema:?}"))
+        schema.iter().position(|one| one == key).unwrap_or_else(|| {
+            // Lowering asks its input for every key it uses before it looks for it, so this is our own mistake.
+            self.faults.note(PlanError::NoColumn { column: self.label_of(key) });
+            0
+        })
     }
 
     /// A reference to a column.

@@ -11,6 +11,7 @@ mod count_join;
 mod decorrelate;
 mod deep_stack;
 mod enumerate;
+mod error;
 pub mod explain;
 mod factorize;
 mod figures;
@@ -39,6 +40,7 @@ mod query_graph;
 mod ranges;
 mod recursion;
 mod rewrite;
+mod saturated;
 mod selectivity;
 mod simplify;
 mod subquery;
@@ -48,6 +50,7 @@ mod write;
 
 pub use cardinality::Estimator;
 pub use deep_stack::{on_stack_for, stack_for};
+pub use error::PlanError;
 pub use explain::{explain, explain_with, inputs};
 pub use lower_check::lower_checks;
 pub use physical_plan::PhysicalPlan;
@@ -184,8 +187,12 @@ fn add_bound(plan: &LogicalPlan, bound: &mut BTreeSet<VariableId>) {
 }
 
 /// Plans a query for one version of catalog and statistics.
-pub fn plan(query: &BoundQuery, catalog: &Catalog, statistics: &Statistics) -> PhysicalPlan {
-    lower_query(query, order_query(query, catalog, statistics), catalog, statistics)
+pub fn plan(
+    query: &BoundQuery,
+    catalog: &Catalog,
+    statistics: &Statistics,
+) -> Result<PhysicalPlan, PlanError> {
+    lower_query(query, order_query(query, catalog, statistics)?, catalog, statistics)
 }
 
 /// Plans a query without arrays of counts and sorted lists, which cannot be put aside, once there was no room for them.
@@ -193,8 +200,8 @@ pub fn plan_for_little_memory(
     query: &BoundQuery,
     catalog: &Catalog,
     statistics: &Statistics,
-) -> PhysicalPlan {
-    let ordered = order(query, Estimator { catalog, statistics, arrays: false });
+) -> Result<PhysicalPlan, PlanError> {
+    let ordered = order(query, Estimator { catalog, statistics, arrays: false })?;
     lower_query(query, ordered, catalog, statistics)
 }
 
@@ -202,13 +209,17 @@ pub fn plan_for_little_memory(
 pub struct OrderedQuery(build::Built);
 
 /// The first half of `plan`: what is done, and in which order.
-pub fn order_query(query: &BoundQuery, catalog: &Catalog, statistics: &Statistics) -> OrderedQuery {
+pub fn order_query(
+    query: &BoundQuery,
+    catalog: &Catalog,
+    statistics: &Statistics,
+) -> Result<OrderedQuery, PlanError> {
     order(query, Estimator { catalog, statistics, arrays: true })
 }
 
-fn order(query: &BoundQuery, estimator: Estimator<'_>) -> OrderedQuery {
+fn order(query: &BoundQuery, estimator: Estimator<'_>) -> Result<OrderedQuery, PlanError> {
     // A plan has a few operators per variable at most.
-    deep_stack::on_stack_for(query.variables.len(), || OrderedQuery(build::build(query, estimator)))
+    deep_stack::on_stack_for(query.variables.len(), || build::build(query, estimator)).map(OrderedQuery)
 }
 
 /// The second half of `plan`: where each column stands, and which properties are read where.
@@ -217,20 +228,20 @@ pub fn lower_query(
     OrderedQuery(built): OrderedQuery,
     catalog: &Catalog,
     statistics: &Statistics,
-) -> PhysicalPlan {
+) -> Result<PhysicalPlan, PlanError> {
     // Sub-plans stand one on the other, so that few variables can make a deep plan.
     let inputs = built.stages.iter().map(|stage| depth_of(&stage.input));
     let depth = inputs.chain([depth_of(&built.plan), query.variables.len()]).max().unwrap_or(0);
     let (root, stages) = deep_stack::on_stack_for(depth, || {
         lower::lower(&built, Estimator { catalog, statistics, arrays: true })
-    });
-    PhysicalPlan {
+    })?;
+    Ok(PhysicalPlan {
         root,
         columns: query.columns.clone(),
         parameters: query.parameters.clone(),
         stages,
-        checks: lower_checks(&query.checks, &query.variables, catalog, statistics),
+        checks: lower_checks(&query.checks, &query.variables, catalog, statistics)?,
         returns: query.returns,
         logical: built.plan,
-    }
+    })
 }

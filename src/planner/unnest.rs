@@ -11,6 +11,7 @@ use super::inputs_mut;
 use super::join_order::Partial;
 use super::logical_plan::{LogicalPlan, SettleKind};
 use super::rewrite::{conjuncts, replace, same_expression, variables_of, walk_mut};
+use super::saturated::saturated;
 use super::{bound_by, inputs_of};
 use crate::binder::bound::{
     BoundClause, BoundExpression, BoundSubquery, BoundWrite, ExpressionKind, SortKey, SubqueryKind, Variable,
@@ -231,7 +232,7 @@ impl Builder<'_> {
         use LogicalPlan as L;
         let estimator = &self.estimator;
         let below = |input: &LogicalPlan| self.rows_of(input);
-        match plan {
+        saturated(match plan {
             L::Unit | L::Kept { .. } => 1.0,
             L::Shared { .. } => 1000.0,
             L::ScanNodes { tables, predicates, .. } => {
@@ -264,7 +265,7 @@ impl Builder<'_> {
             L::CrossProduct { left, right } => below(left) * below(right),
             L::Union { inputs, .. } => inputs.iter().map(|(input, _)| below(input)).sum(),
             plan => inputs_of(plan).map(below).fold(0.0, f64::max),
-        }
+        })
     }
 }
 

@@ -276,7 +276,7 @@ impl Graph {
         let bound = bind(&statement, text, transaction.catalog(), &ParameterTypes::default(), &settings)
             .unwrap_or_else(|error| panic!("{text}: {error}"));
         let BoundStatement::Query(query) = bound else { panic!("{text} is no query") };
-        plan(&query, transaction.catalog(), transaction.statistics().unwrap())
+        plan(&query, transaction.catalog(), transaction.statistics().unwrap()).unwrap()
     }
 
     /// The rows of a query, and what the mechanisms did.

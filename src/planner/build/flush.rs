@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Builder;
 use crate::binder::bound::VariableId;
 use crate::planner::canonical;
+use crate::planner::error::PlanError;
 use crate::planner::factorize::{strip, visit_cost, whole_graph};
 use crate::planner::implied::drop_implied;
 use crate::planner::join_order::{JoinOrder, Partial};
@@ -147,8 +148,14 @@ impl Builder<'_> {
         extend_by_paths(&graph, &mut needed);
         canonical::sort(&mut graph, &needed, &current.bound);
         let current = Partial { done: Default::default(), ..current };
-        JoinOrder { graph: &graph, estimator: self.estimator, weights, needed, duplicates_irrelevant }
-            .plan(current)
+        let order =
+            JoinOrder { graph: &graph, estimator: self.estimator, weights, needed, duplicates_irrelevant };
+        let planned = order.plan(current);
+        if let Some(variable) = order.not_bound(&planned) {
+            let variable = self.variables.get(variable.0 as usize).map_or("?", |variable| &variable.name);
+            self.faults.note(PlanError::Unbound { variable: variable.trim().to_owned() });
+        }
+        planned
     }
 }
 

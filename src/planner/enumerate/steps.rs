@@ -51,12 +51,8 @@ impl Search<'_, '_> {
     pub(super) fn scanned(&self, at: usize) -> State {
         let node = &self.nodes[at];
         let rows = (node.rows * node.share).max(if node.rows > 0.0 { 1.0 } else { 0.0 });
-        State {
-            nodes: 1 << at,
-            cost: node.read * SCANNED_COST + rows,
-            step: Some(Step::Scan(at)),
-            ..State::of(rows)
-        }
+        let cost = node.read * SCANNED_COST + rows;
+        State { nodes: 1 << at, step: Some(Step::Scan(at)), ..State::of(rows).with_figures(rows, cost) }
     }
 
     /// Scanning the relationships themselves pays when neither end narrows them down.
@@ -67,13 +63,13 @@ impl Search<'_, '_> {
         }
         let edges = edge.reached[0].0 * self.nodes[edge.ends[0]].rows;
         let rows = edges * edge.share;
+        // In the order of the table, without a step from list to list.
+        let cost = edges * SCANNED_COST + rows * 0.4;
         Some(State {
             nodes: 1 << edge.ends[0] | 1 << edge.ends[1],
             edges: 1 << at,
-            // In the order of the table, without a step from list to list.
-            cost: edges * SCANNED_COST + rows * 0.4,
             step: Some(Step::ScanRels(at)),
-            ..State::of(rows)
+            ..State::of(rows).with_figures(rows, cost)
         })
     }
 
@@ -85,11 +81,9 @@ impl Search<'_, '_> {
         Some(State {
             nodes: state.nodes | 1 << at,
             filters: state.filters | filters,
-            rows: state.rows * share,
-            cost: state.cost + state.rows * LOOKUP_COST,
             parent: None,
             step: Some(Step::Lookup(at)),
-            ..*state
+            ..state.with_figures(state.rows * share, state.cost + state.rows * LOOKUP_COST)
         })
     }
 
@@ -124,11 +118,9 @@ impl Search<'_, '_> {
         Some(State {
             nodes: state.nodes | 1 << to,
             edges: state.edges | 1 << at,
-            rows,
-            cost: state.cost + cost,
             parent: None,
             step: Some(Step::Edge { edge: at, from: edge.ends[side] }),
-            ..*state
+            ..state.with_figures(rows, state.cost + cost)
         })
     }
 
@@ -198,15 +190,14 @@ impl Search<'_, '_> {
             };
             rows *= share.min(1.0);
         }
+        let cost = state.cost + state.rows * work + if node.has_predicates { rows } else { 0.0 };
         Some(State {
             nodes: state.nodes | 1 << to,
             edges: state.edges | closing,
             intersected: state.intersected | closing,
-            rows,
-            cost: state.cost + state.rows * work + if node.has_predicates { rows } else { 0.0 },
             parent: None,
             step: Some(Step::Intersect { to, edges: closing }),
-            ..*state
+            ..state.with_figures(rows, cost)
         })
     }
 
@@ -228,10 +219,9 @@ impl Search<'_, '_> {
             edges: a.edges | b.edges,
             intersected: a.intersected | b.intersected,
             filters: a.filters | b.filters,
-            rows,
-            cost: cost + rows,
             parent: Some(probe),
             step: Some(Step::Join { other: build, node }),
+            ..a.with_figures(rows, cost + rows)
         })
     }
 
@@ -273,13 +263,12 @@ impl Search<'_, '_> {
 
     fn filter(&self, state: &mut State) {
         let ready = self.ready_filters(state);
-        state.filters |= ready;
-        if ready != 0 {
-            state.cost += state.rows * CHECKED_COST;
+        if ready == 0 {
+            return;
         }
-        for at in places(ready) {
-            state.rows *= self.filters[at].share;
-        }
+        let cost = state.cost + state.rows * CHECKED_COST;
+        let rows = places(ready).fold(state.rows, |rows, at| rows * self.filters[at].share);
+        *state = State { filters: state.filters | ready, ..state.with_figures(rows, cost) };
     }
 
     /// Looks for the edges between bound nodes, the rarest first.
@@ -299,10 +288,8 @@ impl Search<'_, '_> {
             // From the end with the shorter lists.
             let side = usize::from(edge.reached[1].0 < edge.reached[0].0 * CLEARLY_LESS);
             let (before, rows) = (state.rows, state.rows * met);
-            state.cost +=
-                (state.rows * SEARCHED_COST).max(rows) + if edge.has_predicates { rows } else { 0.0 };
-            state.rows = rows;
-            state.edges |= 1 << at;
+            let cost = (before * SEARCHED_COST).max(rows) + if edge.has_predicates { rows } else { 0.0 };
+            *state = State { edges: state.edges | 1 << at, ..state.with_figures(rows, state.cost + cost) };
             tell(Step::Edge { edge: at, from: edge.ends[side] }, before);
             self.filter(state);
         }

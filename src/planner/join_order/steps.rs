@@ -14,7 +14,7 @@ impl JoinOrder<'_> {
     /// Extends a plan by the steps that were found.
     pub(super) fn built(&self, input: Partial, found: Found) -> Partial {
         let cost = input.cost + found.cost;
-        Partial { rows: found.rows, cost, ..self.build(input, &found.steps) }
+        self.build(input, &found.steps).with_figures(found.rows, cost)
     }
 
     pub(super) fn build(&self, mut partial: Partial, steps: &[Planned]) -> Partial {

@@ -1,0 +1,83 @@
+//! Patterns so long that they are expected to have more rows than there are numbers: none of their parts gets lost, and
+//! every estimate is a number.
+
+mod support;
+
+use support::World;
+
+/// Twenty nodes that all lead to all, so that each step has twenty times the rows of the one before, and beside them two
+/// nodes of which the second leads nowhere.
+fn dense() -> World {
+    let world = World::new("CREATE NODE TABLE N(id INT64 PRIMARY KEY); CREATE REL TABLE E(FROM N TO N)");
+    let nodes: String = (0..20).map(|id| format!("{id}\n")).collect();
+    world.copy("N", nodes + "1000\n1001\n", "").expect("nodes");
+    let ends = (0..20).flat_map(|from| (0..20).map(move |to| (from, to)));
+    let rels: String = ends.map(|(from, to)| format!("{from},{to}\n")).collect();
+    world.copy("E", rels + "1000,1001\n", "").expect("relationships");
+    world
+}
+
+/// A chain of relationships of such a length from the node that leads to one other.
+fn chain(rels: usize, length: &str) -> String {
+    let steps: String = (1..=rels).map(|at| format!("-[:E{length}]->(n{at}:N)")).collect();
+    format!("(n0:N {{id: 1000}}){steps}")
+}
+
+/// Every line of a plan tells a finite estimate.
+#[track_caller]
+fn estimates_are_numbers(world: &World, text: &str) {
+    let plan = world.rows(&format!("EXPLAIN {text}"));
+    let told: Vec<f64> = plan
+        .iter()
+        .filter_map(|line| line.rsplit_once('~')?.1.split(' ').next())
+        .map(|number| number.parse().expect("a number"))
+        .collect();
+    assert!(told.len() > 3 && told.iter().all(|estimate| estimate.is_finite()), "{told:?}");
+}
+
+#[track_caller]
+fn check(world: &World, text: &str, expected: &[&str]) {
+    world.check(text, expected);
+    estimates_are_numbers(world, text);
+}
+
+#[test]
+fn a_component_of_more_rows_than_there_are_numbers_is_counted() {
+    check(&dense(), &format!("MATCH {} RETURN count(*)", chain(45, "*")), &["0"]);
+}
+
+#[test]
+fn a_component_of_more_rows_than_there_are_numbers_is_asked_for() {
+    let world = dense();
+    let asked = |chain: String| format!("MATCH (z:N {{id: 5}}) WHERE EXISTS {{ MATCH {chain} }} RETURN z.id");
+    check(&world, &asked(chain(45, "*1..10")), &[]);
+    check(&world, &asked(chain(1, "*1..10")), &["5"]);
+}
+
+#[test]
+fn a_component_of_more_rows_than_there_are_numbers_is_optional() {
+    let chain = chain(45, "*1..10");
+    let text = format!("MATCH (z:N {{id: 5}}) OPTIONAL MATCH {chain} RETURN z.id, count(n1)");
+    check(&dense(), &text, &["5|0"]);
+}
+
+#[test]
+fn a_component_of_more_rows_than_there_are_numbers_has_columns() {
+    let world = dense();
+    check(&world, &format!("MATCH {} RETURN n0.id", chain(45, "*")), &[]);
+    check(&world, &format!("MATCH {} RETURN n0.id, n400.id", chain(400, "")), &[]);
+}
+
+#[test]
+fn clauses_in_a_row_multiply_to_no_infinity() {
+    let world = dense();
+    let optional: String =
+        (0..120).map(|at| format!("OPTIONAL MATCH (n{at})-[:E]->(n{}:N) ", at + 1)).collect();
+    check(&world, &format!("MATCH (n0:N {{id: 1000}}) {optional} RETURN n1.id, n120.id"), &["1001|NULL"]);
+    let unwound: String = (0..340).map(|at| format!("UNWIND [x{at}] AS x{} ", at + 1)).collect();
+    let read = "MATCH (a:N {id: x340}) RETURN a.id";
+    check(&world, &format!("UNWIND [5] AS x0 {unwound} {read}"), &["5"]);
+    let listed: String =
+        (0..120).map(|at| format!("UNWIND range(1, 1 + x{at} - x{at}) AS x{} ", at + 1)).collect();
+    check(&world, &format!("UNWIND [5] AS x0 {listed} MATCH (a:N {{id: x120}}) RETURN a.id"), &["1"]);
+}
