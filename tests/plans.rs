@@ -230,6 +230,46 @@ fn lookups_hash_joins_and_intersections_are_chosen_by_cost() {
     assert_eq!(counted, world.connection.query(&near).expect("rows").len() as i64);
 }
 
+/// Of optional matches that are only counted no row is written out; those that close a cycle intersect lists or join with
+/// what was found once, as they do in a MATCH and in `COUNT { … }`.
+#[test]
+fn optional_matches_are_ordered_and_counted_like_others() {
+    let world = network();
+    let has = |text: &str, wanted: &[&str], not: &[&str]| {
+        let plan = plan_of(&world.connection, text, "EXPLAIN").join("\n");
+        assert!(wanted.iter().all(|operator| plan.contains(operator)), "{text}:\n{plan}");
+        assert!(!not.iter().any(|operator| plan.contains(operator)), "{text}:\n{plan}");
+    };
+    let both =
+        "MATCH (p:Person) OPTIONAL MATCH (p)-[:Likes]->(m:Message) OPTIONAL MATCH (p)-[:Knows]->(q:Person)";
+    let counts =
+        format!("{both} RETURN p.kind, count(*), count(m), count(q.id) AS q, sum(p.age) ORDER BY p.kind");
+    has(&counts, &["Weigh (counted left join, message passing)"], &["Number", "Expand"]);
+    has(&format!("{both} RETURN count(*)"), &["optional"], &["Number", "Expand"]);
+    let profile = plan_of(&world.connection, &counts, "PROFILE");
+    let represented = profile.iter().find_map(|line| line.strip_prefix("rows_represented: "));
+    let rows: u64 = represented.expect("rows that stand for others").parse().expect("a number");
+    assert!(rows > 100_000, "{rows}");
+    assert!(!profile.iter().any(|line| line.starts_with("rows_materialized")), "{}", profile.join("\n"));
+    let rows = |text: &str| -> Vec<Vec<quiredb::Value>> {
+        let result = world.connection.query(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        result.to_values()
+    };
+    // What asks for a value of each match writes the rows out.
+    let written = format!("{both} WITH p, m, q, coalesce(m.id, 0) + coalesce(q.id, 0) AS both");
+    let written =
+        format!("{written} RETURN p.kind, count(both), count(m), count(q) AS q, sum(p.age) ORDER BY p.kind");
+    has(&written, &["Settle (left join)"], &["counted"]);
+    assert_eq!(rows(&counts), rows(&written));
+    let cycle =
+        "MATCH (a:Person)-[:Knows]->(b:Person) OPTIONAL MATCH (a)-[:Likes]->(m:Message)<-[:Likes]-(b)";
+    has(&format!("{cycle} RETURN a.id, b.id, count(m)"), &["counted left join"], &["ExpandInto"]);
+    has(&format!("{cycle} RETURN a.id, b.id, m.id"), &["Settle (left join)", "Intersect"], &["ExpandInto"]);
+    // Nothing asks for the second one.
+    let one = plan_of(&world.connection, &format!("{both} RETURN p.id, count(DISTINCT m.length)"), "EXPLAIN");
+    assert_eq!(one.iter().filter(|line| line.contains("Expand")).count(), 1, "{}", one.join("\n"));
+}
+
 #[test]
 fn patterns_start_at_few_nodes_instead_of_counting_at_all() {
     let world = network();

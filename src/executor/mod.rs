@@ -12,6 +12,7 @@ mod coded_keys;
 mod context;
 pub mod copy;
 mod count_join;
+mod counted_rows;
 mod counters;
 mod degrees;
 mod distinct_rels;

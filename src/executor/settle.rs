@@ -6,6 +6,7 @@
 
 use super::chunks::{ChunkList, each_batch};
 use super::context::{Context, QueryContext};
+use super::counted_rows::CountedRows;
 use super::counters::count;
 use super::error::ExecutionResult;
 use super::evaluate::Evaluator;
@@ -182,6 +183,7 @@ pub struct Settle<'x> {
     seen: Vec<u64>,
     /// How much was found for each numbered row, where that is asked.
     counts: Vec<i64>,
+    counted: CountedRows,
     collected: Option<Collected<'x>>,
     next: Next<'x>,
 }
@@ -206,12 +208,13 @@ impl<'x> Settle<'x> {
             }),
             _ => None,
         };
-        Ok(Settle { name, row, kind, seen: Vec::new(), counts: Vec::new(), collected, next })
+        let (seen, counts, counted) = (Vec::new(), Vec::new(), CountedRows::default());
+        Ok(Settle { name, row, kind, seen, counts, counted, collected, next })
     }
 
     fn mark(&mut self, batch: &Batch<'_>) {
         let Some(rows) = batch.columns[self.row].native_reader::<u64>() else { return };
-        let counting = matches!(self.kind, PhysicalSettle::Count { .. });
+        let counting = matches!(self.kind, PhysicalSettle::Count { .. } | PhysicalSettle::Counted { .. });
         batch.selection.for_each(batch.length, |row| {
             let number = rows.get(row) as usize;
             if counting {
@@ -310,6 +313,16 @@ impl Operator for Settle<'_> {
                 let flow = self.next.push(context, Batch { columns: &columns, ..batch });
                 if rows.last {
                     self.counts.clear();
+                }
+                flow
+            }
+            PhysicalSettle::Counted { columns, marked } => {
+                let columns = pick(columns);
+                let Settle { counts, counted, next, .. } = self;
+                let found = |row: usize| counts.get(rows.first + row).map_or(0, |found| *found as u64);
+                let flow = counted.push(context, batch, &columns, (found, *marked), &mut **next);
+                if rows.last {
+                    counts.clear();
                 }
                 flow
             }

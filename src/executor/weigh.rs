@@ -2,12 +2,13 @@
 //! all nodes at once by message passing, and a row only looks it up.
 
 use super::context::Context;
+use super::counted_rows::CountedRows;
 use super::counters::count;
 use super::error::ExecutionResult;
 use super::operator::{Flow, Next, Operator};
 use super::scan_weighted::WeightTable;
 use crate::planner::physical_plan::Answer;
-use crate::vector::{Batch, Multiplicity, Selection, ValueVector, Values};
+use crate::vector::{Batch, Selection, ValueVector, Values};
 
 /// Answers put beside rows, or rows that pass by them.
 pub struct Answers {
@@ -17,13 +18,14 @@ pub struct Answers {
     mask: Vec<u64>,
     truths: Vec<u8>,
     counts: Vec<i64>,
+    counted: CountedRows,
 }
 
 impl Answers {
     /// Answers of this form.
     pub fn new(answer: Answer) -> Answers {
         let (found, mask, truths, counts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Answers { answer, found, mask, truths, counts }
+        Answers { answer, found, mask, truths, counts, counted: CountedRows::default() }
     }
 
     /// Nothing is found yet for the rows of a batch.
@@ -39,7 +41,7 @@ impl Answers {
         batch: Batch<'_>,
         next: &mut dyn Operator,
     ) -> ExecutionResult<Flow> {
-        let Answers { answer, found, mask, truths, counts } = self;
+        let Answers { answer, found, mask, truths, counts, counted } = self;
         let mut columns: Vec<ValueVector<'_>> = Vec::with_capacity(batch.columns.len() + 1);
         match answer {
             Answer::Exists | Answer::Absent => {
@@ -54,11 +56,9 @@ impl Answers {
                 }
                 return next.push(context, Batch { selection: Selection::Mask(mask), ..batch });
             }
-            Answer::Multiply => {
-                for (row, found) in found.iter_mut().enumerate() {
-                    *found = found.saturating_mul(batch.multiplicity.get(row));
-                }
-                return next.push(context, Batch { multiplicity: Multiplicity::PerRow(found), ..batch });
+            Answer::Counted { marked } => {
+                let found = |row: usize| found[row];
+                return counted.push(context, batch, batch.columns, (found, *marked), next);
             }
             Answer::Mark => {
                 truths.clear();

@@ -2,6 +2,7 @@
 //! far as the projection allows and ordered by cost.
 
 mod flush;
+mod found;
 mod names;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +24,16 @@ use crate::binder::bound::{
 };
 
 pub(super) use flush::{ROW_COST, extend_by_paths};
+pub(super) use found::Asked;
+
+/// An optional match that is not planned yet.
+#[derive(Clone)]
+pub(super) struct Waiting {
+    pub matched: BoundMatch,
+    pub asked: Asked,
+    /// What the clauses behind it mention.
+    pub needed: BTreeSet<VariableId>,
+}
 
 /// Builds the plan of one query part; new variables are appended to the query's.
 pub struct Builder<'a> {
@@ -35,6 +46,8 @@ pub struct Builder<'a> {
     pub(super) lengths: PathLengths,
     /// Nodes and relationships that may be NULL.
     pub(super) nullable: BTreeSet<VariableId>,
+    /// What says instead of the variables of an optional match whether it found something.
+    pub(super) marks: BTreeMap<VariableId, VariableId>,
     /// Whether the statement makes rows: until its end these may lack what NOT NULL columns have to have.
     pub(super) creates: bool,
     /// What the planner itself has done wrong.
@@ -60,6 +73,7 @@ pub fn build(query: &BoundQuery, estimator: Estimator<'_>) -> Result<Built, Plan
         renames: BTreeMap::new(),
         lengths: PathLengths::default(),
         nullable: BTreeSet::new(),
+        marks: BTreeMap::new(),
         creates: query.creates(),
         faults: Faults::default(),
     };
@@ -112,7 +126,7 @@ impl Builder<'_> {
         let mut graph: Option<QueryGraph> = None;
         let mut outputs = Vec::new();
         // Optional matches that may be counted with the graph.
-        let mut waiting: Vec<BoundMatch> = Vec::new();
+        let mut waiting: Vec<Waiting> = Vec::new();
         let mut needed_by_waiting = BTreeSet::new();
         let clauses = joined_creates(clauses);
         for (at, clause) in clauses.iter().enumerate() {
@@ -126,10 +140,17 @@ impl Builder<'_> {
                 needed.extend(carried.all());
                 needed
             };
+            let needed_behind = |builder: &Self| {
+                let mut needed = builder.needed_later(&clauses[at + 1..]);
+                needed.extend(carried.all());
+                needed
+            };
             let clause = self.renamed(clause);
             let waits = match &clause {
                 BoundClause::Match(matched) => {
-                    matched.optional && asks_alone(matched) && self.hangs(matched, graph.as_ref(), &current)
+                    matched.optional
+                        && asks_alone(matched)
+                        && self.hangs(matched, graph.as_ref(), &waiting, &current)
                 }
                 BoundClause::Project(_) => true,
                 _ => false,
@@ -140,18 +161,24 @@ impl Builder<'_> {
             }
             match clause {
                 BoundClause::Match(matched) if waits => {
+                    let known = graph.iter().flat_map(QueryGraph::variables).collect();
+                    let asked = self.asked_of(&matched, &known, &clauses[at + 1..], carried);
+                    if asked == Asked::Nothing {
+                        continue;
+                    }
                     needed_by_waiting.extend(needed_later(self));
-                    waiting.push(matched);
+                    let needed = needed_behind(self);
+                    waiting.push(Waiting { matched, asked, needed });
                 }
                 BoundClause::Match(matched) if matched.optional => {
                     let needed = needed_later(self);
-                    current = self.flush(current, graph.take(), needed.clone(), false);
+                    current = self.flush(current, graph.take(), needed, false);
                     current = if asks_alone(&matched) {
-                        self.optional(current, matched, needed)
+                        let asked = self.asked_of(&matched, &current.bound, &clauses[at + 1..], carried);
+                        let needed = needed_behind(self);
+                        self.optional(current, Waiting { matched, asked, needed })
                     } else {
-                        let mut needed = self.needed_later(&clauses[at + 1..]);
-                        needed.extend(carried.all());
-                        self.optional_together(current, matched, &needed)
+                        self.optional_together(current, matched, &needed_behind(self))
                     };
                 }
                 BoundClause::Match(mut matched) => {

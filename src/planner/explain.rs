@@ -217,6 +217,7 @@ fn describe(operator: &PhysicalOperator) -> (&'static str, String) {
                 PhysicalSettle::Semi { absent: true, .. } => " (anti join)",
                 PhysicalSettle::Mark { .. } => " (mark join)",
                 PhysicalSettle::Count { .. } => " (count)",
+                PhysicalSettle::Counted { .. } => " (counted left join)",
                 PhysicalSettle::Collect { .. } => " (collect)",
             };
             ("Settle", how.into())
@@ -228,7 +229,7 @@ fn answer_name(answer: Answer) -> &'static str {
     match answer {
         Answer::Exists => "semi join",
         Answer::Absent => "anti join",
-        Answer::Multiply => "counted left join",
+        Answer::Counted { .. } => "counted left join",
         Answer::Mark => "mark join",
         Answer::Count => "count",
     }

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::build::{Builder, extend_by_paths};
+use super::build::{Asked, Builder, Waiting, extend_by_paths};
 use super::factorize::{strip, visit_cost, whole_graph};
 use super::implied::drop_implied;
 use super::join_order::Partial;
@@ -27,15 +27,27 @@ struct LeftFactor {
 }
 
 impl Builder<'_> {
-    /// Whether an optional match hangs at one node of the graph that is not planned yet.
-    pub(super) fn hangs(&self, matched: &BoundMatch, graph: Option<&QueryGraph>, current: &Partial) -> bool {
+    /// Whether an optional match hangs at one node of the graph that is not planned yet, and at nothing that `waiting` ones
+    /// bind.
+    pub(super) fn hangs(
+        &self,
+        matched: &BoundMatch,
+        graph: Option<&QueryGraph>,
+        waiting: &[Waiting],
+        current: &Partial,
+    ) -> bool {
         let Some(graph) = graph else { return false };
         let of_graph = |node: &&VariableId| graph.node(**node).is_some();
         let pattern = &matched.pattern;
+        let of_others = |node: &VariableId| {
+            graph.node(*node).is_none()
+                && waiting.iter().any(|other| other.matched.pattern.nodes.contains(node))
+        };
         self.estimator.arrays
             && matches!(current.plan, LogicalPlan::Unit)
             && current.bound.is_empty()
             && pattern.nodes.iter().filter(of_graph).count() == 1
+            && !pattern.nodes.iter().any(of_others)
             && !pattern.edges.is_empty()
             && pattern.paths.is_empty()
     }
@@ -45,52 +57,44 @@ impl Builder<'_> {
         &mut self,
         current: Partial,
         graph: Option<QueryGraph>,
-        waiting: Vec<BoundMatch>,
+        waiting: Vec<Waiting>,
         needed: BTreeSet<VariableId>,
     ) -> Partial {
-        let mut current = self.flush(current, graph, needed.clone(), false);
-        for matched in waiting {
-            current = self.optional(current, matched, needed.clone());
-        }
-        current
+        let current = self.flush(current, graph, needed, false);
+        waiting.into_iter().fold(current, |current, optional| self.optional(current, optional))
     }
 
-    /// The whole projection, if it counts rows and asks for nothing of the optional matches, or only how often one of them
-    /// was found, and if that costs less than to write their rows out.
+    /// The whole projection, if it counts rows and asks of the optional matches no more than whether they found something,
+    /// and if that costs less than to write rows out.
     pub(super) fn count_optionals(
         &mut self,
         current: &Partial,
         graph: Option<&QueryGraph>,
-        waiting: &[BoundMatch],
+        waiting: &[Waiting],
         projection: &BoundProjection,
         needed_by_waiting: &BTreeSet<VariableId>,
     ) -> Option<Partial> {
         let mut graph = graph?.clone();
         drop_implied(&mut graph);
-        let mut factors = Vec::with_capacity(waiting.len());
-        let mut owns: Vec<BTreeSet<VariableId>> = Vec::with_capacity(waiting.len());
-        for matched in waiting {
+        let (mut factors, mut marked) = (Vec::with_capacity(waiting.len()), Vec::new());
+        for Waiting { matched, asked, .. } in waiting {
+            let Asked::Found(mark) = asked else { return None };
             let mut below = QueryGraph::default();
             below.add_match(matched, &self.variables);
-            factors.push(self.factor_below(below, &graph, Factor::AtLeastOne)?);
-            let nodes = matched.pattern.nodes.iter().filter(|node| graph.node(**node).is_none());
-            owns.push(nodes.copied().chain(matched.pattern.edges.iter().map(|edge| edge.variable)).collect());
+            match mark {
+                Some(mark) => marked.push((*mark, self.factor_below(below, &graph, Factor::Each)?)),
+                None => factors.push(self.factor_below(below, &graph, Factor::AtLeastOne)?),
+            }
         }
-        owns.iter().for_each(|own| self.nullable.extend(own));
         self.note_nullable(projection);
         let estimator = self.estimator;
-        let mut shape = Shape::of(projection.clone(), &estimator, self);
-        let counted = owns.iter().position(|own| shape.counts_only(own));
-        let last = counted.map(|at| factors.remove(at));
-        if last.is_some() {
-            shape.count_rows();
-        }
-        let mut needed = shape.needed();
-        let reads = owns.iter().any(|own| !needed.is_disjoint(own));
-        if !shape.counts_rows() || reads {
+        let shape = Shape::of(projection.clone(), &estimator, self);
+        if !shape.counts_rows() {
             return None;
         }
-        needed.extend(last.iter().map(|factor| factor.node));
+        let mut needed = shape.needed();
+        needed.retain(|variable| marked.iter().all(|(mark, _)| mark != variable));
+        needed.extend(marked.iter().map(|(_, factor)| factor.node));
         let general = self.apply_waiting(
             current.clone(),
             Some(graph.clone()),
@@ -105,17 +109,17 @@ impl Builder<'_> {
             found = Some(stripped);
         }
         let mut found = found?;
-        if let Some(LeftFactor { node, step }) = last {
+        for (mark, LeftFactor { node, step }) in marked {
             let tables = match self.variables.get(node.0 as usize).map(|variable| &variable.kind) {
                 Some(VariableKind::Node { tables }) => tables.clone(),
                 _ => return None,
             };
-            let children = vec![MessageEdge { factor: Factor::Each, ..step }];
-            let tree = MessageNode { variable: node, tables, predicates: Vec::new(), children };
+            let tree = MessageNode { variable: node, tables, predicates: Vec::new(), children: vec![step] };
             found.cost += visit_cost(&tree, &estimator);
             let weights = WeightTerms { terms: vec![(1, tree)] };
-            let (input, kind) = (Box::new(found.plan), SettleKind::Multiply);
+            let (input, kind) = (Box::new(found.plan), SettleKind::Counted(Some(mark)));
             found.plan = LogicalPlan::Weigh { input, variable: node, weights, kind };
+            found.bound.insert(mark);
         }
         (found.cost < general.cost * WRITTEN_ROW_COST)
             .then(|| plan_projection(found, shape, &estimator, &self.variables))

@@ -350,8 +350,9 @@ pub enum SettleKind {
     Exists,
     /// The rows that it found nothing for (anti join).
     Absent,
-    /// All rows, each for as many as it found, be it none: for counts that keep their groups.
-    Multiply,
+    /// All rows, each for as many as it found or for itself, with whether it found something, TRUE or NULL, where that is
+    /// asked (a left join of which nothing else is).
+    Counted(Option<VariableId>),
     /// All rows, with whether it found something (mark join).
     Mark(VariableId),
     /// All rows, with how many rows it found.
@@ -364,7 +365,8 @@ impl SettleKind {
     /// The variable that receives the answer.
     pub fn answer(&self) -> Option<VariableId> {
         match self {
-            SettleKind::Optional | SettleKind::Exists | SettleKind::Absent | SettleKind::Multiply => None,
+            SettleKind::Optional | SettleKind::Exists | SettleKind::Absent => None,
+            SettleKind::Counted(mark) => *mark,
             SettleKind::Mark(variable)
             | SettleKind::Count(variable)
             | SettleKind::Collect { variable, .. } => Some(*variable),

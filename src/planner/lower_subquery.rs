@@ -3,10 +3,11 @@
 
 use std::collections::BTreeSet;
 
+use super::explain::inputs;
 use super::logical_plan::{ExpandEdge, LogicalPlan, SettleKind, WeightTerms};
 use super::lower::{Keys, Lowered};
 use super::lower_expression::{ColumnKey, Lowering};
-use super::physical_plan::{Answer, PhysicalOperator, PhysicalSettle};
+use super::physical_plan::{Answer, PhysicalOperator, PhysicalSettle, PlanNode};
 use crate::binder::bound::VariableId;
 
 impl Lowering<'_> {
@@ -56,31 +57,33 @@ impl Lowering<'_> {
         let numbered = self.numbered.borrow_mut().remove(&row).unwrap_or_default();
         let place = self.position(&schema, &row_key);
         let rows = node.estimated_rows;
+        let asked = rows_asked_about(&node, row.0).unwrap_or(rows);
         let (columns, mut outputs) = self.keep(&numbered, &wanted.into_iter().collect());
         let (kind, rows) = match kind {
             SettleKind::Optional => {
                 let (found, left, kept) = self.optional_columns(&schema, &numbered, outer, row, required);
                 outputs = kept;
-                (PhysicalSettle::Optional { found, left }, rows)
+                (PhysicalSettle::Optional { found, left }, rows.max(asked))
             }
-            // Only arrays of counts multiply.
-            SettleKind::Exists | SettleKind::Multiply => {
-                (PhysicalSettle::Semi { columns, absent: false }, rows)
+            SettleKind::Exists => (PhysicalSettle::Semi { columns, absent: false }, rows),
+            SettleKind::Counted(mark) => {
+                outputs.extend(mark.map(ColumnKey::Variable));
+                (PhysicalSettle::Counted { columns, marked: mark.is_some() }, asked)
             }
             SettleKind::Absent => (PhysicalSettle::Semi { columns, absent: true }, rows),
             SettleKind::Mark(variable) => {
                 outputs.push(ColumnKey::Variable(*variable));
-                (PhysicalSettle::Mark { columns }, rows)
+                (PhysicalSettle::Mark { columns }, asked)
             }
             SettleKind::Count(variable) => {
                 outputs.push(ColumnKey::Variable(*variable));
-                (PhysicalSettle::Count { columns }, rows)
+                (PhysicalSettle::Count { columns }, asked)
             }
             SettleKind::Collect { variable, value } => {
                 let key = ColumnKey::Variable(*variable);
                 let (list, value) = (self.type_of(&key), Box::new(self.expression(value, &schema)));
                 outputs.push(key);
-                (PhysicalSettle::Collect { columns, value, list }, rows)
+                (PhysicalSettle::Collect { columns, value, list }, asked)
             }
         };
         let operator = PhysicalOperator::Settle { input: Box::new(node), name: row.0, row: place, kind };
@@ -187,6 +190,14 @@ impl Lowering<'_> {
     }
 }
 
+/// The rows that a sub-plan is expected to be asked about.
+fn rows_asked_about(node: &PlanNode, name: u32) -> Option<f64> {
+    match &node.operator {
+        PhysicalOperator::Number { input, name: own, .. } if *own == name => Some(input.estimated_rows),
+        operator => inputs(operator).into_iter().find_map(|input| rows_asked_about(input, name)),
+    }
+}
+
 fn below_answer(required: &Keys, kind: &SettleKind, used: &[VariableId]) -> Keys {
     let answer = kind.answer();
     let mut below: Keys = required.iter().filter(|key| Some(key.variable()) != answer).cloned().collect();
@@ -200,7 +211,7 @@ fn answer_of(kind: &SettleKind) -> Answer {
         SettleKind::Exists => Answer::Exists,
         SettleKind::Absent => Answer::Absent,
         SettleKind::Count(_) => Answer::Count,
-        SettleKind::Multiply => Answer::Multiply,
+        SettleKind::Counted(mark) => Answer::Counted { marked: mark.is_some() },
         SettleKind::Mark(_) | SettleKind::Optional | SettleKind::Collect { .. } => Answer::Mark,
     }
 }

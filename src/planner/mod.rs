@@ -153,7 +153,8 @@ fn add_bound(plan: &LogicalPlan, bound: &mut BTreeSet<VariableId>) {
                 below.remove(row);
                 bound.extend(below);
             }
-            SettleKind::Exists | SettleKind::Absent | SettleKind::Multiply => bound.extend(outer),
+            SettleKind::Exists | SettleKind::Absent => bound.extend(outer),
+            SettleKind::Counted(mark) => bound.extend(outer.iter().chain(mark)),
             SettleKind::Mark(variable)
             | SettleKind::Count(variable)
             | SettleKind::Collect { variable, .. } => {

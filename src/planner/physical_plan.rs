@@ -277,8 +277,9 @@ pub enum Answer {
     Exists,
     /// Only rows that nothing was found for pass.
     Absent,
-    /// All rows pass, each for as many as it found, be it none.
-    Multiply,
+    /// All rows pass, each for as many as it found or for itself; appends whether something was found, TRUE or NULL, where
+    /// it is asked.
+    Counted { marked: bool },
     /// All rows pass; appends whether something was found.
     Mark,
     /// All rows pass; appends how much was found.
@@ -297,6 +298,9 @@ pub enum PhysicalSettle {
     Mark { columns: Vec<usize> },
     /// The numbered columns, and how many rows were found.
     Count { columns: Vec<usize> },
+    /// The numbered columns of rows that stand for as many as were found, or for themselves, and whether something was
+    /// found, TRUE or NULL, where it is asked.
+    Counted { columns: Vec<usize>, marked: bool },
     /// The numbered columns, and the list of a value of the rows that were found.
     Collect { columns: Vec<usize>, value: Box<Expression>, list: DataType },
 }

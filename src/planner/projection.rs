@@ -13,7 +13,7 @@ use crate::binder::bound::{
     AggregateCall, BoundExpression, BoundProjection, ExpressionKind, SortKey, Variable, VariableId,
     VariableKind,
 };
-use crate::types::DataType;
+use crate::types::{ColumnId, DataType, TableId};
 
 /// A projection ready to plan.
 pub struct Shape {
@@ -208,25 +208,6 @@ impl Shape {
         Shape { grouped: false, keys: Vec::new(), aggregates: Vec::new(), ..self }
     }
 
-    /// Whether all that is aggregated is how often one of these variables is there, which decide no group.
-    pub fn counts_only(&self, variables: &BTreeSet<VariableId>) -> bool {
-        let counted = |call: &AggregateCall| {
-            let argument = call.arguments.first().map(|argument| &argument.kind);
-            call.function.name == "count"
-                && !call.distinct
-                && matches!(argument, Some(ExpressionKind::Variable(variable)) if variables.contains(variable))
-        };
-        self.grouped
-            && !self.aggregates.is_empty()
-            && self.aggregates.iter().all(|(_, call)| counted(call))
-            && self.keys.iter().all(|(_, key)| variables_of(key).is_disjoint(variables))
-    }
-
-    /// Counts rows instead.
-    pub fn count_rows(&mut self) {
-        self.aggregates.iter_mut().for_each(|(_, call)| call.arguments.clear());
-    }
-
     /// Whether rows may be represented by their number.
     pub fn counts_rows(&self) -> bool {
         let counts = |call: &AggregateCall| {
@@ -299,20 +280,24 @@ fn simplify_call(call: &mut AggregateCall, estimator: &Estimator<'_>, builder: &
             builder.variables.get(variable.0 as usize).map(|v| &v.kind),
             Some(VariableKind::Node { .. } | VariableKind::Rel { .. })
         ),
-        ExpressionKind::Property { variable, columns, .. } => {
-            let all = match builder.variables.get(variable.0 as usize).map(|v| &v.kind) {
-                Some(VariableKind::Node { tables }) => tables.len(),
-                _ => usize::MAX,
-            };
-            columns.len() == all
-                && columns
-                    .iter()
-                    .all(|(table, column)| estimator.is_not_null(*table, *column, builder.creates))
-        }
+        ExpressionKind::Property { variable, columns, .. } => builder.is_always_there(*variable, columns),
         _ => false,
     };
     if never_null {
         call.arguments.clear();
+    }
+}
+
+impl Builder<'_> {
+    /// Whether every node that a variable may be has a property of these columns.
+    pub(super) fn is_always_there(&self, variable: VariableId, columns: &[(TableId, ColumnId)]) -> bool {
+        let all = match self.variables.get(variable.0 as usize).map(|v| &v.kind) {
+            Some(VariableKind::Node { tables }) => tables.len(),
+            _ => usize::MAX,
+        };
+        let there =
+            |(table, column): &(TableId, ColumnId)| self.estimator.is_not_null(*table, *column, self.creates);
+        columns.len() == all && columns.iter().all(there)
     }
 }
 

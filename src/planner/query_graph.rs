@@ -98,6 +98,13 @@ impl QueryGraph {
         self.filters.push(predicate);
     }
 
+    /// All that its matches bind.
+    pub fn variables(&self) -> impl Iterator<Item = VariableId> + '_ {
+        let edges = self.edges.iter().map(|edge| edge.pattern.variable);
+        let paths = self.paths.iter().map(|path| path.variable);
+        self.nodes.iter().map(|node| node.variable).chain(edges).chain(paths)
+    }
+
     /// The node of a variable.
     pub fn node(&self, variable: VariableId) -> Option<&GraphNode> {
         self.nodes.iter().find(|node| node.variable == variable)

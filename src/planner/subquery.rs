@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::build::{Builder, extend_by_paths};
+use super::build::{Asked, Builder, Waiting, extend_by_paths};
 use super::inputs_of;
 use super::join_order::Partial;
 use super::logical_plan::{LogicalPlan, SettleKind};
@@ -67,15 +67,17 @@ impl Builder<'_> {
         self.fresh(Variable { name: " row".to_owned(), kind: VariableKind::Value(DataType::UInt64) })
     }
 
-    /// Extends the rows by what a pattern finds for them, or by NULLs.
-    pub(super) fn optional(
-        &mut self,
-        current: Partial,
-        matched: BoundMatch,
-        needed: BTreeSet<VariableId>,
-    ) -> Partial {
+    /// Extends the rows by what a pattern finds for them, or by NULLs, as far as that is asked for.
+    pub(super) fn optional(&mut self, current: Partial, optional: Waiting) -> Partial {
+        let Waiting { matched, asked, needed } = optional;
+        if asked == Asked::Nothing {
+            return current;
+        }
         let mut graph = QueryGraph::default();
         self.add_match(&mut graph, &matched);
+        if let Some(kind) = asked.kind() {
+            return self.settled_graph(current, graph, BTreeSet::new(), kind);
+        }
         let outer = current.bound.clone();
         let (rows, done) = (current.rows, current.done.clone());
         let (inner, row) = self.sub_plan(current, graph, needed, true, false);

@@ -1,6 +1,9 @@
 //! Random queries that mean something: variables are in scope, types lead from where they are followed, constants are
 //! near to what the graph holds.
 
+#[path = "generate_optionals.rs"]
+mod optionals;
+
 use super::graph::{Kind, NODE_PROPERTIES, REL_PROPERTIES, Size, TABLES, TYPES, V, text};
 use super::query::*;
 use crate::support::random::Random;
@@ -52,6 +55,9 @@ impl<'r> Generator<'r> {
     }
 
     pub fn query(&mut self) -> Query {
+        if self.one_in(6) {
+            return self.counted_optionals();
+        }
         let mut scope = Scope::default();
         let mut clauses = Vec::new();
         if self.one_in(12) {

@@ -36,7 +36,11 @@ impl Builder<'_> {
             }
             compare_nodes(expression, &self.variables, &self.estimator);
             constants::fold(expression);
+            self.ask_marks(expression);
         });
+        if let BoundClause::Project(projection) = &mut clause {
+            self.count_marks(projection);
+        }
         clause
     }
 

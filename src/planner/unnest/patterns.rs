@@ -18,6 +18,8 @@ use crate::types::DataType;
 
 /// What a row costs that is kept in a hash table, in edges that are visited.
 const KEPT_ROW_COST: f64 = 3.0;
+/// What a row costs that looks its answer up in an array.
+const WEIGHED_ROW_COST: f64 = 0.1;
 
 impl Builder<'_> {
     /// Matches that are one graph.
@@ -55,38 +57,55 @@ impl Builder<'_> {
             self.lengths.rewrite(value);
             needed = variables_of(value);
         }
+        self.settled_graph(start, graph, needed, kind).plan
+    }
+
+    /// Rows settled by what a graph finds for them.
+    pub(in crate::planner) fn settled_graph(
+        &mut self,
+        start: Partial,
+        graph: QueryGraph,
+        needed: BTreeSet<VariableId>,
+        mut kind: SettleKind,
+    ) -> Partial {
         let collects = matches!(kind, SettleKind::Collect { .. });
+        let mut bound = start.bound.clone();
+        bound.extend(kind.answer());
+        let settled = |plan, cost, start: &Partial| {
+            let (rows, done) = (start.rows, start.done.clone());
+            Partial { plan, bound, rows, cost, done }
+        };
         if !collects && let Some(edges) = only_edge(&graph, &start.bound, &kind) {
-            return LogicalPlan::HasEdge { input: Box::new(start.plan), edges, kind };
+            let input = Box::new(start.plan.clone());
+            let cost = start.cost + start.rows;
+            return settled(LogicalPlan::HasEdge { input, edges, kind }, cost, &start);
         }
-        let (plan, outer, rows) = (start.plan.clone(), start.bound.clone(), start.rows);
         let only_asked = matches!(kind, SettleKind::Exists | SettleKind::Absent | SettleKind::Mark(_));
-        let (mut inner, row) = self.sub_plan(start, graph.clone(), needed, false, only_asked);
+        let (mut inner, row) = self.sub_plan(start.clone(), graph.clone(), needed, false, only_asked);
         if !collects
-            && let Some(found) =
-                self.answered_for_all(plan, &outer, rows, inner.cost, graph, &kind, only_asked)
+            && let Some((plan, cost)) = self.answered_for_all(&start, inner.cost, graph, &kind, only_asked)
         {
-            return found;
+            return settled(plan, cost, &start);
         }
         if let SettleKind::Collect { value, .. } = &mut kind {
             self.extract(&mut inner.plan, vec![value]);
         }
-        LogicalPlan::Settle { input: Box::new(inner.plan), row, outer, kind }
+        let (input, outer) = (Box::new(inner.plan), start.bound.clone());
+        settled(LogicalPlan::Settle { input, row, outer, kind }, inner.cost, &start)
     }
 
     /// The pattern is matched once for all nodes, where that is expected to cost less than from each row: as arrays of
     /// counts over a node's table, or as rows that are joined by the nodes that they share with the rows asked about.
-    #[expect(clippy::too_many_arguments, reason = "a plan in pieces, and what the other way costs")]
+    /// Gives what it costs as well.
     fn answered_for_all(
         &mut self,
-        plan: LogicalPlan,
-        outer: &BTreeSet<VariableId>,
-        rows: f64,
+        start: &Partial,
         cost: f64,
         mut graph: QueryGraph,
         kind: &SettleKind,
         only_asked: bool,
-    ) -> Option<LogicalPlan> {
+    ) -> Option<(LogicalPlan, f64)> {
+        let (outer, rows) = (&start.bound, start.rows);
         let shared: BTreeSet<VariableId> =
             graph.nodes.iter().map(|node| node.variable).filter(|node| outer.contains(node)).collect();
         let bound_edge = graph.edges.iter().any(|edge| outer.contains(&edge.pattern.variable));
@@ -99,10 +118,13 @@ impl Builder<'_> {
         unroll(&mut graph, &mut self.variables, &|_| false);
         if let Some(node) = shared.first().filter(|_| shared.len() == 1)
             && let Some(weighted) = whole_graph(&graph, &shared, &self.estimator)
-            && weighted.cost + rows * 0.1 < cost
         {
-            let (input, variable, weights) = (Box::new(plan), *node, weighted.weights);
-            return Some(LogicalPlan::Weigh { input, variable, weights, kind: kind.clone() });
+            let weighed = start.cost + weighted.cost + rows * WEIGHED_ROW_COST;
+            if weighed < cost {
+                let (input, variable, weights) = (Box::new(start.plan.clone()), *node, weighted.weights);
+                let kind = kind.clone();
+                return Some((LogicalPlan::Weigh { input, variable, weights, kind }, weighed));
+            }
         }
         // The nodes that both sides have get names of their own in the pattern.
         let mut keys = Vec::with_capacity(shared.len());
@@ -124,9 +146,9 @@ impl Builder<'_> {
         }
         let mut owns = BTreeSet::new();
         keys.iter().for_each(|(_, own)| owns.extend(variables_of(own)));
-        let start = Partial::unit();
-        let found = self.order(start, graph, BTreeMap::new(), owns.clone(), only_asked);
-        if found.cost + found.rows * KEPT_ROW_COST + rows >= cost {
+        let found = self.order(Partial::unit(), graph, BTreeMap::new(), owns.clone(), only_asked);
+        let joined = start.cost + found.cost + found.rows * KEPT_ROW_COST + rows;
+        if joined >= cost {
             return None;
         }
         let mut build = found.plan;
@@ -136,10 +158,11 @@ impl Builder<'_> {
             build = LogicalPlan::Distinct { input, variables: owns.into_iter().collect() };
         }
         let row = self.row_variable();
-        let probe = Box::new(LogicalPlan::Number { input: Box::new(plan), row, multiplied: false });
-        let joined = LogicalPlan::HashJoin { probe, build: Box::new(build), keys };
-        let outer = outer.clone();
-        Some(LogicalPlan::Settle { input: Box::new(joined), row, outer, kind: kind.clone() })
+        let input = Box::new(start.plan.clone());
+        let probe = Box::new(LogicalPlan::Number { input, row, multiplied: false });
+        let input = Box::new(LogicalPlan::HashJoin { probe, build: Box::new(build), keys });
+        let (outer, kind) = (outer.clone(), kind.clone());
+        Some((LogicalPlan::Settle { input, row, outer, kind }, joined))
     }
 }
 
@@ -147,7 +170,7 @@ impl Builder<'_> {
 fn only_edge(graph: &QueryGraph, bound: &BTreeSet<VariableId>, kind: &SettleKind) -> Option<[ExpandEdge; 2]> {
     let [edge] = &graph.edges[..] else { return None };
     let pattern = &edge.pattern;
-    let counts = matches!(kind, SettleKind::Count(_));
+    let counts = matches!(kind, SettleKind::Count(_) | SettleKind::Counted(_));
     let plain = pattern.length.is_none()
         && edge.predicates.is_empty()
         && graph.filters.is_empty()
