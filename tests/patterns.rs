@@ -311,9 +311,13 @@ fn run_seed(seed: u64, queries: usize, size: Size, pressed: bool, tally: &mut Ta
     let trial =
         if pressed { Trial::pressed(seed, size, &mut random) } else { Trial::new(seed, size, &mut random) };
     let _held = pressed.then(|| trial.database.set_trial_pool(POOL).expect("room"));
-    for number in 0..queries {
+    // By chance several optional matches at one node are rare, so some queries have little else.
+    let mut of_optionals = Random::new(!seed);
+    for number in 0..queries + queries / 4 {
         let dialect = DIALECTS[number % 2];
-        let query = Generator::new(&mut random, size, dialect == Dialect::Kuzu).query();
+        let random = if number < queries { &mut random } else { &mut of_optionals };
+        let mut generator = Generator::new(random, size, dialect == Dialect::Kuzu);
+        let query = if number < queries { generator.query() } else { generator.counted_optionals() };
         let spelling = random.next();
         match trial.check(&query, dialect, spelling) {
             Outcome::Right(rows) => {

@@ -307,7 +307,7 @@ impl Evaluator<'_> {
             cells.push(match item {
                 Item::Entity(var) | Item::Rels(var) => bound(*var),
                 Item::Operand(operand) => self.operand(operand, row),
-                Item::Aggregate(..) | Item::CountEntity(..) => V::Null,
+                Item::Aggregate(..) | Item::CountNode(..) | Item::CountRel(..) => V::Null,
                 Item::Exists(sub) => V::Bool(self.count(sub, row)? > 0),
                 Item::Count(sub) => V::Number(self.count(sub, row)? as f64),
                 Item::PathNodes(var) => part(*var, 0),
@@ -346,7 +346,7 @@ impl Evaluator<'_> {
                         };
                         cells[at] = self.aggregate(*aggregate, *distinct, rows.iter().map(value).collect());
                     }
-                    Item::CountEntity(var, distinct) => {
+                    Item::CountNode(var, distinct) | Item::CountRel(var, distinct) => {
                         let values = rows.iter().map(|row| row[*var].clone().unwrap_or(V::Null)).collect();
                         cells[at] = self.aggregate(Aggregate::Count, *distinct, values);
                     }

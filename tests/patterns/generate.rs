@@ -55,9 +55,6 @@ impl<'r> Generator<'r> {
     }
 
     pub fn query(&mut self) -> Query {
-        if self.one_in(6) {
-            return self.counted_optionals();
-        }
         let mut scope = Scope::default();
         let mut clauses = Vec::new();
         if self.one_in(12) {
@@ -537,7 +534,7 @@ impl<'r> Generator<'r> {
         match self.below(8) {
             0 | 1 => rows,
             2 => match self.pick(&scope.nodes) {
-                Some((var, _)) => (Item::CountEntity(var, distinct), Some(Kind::Integer)),
+                Some((var, _)) => (Item::CountNode(var, distinct), Some(Kind::Integer)),
                 None => rows,
             },
             choice => {

@@ -8,16 +8,16 @@ type Node = (Var, usize);
 
 impl Generator<'_> {
     /// A match, optional ones at its nodes, and counts.
-    pub(super) fn counted_optionals(&mut self) -> Query {
+    pub fn counted_optionals(&mut self) -> Query {
         let mut scope = Scope::default();
         let mut clauses = vec![Clause::Match(self.matching(&mut scope, 2, false))];
         let outer = scope.clone();
-        let mut found: Vec<Var> = Vec::new();
+        let (mut nodes, mut rels) = (Vec::new(), Vec::new());
         for _ in 0..1 + self.below(3) {
-            let (nodes, rels) = (scope.nodes.len(), scope.rels.len());
+            let known = (scope.nodes.len(), scope.rels.len());
             clauses.push(Clause::Match(self.optional_at(&outer.nodes, &mut scope)));
-            found.extend(scope.nodes[nodes..].iter().map(|(var, _)| *var));
-            found.extend(scope.rels[rels..].iter().map(|(var, _)| *var));
+            nodes.extend(scope.nodes[known.0..].iter().map(|(var, _)| *var));
+            rels.extend(scope.rels[known.1..].iter().map(|(var, _)| *var));
         }
         let mut items: Vec<(Item, Var)> = Vec::new();
         if self.one_in(2)
@@ -32,10 +32,12 @@ impl Generator<'_> {
         }
         let distinct = self.one_in(4);
         for _ in 0..1 + self.below(3) {
-            if let Some(var) = self.pick(&found) {
-                let distinct = if distinct { !self.one_in(4) } else { self.one_in(8) };
-                items.push((Item::CountEntity(var, distinct), self.var()));
-            }
+            let distinct = if distinct { !self.one_in(4) } else { self.one_in(8) };
+            let item = match self.one_in(3) {
+                true => self.pick(&rels).map(|var| Item::CountRel(var, distinct)),
+                false => self.pick(&nodes).map(|var| Item::CountNode(var, distinct)),
+            };
+            items.extend(item.map(|item| (item, self.var())));
         }
         if !distinct {
             let scope = if self.one_in(6) { &scope } else { &outer };

@@ -173,8 +173,9 @@ pub enum Item {
     Entity(Var),
     Operand(Operand),
     Aggregate(Aggregate, bool, Option<Operand>),
-    /// `count(n)` of a node or relationship.
-    CountEntity(Var, bool),
+    /// `count(n)` of a node, and of a relationship.
+    CountNode(Var, bool),
+    CountRel(Var, bool),
     Exists(Box<Sub>),
     Count(Box<Sub>),
     /// Relationships of a variable-length edge, or of a path; its nodes; its length.
@@ -197,7 +198,7 @@ pub enum Aggregate {
 
 impl Item {
     pub fn is_aggregate(&self) -> bool {
-        matches!(self, Item::Aggregate(..) | Item::CountEntity(..))
+        matches!(self, Item::Aggregate(..) | Item::CountNode(..) | Item::CountRel(..))
     }
 }
 

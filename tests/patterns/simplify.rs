@@ -261,7 +261,8 @@ fn is_sound(query: &Query) -> bool {
 fn projects(projection: &Projection, bound: &[Var]) -> bool {
     let item = |item: &Item| match item {
         Item::Entity(var)
-        | Item::CountEntity(var, _)
+        | Item::CountNode(var, _)
+        | Item::CountRel(var, _)
         | Item::Rels(var)
         | Item::PathNodes(var)
         | Item::PathRels(var)

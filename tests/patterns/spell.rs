@@ -14,6 +14,10 @@ fn node(var: Var) -> String {
     format!("n{var}")
 }
 
+fn different(distinct: bool) -> &'static str {
+    if distinct { "DISTINCT " } else { "" }
+}
+
 fn rel(var: Var) -> String {
     format!("r{var}")
 }
@@ -315,9 +319,8 @@ impl Speller<'_> {
                 let inside = operand.as_ref().map_or("*".to_owned(), |operand| self.operand(operand));
                 format!("{name}({distinct}{inside})")
             }
-            Item::CountEntity(var, distinct) => {
-                format!("count({}{})", if *distinct { "DISTINCT " } else { "" }, node(*var))
-            }
+            Item::CountNode(var, distinct) => format!("count({}{})", different(*distinct), node(*var)),
+            Item::CountRel(var, distinct) => format!("count({}{})", different(*distinct), rel(*var)),
             Item::Exists(sub) => format!("EXISTS {{ {} }}", self.sub(sub)),
             Item::Count(sub) => format!("COUNT {{ {} }}", self.sub(sub)),
             Item::Rels(var) => rel(*var),
