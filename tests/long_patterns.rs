@@ -81,3 +81,81 @@ fn clauses_in_a_row_multiply_to_no_infinity() {
         (0..120).map(|at| format!("UNWIND range(1, 1 + x{at} - x{at}) AS x{} ", at + 1)).collect();
     check(&world, &format!("UNWIND [5] AS x0 {listed} MATCH (a:N {{id: x120}}) RETURN a.id"), &["1"]);
 }
+
+/// Two thousand nodes with ten relationships each.
+fn spread() -> World {
+    let world = World::new("CREATE NODE TABLE N(id INT64 PRIMARY KEY); CREATE REL TABLE E(FROM N TO N)");
+    world.copy("N", (0..2000).map(|id| format!("{id}\n")).collect::<String>(), "").expect("nodes");
+    let ends = (0..2000).flat_map(|from| (0..10).map(move |at| (from, (from * 7 + at * 131 + 1) % 2000)));
+    let rels: String = ends.map(|(from, to)| format!("{from},{to}\n")).collect();
+    world.copy("E", rels, "").expect("relationships");
+    world
+}
+
+fn hops(first: &str, rels: usize) -> String {
+    let steps: String = (1..=rels).map(|at| format!("-[:E]->(n{at}:N)")).collect();
+    format!("MATCH {first}{steps}")
+}
+
+fn has_join(world: &World, text: &str) -> bool {
+    world.rows(&format!("EXPLAIN {text}")).iter().any(|line| line.contains("HashJoin"))
+}
+
+#[test]
+fn few_rows_that_are_wanted_are_not_joined_from_halves() {
+    let world = spread();
+    for rels in [4, 6, 10] {
+        let chain = hops("(n0:N)", rels);
+        let ends = format!("RETURN n0.id, n{rels}.id");
+        assert!(has_join(&world, &format!("{chain} {ends}")), "{rels} without LIMIT");
+        for end in [
+            format!("{ends} LIMIT 1"),
+            format!("{ends} SKIP 5 LIMIT 20"),
+            format!("WITH n0.id + n{rels}.id AS sum RETURN sum + 1 LIMIT 7"),
+            format!("OPTIONAL MATCH (n{rels})-[:E]->(m) {ends}, m.id LIMIT 3"),
+        ] {
+            assert!(!has_join(&world, &format!("{chain} {end}")), "{chain} {end}");
+        }
+        // The rows of a small component are kept, and those of the chain come one after the other.
+        let product = format!("{chain}, (other:N) {ends}, other.id LIMIT 1");
+        assert!(!has_join(&world, &product), "{product}");
+        assert_eq!(world.rows(&product).len(), 1, "{product}");
+    }
+}
+
+/// What waits for all rows anyway is planned for all rows, and so is a LIMIT that all rows fit into.
+#[test]
+fn where_all_rows_are_wanted_halves_are_joined() {
+    let world = spread();
+    let chain = hops("(n0:N)", 4);
+    for end in [
+        "RETURN n0.id, n4.id ORDER BY n0.id + n4.id LIMIT 1",
+        "RETURN n0.id, n4.id LIMIT 1000000000",
+        "RETURN n0.id, n4.id SKIP 1000000000 LIMIT 1",
+        "RETURN DISTINCT n0.id, n4.id LIMIT 1",
+        "UNWIND [1, 2] AS x RETURN n0.id, n4.id, x LIMIT 1",
+    ] {
+        assert!(has_join(&world, &format!("{chain} {end}")), "{end}");
+    }
+}
+
+#[test]
+fn few_rows_that_are_wanted_are_found_by_few_steps() {
+    let world = spread();
+    for first in ["(n0:N)", "(n0:N {id: 7})"] {
+        for rels in [3, 6, 10, 20] {
+            let text = format!("{} RETURN n0.id, n{rels}.id LIMIT 1", hops(first, rels));
+            let result = world.connection.query(&format!("PROFILE {text}")).expect("it runs");
+            let lines: Vec<String> = result.rows().map(|row| row.get::<String>(0).expect("a line")).collect();
+            let counted = |name: &str| {
+                let line = lines.iter().find_map(|line| line.strip_prefix(&format!("{name}: ")));
+                line.map_or(0, |number| number.parse::<u64>().expect("a number"))
+            };
+            let looked_at = counted("rows_scanned") + counted("rows_materialized");
+            // A batch or two for each step.
+            let most = 40_000 + 2 * 2048 * rels as u64;
+            assert!(looked_at > 0 && looked_at <= most, "{text}: {looked_at}\n{}", lines.join("\n"));
+            assert_eq!(world.rows(&text).len(), 1, "{text}");
+        }
+    }
+}

@@ -4,6 +4,7 @@
 mod flush;
 mod found;
 mod names;
+mod wanted;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,6 +23,8 @@ use crate::binder::bound::{
     BoundClause, BoundExpression, BoundMatch, BoundProjection, BoundQuery, BoundSingleQuery, Variable,
     VariableId, asks_row_by_row,
 };
+
+use wanted::wanted_of;
 
 pub(super) use flush::{ROW_COST, extend_by_paths};
 pub(super) use found::Asked;
@@ -50,6 +53,8 @@ pub struct Builder<'a> {
     pub(super) marks: BTreeMap<VariableId, VariableId>,
     /// Whether the statement makes rows: until its end these may lack what NOT NULL columns have to have.
     pub(super) creates: bool,
+    /// Of the rows that are planned now so many are asked for, no matter which ones.
+    pub(super) wanted: Option<f64>,
     /// What the planner itself has done wrong.
     pub(super) faults: Faults,
 }
@@ -75,6 +80,7 @@ pub fn build(query: &BoundQuery, estimator: Estimator<'_>) -> Result<Built, Plan
         nullable: BTreeSet::new(),
         marks: BTreeMap::new(),
         creates: query.creates(),
+        wanted: None,
         faults: Faults::default(),
     };
     let writes = query.first_write().is_some();
@@ -145,6 +151,7 @@ impl Builder<'_> {
                 needed.extend(carried.all());
                 needed
             };
+            self.wanted = wanted_of(&clauses[at..]);
             let clause = self.renamed(clause);
             let waits = match &clause {
                 BoundClause::Match(matched) => {
@@ -246,6 +253,7 @@ impl Builder<'_> {
                 }
             }
         }
+        self.wanted = None;
         if !waiting.is_empty() {
             current = self.apply_waiting(current, graph.take(), waiting, needed_by_waiting);
         }

@@ -62,22 +62,46 @@ struct State {
     /// Conjuncts that are dealt with.
     filters: u64,
     rows: f64,
+    /// What it costs to have as many rows of the whole order as are wanted, and to have all of them.
     cost: f64,
+    cost_of_all: f64,
     parent: Option<usize>,
     /// How it came from its parent, or from the beginning.
     step: Option<Step>,
+}
+
+/// What a step costs: until there are as many rows as are wanted, and until all rows are there.
+#[derive(Debug, Clone, Copy)]
+struct Cost {
+    wanted: f64,
+    all: f64,
 }
 
 impl State {
     /// So many rows with nothing bound.
     fn of(rows: f64) -> State {
         let rows = saturated(rows);
-        State { nodes: 0, edges: 0, intersected: 0, filters: 0, rows, cost: 0.0, parent: None, step: None }
+        State {
+            nodes: 0,
+            edges: 0,
+            intersected: 0,
+            filters: 0,
+            rows,
+            cost: 0.0,
+            cost_of_all: 0.0,
+            parent: None,
+            step: None,
+        }
     }
 
-    /// The same with other figures, which stay finite.
-    fn with_figures(self, rows: f64, cost: f64) -> State {
-        State { rows: saturated(rows), cost: saturated(cost), ..self }
+    /// The same with so many rows behind a step of such a cost; figures stay finite.
+    fn after(self, rows: f64, step: Cost) -> State {
+        State {
+            rows: saturated(rows),
+            cost: saturated(self.cost + step.wanted),
+            cost_of_all: saturated(self.cost_of_all + step.all),
+            ..self
+        }
     }
 }
 
@@ -105,6 +129,8 @@ pub(super) struct Search<'s, 'a> {
     /// Whether nothing comes before it: then two halves may be planned apart and joined. Over rows both would have those,
     /// and the half that is built could look nothing up by them.
     is_first: bool,
+    /// The part of all rows that is wanted: operators that put rows out while they take them in do as much of their work.
+    share: f64,
     states: Vec<State>,
 }
 
@@ -128,6 +154,7 @@ impl<'s, 'a> Search<'s, 'a> {
             closing: vec![0; variables.len()],
             begin: State::of(0.0),
             is_first: true,
+            share: 1.0,
             states: Vec::new(),
             variables: variables.clone(),
         };
@@ -200,39 +227,51 @@ impl<'s, 'a> Search<'s, 'a> {
     }
 
     /// The cheapest order; `over` are the rows that it extends, and `lookups_only` says that it may begin with nothing
-    /// else than a key.
-    pub fn best(&mut self, over: f64, lookups_only: bool) -> Option<Found> {
+    /// else than a key. Of its rows so many may be `wanted`, no matter which ones.
+    pub fn best(&mut self, over: f64, lookups_only: bool, wanted: Option<f64>) -> Option<Found> {
         self.states.clear();
         self.is_first = self.given == 0 && !lookups_only;
         let mut begin = State::of(over);
         if self.given != 0 {
             begin.nodes = self.given;
             let share = self.given_nodes().map(|at| self.nodes[at].share).product::<f64>();
-            begin = begin.with_figures(begin.rows * share, begin.cost);
+            begin.rows = saturated(begin.rows * share);
             begin.filters = self.ready_filters(&begin);
         }
         self.begin = begin;
-        let mut starts = Vec::new();
-        if self.given != 0 {
-            starts.push(self.settled(begin));
-        } else {
-            starts.extend((0..self.nodes.len()).filter_map(|at| self.looked_up(&begin, at)));
-            if !lookups_only && starts.is_empty() {
-                starts.extend((0..self.nodes.len()).map(|at| self.scanned(at)));
-                starts.extend((0..self.edges.len()).filter_map(|at| self.scanned_rels(at)));
-            }
-            starts.iter_mut().for_each(|start| *start = self.settled(*start));
+        self.share = 1.0;
+        let mut starts = self.starts(lookups_only);
+        let mut path = self.step_by_step(&starts)?;
+        let mut first = *path.last()?;
+        // How many rows there are is about the same for all orders.
+        self.share = wanted.map_or(1.0, |wanted| (wanted / first.rows).min(1.0));
+        if self.share < 1.0 {
+            starts = self.starts(lookups_only);
+            path = self.step_by_step(&starts)?;
+            first = *path.last()?;
         }
-        let path = self.step_by_step(&starts)?;
-        let first = *path.last()?;
         let large = self.nodes.len() > NODES_MAX || self.nodes.len() < 3;
         let best = if large { None } else { self.dynamic(starts, &first) };
         let steps = match &best {
-            Some(best) => self.planned(best),
+            Some(best) => self.planned(best, self.share),
             None => self.planned_along(&path),
         };
         let State { rows, cost, .. } = best.unwrap_or(first);
         Some(Found { rows, cost, steps })
+    }
+
+    /// What an order can begin with: keys, if there are any.
+    fn starts(&self, lookups_only: bool) -> Vec<State> {
+        if self.given != 0 {
+            return vec![self.settled(self.begin)];
+        }
+        let mut starts: Vec<State> =
+            (0..self.nodes.len()).filter_map(|at| self.looked_up(&self.begin, at)).collect();
+        if !lookups_only && starts.is_empty() {
+            starts.extend((0..self.nodes.len()).map(|at| self.scanned(at)));
+            starts.extend((0..self.edges.len()).filter_map(|at| self.scanned_rels(at)));
+        }
+        starts.into_iter().map(|start| self.settled(start)).collect()
     }
 
     fn given_nodes(&self) -> impl Iterator<Item = usize> + '_ {
@@ -306,10 +345,12 @@ mod tests {
     #[test]
     fn figures_of_a_state_are_numbers() {
         let begin = State::of(f64::INFINITY);
-        let mut state = begin.with_figures(begin.rows * begin.rows, f64::NAN);
+        let cost = |cost: f64| Cost { wanted: cost, all: cost };
+        let mut state = begin.after(begin.rows * begin.rows, cost(f64::NAN));
         for _ in 0..100 {
-            state = state.with_figures(state.rows * 1e18, state.cost + state.rows * state.rows);
-            assert!(state.rows.is_finite() && state.cost.is_finite(), "{state:?}");
+            state = state.after(state.rows * 1e18, cost(state.rows * state.rows));
+            let figures = [state.rows, state.cost, state.cost_of_all];
+            assert!(figures.iter().all(|figure| figure.is_finite()), "{state:?}");
         }
     }
 }

@@ -2,6 +2,7 @@
 //! nodes of one are bound is found in `enumerate`, and built here step by step with the checks that become possible:
 //! conjuncts, trails, weights.
 
+mod limited;
 mod steps;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -99,6 +100,8 @@ pub struct JoinOrder<'a> {
     pub needed: BTreeSet<VariableId>,
     /// Nothing above sees how often a row occurs.
     pub duplicates_irrelevant: bool,
+    /// So many of its rows are asked for, no matter which ones.
+    pub wanted: Option<f64>,
 }
 
 impl<'a> JoinOrder<'a> {
@@ -124,9 +127,10 @@ impl<'a> JoinOrder<'a> {
             let bound = |c: &BTreeSet<VariableId>| c.iter().any(|v| input.bound.contains(v));
             bound(b).cmp(&bound(a)).then(self.size(a).total_cmp(&self.size(b)))
         });
+        let mut wanted = self.limited_first(&input, &mut components);
         let mut partial = self.apply_filters(input);
         for component in components {
-            partial = self.add_component(partial, &component);
+            partial = self.add_component(partial, &component, wanted.take());
         }
         self.build_paths(partial)
     }
@@ -166,7 +170,12 @@ impl<'a> JoinOrder<'a> {
             .fold(f64::MAX, f64::min)
     }
 
-    fn add_component(&self, input: Partial, component: &BTreeSet<VariableId>) -> Partial {
+    fn add_component(
+        &self,
+        input: Partial,
+        component: &BTreeSet<VariableId>,
+        wanted: Option<f64>,
+    ) -> Partial {
         let mut partial = input;
         let given: Vec<VariableId> =
             component.iter().filter(|variable| partial.bound.contains(variable)).copied().collect();
@@ -175,7 +184,7 @@ impl<'a> JoinOrder<'a> {
             partial = self.filter_bound_node(partial, *variable);
         }
         partial = match given.is_empty() {
-            true => self.begin_component(partial, component),
+            true => self.begin_component(partial, component, wanted),
             false => self.after_binding(partial),
         };
         let open = |partial: &Partial| {
@@ -184,7 +193,7 @@ impl<'a> JoinOrder<'a> {
         };
         while open(&partial) {
             let part = Part::of(self, &partial, component);
-            let Some(found) = Search::new(self, &partial, &part).best(partial.rows, false) else {
+            let Some(found) = Search::new(self, &partial, &part).best(partial.rows, false, wanted) else {
                 // A connected part always has an order; without one `not_bound` finds what is missing.
                 break;
             };
@@ -194,12 +203,17 @@ impl<'a> JoinOrder<'a> {
     }
 
     /// Binds a component that nothing is known of yet, or a part of it.
-    fn begin_component(&self, input: Partial, component: &BTreeSet<VariableId>) -> Partial {
+    fn begin_component(
+        &self,
+        input: Partial,
+        component: &BTreeSet<VariableId>,
+        wanted: Option<f64>,
+    ) -> Partial {
         let part = Part::of(self, &input, component);
         let unit = Partial::unit();
         if is_unit(&input.plan) {
             let cost = input.cost;
-            return match Search::new(self, &input, &part).best(1.0, false) {
+            return match Search::new(self, &input, &part).best(1.0, false, wanted) {
                 Some(found) => {
                     let built = self.built(input, found);
                     let (rows, cost) = (built.rows, built.cost + cost);
@@ -210,8 +224,8 @@ impl<'a> JoinOrder<'a> {
         }
         let input = self.check_parts_of_trails(input);
         // Looked up for each row, or planned alone and joined.
-        let over = Search::new(self, &input, &part).best(input.rows, true);
-        let alone = Search::new(self, &unit, &part).best(1.0, false);
+        let over = Search::new(self, &input, &part).best(input.rows, true, wanted);
+        let alone = Search::new(self, &unit, &part).best(1.0, false, None);
         match (over, alone) {
             (Some(over), alone)
                 if alone.as_ref().is_none_or(|alone| over.cost <= self.joining_cost(&input, alone)) =>
@@ -473,6 +487,7 @@ mod tests {
             weights: BTreeMap::new(),
             needed: BTreeSet::new(),
             duplicates_irrelevant: false,
+            wanted: None,
         };
         assert_eq!(order.not_bound(&Partial::unit()), Some(variable));
         assert_eq!(order.not_bound(&order.plan(Partial::unit())), None);

@@ -148,8 +148,14 @@ impl Builder<'_> {
         extend_by_paths(&graph, &mut needed);
         canonical::sort(&mut graph, &needed, &current.bound);
         let current = Partial { done: Default::default(), ..current };
-        let order =
-            JoinOrder { graph: &graph, estimator: self.estimator, weights, needed, duplicates_irrelevant };
+        let order = JoinOrder {
+            graph: &graph,
+            estimator: self.estimator,
+            weights,
+            needed,
+            duplicates_irrelevant,
+            wanted: self.wanted,
+        };
         let planned = order.plan(current);
         if let Some(variable) = order.not_bound(&planned) {
             let variable = self.variables.get(variable.0 as usize).map_or("?", |variable| &variable.name);

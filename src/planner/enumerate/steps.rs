@@ -2,7 +2,7 @@
 //! of two halves.
 
 use super::super::figures::{bits, places};
-use super::{CLEARLY_LESS, EdgeFacts, Search, State, Step};
+use super::{CLEARLY_LESS, Cost, EdgeFacts, Search, State, Step};
 
 /// What a neighbour costs whose bit says that it is not wanted, beside one that is put out.
 const FILTERED_NEIGHBOUR_COST: f64 = 0.1;
@@ -19,6 +19,16 @@ const BUILD_COST: f64 = 5.0;
 const PROBE_COST: f64 = 3.0;
 
 impl Search<'_, '_> {
+    /// A step that puts rows out while it takes rows in.
+    fn streaming(&self, all: f64) -> Cost {
+        Cost { wanted: all * self.share, all }
+    }
+
+    /// A step that spends so much before it puts a row out.
+    fn after_first(&self, first: f64, rest: f64) -> Cost {
+        Cost { wanted: first + rest * self.share, all: first + rest }
+    }
+
     /// All ways to go on that cost less than `limit`, not settled yet.
     pub(super) fn each_step(&self, state: &State, limit: f64, mut offer: impl FnMut(State)) {
         for at in places(self.keyed & !state.nodes) {
@@ -52,7 +62,11 @@ impl Search<'_, '_> {
         let node = &self.nodes[at];
         let rows = (node.rows * node.share).max(if node.rows > 0.0 { 1.0 } else { 0.0 });
         let cost = node.read * SCANNED_COST + rows;
-        State { nodes: 1 << at, step: Some(Step::Scan(at)), ..State::of(rows).with_figures(rows, cost) }
+        State {
+            nodes: 1 << at,
+            step: Some(Step::Scan(at)),
+            ..State::of(0.0).after(rows, self.streaming(cost))
+        }
     }
 
     /// Scanning the relationships themselves pays when neither end narrows them down.
@@ -69,7 +83,7 @@ impl Search<'_, '_> {
             nodes: 1 << edge.ends[0] | 1 << edge.ends[1],
             edges: 1 << at,
             step: Some(Step::ScanRels(at)),
-            ..State::of(rows).with_figures(rows, cost)
+            ..State::of(0.0).after(rows, self.streaming(cost))
         })
     }
 
@@ -83,7 +97,7 @@ impl Search<'_, '_> {
             filters: state.filters | filters,
             parent: None,
             step: Some(Step::Lookup(at)),
-            ..state.with_figures(state.rows * share, state.cost + state.rows * LOOKUP_COST)
+            ..state.after(state.rows * share, self.streaming(state.rows * LOOKUP_COST))
         })
     }
 
@@ -98,21 +112,22 @@ impl Search<'_, '_> {
         let (rows, cost) = if into {
             let rows = state.rows * edge.connections * edge.share;
             let read = if edge.variable_length { looked_at } else { SEARCHED_COST };
-            (rows, (state.rows * read).max(rows) + if edge.has_predicates { rows } else { 0.0 })
+            let cost = (state.rows * read).max(rows) + if edge.has_predicates { rows } else { 0.0 };
+            (rows, self.streaming(cost))
         } else {
             let rows = reached * edge.share * node.share;
             let read = if edge.variable_length { state.rows * looked_at } else { reached };
             let checked = if edge.has_predicates { reached } else { 0.0 };
-            let on_node = match node.has_predicates {
-                false => read.max(state.rows),
-                true if reached >= node.rows && !edge.variable_length => {
-                    read * FILTERED_NEIGHBOUR_COST + node.rows * SCANNED_COST + rows
-                }
-                true => read.max(state.rows) + reached * edge.share * CHECKED_COST,
+            let cost = match node.has_predicates {
+                false => self.streaming(read.max(state.rows) + checked),
+                // One look at all nodes comes before the first neighbour.
+                true if reached * self.share >= node.rows && !edge.variable_length => self
+                    .after_first(node.rows * SCANNED_COST, read * FILTERED_NEIGHBOUR_COST + rows + checked),
+                true => self.streaming(read.max(state.rows) + reached * edge.share * CHECKED_COST + checked),
             };
-            (rows, on_node + checked)
+            (rows, cost)
         };
-        if state.cost + cost >= limit {
+        if state.cost + cost.wanted >= limit {
             return None;
         }
         Some(State {
@@ -120,7 +135,7 @@ impl Search<'_, '_> {
             edges: state.edges | 1 << at,
             parent: None,
             step: Some(Step::Edge { edge: at, from: edge.ends[side] }),
-            ..state.with_figures(rows, state.cost + cost)
+            ..state.after(rows, cost)
         })
     }
 
@@ -190,14 +205,14 @@ impl Search<'_, '_> {
             };
             rows *= share.min(1.0);
         }
-        let cost = state.cost + state.rows * work + if node.has_predicates { rows } else { 0.0 };
+        let cost = self.streaming(state.rows * work + if node.has_predicates { rows } else { 0.0 });
         Some(State {
             nodes: state.nodes | 1 << to,
             edges: state.edges | closing,
             intersected: state.intersected | closing,
             parent: None,
             step: Some(Step::Intersect { to, edges: closing }),
-            ..state.with_figures(rows, cost)
+            ..state.after(rows, cost)
         })
     }
 
@@ -207,8 +222,10 @@ impl Search<'_, '_> {
         // The kept side is the smaller one.
         let (probe, build) = if a.rows >= b.rows { (left, right) } else { (right, left) };
         let (a, b) = (&self.states[probe], &self.states[build]);
-        let cost = a.cost + b.cost + b.rows * BUILD_COST + a.rows * PROBE_COST;
-        if cost >= limit {
+        // One side is there as a whole before the other one is looked at.
+        let built = b.cost_of_all + b.rows * BUILD_COST;
+        let probed = a.rows * PROBE_COST;
+        if a.cost + built + probed * self.share >= limit {
             return None;
         }
         let node = (a.nodes & b.nodes).trailing_zeros() as usize;
@@ -221,7 +238,7 @@ impl Search<'_, '_> {
             filters: a.filters | b.filters,
             parent: Some(probe),
             step: Some(Step::Join { other: build, node }),
-            ..a.with_figures(rows, cost + rows)
+            ..a.after(rows, self.after_first(built, probed + rows))
         })
     }
 
@@ -266,9 +283,9 @@ impl Search<'_, '_> {
         if ready == 0 {
             return;
         }
-        let cost = state.cost + state.rows * CHECKED_COST;
+        let cost = self.streaming(state.rows * CHECKED_COST);
         let rows = places(ready).fold(state.rows, |rows, at| rows * self.filters[at].share);
-        *state = State { filters: state.filters | ready, ..state.with_figures(rows, cost) };
+        *state = State { filters: state.filters | ready, ..state.after(rows, cost) };
     }
 
     /// Looks for the edges between bound nodes, the rarest first.
@@ -289,7 +306,7 @@ impl Search<'_, '_> {
             let side = usize::from(edge.reached[1].0 < edge.reached[0].0 * CLEARLY_LESS);
             let (before, rows) = (state.rows, state.rows * met);
             let cost = (before * SEARCHED_COST).max(rows) + if edge.has_predicates { rows } else { 0.0 };
-            *state = State { edges: state.edges | 1 << at, ..state.with_figures(rows, state.cost + cost) };
+            *state = State { edges: state.edges | 1 << at, ..state.after(rows, self.streaming(cost)) };
             tell(Step::Edge { edge: at, from: edge.ends[side] }, before);
             self.filter(state);
         }

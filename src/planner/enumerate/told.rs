@@ -13,10 +13,11 @@ pub(in crate::planner) struct Found {
     pub steps: Vec<Planned>,
 }
 
-/// A step with the rows that are expected before it.
+/// A step with the rows that are expected before it, and the share of them that is wanted.
 pub(in crate::planner) struct Planned {
     pub step: PlannedStep,
     pub rows: f64,
+    pub share: f64,
 }
 
 /// A step by names instead of positions.
@@ -30,11 +31,11 @@ pub(in crate::planner) enum PlannedStep {
 }
 
 impl Search<'_, '_> {
-    /// The steps that led to a state.
-    pub(super) fn planned(&self, state: &State) -> Vec<Planned> {
+    /// The steps that led to a state, of whose rows such a share is asked for.
+    pub(super) fn planned(&self, state: &State, share: f64) -> Vec<Planned> {
         let parent = state.parent.map(|parent| &self.states[parent]);
-        let mut steps = parent.map_or_else(Vec::new, |parent| self.planned(parent));
-        self.add_steps(parent.unwrap_or(&self.begin), state, &mut steps);
+        let mut steps = parent.map_or_else(Vec::new, |parent| self.planned(parent, share));
+        self.add_steps(parent.unwrap_or(&self.begin), state, share, &mut steps);
         steps
     }
 
@@ -43,19 +44,19 @@ impl Search<'_, '_> {
         let mut steps = Vec::new();
         let mut before = &self.begin;
         for state in path {
-            self.add_steps(before, state, &mut steps);
+            self.add_steps(before, state, self.share, &mut steps);
             before = state;
         }
         steps
     }
 
     /// The step that led from one state to another, and what followed at once.
-    fn add_steps(&self, before: &State, to: &State, steps: &mut Vec<Planned>) {
+    fn add_steps(&self, before: &State, to: &State, share: f64, steps: &mut Vec<Planned>) {
         let after = match to.step {
             None => Some(*before),
             Some(step) => {
                 let rows = if matches!(step, Step::Scan(_) | Step::ScanRels(_)) { 0.0 } else { before.rows };
-                steps.push(Planned { step: self.named(step), rows });
+                steps.push(Planned { step: self.named(step), rows, share });
                 match step {
                     Step::Scan(at) => Some(self.scanned(at)),
                     Step::ScanRels(at) => self.scanned_rels(at),
@@ -72,7 +73,7 @@ impl Search<'_, '_> {
             }
         };
         if let Some(mut state) = after {
-            self.settle(&mut state, |step, rows| steps.push(Planned { step: self.named(step), rows }));
+            self.settle(&mut state, |step, rows| steps.push(Planned { step: self.named(step), rows, share }));
         }
     }
 
@@ -88,7 +89,8 @@ impl Search<'_, '_> {
                 PlannedStep::Intersect { to: node(to), edges: places(edges).map(edge).collect() }
             }
             Step::Join { other, node: at } => {
-                PlannedStep::Join { other: self.planned(&self.states[other]), node: node(at) }
+                // All rows of that side are kept.
+                PlannedStep::Join { other: self.planned(&self.states[other], 1.0), node: node(at) }
             }
         }
     }

@@ -18,13 +18,13 @@ impl JoinOrder<'_> {
     }
 
     pub(super) fn build(&self, mut partial: Partial, steps: &[Planned]) -> Partial {
-        for Planned { step, rows } in steps {
+        for Planned { step, rows, share } in steps {
             partial.rows = *rows;
             let next = match step {
                 PlannedStep::Scan(variable) => self.scan(partial, *variable),
                 PlannedStep::ScanRels(edge) => self.scan_rels(partial, *edge),
                 PlannedStep::Lookup(variable) => self.lookup(partial, *variable),
-                PlannedStep::Edge { edge, from } => self.follow(partial, *edge, *from),
+                PlannedStep::Edge { edge, from } => self.follow(partial, *edge, *from, *share),
                 PlannedStep::Intersect { to, edges } => self.intersect(partial, *to, edges),
                 PlannedStep::Join { other, node } => {
                     // What this side has done needs no doing on the other one.
@@ -95,7 +95,7 @@ impl JoinOrder<'_> {
         }
     }
 
-    pub(super) fn follow(&self, partial: Partial, at: usize, from: VariableId) -> Partial {
+    pub(super) fn follow(&self, partial: Partial, at: usize, from: VariableId, share: f64) -> Partial {
         let edge = self.expand_edge(at, from);
         let into = partial.bound.contains(&edge.to);
         let to = edge.to;
@@ -110,7 +110,7 @@ impl JoinOrder<'_> {
             }
             None if into => LogicalPlan::ExpandInto { input, edge },
             None => {
-                let target = self.worth_bits(partial.rows, &edge);
+                let target = self.worth_bits(partial.rows * share, &edge);
                 if !target.is_empty() {
                     let plan = LogicalPlan::Expand { input, edge, target };
                     return Partial { plan, bound, ..Partial::of(partial.rows, partial.cost, partial.done) };
