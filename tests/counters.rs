@@ -95,6 +95,15 @@ const WORKS: &[(&str, &str)] = &[
         "MATCH (a:Person {id: 7})-[:Knows]->(b:Person) OPTIONAL MATCH (b)-[:Likes]->(c) RETURN b.id, c.id",
     ),
     (
+        "sets_prepared",
+        "MATCH (p:Person) WHERE p.id < 100 WITH collect(p.noise) AS l MATCH (b:Person) WHERE b.noise IN l RETURN count(*)",
+    ),
+    (
+        "lists_shared",
+        "MATCH (p:Person) WHERE p.id < 100 WITH collect(p.noise) AS l MATCH (b:Topic) \
+         WITH l, b ORDER BY b.weight, b.id RETURN l[0], b.id",
+    ),
+    (
         "edges_looked_up",
         "MATCH (a:Person {id: 7})-[:Knows]->(b:Person) WHERE NOT (a)-[:Likes]->(b) RETURN b.id",
     ),

@@ -122,6 +122,14 @@ fn sorting() {
     check("MATCH (t:T) WITH t.id AS id, t.c AS c, t.b AS b ORDER BY c DESC, id RETURN id", LITTLE / 2, true);
 }
 
+/// Each row has the same list: it would take many times the memory of all rows if each had it for itself.
+#[test]
+fn sorting_rows_that_share_a_list() {
+    let text = "MATCH (t:T) WHERE t.id < 100 WITH collect(t.id) AS l MATCH (t:T) \
+                WITH l, t.id AS id, t.b AS b ORDER BY b, id RETURN id, l[id % 100], size(l)";
+    check(text, LITTLE, true);
+}
+
 #[test]
 fn sorting_with_a_limit_that_is_large() {
     let text =

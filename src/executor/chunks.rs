@@ -11,7 +11,7 @@ use super::context::{Context, QueryContext};
 use super::error::ExecutionResult;
 use super::operator::{Flow, Operator};
 use super::pipeline::Source;
-use super::spill::{Room, bytes_of, write_blocks};
+use super::spill::{Room, bytes_of, note_shared_lists, write_blocks};
 use crate::storage::memory::{Meter, Reservation};
 use crate::storage::spill::{SpillBlock, SpillFile};
 use crate::types::DataType;
@@ -282,7 +282,8 @@ impl Operator for Collect<'_> {
         Ok(Flow::Continue)
     }
 
-    fn finish(&mut self, _: &mut Context<'_>) -> ExecutionResult<()> {
+    fn finish(&mut self, context: &mut Context<'_>) -> ExecutionResult<()> {
+        note_shared_lists(self.own.chunks.iter().flat_map(|chunk| &chunk.columns), context.query);
         self.into.lock().absorb(std::mem::take(&mut self.own));
         Ok(())
     }

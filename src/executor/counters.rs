@@ -100,6 +100,10 @@ counters! {
     rows_cut_by_top_k,
     /// Rows that a sub-plan was asked about.
     rows_numbered,
+    /// Rows with a list that was kept for a row before them.
+    lists_shared,
+    /// Lists that were prepared for IN, so that rows need not go through them.
+    sets_prepared,
     /// Pairs of nodes that were looked for an edge in the bits of a list of neighbours.
     edges_looked_up,
     /// Rows that were settled by an array of counts.

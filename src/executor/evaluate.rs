@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::context::QueryContext;
+use super::counters::count;
 use super::error::ExecutionResult;
 use super::evaluate_lists::{Comprehension, Quantified};
 use super::evaluate_paths::PathNode;
@@ -116,6 +117,7 @@ impl<'x> Evaluator<'x> {
     ) -> ExecutionResult<ValueVector<'s>> {
         let Evaluator { root, kernels, watch, .. } = self;
         let evaluated = root.evaluate(kernels, batch, batch.selection);
+        note_sets(kernels, query);
         match watch {
             None => evaluated,
             Some(watch) => evaluated.map_err(|error| watch.told(error, query)),
@@ -131,10 +133,18 @@ impl<'x> Evaluator<'x> {
     ) -> ExecutionResult<()> {
         out.reset(batch.selection, batch.length);
         let narrowed = self.root.narrow(&mut self.kernels, batch, out);
+        note_sets(&mut self.kernels, query);
         match &self.watch {
             None => narrowed,
             Some(watch) => narrowed.map_err(|error| watch.told(error, query)),
         }
+    }
+}
+
+fn note_sets(kernels: &mut KernelContext, query: &QueryContext) {
+    match kernels.take_sets_prepared() {
+        0 => {}
+        prepared => count(&query.counters.sets_prepared, prepared),
     }
 }
 
@@ -218,13 +228,15 @@ impl Node {
         })
     }
 
-    /// Whether lists are made that may become long.
+    /// Whether lists are made, or prepared for IN, that may become long.
     fn makes_lists(&self) -> bool {
         match self {
             Node::Column(_) | Node::Constant(_) | Node::Path(_) => false,
             Node::Comprehension(_) | Node::Quantified(_) => true,
             Node::Call { function, arguments, .. } => {
-                matches!(function.result, DataType::List(_)) || arguments.iter().any(Node::makes_lists)
+                matches!(function.result, DataType::List(_))
+                    || function.name == "IN"
+                    || arguments.iter().any(Node::makes_lists)
             }
             Node::Connective { operands: nodes, .. } | Node::Struct { fields: nodes, .. } => {
                 nodes.iter().any(Node::makes_lists)

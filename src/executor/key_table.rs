@@ -6,6 +6,7 @@ use std::hash::{BuildHasher, Hasher};
 use hashbrown::HashTable;
 use rustc_hash::FxBuildHasher;
 
+use super::byte_keys::{ByteTable, Names, encode_keys};
 use super::text_keys::TextKeys;
 use crate::types::{DataType, PhysicalType, Value};
 use crate::vector::{Native, Selection, ValueVector, VectorBuffer};
@@ -22,9 +23,8 @@ enum Layout {
     Packed { table: HashTable<(u128, u32)>, widths: Vec<u32> },
     /// One column of texts.
     Text(Box<TextKeys>),
-    /// Encoded bytes, `ends[g]..ends[g + 1]` of the arena. Entries carry their hash, so that neither a growing table
-    /// nor a lookup that meets another key goes to the arena.
-    Bytes { table: HashTable<Entry>, arena: Vec<u8>, ends: Vec<usize> },
+    /// Encoded bytes, and those of long lists in them.
+    Bytes { keys: ByteTable, lists: ByteTable },
 }
 
 /// An entry of a table over bytes.
@@ -58,7 +58,7 @@ fn hash_packed(key: u128) -> u64 {
     (wide >> 64) as u64 ^ wide as u64
 }
 
-fn hash_bytes(bytes: &[u8]) -> u32 {
+pub(super) fn hash_bytes(bytes: &[u8]) -> u32 {
     let mut hasher = FxBuildHasher.build_hasher();
     hasher.write(bytes);
     (hash_packed(u128::from(hasher.finish())) >> 32) as u32
@@ -76,7 +76,7 @@ impl KeyTable {
             None if types.len() == 1 && types[0].physical() == PhysicalType::Str => {
                 Layout::Text(Box::new(TextKeys::new(types[0].clone())))
             }
-            _ => Layout::Bytes { table: HashTable::new(), arena: Vec::new(), ends: vec![0] },
+            _ => Layout::Bytes { keys: ByteTable::new(), lists: ByteTable::new() },
         };
         KeyTable { types, layout, groups: 0 }
     }
@@ -102,7 +102,7 @@ impl KeyTable {
         match &mut self.layout {
             Layout::Packed { table, .. } => table.reserve(groups, |(key, _)| hash_packed(*key)),
             Layout::Text(keys) => keys.reserve(groups),
-            Layout::Bytes { table, .. } => table.reserve(groups, |entry| Entry::spread(entry.hash)),
+            Layout::Bytes { keys, .. } => keys.reserve(groups),
         }
     }
 
@@ -121,12 +121,13 @@ impl KeyTable {
         groups: &mut Vec<u32>,
         new_rows: &mut Vec<u32>,
     ) {
-        self.encode(keys, length, selection, scratch);
+        let KeyTable { types, layout, groups: next } = self;
+        scratch.take(length, selection);
         groups.clear();
         new_rows.clear();
-        let next = &mut self.groups;
-        match &mut self.layout {
-            Layout::Packed { table, .. } => {
+        match layout {
+            Layout::Packed { table, widths } => {
+                scratch.pack(keys, types, widths);
                 for (key, row) in scratch.packed.iter().zip(&scratch.rows) {
                     let hash = hash_packed(*key);
                     let entry =
@@ -146,28 +147,15 @@ impl KeyTable {
                 keys_of_texts.groups(&keys[0], &scratch.rows, groups, new_rows);
                 *next = keys_of_texts.texts().len() as u32;
             }
-            Layout::Bytes { table, arena, ends } => {
-                for (at, row) in scratch.rows.iter().enumerate() {
-                    let key = &scratch.bytes[scratch.starts[at]..scratch.starts[at + 1]];
-                    let hash = hash_bytes(key);
-                    let found = table.find(Entry::spread(hash), |entry| {
-                        let group = entry.group as usize;
-                        entry.hash == hash && &arena[ends[group]..ends[group + 1]] == key
-                    });
-                    let group = match found {
-                        Some(entry) => entry.group,
-                        None => {
-                            let group = *next;
-                            *next += 1;
-                            arena.extend_from_slice(key);
-                            ends.push(arena.len());
-                            table.insert_unique(Entry::spread(hash), Entry { hash, group }, |entry| {
-                                Entry::spread(entry.hash)
-                            });
-                            new_rows.push(*row);
-                            group
-                        }
-                    };
+            Layout::Bytes { keys: table, lists } => {
+                let KeyScratch { rows, bytes, starts, .. } = scratch;
+                encode_keys(keys, types, rows, Names::Add(lists), (bytes, starts));
+                for (place, row) in starts.windows(2).zip(rows) {
+                    let (group, is_new) = table.number(&bytes[place[0]..place[1]]);
+                    if is_new {
+                        *next += 1;
+                        new_rows.push(*row);
+                    }
                     groups.push(group);
                 }
             }
@@ -183,22 +171,22 @@ impl KeyTable {
         scratch: &mut KeyScratch,
         groups: &mut Vec<u32>,
     ) {
-        self.encode(keys, length, selection, scratch);
+        scratch.take(length, selection);
         groups.clear();
         match &self.layout {
-            Layout::Packed { table, .. } => groups.extend(scratch.packed.iter().map(|key| {
-                table.find(hash_packed(*key), |(other, _)| other == key).map_or(u32::MAX, |(_, group)| *group)
-            })),
+            Layout::Packed { table, widths } => {
+                scratch.pack(keys, &self.types, widths);
+                groups.extend(scratch.packed.iter().map(|key| {
+                    let found = table.find(hash_packed(*key), |(other, _)| other == key);
+                    found.map_or(u32::MAX, |(_, group)| *group)
+                }));
+            }
             Layout::Text(known) => known.find(&keys[0], &scratch.rows, groups),
-            Layout::Bytes { table, arena, ends } => groups.extend((0..scratch.rows.len()).map(|at| {
-                let key = &scratch.bytes[scratch.starts[at]..scratch.starts[at + 1]];
-                let hash = hash_bytes(key);
-                let found = table.find(Entry::spread(hash), |entry| {
-                    let group = entry.group as usize;
-                    entry.hash == hash && &arena[ends[group]..ends[group + 1]] == key
-                });
-                found.map_or(u32::MAX, |entry| entry.group)
-            })),
+            Layout::Bytes { keys: table, lists } => {
+                let KeyScratch { rows, bytes, starts, .. } = scratch;
+                encode_keys(keys, &self.types, rows, Names::Find(lists), (bytes, starts));
+                groups.extend(starts.windows(2).map(|place| table.find(&bytes[place[0]..place[1]])));
+            }
         }
     }
 
@@ -211,17 +199,20 @@ impl KeyTable {
         hashes: &mut Vec<u64>,
     ) {
         let mut scratch = KeyScratch::default();
-        self.encode(keys, length, selection, &mut scratch);
+        scratch.take(length, selection);
         hashes.clear();
         match &self.layout {
-            Layout::Packed { .. } => hashes.extend(scratch.packed.iter().map(|key| hash_packed(*key))),
+            Layout::Packed { widths, .. } => {
+                scratch.pack(keys, &self.types, widths);
+                hashes.extend(scratch.packed.iter().map(|key| hash_packed(*key)));
+            }
             Layout::Text(_) => TextKeys::hashes(&keys[0], &scratch.rows, hashes),
-            Layout::Bytes { .. } => hashes.extend(
-                scratch
-                    .starts
-                    .windows(2)
-                    .map(|place| Entry::spread(hash_bytes(&scratch.bytes[place[0]..place[1]]))),
-            ),
+            Layout::Bytes { .. } => {
+                let KeyScratch { rows, bytes, starts, .. } = &mut scratch;
+                encode_keys(keys, &self.types, rows, Names::Hash, (bytes, starts));
+                let hash = |place: &[usize]| Entry::spread(hash_bytes(&bytes[place[0]..place[1]]));
+                hashes.extend(starts.windows(2).map(hash));
+            }
         }
     }
 
@@ -234,42 +225,23 @@ impl KeyTable {
         match &self.layout {
             Layout::Packed { table: keys, .. } => table(keys.len(), keys.capacity(), 37),
             Layout::Text(keys) => keys.bytes(),
-            Layout::Bytes { table: keys, arena, ends } => {
-                table(keys.len(), keys.capacity(), 10) + arena.capacity() as u64 + ends.capacity() as u64 * 8
-            }
+            Layout::Bytes { keys, lists } => keys.bytes() + lists.bytes(),
         }
     }
+}
 
-    fn encode(
-        &self,
-        keys: &[ValueVector<'_>],
-        length: usize,
-        selection: Selection<'_>,
-        scratch: &mut KeyScratch,
-    ) {
-        let KeyScratch { rows, packed, bytes, starts } = scratch;
-        rows.clear();
-        selection.indices(length, rows);
-        match &self.layout {
-            Layout::Packed { widths, .. } => {
-                packed.clear();
-                packed.resize(rows.len(), 0);
-                for ((key, data_type), bits) in keys.iter().zip(&self.types).zip(widths) {
-                    pack_column(key, data_type.physical(), *bits, rows, packed);
-                }
-            }
-            Layout::Text(_) => {}
-            Layout::Bytes { .. } => {
-                bytes.clear();
-                starts.clear();
-                for row in rows.iter() {
-                    starts.push(bytes.len());
-                    for (key, data_type) in keys.iter().zip(&self.types) {
-                        encode_row(key, data_type, *row as usize, bytes);
-                    }
-                }
-                starts.push(bytes.len());
-            }
+impl KeyScratch {
+    fn take(&mut self, length: usize, selection: Selection<'_>) {
+        self.rows.clear();
+        selection.indices(length, &mut self.rows);
+    }
+
+    fn pack(&mut self, keys: &[ValueVector<'_>], types: &[DataType], widths: &[u32]) {
+        let KeyScratch { rows, packed, .. } = self;
+        packed.clear();
+        packed.resize(rows.len(), 0);
+        for ((key, data_type), bits) in keys.iter().zip(types).zip(widths) {
+            pack_column(key, data_type.physical(), *bits, rows, packed);
         }
     }
 }
@@ -339,7 +311,7 @@ fn canonical_f64(value: f64) -> u64 {
 }
 
 /// Appends the canonical bytes of one value: a tag, then fixed-width bytes or a length and bytes.
-fn encode_row(key: &ValueVector<'_>, data_type: &DataType, row: usize, out: &mut Vec<u8>) {
+pub(super) fn encode_row(key: &ValueVector<'_>, data_type: &DataType, row: usize, out: &mut Vec<u8>) {
     if key.is_null(row) {
         out.push(0);
         return;

@@ -6,6 +6,7 @@
 
 mod aggregate;
 mod build;
+mod byte_keys;
 mod check;
 mod chunks;
 mod coded_keys;

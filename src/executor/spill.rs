@@ -177,6 +177,14 @@ pub fn write_blocks(
     Ok(blocks)
 }
 
+/// Notes how many rows of some columns share their lists.
+pub fn note_shared_lists<'c>(columns: impl IntoIterator<Item = &'c VectorBuffer>, query: &QueryContext) {
+    match columns.into_iter().map(VectorBuffer::lists_shared).sum::<usize>() {
+        0 => {}
+        shared => count(&query.counters.lists_shared, shared as u64),
+    }
+}
+
 /// The memory of some columns.
 pub fn bytes_of(columns: &[VectorBuffer]) -> u64 {
     columns.iter().map(|column| column.bytes() as u64).sum()

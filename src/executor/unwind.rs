@@ -6,7 +6,7 @@ use super::error::ExecutionResult;
 use super::evaluate::Evaluator;
 use super::operator::{Flow, Next, Operator};
 use crate::types::DataType;
-use crate::vector::{Batch, Multiplicity, Selection, Shape, ValueVector, Values, VectorBuffer};
+use crate::vector::{Batch, ListReader, Multiplicity, Selection, ValueVector};
 
 /// Elements that are made at once, about.
 const ELEMENTS_MAX: usize = 64 * 1024;
@@ -15,38 +15,80 @@ const ELEMENTS_MAX: usize = 64 * 1024;
 pub struct Unwind<'x> {
     list: Evaluator<'x>,
     keep: &'x [usize],
-    codes: Vec<u32>,
-    elements: Vec<u32>,
-    flat: VectorBuffer,
     /// Whether the expression is no list: then each value is the one element of its row.
     single: bool,
-    counts: Vec<u64>,
+    rows: Elements,
     next: Next<'x>,
+}
+
+/// Elements on their way: the row and the place of each, and how many it stands for.
+#[derive(Default)]
+struct Elements {
+    codes: Vec<u32>,
+    places: Vec<u32>,
+    counts: Vec<u64>,
+}
+
+/// The lists of some rows, as they lie.
+enum Lists<'v> {
+    Of(ListReader<'v>, ValueVector<'v>),
+    Singles(ValueVector<'v>),
+    None,
+}
+
+impl Lists<'_> {
+    /// Where the elements of a row lie.
+    fn range(&self, row: usize) -> (usize, usize) {
+        match self {
+            Lists::Of(_, vector) | Lists::Singles(vector) if vector.is_null(row) => (0, 0),
+            Lists::Of(lists, _) => lists.range(row),
+            Lists::Singles(_) => (row, row + 1),
+            Lists::None => (0, 0),
+        }
+    }
+
+    fn elements(&self) -> ValueVector<'_> {
+        match self {
+            Lists::Of(lists, _) => lists.child,
+            Lists::Singles(vector) => *vector,
+            Lists::None => ValueVector::null(),
+        }
+    }
 }
 
 impl<'x> Unwind<'x> {
     /// An unwind before `next`; `list_type` is the type of the list expression.
     pub fn new(list: Evaluator<'x>, list_type: &DataType, keep: &'x [usize], next: Next<'x>) -> Unwind<'x> {
-        let flat = VectorBuffer::new(list_type.clone());
         let single = !matches!(list_type, DataType::List(_) | DataType::Array(..));
-        Unwind { list, keep, codes: Vec::new(), elements: Vec::new(), flat, single, counts: Vec::new(), next }
+        Unwind { list, keep, single, rows: Elements::default(), next }
     }
 }
 
 impl Operator for Unwind<'_> {
     fn push<'b>(&mut self, context: &mut Context<'_>, batch: Batch<'b>) -> ExecutionResult<Flow> {
+        let Unwind { list, keep, single, rows: elements, next } = self;
         let mut rows = Vec::new();
         batch.selection.indices(batch.length, &mut rows);
         let (mut at, mut step) = (0, 1);
         while at < rows.len() {
             let part = &rows[at..(at + step).min(rows.len())];
             at += part.len();
-            let elements = self.evaluate(part, context, &batch)?;
-            if self.push_part(part, context, &batch)? == Flow::Stop {
+            // A batch is never longer than 16 bits can count.
+            let selected: Vec<u16> = part.iter().map(|row| *row as u16).collect();
+            let batch = Batch { selection: Selection::Rows(&selected), ..batch };
+            let vector = list.evaluate(context.query, &batch)?;
+            let lists = match vector.list_reader() {
+                _ if *single => Lists::Singles(vector),
+                Some(reader) => Lists::Of(reader, vector),
+                None => Lists::None,
+            };
+            if elements.push(part, &lists, (&batch, keep), context, &mut **next)? == Flow::Stop {
                 return Ok(Flow::Stop);
             }
+            let length = |row: &u32| lists.range(*row as usize).1 - lists.range(*row as usize).0;
+            let made: usize = part.iter().map(length).sum();
             // Long lists are made for few rows at once, so that only so many elements are held.
-            step = if elements < ELEMENTS_MAX / 2 { step * 2 } else { (step / 2).max(1) };
+            step = if made < ELEMENTS_MAX / 2 { step * 2 } else { (step / 2).max(1) };
         }
         Ok(Flow::Continue)
     }
@@ -56,69 +98,43 @@ impl Operator for Unwind<'_> {
     }
 }
 
-impl Unwind<'_> {
-    /// Leaves the lists of some rows in `flat`, one after the other; returns the number of their elements.
-    fn evaluate(
+impl Elements {
+    /// Pushes the elements of some rows.
+    fn push(
         &mut self,
         rows: &[u32],
+        lists: &Lists<'_>,
+        (batch, keep): (&Batch<'_>, &[usize]),
         context: &mut Context<'_>,
-        batch: &Batch<'_>,
-    ) -> ExecutionResult<usize> {
-        // A batch is never longer than 16 bits can count.
-        let selected: Vec<u16> = rows.iter().map(|row| *row as u16).collect();
-        let part = Batch { selection: Selection::Rows(&selected), ..*batch };
-        let vector = self.list.evaluate(context.query, &part)?;
-        self.flat.clear();
-        self.flat.append_rows(&vector, rows);
-        Ok(match self.flat.vector().shape {
-            Shape::Flat(Values::List(lists)) => {
-                (0..rows.len()).map(|row| lists.range(row).1 - lists.range(row).0).sum()
-            }
-            _ => 0,
-        })
-    }
-
-    fn push_part(
-        &mut self,
-        rows: &[u32],
-        context: &mut Context<'_>,
-        batch: &Batch<'_>,
+        next: &mut dyn Operator,
     ) -> ExecutionResult<Flow> {
-        let Unwind { keep, codes, elements, flat, counts, next, single, .. } = self;
-        let flat = flat.vector();
-        let (child, lists) = match flat.shape {
-            Shape::Flat(Values::List(lists)) => (lists.child.get(), Some(lists)),
-            _ if *single => (flat, None),
-            _ => return Ok(Flow::Continue),
-        };
-        let range = |at: usize| match &lists {
-            _ if flat.is_null(at) => (0, 0),
-            Some(lists) => lists.range(at),
-            None => (at, at + 1),
-        };
+        let Elements { codes, places, counts } = self;
         let size = context.query.vector_size;
-        let mut at = 0;
-        let mut element = 0;
+        let child = lists.elements();
+        let (mut at, mut element) = (0, 0);
         while at < rows.len() {
             codes.clear();
-            elements.clear();
+            places.clear();
             while at < rows.len() && codes.len() < size {
-                let (start, end) = range(at);
+                let (start, end) = lists.range(rows[at] as usize);
                 let take = (end - start - element).min(size - codes.len());
                 codes.extend(std::iter::repeat_n(rows[at], take));
-                elements.extend((start + element..start + element + take).map(|position| position as u32));
+                places.extend((start + element..start + element + take).map(|position| position as u32));
                 element += take;
                 if start + element >= end {
                     at += 1;
                     element = 0;
                 }
             }
-            if codes.is_empty() {
-                continue;
-            }
+            let (Some(first), Some(last)) = (places.first(), places.last()) else { continue };
+            let in_order = (last.wrapping_sub(*first)) as usize == places.len() - 1
+                && places.windows(2).all(|pair| pair[0] + 1 == pair[1]);
             let mut columns: Vec<ValueVector<'_>> =
                 keep.iter().map(|column| ValueVector::dictionary(codes, &batch.columns[*column])).collect();
-            columns.push(ValueVector::dictionary(elements, &child));
+            columns.push(match in_order {
+                true => child.slice_from(*first as usize),
+                false => ValueVector::dictionary(places, &child),
+            });
             let mut out = Batch::new(&columns, codes.len());
             if let Multiplicity::PerRow(all) = batch.multiplicity {
                 counts.clear();

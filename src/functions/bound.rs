@@ -3,7 +3,7 @@
 use super::cast::implicit_cost;
 use super::watch::ConstantWatch;
 use super::{Call, FunctionResult, Kernel, KernelContext, Nulls, Overload, ScalarFunction, SelectKernel};
-use crate::types::{DataType, Value};
+use crate::types::{DataType, PhysicalType, Value};
 use crate::vector::{
     Selection, SelectionBuffer, Shape, Validity, ValueVector, VectorBuffer, VectorRef, ones_below, simd,
 };
@@ -201,7 +201,7 @@ impl BoundScalar {
         outcome
     }
 
-    /// Flattens what is neither flat nor constant, finds the active rows and runs the kernel.
+    /// Flattens what is neither flat nor constant nor a list, finds the active rows and runs the kernel.
     fn run(
         &self,
         context: &mut KernelContext,
@@ -225,27 +225,25 @@ impl BoundScalar {
         selection: Selection<'_>,
         visit: impl FnOnce(&mut KernelContext, &Call<'_>) -> R,
     ) -> R {
-        let is_plain = |vector: &ValueVector<'_>| matches!(vector.shape, Shape::Flat(_) | Shape::Constant(_));
+        // Lists are read where they lie: rows of a dictionary may share a long one.
+        let is_plain = |(vector, data_type): (&ValueVector<'_>, &DataType)| {
+            matches!(vector.shape, Shape::Flat(_) | Shape::Constant(_))
+                || data_type.physical() == PhysicalType::List && vector.list_reader().is_some()
+        };
         let mut flattened: Vec<VectorBuffer> = Vec::new();
         for (argument, data_type) in arguments.iter().zip(&self.arguments) {
-            if !is_plain(argument) {
+            if !is_plain((argument, data_type)) {
                 let mut buffer = context.take_buffer(data_type);
                 argument.flatten(length, &mut buffer);
                 flattened.push(buffer);
             }
         }
         let mut buffers = flattened.iter();
-        let plain = |argument: &ValueVector<'_>| is_plain(argument);
-        let peeled: Vec<ValueVector<'_>> = arguments
-            .iter()
-            .map(|argument| {
-                if plain(argument) {
-                    *argument
-                } else {
-                    buffers.next().map_or(*argument, VectorBuffer::vector)
-                }
-            })
-            .collect();
+        let peel = |(argument, data_type)| match is_plain((argument, data_type)) {
+            true => *argument,
+            false => buffers.next().map_or(*argument, VectorBuffer::vector),
+        };
+        let peeled: Vec<ValueVector<'_>> = arguments.iter().zip(&self.arguments).map(peel).collect();
         let mut mask = context.take_mask(length);
         let active = self.active(&peeled, length, selection, &mut mask);
         let call = Call { function: self, arguments: &peeled, length, active };
@@ -284,6 +282,10 @@ impl BoundScalar {
                 };
                 if !validity.is_all_valid() {
                     mask.iter_mut().enumerate().for_each(|(index, word)| *word &= validity.word(index));
+                }
+                if matches!(argument.shape, Shape::Dictionary { .. }) && !argument.has_no_nulls() {
+                    let null = |row: &usize| argument.is_null(*row);
+                    (0..length).filter(null).for_each(|row| mask[row / 64] &= !(1 << (row % 64)));
                 }
             }
         }

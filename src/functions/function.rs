@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::element_set::ElementSets;
 use super::{BoundScalar, FunctionResult, Watch};
 use crate::types::DataType;
 use crate::vector::{SelectionBuffer, Validity, ValueVector, VectorBuffer};
@@ -105,7 +106,7 @@ impl Overload {
 pub struct Call<'c> {
     /// The function with its types.
     pub function: &'c BoundScalar,
-    /// Flat or constant vectors.
+    /// Flat or constant vectors; lists may be dictionaries, too.
     pub arguments: &'c [ValueVector<'c>],
     /// Rows to write.
     pub length: usize,
@@ -125,6 +126,8 @@ pub type SelectKernel = fn(&mut KernelContext, &Call<'_>, &mut SelectionBuffer) 
 pub struct KernelContext {
     buffers: Vec<VectorBuffer>,
     masks: Vec<Vec<u64>>,
+    /// The lists that IN has looked into.
+    pub(super) sets: ElementSets,
     random: u64,
     now_nanos: i128,
     watch: Option<Arc<dyn Watch>>,
@@ -133,7 +136,14 @@ pub struct KernelContext {
 impl KernelContext {
     /// A context with a seed for `rand()` and the instant that `now()` gives, in nanoseconds since 1970.
     pub fn new(seed: u64, now_nanos: i128) -> Self {
-        KernelContext { buffers: Vec::new(), masks: Vec::new(), random: seed, now_nanos, watch: None }
+        KernelContext {
+            buffers: Vec::new(),
+            masks: Vec::new(),
+            sets: ElementSets::default(),
+            random: seed,
+            now_nanos,
+            watch: None,
+        }
     }
 
     /// The same under the eyes of somebody who may end its kernels.
@@ -148,6 +158,11 @@ impl KernelContext {
     /// A context for folding constants and tests.
     pub fn for_constants() -> Self {
         KernelContext::new(0x9E37_79B9_7F4A_7C15, 0)
+    }
+
+    /// How many lists were prepared for IN since somebody asked.
+    pub fn take_sets_prepared(&mut self) -> u64 {
+        std::mem::take(&mut self.sets.prepared)
     }
 
     /// The statement's instant in nanoseconds since 1970.

@@ -9,6 +9,7 @@ mod any_dispatch;
 mod assign;
 mod bound;
 mod cast;
+mod element_set;
 mod error;
 mod function;
 mod kernel;
@@ -32,5 +33,7 @@ pub use registry::{
 pub use scalar::{PRESENT_KEYS, PRESENT_PROPERTIES, bind_struct_extract, bind_struct_pack};
 pub use watch::{ELEMENTS_PER_LOOK, Watch};
 
+#[cfg(test)]
+mod list_tests;
 #[cfg(test)]
 mod tests;

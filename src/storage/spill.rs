@@ -11,15 +11,16 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
 use uuid::Uuid;
 
 use super::backend::{OpenMode, StorageBackend, StorageFile};
 use super::codec::StorageCodec;
-use super::column::bytes::{ByteReader, ByteWriter};
+use super::column::bytes::{ByteReader, ByteWriter, Damage, Damaged};
 use super::wal::values::{decode_vector, encode_vector};
 use super::{StorageError, StorageResult};
 use crate::types::DataType;
-use crate::vector::{ValueVector, VectorBuffer};
+use crate::vector::{Shape, ValueVector, Values, VectorBuffer};
 
 /// The folder of spill files.
 pub const SPILL_FOLDER: &str = "tmp";
@@ -230,7 +231,7 @@ impl SpillFile {
     ) -> StorageResult<SpillBlock> {
         let mut plain = ByteWriter::default();
         for (column, data_type) in columns.iter().zip(types) {
-            encode_vector(column, data_type, rows, &mut plain);
+            write_column(column, data_type, rows, &mut plain);
         }
         // The place is taken by the plain length; a codec that needs more says so by another file of its own size.
         let mut stored = Vec::new();
@@ -263,10 +264,8 @@ impl SpillFile {
         let mut reader = ByteReader::new(&plain);
         let mut columns = Vec::with_capacity(types.len());
         for data_type in types {
-            let mut column = VectorBuffer::new(data_type.clone());
-            decode_vector(&mut reader, &mut column, block.rows as usize)
-                .map_err(|damage| self.damaged(damage.0.to_owned()))?;
-            columns.push(column);
+            let column = read_column(&mut reader, data_type, block.rows as usize);
+            columns.push(column.map_err(|damage| self.damaged(damage.0.to_owned()))?);
         }
         Ok(columns)
     }
@@ -279,6 +278,52 @@ impl SpillFile {
             source: what,
         }
     }
+}
+
+/// A column as its rows, and one of lists that many rows have as the different lists and the number of each row's.
+const ROWS: u8 = 0;
+const NUMBERED: u8 = 1;
+
+fn write_column(column: &ValueVector<'_>, data_type: &DataType, rows: usize, out: &mut ByteWriter) {
+    let lists = match column.shape {
+        Shape::Flat(Values::List(lists)) if !lists.starts.is_empty() => lists,
+        _ => {
+            out.u8(ROWS);
+            return encode_vector(column, data_type, rows, out);
+        }
+    };
+    let mut known: FxHashMap<Option<(usize, usize)>, u32> = FxHashMap::default();
+    let (mut numbers, mut first) = (Vec::with_capacity(rows), Vec::new());
+    for row in 0..rows {
+        let place = (!column.is_null(row)).then(|| lists.range(row));
+        numbers.push(*known.entry(place).or_insert_with(|| {
+            first.push(row as u32);
+            first.len() as u32 - 1
+        }));
+    }
+    let mut different = VectorBuffer::new(data_type.clone());
+    different.append_rows(column, &first);
+    out.u8(NUMBERED);
+    out.u32(first.len() as u32);
+    numbers.into_iter().for_each(|number| out.u32(number));
+    encode_vector(&different.vector(), data_type, first.len(), out);
+}
+
+fn read_column(reader: &mut ByteReader<'_>, data_type: &DataType, rows: usize) -> Damaged<VectorBuffer> {
+    let mut column = VectorBuffer::new(data_type.clone());
+    if reader.u8()? == ROWS {
+        decode_vector(reader, &mut column, rows)?;
+        return Ok(column);
+    }
+    let count = reader.u32()?;
+    let numbers = (0..rows).map(|_| reader.u32()).collect::<Damaged<Vec<u32>>>()?;
+    if numbers.iter().any(|number| *number >= count) {
+        return Err(Damage("a row has a list that is not there"));
+    }
+    let mut different = VectorBuffer::new(data_type.clone());
+    decode_vector(reader, &mut different, count as usize)?;
+    column.append_rows(&different.vector(), &numbers);
+    Ok(column)
 }
 
 /// Bytes that a codec may add to a block.
@@ -342,6 +387,28 @@ mod tests {
         check(DataType::list(DataType::Node), &[list(&[node.clone(), node.clone()]), list(&[])]);
         let mixed = list(&[Value::Int64(1), text("two"), Value::Null, list(&[Value::Double(3.0)])]);
         check(DataType::Any, &[mixed, Value::Int64(4), node, Value::Null, text("five"), list(&[])]);
+    }
+
+    #[test]
+    fn a_list_that_many_rows_have_is_written_once() {
+        let file = area(&SimulatedBackend::new(3)).file().unwrap().unwrap();
+        let data_type = DataType::list(DataType::Int64);
+        let mut lists = VectorBuffer::new(data_type.clone());
+        lists.push_value(&Value::List((0..1000).map(Value::Int64).collect())).unwrap();
+        lists.push_null();
+        lists.push_value(&Value::List(vec![Value::Int64(7)])).unwrap();
+        let codes: Vec<u32> = (0..500).map(|row| row % 3).collect();
+        let mut column = VectorBuffer::new(data_type.clone());
+        column.append_rows(&lists.vector(), &codes);
+        let types = [data_type.clone()];
+        let block = file.write(&[column.vector().slice_from(1)], &types, 499).unwrap();
+        assert!(block.bytes < 20_000, "{}", block.bytes);
+        let back = file.read(&block, &types).unwrap();
+        for row in 0..499 {
+            let expected = lists.vector().value(codes[row + 1] as usize, &data_type);
+            assert_eq!(back[0].vector().value(row, &data_type), expected);
+        }
+        assert!(back[0].bytes() < 30_000, "{}", back[0].bytes());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Owned vectors that grow: what kernels write, scans decode into and operators keep.
 
 use super::{
-    AnyChildren, AnyVector, Children, ListVector, Native, Shape, StringBuffer, Validity, ValidityBuffer,
+    AnyChildren, AnyVector, Children, ListBuffer, Native, Shape, StringBuffer, Validity, ValidityBuffer,
     ValueVector, Values,
 };
 use crate::types::{DataType, Interval, PhysicalType, Time, Zoned};
@@ -35,22 +35,10 @@ pub enum BufferData {
     Time(Vec<Time>),
     Interval(Vec<Interval>),
     Zoned(Vec<Zoned>),
-    /// Offsets start with 0 and are one more than rows.
-    List {
-        offsets: Vec<u32>,
-        child: Box<VectorBuffer>,
-    },
+    List(ListBuffer),
     Struct(Vec<VectorBuffer>),
-    Union {
-        tags: Vec<u8>,
-        children: Vec<VectorBuffer>,
-    },
-    Any {
-        tags: Vec<u8>,
-        words: Vec<[u8; 16]>,
-        text: StringBuffer,
-        children: Vec<VectorBuffer>,
-    },
+    Union { tags: Vec<u8>, children: Vec<VectorBuffer> },
+    Any { tags: Vec<u8>, words: Vec<[u8; 16]>, text: StringBuffer, children: Vec<VectorBuffer> },
 }
 
 /// Applies one expression to every variant that is a plain `Vec`.
@@ -126,7 +114,7 @@ impl VectorBuffer {
         for_plain!(&mut self.data, vector => vector.reserve_exact(rows),
             BufferData::Str(strings) => strings.reserve(rows),
             BufferData::Struct(children) => children.iter_mut().for_each(|child| child.reserve(rows)),
-            BufferData::Null | BufferData::List { .. } | BufferData::Union { .. } | BufferData::Any { .. } => {}
+            BufferData::Null | BufferData::List(_) | BufferData::Union { .. } | BufferData::Any { .. } => {}
         );
     }
 
@@ -136,10 +124,7 @@ impl VectorBuffer {
         for_plain!(&mut self.data, vector => vector.clear(),
             BufferData::Null => {}
             BufferData::Str(strings) => strings.clear(),
-            BufferData::List { offsets, child } => {
-                offsets.truncate(1);
-                child.clear();
-            }
+            BufferData::List(lists) => lists.clear(),
             BufferData::Struct(children) => children.iter_mut().for_each(VectorBuffer::clear),
             BufferData::Union { tags, children } => {
                 tags.clear();
@@ -163,10 +148,7 @@ impl VectorBuffer {
         for_plain!(&mut self.data, vector => vector.truncate(length),
             BufferData::Null => {}
             BufferData::Str(strings) => strings.truncate(length),
-            BufferData::List { offsets, child } => {
-                child.truncate(offsets[length] as usize);
-                offsets.truncate(length + 1);
-            }
+            BufferData::List(lists) => lists.truncate(length),
             BufferData::Struct(children) => children.iter_mut().for_each(|child| child.truncate(length)),
             BufferData::Union { tags, children } => {
                 tags.truncate(length);
@@ -188,7 +170,7 @@ impl VectorBuffer {
             + for_plain!(&self.data, vector => plain_bytes(vector),
                 BufferData::Null => 0,
                 BufferData::Str(strings) => strings.bytes(),
-                BufferData::List { offsets, child } => offsets.capacity() * 4 + child.bytes(),
+                BufferData::List(lists) => lists.bytes(),
                 BufferData::Struct(members) => children(members),
                 BufferData::Union { tags, children: members } => tags.capacity() + children(members),
                 BufferData::Any { tags, words, text, children: members } => {
@@ -238,7 +220,7 @@ impl VectorBuffer {
             BufferData::Time(values) => Values::Time(values),
             BufferData::Interval(values) => Values::Interval(values),
             BufferData::Zoned(values) => Values::Zoned(values),
-            BufferData::List { offsets, child } => Values::List(ListVector::new(offsets, &**child)),
+            BufferData::List(lists) => Values::List(lists.view()),
             BufferData::Struct(children) => Values::Struct(Children::buffers(children)),
             BufferData::Union { tags, children } => {
                 Values::Union { tags, children: Children::buffers(children) }
@@ -298,10 +280,19 @@ impl VectorBuffer {
         self.validity.set_null(row);
     }
 
-    /// The parts of a list buffer: offsets to push the new ends to, and the elements. Follow with `finish_rows`.
+    /// Rows with a list that was kept for a row before them.
+    pub fn lists_shared(&self) -> usize {
+        match &self.data {
+            BufferData::List(lists) => lists.shared(),
+            _ => 0,
+        }
+    }
+
+    /// The parts of a list buffer: offsets to push the new ends to, and the elements, whose number so far the first list
+    /// begins at. Follow with `finish_rows`.
     pub fn list_mut(&mut self) -> Option<(&mut Vec<u32>, &mut VectorBuffer)> {
         match &mut self.data {
-            BufferData::List { offsets, child } => Some((offsets, child)),
+            BufferData::List(lists) => Some(lists.parts_mut()),
             _ => None,
         }
     }
@@ -332,6 +323,9 @@ impl VectorBuffer {
 
     /// Declares the rows that were pushed through one of the `_mut` methods.
     pub fn finish_rows(&mut self, length: usize, validity: Validity<'_>) {
+        if let BufferData::List(lists) = &mut self.data {
+            lists.finish();
+        }
         self.validity.extend(validity, length);
         debug_assert_eq!(self.validity.len(), self.data_len());
     }
@@ -340,7 +334,7 @@ impl VectorBuffer {
         for_plain!(&self.data, vector => vector.len(),
             BufferData::Null => self.validity.len(),
             BufferData::Str(strings) => strings.len(),
-            BufferData::List { offsets, .. } => offsets.len() - 1,
+            BufferData::List(lists) => lists.rows(),
             BufferData::Struct(children) => children.first().map_or(self.validity.len(), VectorBuffer::len),
             BufferData::Union { tags, .. } | BufferData::Any { tags, .. } => tags.len(),
         )
@@ -373,7 +367,7 @@ fn empty_data(data_type: &DataType) -> BufferData {
         PhysicalType::Zoned => BufferData::Zoned(Vec::new()),
         PhysicalType::List => {
             let element = data_type.children().pop().unwrap_or(DataType::Null);
-            BufferData::List { offsets: vec![0], child: Box::new(VectorBuffer::new(element)) }
+            BufferData::List(ListBuffer::new(VectorBuffer::new(element)))
         }
         PhysicalType::Struct => BufferData::Struct(children()),
         PhysicalType::Union => BufferData::Union { tags: Vec::new(), children: children() },

@@ -9,14 +9,14 @@ use crate::types::DataType;
 
 /// Where the rows come from, so that each copy is one loop.
 #[derive(Clone, Copy)]
-enum Rows<'r> {
+pub(super) enum Rows<'r> {
     Range { start: usize, length: usize },
     List(&'r [u32]),
     Repeat { row: usize, count: usize },
 }
 
 impl Rows<'_> {
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         match self {
             Rows::Range { length, .. } => *length,
             Rows::List(rows) => rows.len(),
@@ -24,7 +24,7 @@ impl Rows<'_> {
         }
     }
 
-    fn get(&self, position: usize) -> usize {
+    pub(super) fn get(&self, position: usize) -> usize {
         match self {
             Rows::Range { start, .. } => start + position,
             Rows::List(rows) => rows[position] as usize,
@@ -170,7 +170,7 @@ impl VectorBuffer {
             (BufferData::Interval(to), Values::Interval(from)) => rows.copy(from, to),
             (BufferData::Zoned(to), Values::Zoned(from)) => rows.copy(from, to),
             (BufferData::Str(_), Values::Str(from)) => self.append_strings(&from, rows),
-            (BufferData::List { .. }, Values::List(from)) => self.append_lists(vector, &from, rows),
+            (BufferData::List(_), Values::List(from)) => self.append_lists(vector, &from, rows),
             (BufferData::Struct(to), Values::Struct(from)) => {
                 for (position, child) in to.iter_mut().enumerate() {
                     child.append_from(&from.get(position), rows);
@@ -200,26 +200,12 @@ impl VectorBuffer {
     }
 
     fn append_lists(&mut self, vector: &ValueVector<'_>, from: &ListVector<'_>, rows: Rows<'_>) {
-        let BufferData::List { offsets, child } = &mut self.data else { return };
-        let elements = from.child.get();
-        if let (Rows::Range { start, length }, true) = (rows, vector.validity.is_all_valid()) {
-            let (first, last) = (from.offsets[start], from.offsets[start + length]);
-            let base = child.len() as u32;
-            child.append_range(&elements, first as usize, (last - first) as usize);
-            offsets.extend(from.offsets[start + 1..=start + length].iter().map(|end| end - first + base));
-            return;
-        }
+        let BufferData::List(lists) = &mut self.data else { return };
         let constant = matches!(vector.shape, Shape::Constant(_));
-        for position in 0..rows.len() {
-            let row = rows.get(position);
-            // The validity of a constant is per row of the vector, its value is row 0; a constant null keeps a value
-            // that nobody reads.
-            if constant || vector.validity.is_valid(row) {
-                let (start, end) = from.range(row);
-                child.append_range(&elements, start, end - start);
-            }
-            offsets.push(child.len() as u32);
-        }
+        // The validity of a constant is per row of the vector, its value is row 0; a constant null keeps a value
+        // that nobody reads.
+        let valid = |row: usize| constant || vector.validity.is_valid(row);
+        lists.append(from, rows, constant || vector.validity.is_all_valid(), valid);
     }
 
     fn append_any(&mut self, from: &AnyVector<'_>, rows: Rows<'_>) {

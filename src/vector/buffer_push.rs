@@ -21,10 +21,7 @@ impl VectorBuffer {
         for_plain!(&mut self.data, vector => vector.resize(vector.len() + count, Default::default()),
             BufferData::Null => {}
             BufferData::Str(strings) => strings.push_empty(count),
-            BufferData::List { offsets, .. } => {
-                let end = offsets.last().copied().unwrap_or(0);
-                offsets.resize(offsets.len() + count, end);
-            }
+            BufferData::List(lists) => lists.push_empty(count),
             BufferData::Struct(children) => children.iter_mut().for_each(|child| child.push_nulls(count)),
             BufferData::Union { tags, children } => {
                 tags.resize(tags.len() + count, 0);
@@ -98,14 +95,10 @@ impl VectorBuffer {
     }
 
     /// Drops what a failed push left, in children too.
-    fn unwind(&mut self, rows: usize) {
+    pub(super) fn unwind(&mut self, rows: usize) {
         // Nested children may be ahead of their parent; bring the parent level first, then cut everything.
         match &mut self.data {
-            BufferData::List { offsets, child } => {
-                let end = offsets.get(rows).copied().unwrap_or(0) as usize;
-                offsets.truncate(rows + 1);
-                child.unwind(end);
-            }
+            BufferData::List(lists) => lists.unwind(rows),
             BufferData::Struct(children) => children.iter_mut().for_each(|child| child.unwind(rows)),
             BufferData::Union { tags, children } => {
                 tags.truncate(rows);
@@ -165,7 +158,7 @@ impl VectorBuffer {
             (BufferData::Time(values), Value::Time(value)) => values.push(*value),
             (BufferData::Interval(values), Value::Interval(value)) => values.push(*value),
             (BufferData::Zoned(values), Value::DateTime(value)) => values.push(*value),
-            (BufferData::List { .. } | BufferData::Struct(_) | BufferData::Union { .. }, _) => {
+            (BufferData::List(_) | BufferData::Struct(_) | BufferData::Union { .. }, _) => {
                 return self.push_nested(value);
             }
             (BufferData::Any { .. }, _) => return self.push_any(value),
@@ -213,21 +206,25 @@ impl VectorBuffer {
     fn push_nested(&mut self, value: &Value) -> TypeResult<()> {
         let mismatch = TypeError::Mismatch { expected: self.data_type.clone(), found: value.data_type() };
         match (&mut self.data, &self.data_type, value) {
-            (BufferData::List { offsets, child }, data_type, Value::List(elements)) => {
+            (BufferData::List(lists), data_type, Value::List(elements)) => {
                 if matches!(data_type, DataType::Array(_, length) if elements.len() != *length as usize) {
                     return Err(mismatch);
                 }
+                let (ends, child) = lists.parts_mut();
                 elements.iter().try_for_each(|element| child.try_push_value(element))?;
-                offsets.push(child.len() as u32);
+                ends.push(child.len() as u32);
+                lists.finish();
             }
-            (BufferData::List { offsets, child }, DataType::Map(..), Value::Map(entries)) => {
+            (BufferData::List(lists), DataType::Map(..), Value::Map(entries)) => {
+                let (ends, child) = lists.parts_mut();
                 let members = child.members_mut().ok_or(mismatch)?;
                 for (key, entry) in entries {
                     members[0].try_push_value(key)?;
                     members[1].try_push_value(entry)?;
                 }
                 child.validity.push_valid(entries.len());
-                offsets.push(child.len() as u32);
+                ends.push(child.len() as u32);
+                lists.finish();
             }
             (BufferData::Struct(members), DataType::Struct(fields), Value::Struct(given)) => {
                 let known = |name: &str| fields.iter().any(|field| field.name.eq_ignore_ascii_case(name));

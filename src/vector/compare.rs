@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::{Shape, ValueVector, Values};
+use super::{ListVector, Shape, ValueVector, Values};
 use crate::types::{DataType, order_floats};
 
 /// The order of two rows of vectors of the same type; null is the greatest value.
@@ -49,11 +49,31 @@ pub fn compare_rows(
         (Some(Values::Str(a)), Some(Values::Str(b))) => {
             a.compare(left_index(&left, left_row), &b, left_index(&right, right_row))
         }
+        (Some(Values::List(a)), Some(Values::List(b))) if data_type.element().is_some() => {
+            let places = (left_index(&left, left_row), left_index(&right, right_row));
+            compare_lists((&a, places.0), (&b, places.1), data_type.element().unwrap_or(&DataType::Null))
+        }
         _ => match (left.u64_at(left_row), right.u64_at(right_row)) {
             (Some(a), Some(b)) => a.cmp(&b),
             _ => left.value(left_row, data_type).order(&right.value(right_row, data_type)),
         },
     }
+}
+
+/// By the first elements that differ, else by the lengths.
+fn compare_lists(
+    (left, left_row): (&ListVector<'_>, usize),
+    (right, right_row): (&ListVector<'_>, usize),
+    element: &DataType,
+) -> Ordering {
+    let (a, b) = (left.range(left_row), right.range(right_row));
+    if a == b && left.identity == right.identity && left.identity != 0 {
+        return Ordering::Equal;
+    }
+    let (left, right) = (left.child.get(), right.child.get());
+    let pairs = (a.0..a.1).zip(b.0..b.1);
+    let mut orders = pairs.map(|(a, b)| compare_rows(&left, a, &right, b, element));
+    orders.find(|order| order.is_ne()).unwrap_or_else(|| (a.1 - a.0).cmp(&(b.1 - b.0)))
 }
 
 /// Whether grouping puts two rows of the same type together.

@@ -1,6 +1,6 @@
 //! The values of a vector by physical type, all borrowed.
 
-use super::{ANY_CHILD, ANY_NULL, ValueVector, VectorBuffer, any_type};
+use super::{ANY_CHILD, ANY_NULL, Validity, ValueVector, VectorBuffer, any_type};
 use crate::types::{DataType, Interval, PhysicalType, StringView, Time, Zoned};
 
 /// A slice of values of one physical type. Rows that are null hold any value of the type.
@@ -214,25 +214,47 @@ pub fn text_of(bytes: &[u8]) -> &str {
     }
 }
 
-/// Lists: row `i` holds the child's rows `offsets[i]..offsets[i + 1]`.
+/// Lists: row `i` holds the child's rows from `starts[i]`, or from `offsets[i]` where there are no starts, to
+/// `offsets[i + 1]`. With starts several rows may have the same elements.
 #[derive(Debug, Clone, Copy)]
 pub struct ListVector<'b> {
     /// One more than rows.
     pub offsets: &'b [u32],
+    /// Empty where the lists lie one after the other.
+    pub starts: &'b [u32],
     /// The elements of all lists.
     pub child: VectorRef<'b>,
+    /// Vectors with the same number other than 0 have the same lists over the same elements, whenever they are seen.
+    pub identity: u64,
 }
 
 impl<'b> ListVector<'b> {
     /// Lists over a child, which is a vector or a buffer.
     pub fn new(offsets: &'b [u32], child: impl Into<VectorRef<'b>>) -> Self {
-        ListVector { offsets, child: child.into() }
+        ListVector { offsets, starts: &[], child: child.into(), identity: 0 }
     }
 
     /// Start and end of a row's elements in the child.
     #[inline]
     pub fn range(&self, row: usize) -> (usize, usize) {
-        (self.offsets[row] as usize, self.offsets[row + 1] as usize)
+        let starts = if self.starts.is_empty() { self.offsets } else { self.starts };
+        (starts[row] as usize, self.offsets[row + 1] as usize)
+    }
+
+    /// The lists of the first `rows` rows one after the other, for those who write them so: offsets and elements. None
+    /// where they lie so already.
+    pub fn consecutive(&self, validity: Validity<'_>, rows: usize) -> Option<(Vec<u32>, VectorBuffer)> {
+        // Only buffers have rows with the same elements.
+        let (false, VectorRef::Buffer(from)) = (self.starts.is_empty(), self.child) else { return None };
+        let (mut offsets, mut child) = (vec![0], VectorBuffer::new(from.data_type().clone()));
+        for row in 0..rows {
+            if validity.is_valid(row) {
+                let (start, end) = self.range(row);
+                child.append_range(&from.vector(), start, end - start);
+            }
+            offsets.push(child.len() as u32);
+        }
+        Some((offsets, child))
     }
 }
 
@@ -376,7 +398,11 @@ impl<'b> Values<'b> {
             Values::Time(values) => Values::Time(&values[start..]),
             Values::Interval(values) => Values::Interval(&values[start..]),
             Values::Zoned(values) => Values::Zoned(&values[start..]),
-            Values::List(lists) => Values::List(ListVector { offsets: &lists.offsets[start..], ..lists }),
+            Values::List(lists) => Values::List(ListVector {
+                offsets: &lists.offsets[start..],
+                starts: lists.starts.get(start..).unwrap_or_default(),
+                ..lists
+            }),
             Values::Struct(children) => Values::Struct(children.slice(start)),
             Values::Union { tags, children } => {
                 Values::Union { tags: &tags[start..], children: children.slice(start) }

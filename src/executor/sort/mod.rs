@@ -20,7 +20,7 @@ use super::error::ExecutionResult;
 use super::evaluate::Evaluator;
 use super::operator::{Factory, Flow, Operator};
 use super::pipeline::drive;
-use super::spill::Room;
+use super::spill::{Room, note_shared_lists};
 use crate::planner::physical_plan::PhysicalSortKey;
 use crate::storage::memory::{Meter, Reservation};
 use crate::storage::spill::SpillFile;
@@ -208,6 +208,7 @@ impl Operator for SortSink<'_> {
         if self.unseen > 0 {
             self.look(query)?;
         }
+        note_shared_lists(self.own.columns.iter().chain(&self.own.keys), query);
         if !self.own.prefixes.is_empty() {
             let rows = std::mem::replace(&mut self.own, self.sorting.empty());
             let order = self.sorting.order(&rows, query)?;

@@ -8,7 +8,7 @@ use super::super::{
 };
 use super::{aliased, entry, is_integer, only};
 use crate::types::{DataType, Value};
-use crate::vector::{ListVector, Shape, ValueVector, Values, VectorBuffer, compare_rows, equal_rows};
+use crate::vector::{ListReader, Validity, ValueVector, VectorBuffer, compare_rows, equal_rows};
 
 pub const TABLE: &[ScalarFunction] = &[
     entry("range", range),
@@ -55,18 +55,9 @@ pub const TABLE: &[ScalarFunction] = &[
 /// Most elements that `range` makes for one row.
 const RANGE_MAX: i128 = 1 << 28;
 
-/// A list argument: its lists, and the row that a row's list stands in.
-fn lists<'c>(call: &Call<'c>, position: usize) -> FunctionResult<(ListVector<'c>, bool)> {
-    match call.arguments[position].shape {
-        Shape::Flat(Values::List(lists)) => Ok((lists, false)),
-        Shape::Constant(Values::List(lists)) => Ok((lists, true)),
-        _ => Err(mistyped(call.function.name)),
-    }
-}
-
-/// Start and end of a row's elements.
-fn bounds(lists: &(ListVector<'_>, bool), row: usize) -> (usize, usize) {
-    lists.0.range(if lists.1 { 0 } else { row })
+/// A list argument.
+fn lists<'c>(call: &Call<'c>, position: usize) -> FunctionResult<ListReader<'c>> {
+    call.arguments[position].list_reader().ok_or_else(|| mistyped(call.function.name))
 }
 
 fn range(types: &[DataType]) -> Option<Overload> {
@@ -135,7 +126,7 @@ fn size(types: &[DataType]) -> Option<Overload> {
     let kernel: Kernel = |_, call, out| {
         let lists = lists(call, 0)?;
         super::super::kernel::map_rows(call, out, |row| {
-            let (start, end) = bounds(&lists, row);
+            let (start, end) = lists.range(row);
             Ok((end - start) as i64)
         })
     };
@@ -153,9 +144,9 @@ fn pick_kernel(
     choose: impl Fn(usize) -> Option<usize>,
 ) -> FunctionResult<()> {
     let lists = lists(call, 0)?;
-    let child = lists.0.child.get();
+    let child = lists.child;
     push_rows(call, out, |row, out| {
-        let (start, end) = bounds(&lists, row);
+        let (start, end) = lists.range(row);
         push_element(&child, choose(end - start).map(|position| start + position), out);
         Ok(())
     })
@@ -180,9 +171,9 @@ fn part_kernel(
     part: impl Fn(usize, usize) -> (usize, usize),
 ) -> FunctionResult<()> {
     let lists = lists(call, 0)?;
-    let elements = lists.0.child.get();
+    let elements = lists.child;
     push_lists(call, out, |row, child| {
-        let (start, end) = bounds(&lists, row);
+        let (start, end) = lists.range(row);
         let (from, to) = part(row, end - start);
         child.append_range(&elements, start + from, to.saturating_sub(from));
         Ok(())
@@ -197,9 +188,9 @@ fn index(types: &[DataType], kernel: Kernel) -> Option<Overload> {
 
 fn index_kernel(call: &Call<'_>, out: &mut VectorBuffer, first: i64) -> FunctionResult<()> {
     let (lists, positions) = (lists(call, 0)?, operand::<i64>(call, 1)?);
-    let child = lists.0.child.get();
+    let child = lists.child;
     push_rows(call, out, |row, out| {
-        let (start, end) = bounds(&lists, row);
+        let (start, end) = lists.range(row);
         let (length, position) = ((end - start) as i64, positions.get(row));
         let place = if position < 0 { position.saturating_add(length) } else { position - first };
         let inside = (0..length).contains(&place);
@@ -222,27 +213,28 @@ fn slice(types: &[DataType], kernel: Kernel) -> Option<Overload> {
 }
 
 fn slice_kernel(call: &Call<'_>, out: &mut VectorBuffer, first: i64) -> FunctionResult<()> {
-    let types = call.function.arguments.clone();
-    let bound = |position: usize, row: usize| -> Option<Option<i64>> {
-        match (&types[position], call.arguments[position].value(row, &types[position])) {
-            (DataType::Null, _) => Some(None),
-            (_, value) => value.as_i64().map(Some),
-        }
+    let types = &call.function.arguments;
+    let readers = [1, 2].map(|position| call.arguments[position].native_reader::<i64>());
+    // A bound that is not given is none, one that is null is nothing.
+    let bound = |position: usize, row: usize| match (&types[position], &readers[position - 1]) {
+        (DataType::Null, _) => Some(None),
+        (_, Some(reader)) if !call.arguments[position].is_null(row) => Some(Some(reader.get(row))),
+        _ => None,
     };
-    let list_type = types[0].clone();
+    let rows = lists(call, 0).ok();
+    let mut valid = vec![0u64; call.length.div_ceil(64)];
+    let (offsets, child) = out.list_mut().ok_or_else(|| mistyped(call.function.name))?;
     for row in 0..call.length {
-        let (Some(from), Some(to), false) = (bound(1, row), bound(2, row), call.arguments[0].is_null(row))
-        else {
-            out.push_null();
-            continue;
-        };
-        let Value::List(elements) = call.arguments[0].value(row, &list_type) else {
-            out.push_null();
-            continue;
-        };
-        let (from, to) = slice_bounds(elements.len() as i64, from, to, first);
-        out.push_value(&Value::List(elements[from..to.max(from)].to_vec()))?;
+        let asked = call.active.is_valid(row) && !call.arguments[0].is_null(row);
+        if let (Some(rows), true, Some(from), Some(to)) = (&rows, asked, bound(1, row), bound(2, row)) {
+            valid[row / 64] |= 1 << (row % 64);
+            let (start, end) = rows.range(row);
+            let (from, to) = slice_bounds((end - start) as i64, from, to, first);
+            child.append_range(&rows.child, start + from, to.saturating_sub(from));
+        }
+        offsets.push(child.len() as u32);
     }
+    out.finish_rows(call.length, Validity::Mask(&valid));
     Ok(())
 }
 
@@ -324,8 +316,8 @@ fn concat_kernel(
     let parts = [lists(call, 0)?, lists(call, 1)?];
     push_lists(call, out, |row, child| {
         for part in &parts {
-            let (start, end) = bounds(part, row);
-            child.append_range(&part.0.child.get(), start, end - start);
+            let (start, end) = part.range(row);
+            child.append_range(&part.child, start, end - start);
         }
         Ok(())
     })
@@ -355,25 +347,25 @@ fn insert_kernel(call: &Call<'_>, out: &mut VectorBuffer, list: usize, place: us
     for row in 0..call.length {
         if let (Some(rows), false) = (&rows, call.arguments[list].is_null(row)) {
             valid[row / 64] |= 1 << (row % 64);
-            let (start, end) = bounds(rows, row);
+            let (start, end) = rows.range(row);
             if place == 0 {
                 child.append_row(element, row);
             }
-            child.append_range(&rows.0.child.get(), start, end - start);
+            child.append_range(&rows.child, start, end - start);
             if place != 0 {
                 child.append_row(element, row);
             }
         }
         offsets.push(child.len() as u32);
     }
-    out.finish_rows(call.length, crate::vector::Validity::Mask(&valid));
+    out.finish_rows(call.length, Validity::Mask(&valid));
     Ok(())
 }
 
 /// The position of an element that groups with the wanted one.
-fn find(call: &Call<'_>, rows: &(ListVector<'_>, bool), row: usize) -> Option<usize> {
-    let (start, end) = bounds(rows, row);
-    let child = rows.0.child.get();
+fn find(call: &Call<'_>, rows: &ListReader<'_>, row: usize) -> Option<usize> {
+    let (start, end) = rows.range(row);
+    let child = rows.child;
     let element = &call.function.arguments[1];
     (start..end)
         .find(|other| equal_rows(&child, *other, &call.arguments[1], row, element))
@@ -430,12 +422,12 @@ fn reorder(types: &[DataType], kernel: Kernel) -> Option<Overload> {
 
 fn sort_kernel(call: &Call<'_>, out: &mut VectorBuffer, order: Order) -> FunctionResult<()> {
     let rows = lists(call, 0)?;
-    let elements = rows.0.child.get();
+    let elements = rows.child;
     let Some(element) = call.function.arguments[0].element() else {
         return Err(mistyped(call.function.name));
     };
     push_lists(call, out, |row, child| {
-        let (start, end) = bounds(&rows, row);
+        let (start, end) = rows.range(row);
         let mut chosen: Vec<u32> = (start as u32..end as u32).collect();
         let compare = |left: &u32, right: &u32| {
             compare_rows(&elements, *left as usize, &elements, *right as usize, element)
@@ -475,9 +467,9 @@ fn fold_kernel(call: &Call<'_>, out: &mut VectorBuffer, aggregate: &'static str)
         return Err(mistyped(call.function.name));
     };
     let bound = super::super::resolve_aggregate(aggregate, std::slice::from_ref(element))?;
-    let child = rows.0.child.get();
+    let child = rows.child;
     push_rows(call, out, |row, out| {
-        let (start, end) = bounds(&rows, row);
+        let (start, end) = rows.range(row);
         let mut states = bound.new_states();
         let elements = child.slice_from(start);
         let (all, one) = (crate::vector::Selection::All, crate::vector::Multiplicity::One);

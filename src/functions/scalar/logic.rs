@@ -1,11 +1,11 @@
-//! Three-valued logic, the null tests and IN.
+//! Three-valued logic and the null tests.
 
 use super::super::kernel::{bool_operand, mistyped};
-use super::super::{Call, FunctionResult, Kernel, KernelContext, Overload, ScalarFunction, common_type};
+use super::super::{Call, FunctionResult, Kernel, KernelContext, Overload, ScalarFunction};
 use super::{aliased, entry, fits};
-use crate::types::{DataType, Value};
+use crate::types::DataType;
 use crate::vector::simd::Operand;
-use crate::vector::{Native, Shape, Validity, ValueVector, Values, VectorBuffer};
+use crate::vector::{Validity, ValueVector, Values, VectorBuffer};
 
 pub const TABLE: &[ScalarFunction] = &[
     entry("AND", |types| resolve_logic(types, and_kernel)),
@@ -14,7 +14,6 @@ pub const TABLE: &[ScalarFunction] = &[
     entry("NOT", resolve_not),
     aliased("IS NULL", &["is_null", "isNull"], resolve_null),
     aliased("IS NOT NULL", &["is_not_null"], resolve_not_null),
-    aliased("IN", &["in"], resolve_in),
 ];
 
 fn resolve_logic(types: &[DataType], kernel: Kernel) -> Option<Overload> {
@@ -147,120 +146,4 @@ fn null_test(call: &Call<'_>, out: &mut VectorBuffer, wanted: bool) -> FunctionR
     };
     out.fill_bools(call.length, Validity::AllValid, write)
         .unwrap_or_else(|| Err(mistyped(call.function.name)))
-}
-
-fn resolve_in(types: &[DataType]) -> Option<Overload> {
-    let [element, list] = types else { return None };
-    let inner = match list {
-        DataType::Null => &DataType::Null,
-        _ => list.element()?,
-    };
-    let meeting = common_type(element, inner);
-    // Where the types do not meet, values are compared as they are.
-    let arguments = match &meeting {
-        DataType::Any => [element.clone(), list.clone()],
-        _ => [meeting.clone(), DataType::list(meeting.clone())],
-    };
-    let kernel: Kernel = match meeting.physical() {
-        crate::types::PhysicalType::I64 => |_, call, out| in_natives::<i64>(call, out),
-        crate::types::PhysicalType::U64 => |_, call, out| in_natives::<u64>(call, out),
-        crate::types::PhysicalType::I32 => |_, call, out| in_natives::<i32>(call, out),
-        crate::types::PhysicalType::Str => in_strings,
-        _ => in_values,
-    };
-    Some(Overload::new(arguments, DataType::Bool, kernel).seeing_nulls())
-}
-
-/// The elements of a constant list, if the list is constant and not null.
-fn constant_elements<'c>(call: &Call<'c>) -> Option<(ValueVector<'c>, usize, usize)> {
-    let list = &call.arguments[1];
-    match list.shape {
-        Shape::Constant(Values::List(lists)) if list.validity.is_all_valid() => {
-            let (start, end) = lists.range(0);
-            Some((lists.child.get(), start, end))
-        }
-        _ => None,
-    }
-}
-
-/// The answer for one row: found, unknown because of a null, or not found.
-fn push_membership(found: bool, has_null: bool, out: &mut VectorBuffer) {
-    match (found, has_null) {
-        (true, _) => out.push_bool(true),
-        (false, true) => out.push_null(),
-        (false, false) => out.push_bool(false),
-    }
-}
-
-fn in_natives<T: Native + Ord + std::hash::Hash>(
-    call: &Call<'_>,
-    out: &mut VectorBuffer,
-) -> FunctionResult<()> {
-    let (Some((child, start, end)), Some(reader)) =
-        (constant_elements(call), call.arguments[0].native_reader::<T>())
-    else {
-        return in_values_of(call, out);
-    };
-    let Some(elements) = child.native_reader::<T>() else { return in_values_of(call, out) };
-    let mut known: Vec<T> =
-        (start..end).filter(|row| !child.is_null(*row)).map(|row| elements.get(row)).collect();
-    let has_null = known.len() < end - start;
-    known.sort_unstable();
-    known.dedup();
-    for row in 0..call.length {
-        if call.arguments[0].is_null(row) {
-            if start == end {
-                out.push_bool(false)
-            } else {
-                out.push_null()
-            }
-            continue;
-        }
-        let value = reader.get(row);
-        let found =
-            if known.len() <= 8 { known.contains(&value) } else { known.binary_search(&value).is_ok() };
-        push_membership(found, has_null, out);
-    }
-    Ok(())
-}
-
-fn in_strings(_: &mut KernelContext, call: &Call<'_>, out: &mut VectorBuffer) -> FunctionResult<()> {
-    let Some((child, start, end)) = constant_elements(call) else { return in_values_of(call, out) };
-    let mut known: Vec<&[u8]> = (start..end).filter_map(|row| child.bytes_at(row)).collect();
-    let has_null = known.len() < end - start;
-    known.sort_unstable();
-    for row in 0..call.length {
-        match call.arguments[0].bytes_at(row) {
-            Some(bytes) => push_membership(known.binary_search(&bytes).is_ok(), has_null, out),
-            None if start == end => out.push_bool(false),
-            None => out.push_null(),
-        }
-    }
-    Ok(())
-}
-
-fn in_values(_: &mut KernelContext, call: &Call<'_>, out: &mut VectorBuffer) -> FunctionResult<()> {
-    in_values_of(call, out)
-}
-
-fn in_values_of(call: &Call<'_>, out: &mut VectorBuffer) -> FunctionResult<()> {
-    let [element_type, list_type] = call.function.arguments.as_slice() else {
-        return Err(mistyped(call.function.name));
-    };
-    for row in 0..call.length {
-        let element = call.arguments[0].value(row, element_type);
-        match call.arguments[1].value(row, list_type) {
-            Value::List(elements) => {
-                let mut unknown = false;
-                let found = elements.iter().any(|other| {
-                    let equal = element.equals(other);
-                    unknown |= equal.is_none();
-                    equal == Some(true)
-                });
-                push_membership(found, unknown, out);
-            }
-            _ => out.push_null(),
-        }
-    }
-    Ok(())
 }

@@ -7,6 +7,7 @@ mod hash;
 mod list;
 mod logic;
 mod map_struct;
+mod membership;
 mod numeric;
 mod string;
 mod temporal;
@@ -25,6 +26,7 @@ pub fn tables() -> Vec<&'static [ScalarFunction]> {
         arithmetic::TABLE,
         comparison::TABLE,
         logic::TABLE,
+        membership::TABLE,
         string::TABLE,
         numeric::TABLE,
         conditional::TABLE,

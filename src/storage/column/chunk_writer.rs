@@ -43,6 +43,11 @@ pub fn write_chunk(
         });
     }
     let writer = Writer { options, data_type, rows };
+    if let Shape::Flat(Values::List(lists)) = vector.shape
+        && let Some((offsets, child)) = lists.consecutive(vector.validity, rows)
+    {
+        return writer.write(Values::List(ListVector::new(&offsets, &child)), vector.validity);
+    }
     match vector.shape {
         Shape::Flat(values) if !matches!(values, Values::List(_)) => writer.write(values, vector.validity),
         Shape::Flat(Values::List(lists)) if lists.offsets.first() == Some(&0) => {
@@ -53,6 +58,9 @@ pub fn write_chunk(
             vector.flatten(rows, &mut flat);
             let flat = flat.vector();
             match flat.shape {
+                Shape::Flat(Values::List(lists)) if !lists.starts.is_empty() => {
+                    write_chunk(&flat, data_type, rows, options)
+                }
                 Shape::Flat(values) => writer.write(values, flat.validity),
                 // A buffer lends flat vectors only; anything else has no values.
                 _ => writer.write(Values::Null, Validity::AllNull),

@@ -4,7 +4,8 @@
 use crate::storage::column::bytes::{ByteReader, ByteWriter, Damage, Damaged};
 use crate::types::{DataType, Interval, Time, ZoneId, Zoned};
 use crate::vector::{
-    ANY_CHILD, Native, Shape, StringVector, Validity, ValueVector, Values, VectorBuffer, any_tag, any_type,
+    ANY_CHILD, ListVector, Native, Shape, StringVector, Validity, ValueVector, Values, VectorBuffer, any_tag,
+    any_type,
 };
 
 /// More rows than this are never taken on the word of a few bytes.
@@ -93,6 +94,10 @@ fn encode_values(values: &Values<'_>, validity: Validity<'_>, rows: usize, out: 
         Values::Interval(values) => values[..rows].iter().for_each(|interval| encode_interval(interval, out)),
         Values::Zoned(values) => values[..rows].iter().for_each(|zoned| encode_zoned(zoned, out)),
         Values::List(lists) => {
+            if let Some((offsets, child)) = lists.consecutive(validity, rows) {
+                let lists = Values::List(ListVector::new(&offsets, &child));
+                return encode_values(&lists, validity, rows, out);
+            }
             for row in 0..rows {
                 let (start, end) = lists.range(row);
                 out.u32((end - start) as u32);
@@ -358,7 +363,7 @@ fn decode_lists(
         return Err(Damage("an array has another length than its type"));
     }
     let (offsets, child) = buffer.list_mut().ok_or(WRONG_BUFFER)?;
-    let mut end = offsets.last().copied().unwrap_or(0);
+    let mut end = child.len() as u32;
     for length in lengths {
         end = end.checked_add(length).ok_or(Damage("lists have more elements than a vector holds"))?;
         offsets.push(end);
