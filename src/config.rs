@@ -131,7 +131,8 @@ pub struct DatabaseBuilder {
 
 impl DatabaseBuilder {
     /// Most bytes of pages held in memory; never exceeded. The default is a quarter of what the machine or the
-    /// container has.
+    /// container has, the least 4 MiB per thread. Queries over many tables at once need a few MiB more than that and
+    /// end with an error that says so.
     pub fn buffer_pool_size(mut self, bytes: u64) -> Self {
         self.config.buffer_pool_bytes = bytes;
         self

@@ -254,6 +254,7 @@ impl From<StorageError> for Error {
                 ErrorKind::Unavailable
             }
             StorageError::PoolTooSmall { .. }
+            | StorageError::PoolBelowMinimum { .. }
             | StorageError::OutOfMemory { .. }
             | StorageError::ChangesTooLarge { .. } => ErrorKind::OutOfMemory,
             StorageError::Limit { .. } => ErrorKind::Runtime,

@@ -15,12 +15,20 @@ pub fn params(given: Option<&Bound<'_, PyDict>>) -> PyResult<Params> {
     let Some(given) = given else { return Ok(Params::new()) };
     let mut params = Params::with_capacity(given.len());
     for (name, value) in given.iter() {
-        params.set(name.extract::<String>()?, value_of(&value)?);
+        params.set(name.extract::<String>()?, value_of(&value, 0)?);
     }
     Ok(params)
 }
 
-fn value_of(value: &Bound<'_, PyAny>) -> PyResult<Value> {
+/// Lists in lists in … of one parameter: a list may hold itself, and an object's `tolist` may give that object.
+const DEPTH_MAX: usize = 200;
+
+/// A value that stands inside `depth` others.
+fn value_of(value: &Bound<'_, PyAny>, depth: usize) -> PyResult<Value> {
+    if depth > DEPTH_MAX {
+        return Err(misused(&format!("a parameter nests deeper than {DEPTH_MAX} levels")));
+    }
+    let below = |one: &Bound<'_, PyAny>| value_of(one, depth + 1);
     if value.is_none() {
         return Ok(Value::Null);
     }
@@ -41,18 +49,18 @@ fn value_of(value: &Bound<'_, PyAny>) -> PyResult<Value> {
         return Ok(Value::Double(value.extract::<f64>()?));
     }
     if let Ok(list) = value.cast::<PyList>() {
-        return Ok(Value::List(list.iter().map(|one| value_of(&one)).collect::<PyResult<_>>()?));
+        return Ok(Value::List(list.iter().map(|one| below(&one)).collect::<PyResult<_>>()?));
     }
     if let Ok(tuple) = value.cast::<PyTuple>() {
-        return Ok(Value::List(tuple.iter().map(|one| value_of(&one)).collect::<PyResult<_>>()?));
+        return Ok(Value::List(tuple.iter().map(|one| below(&one)).collect::<PyResult<_>>()?));
     }
     if let Ok(map) = value.cast::<PyDict>() {
-        return map_of(map);
+        return map_of(map, &below);
     }
     if let Ok(bytes) = value.cast::<PyBytes>() {
         return Ok(Value::Blob(bytes.as_bytes().to_vec()));
     }
-    other(value)
+    other(value, &below)
 }
 
 /// Numbers beyond 64 bits; the interpreter's own text of them is exact.
@@ -64,19 +72,22 @@ fn big(value: &Bound<'_, PyAny>) -> PyResult<Value> {
     }
 }
 
+/// Reads what stands one level below.
+type Below<'r> = &'r dyn Fn(&Bound<'_, PyAny>) -> PyResult<Value>;
+
 /// With texts as keys a struct, otherwise a map.
-fn map_of(map: &Bound<'_, PyDict>) -> PyResult<Value> {
+fn map_of(map: &Bound<'_, PyDict>, below: Below<'_>) -> PyResult<Value> {
     if map.iter().all(|(key, _)| key.is_instance_of::<PyString>()) {
         let field = |(key, value): (Bound<'_, PyAny>, Bound<'_, PyAny>)| {
-            Ok((key.extract::<String>()?, value_of(&value)?))
+            Ok((key.extract::<String>()?, below(&value)?))
         };
         return Ok(Value::Struct(map.iter().map(field).collect::<PyResult<_>>()?));
     }
-    let entry = |(key, value): (Bound<'_, PyAny>, Bound<'_, PyAny>)| Ok((value_of(&key)?, value_of(&value)?));
+    let entry = |(key, value): (Bound<'_, PyAny>, Bound<'_, PyAny>)| Ok((below(&key)?, below(&value)?));
     Ok(Value::Map(map.iter().map(entry).collect::<PyResult<_>>()?))
 }
 
-fn other(value: &Bound<'_, PyAny>) -> PyResult<Value> {
+fn other(value: &Bound<'_, PyAny>, below: Below<'_>) -> PyResult<Value> {
     let py = value.py();
     let classes = classes(py)?;
     let number = |name: &str| value.getattr(name)?.extract::<i64>();
@@ -97,6 +108,9 @@ fn other(value: &Bound<'_, PyAny>) -> PyResult<Value> {
         return Ok(Value::Date(value.call_method0("toordinal")?.extract::<i64>()? - EPOCH_ORDINAL));
     }
     if is(&classes.time)? {
+        if !value.call_method0("utcoffset")?.is_none() {
+            return Err(misused("a time with a zone cannot be a parameter: give it as a text to time()"));
+        }
         let seconds = number("hour")? * 3600 + number("minute")? * 60 + number("second")?;
         return Ok(Value::LocalTime((seconds * 1_000_000 + number("microsecond")?) * 1000));
     }
@@ -117,13 +131,13 @@ fn other(value: &Bound<'_, PyAny>) -> PyResult<Value> {
     }
     // Numbers of other libraries know how to become one of Python's.
     if let Ok(number) = value.call_method0("__index__") {
-        return value_of(&number);
+        return below(&number);
     }
     if let Ok(number) = value.call_method0("__float__") {
-        return value_of(&number);
+        return below(&number);
     }
     if let Ok(list) = value.call_method0("tolist") {
-        return value_of(&list);
+        return below(&list);
     }
     Err(misused(&format!("a value of {} cannot be a parameter", value.get_type())))
 }

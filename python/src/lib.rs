@@ -72,7 +72,8 @@ impl Database {
     fn connect(&self, py: Python<'_>) -> PyResult<Connection> {
         let connection = py.detach(|| locked(&self.inner).as_ref().map(engine::Database::connect));
         let connection = connection.ok_or_else(closed)?.map_err(|error| raised(py, &error))?;
-        Ok(Connection { inner: Arc::new(Mutex::new(Some(connection))) })
+        let interrupt = connection.interrupt_handle();
+        Ok(Connection { inner: Arc::new(Mutex::new(Some(connection))), interrupt })
     }
 
     /// Puts all changes into the table files.
@@ -101,6 +102,7 @@ impl Database {
 #[pyclass(frozen)]
 struct Connection {
     inner: SharedConnection,
+    interrupt: engine::InterruptHandle,
 }
 
 #[pymethods]
@@ -124,6 +126,11 @@ impl Connection {
         let prepare = || locked(&self.inner).as_ref().map(|connection| connection.prepare(query));
         let statement = py.detach(prepare).ok_or_else(closed)?.map_err(|error| raised(py, &error))?;
         Ok(Statement { connection: Arc::clone(&self.inner), statement })
+    }
+
+    /// Ends the statement that another thread runs on this connection; it raises an error there.
+    fn interrupt(&self) {
+        self.interrupt.interrupt();
     }
 
     /// Ends the connection; an open transaction is rolled back.

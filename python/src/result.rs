@@ -14,6 +14,8 @@ use super::to_python::object;
 #[pyclass(frozen, name = "Result")]
 pub struct QueryResult {
     inner: engine::QueryResult,
+    /// The first row of each chunk.
+    starts: Vec<usize>,
     next: AtomicUsize,
 }
 
@@ -62,7 +64,13 @@ impl<'r> Column<'r> {
 impl QueryResult {
     /// A result of which no row was given out.
     pub fn new(inner: engine::QueryResult) -> QueryResult {
-        QueryResult { inner, next: AtomicUsize::new(0) }
+        let mut end = 0;
+        let start = |chunk: &ResultChunk| {
+            end += chunk.rows();
+            end - chunk.rows()
+        };
+        let starts = inner.chunks().iter().map(start).collect();
+        QueryResult { inner, starts, next: AtomicUsize::new(0) }
     }
 
     /// At most so many of the rows that are left.
@@ -71,13 +79,15 @@ impl QueryResult {
         let first = self.next.fetch_add(most.min(total), Ordering::Relaxed).min(total);
         let end = first.saturating_add(most).min(total);
         let mut rows = Vec::with_capacity(end - first);
-        let mut start = 0;
-        for chunk in self.inner.chunks() {
-            let range = first.max(start)..end.min(start + chunk.rows());
+        let at = self.starts.partition_point(|start| *start <= first).saturating_sub(1);
+        for (start, chunk) in self.starts.iter().zip(self.inner.chunks()).skip(at) {
+            if *start >= end {
+                break;
+            }
+            let range = first.max(*start)..end.min(start + chunk.rows());
             if range.start < range.end {
                 self.take_of(py, chunk, range.start - start..range.end - start, &mut rows)?;
             }
-            start += chunk.rows();
         }
         Ok(rows)
     }

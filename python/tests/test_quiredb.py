@@ -87,6 +87,36 @@ class Module(unittest.TestCase):
         self.connection.execute("COMMIT")
         self.assertEqual(other.execute("MATCH (p:P) RETURN p.x").fetchall(), [[1]])
 
+    def test_parameters_that_have_no_end(self):
+        endless = []
+        endless.append(endless)
+        with self.assertRaisesRegex(quiredb.Error, "nests deeper"):
+            self.connection.execute("RETURN $x", {"x": endless})
+
+        class Itself:
+            def tolist(self):
+                return self
+
+        with self.assertRaisesRegex(quiredb.Error, "nests deeper"):
+            self.connection.execute("RETURN $x", {"x": Itself()})
+        with self.assertRaisesRegex(quiredb.Error, "zone"):
+            time = datetime.time(1, 2, tzinfo=datetime.timezone.utc)
+            self.connection.execute("RETURN $x", {"x": time})
+
+    def test_rows_one_by_one(self):
+        rows = self.connection.execute("UNWIND range(1, 10000) AS i RETURN i")
+        self.assertEqual(rows.fetchone(), [1])
+        self.assertEqual(rows.fetchmany(3000), [[i] for i in range(2, 3002)])
+        self.assertEqual([row for [row] in rows], list(range(3002, 10001)))
+        self.assertIsNone(rows.fetchone())
+
+    def test_interrupts(self):
+        timer = threading.Timer(0.2, self.connection.interrupt)
+        timer.start()
+        with self.assertRaisesRegex(quiredb.Error, "interrupt"):
+            self.connection.execute("UNWIND range(1, 100000000000) AS i RETURN max(i % 7)")
+        self.assertEqual(self.connection.execute("RETURN 1").fetchall(), [[1]])
+
     def test_closing(self):
         statement = self.connection.prepare("RETURN 1")
         self.connection.close()

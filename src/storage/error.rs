@@ -48,6 +48,13 @@ pub enum StorageError {
         ByteCount(*needed)
     )]
     PoolTooSmall { limit: u64, needed: u64, waited_ms: u64 },
+    /// The limit of the buffer pool is below what the threads can work with.
+    #[error(
+        "a buffer pool of {} is too small for {threads} threads: {} are needed at least",
+        ByteCount(*limit),
+        ByteCount(*least)
+    )]
+    PoolBelowMinimum { limit: u64, least: u64, threads: usize },
     /// The memory limit forbids the allocation.
     #[error("out of memory: {operator} needs {} beyond the limit of {}", ByteCount(*needed), ByteCount(*limit))]
     OutOfMemory { operator: String, needed: u64, limit: u64 },

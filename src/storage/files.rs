@@ -31,10 +31,9 @@ pub(super) struct Files {
 impl Files {
     /// Locks and opens the files, making them where there are none and that is wanted.
     pub fn open(backend: &dyn StorageBackend, options: &EngineOptions) -> StorageResult<Files> {
-        let needed = BufferPool::bytes_min(options.threads);
-        if options.buffer_pool_bytes < needed {
-            let limit = options.buffer_pool_bytes;
-            return Err(StorageError::PoolTooSmall { limit, needed: needed - limit, waited_ms: 0 });
+        let (limit, least) = (options.buffer_pool_bytes, BufferPool::bytes_min(options.threads));
+        if limit < least {
+            return Err(StorageError::PoolBelowMinimum { limit, least, threads: options.threads });
         }
         let (lock, page_file) = match options.read_only {
             true => open_to_read(backend)?,

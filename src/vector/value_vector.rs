@@ -114,6 +114,19 @@ impl<'b> ValueVector<'b> {
         }
     }
 
+    /// The value of one row for all rows; none where values are not in memory as they are.
+    pub fn repeated(&self, row: usize) -> Option<ValueVector<'b>> {
+        if self.is_null(row) {
+            return Some(ValueVector::null());
+        }
+        match self.shape {
+            Shape::Flat(values) => Some(ValueVector::constant(values.slice_from(row))),
+            Shape::Constant(values) => Some(ValueVector::constant(values)),
+            Shape::Dictionary { codes, values } => values.get().repeated(codes[row] as usize),
+            Shape::Sequence { .. } | Shape::Offsets { .. } => None,
+        }
+    }
+
     /// The rows from `start` on.
     pub fn slice_from(&self, start: usize) -> ValueVector<'b> {
         let shape = match self.shape {

@@ -18,7 +18,7 @@ use super::{BuildRows, Pairs, sub_plan_around};
 use crate::planner::physical_plan::PlanNode;
 use crate::storage::memory::Meter;
 use crate::types::DataType;
-use crate::vector::Batch;
+use crate::vector::{Batch, Multiplicity, ValueVector, VectorBuffer};
 
 const OPERATOR: &str = "CrossProduct";
 
@@ -51,7 +51,13 @@ pub fn cross_product<'x>(
     run(left, query, &|| Ok(Box::new(CrossProduct::new(&rows, sink()?)) as Next<'_>))
 }
 
-/// Every row with every row of the build side.
+/// Rows of the right side that meet a left row at once without being named one by one.
+const LEAST_SLICE: usize = 32;
+/// The left rows meet a right row as they come where at least one in so many is selected.
+const SPARSEST: usize = 8;
+
+/// Every row with every row of the build side. The rows of the longer side stay as they are, beside a constant of the
+/// other one, so that what follows compares columns with constants.
 struct CrossProduct<'x> {
     pairs: Pairs<'x>,
     rows: Vec<u32>,
@@ -69,8 +75,15 @@ impl Operator for CrossProduct<'_> {
         if self.pairs.build.columns.is_empty() {
             return self.pairs.multiply(context, &batch);
         }
+        let selected = batch.selected();
+        if self.pairs.build.rows <= selected && selected * SPARSEST >= batch.length {
+            return self.pairs.each_right(context, &batch);
+        }
         self.rows.clear();
         batch.selection.indices(batch.length, &mut self.rows);
+        if self.pairs.build.rows >= LEAST_SLICE {
+            return self.pairs.each_left(&self.rows, context, &batch);
+        }
         for at in 0..self.rows.len() {
             for other in 0..self.pairs.build.rows as u32 {
                 if self.pairs.add(self.rows[at], other, context, &batch)? == Flow::Stop {
@@ -83,6 +96,72 @@ impl Operator for CrossProduct<'_> {
 
     fn next(&mut self) -> Option<&mut dyn Operator> {
         Some(&mut *self.pairs.next)
+    }
+}
+
+impl Pairs<'_> {
+    /// Pairs of a left row with all right ones, for one left row after the other.
+    fn each_left(
+        &mut self,
+        rows: &[u32],
+        context: &mut Context<'_>,
+        batch: &Batch<'_>,
+    ) -> ExecutionResult<Flow> {
+        let Pairs { build, left: codes, counts, next, .. } = self;
+        let size = context.query.vector_size;
+        for row in rows {
+            let ours = batch.multiplicity.get(*row as usize);
+            for start in (0..build.rows).step_by(size) {
+                context.query.check()?;
+                let length = size.min(build.rows - start);
+                codes.clear();
+                codes.resize(length, *row);
+                let mut columns = Vec::with_capacity(batch.columns.len() + build.columns.len());
+                for column in batch.columns {
+                    let other = || ValueVector::dictionary(codes, column);
+                    columns.push(column.repeated(*row as usize).unwrap_or_else(other));
+                }
+                columns.extend(build.columns.iter().map(|column| column.vector().slice_from(start)));
+                let mut out = Batch::new(&columns, length);
+                if ours != 1 || !build.multiplicity.is_empty() {
+                    counts.clear();
+                    let theirs = (start..start + length).map(|other| build.multiplicity(other));
+                    counts.extend(theirs.map(|theirs| ours.saturating_mul(theirs)));
+                    out.multiplicity = Multiplicity::PerRow(counts);
+                }
+                if next.push(context, out)? == Flow::Stop {
+                    return Ok(Flow::Stop);
+                }
+            }
+        }
+        Ok(Flow::Continue)
+    }
+
+    /// Pairs of all left rows with a right one, for one right row after the other.
+    fn each_right(&mut self, context: &mut Context<'_>, batch: &Batch<'_>) -> ExecutionResult<Flow> {
+        let Pairs { build, right: codes, counts, next, .. } = self;
+        let built: Vec<ValueVector<'_>> = build.columns.iter().map(VectorBuffer::vector).collect();
+        for row in 0..build.rows {
+            context.query.check()?;
+            codes.clear();
+            codes.resize(batch.length, row as u32);
+            let mut columns = Vec::with_capacity(batch.columns.len() + built.len());
+            columns.extend_from_slice(batch.columns);
+            for column in &built {
+                columns.push(column.repeated(row).unwrap_or_else(|| ValueVector::dictionary(codes, column)));
+            }
+            let mut out = Batch { columns: &columns, ..*batch };
+            let theirs = build.multiplicity(row);
+            if theirs != 1 {
+                counts.clear();
+                counts.extend((0..batch.length).map(|at| batch.multiplicity.get(at).saturating_mul(theirs)));
+                out.multiplicity = Multiplicity::PerRow(counts);
+            }
+            if next.push(context, out)? == Flow::Stop {
+                return Ok(Flow::Stop);
+            }
+        }
+        Ok(Flow::Continue)
     }
 }
 

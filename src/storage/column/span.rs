@@ -33,7 +33,7 @@ pub fn fitting_end(
 /// More than the rows of a chunk can take once they are read.
 pub fn bytes_max(chunk: &Chunk<SegmentRef>) -> u64 {
     let own: u64 = match chunk.physical {
-        PhysicalType::Str => chunk.segments.iter().map(|segment| segment_bytes_max(segment)).sum(),
+        PhysicalType::Str => chunk.segments.iter().map(segment_bytes_max).sum(),
         physical => u64::from(chunk.row_count) * physical.width() as u64,
     };
     let children = chunk.children.iter().map(|child| bytes_max(&child.chunk));
@@ -227,7 +227,7 @@ mod tests {
     }
 
     fn text(length: usize) -> Value {
-        Value::String("x".repeat(length).into())
+        Value::String("x".repeat(length))
     }
 
     #[test]

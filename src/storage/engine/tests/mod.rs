@@ -249,7 +249,7 @@ fn what_is_not_there_is_not_made_unasked() {
     }
     assert!(backend.list("").is_ok_and(|names| names.is_empty()) || backend.list("").is_err());
     let tiny = EngineOptions { buffer_pool_bytes: 4096, ..options() };
-    assert!(matches!(Engine::open(&backend, &tiny).err(), Some(StorageError::PoolTooSmall { .. })));
+    assert!(matches!(Engine::open(&backend, &tiny).err(), Some(StorageError::PoolBelowMinimum { .. })));
 }
 
 #[test]
