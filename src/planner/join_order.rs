@@ -314,8 +314,9 @@ impl<'a> JoinOrder<'a> {
 
     /// The sets that compare what was not compared yet: all of the variables, or pairs of them where some were.
     fn not_compared(&self, trail: usize, variables: Vec<VariableId>, done: &Done) -> Vec<Vec<VariableId>> {
-        let parts: Vec<_> =
-            done.compared.iter().filter(|(of, _)| *of == trail).map(|(_, part)| part).collect();
+        let parts = done.compared.iter().filter(|(of, _)| *of == trail);
+        let parts: Vec<BTreeSet<VariableId>> =
+            parts.map(|(_, part)| part.iter().copied().collect()).collect();
         if parts.is_empty() {
             return if variables.len() > 1 { vec![variables] } else { Vec::new() };
         }

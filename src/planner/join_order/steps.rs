@@ -34,6 +34,11 @@ impl JoinOrder<'_> {
                 }
             };
             partial = self.after_binding(next);
+            if let PlannedStep::Edge { edge, .. } = step
+                && *share < 1.0
+            {
+                partial = self.compare_newest(partial, *edge);
+            }
         }
         partial
     }
