@@ -265,6 +265,16 @@ fn optional_matches_are_ordered_and_counted_like_others() {
         "MATCH (a:Person)-[:Knows]->(b:Person) OPTIONAL MATCH (a)-[:Likes]->(m:Message)<-[:Likes]-(b)";
     has(&format!("{cycle} RETURN a.id, b.id, count(m)"), &["counted left join"], &["ExpandInto"]);
     has(&format!("{cycle} RETURN a.id, b.id, m.id"), &["Settle (left join)", "Intersect"], &["ExpandInto"]);
+    // Few pairs of messages and writers are met by persons who know each other.
+    let wrote =
+        "MATCH (a:Person)-[:Knows]->(b:Person) OPTIONAL MATCH (a)-[k:Likes]->(m:Message)<-[w:Wrote]-(b)";
+    has(&format!("{wrote} RETURN a.id, b.id, m.length, k, w"), &["Settle (left join)", "HashJoin"], &[]);
+    // Duplicates do not matter, so what the one finds stands beside what the other finds.
+    let different = format!("{both} RETURN p.id, count(DISTINCT m), count(DISTINCT q), max(q.age)");
+    has(&different, &["Settle (left join, beside others)"], &["counted"]);
+    let tied = different.replace("max(q.age)", "max(q.age + m.length)");
+    has(&tied, &["Settle (left join)"], &["beside"]);
+    assert_eq!(rows(&format!("{different} ORDER BY p.id")).len(), 2000);
     // Nothing asks for the second one.
     let one = plan_of(&world.connection, &format!("{both} RETURN p.id, count(DISTINCT m.length)"), "EXPLAIN");
     assert_eq!(one.iter().filter(|line| line.contains("Expand")).count(), 1, "{}", one.join("\n"));

@@ -286,9 +286,15 @@ impl Operator for Settle<'_> {
         }
         let pick = |columns: &[usize]| columns.iter().map(|at| batch.columns[*at]).collect::<Vec<_>>();
         match self.kind {
-            PhysicalSettle::Optional { left, .. } => {
+            PhysicalSettle::Optional { left, beside, .. } => {
                 let column = |at: &Option<usize>| at.map_or_else(ValueVector::null, |at| batch.columns[at]);
                 let columns: Vec<ValueVector<'_>> = left.iter().map(column).collect();
+                if *beside {
+                    if rows.last {
+                        self.seen.clear();
+                    }
+                    return self.next.push(context, Batch { columns: &columns, ..batch });
+                }
                 self.push_chosen(context, (rows, batch), &columns, false)
             }
             PhysicalSettle::Semi { columns, absent } => {

@@ -1,6 +1,7 @@
 //! From clauses to a logical plan: matches between two projections become one query graph, which is factorized as
 //! far as the projection allows and ordered by cost.
 
+mod beside;
 mod flush;
 mod found;
 mod names;
@@ -51,6 +52,8 @@ pub struct Builder<'a> {
     pub(super) nullable: BTreeSet<VariableId>,
     /// What says instead of the variables of an optional match whether it found something.
     pub(super) marks: BTreeMap<VariableId, VariableId>,
+    /// Variables of optional matches that are put beside others.
+    pub(super) beside: BTreeSet<VariableId>,
     /// Whether the statement makes rows: until its end these may lack what NOT NULL columns have to have.
     pub(super) creates: bool,
     /// Of the rows that are planned now so many are asked for, no matter which ones.
@@ -79,6 +82,7 @@ pub fn build(query: &BoundQuery, estimator: Estimator<'_>) -> Result<Built, Plan
         lengths: PathLengths::default(),
         nullable: BTreeSet::new(),
         marks: BTreeMap::new(),
+        beside: BTreeSet::new(),
         creates: query.creates(),
         wanted: None,
         faults: Faults::default(),
@@ -134,7 +138,11 @@ impl Builder<'_> {
         // Optional matches that may be counted with the graph.
         let mut waiting: Vec<Waiting> = Vec::new();
         let mut needed_by_waiting = BTreeSet::new();
-        let clauses = joined_creates(clauses);
+        let mut clauses = joined_creates(clauses);
+        let optional = |clause: &&BoundClause| matches!(clause, BoundClause::Match(it) if it.optional);
+        if clauses.iter().filter(optional).count() > 1 {
+            self.put_beside(clauses.to_mut(), &current.bound);
+        }
         for (at, clause) in clauses.iter().enumerate() {
             if let BoundClause::Match(matched) = clause
                 && !matched.optional

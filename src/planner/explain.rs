@@ -212,7 +212,8 @@ fn describe(operator: &PhysicalOperator) -> (&'static str, String) {
         P::HasEdge { answer, .. } => ("HasEdge", format!(" ({})", answer_name(*answer))),
         P::Settle { kind, .. } => {
             let how = match kind {
-                PhysicalSettle::Optional { .. } => " (left join)",
+                PhysicalSettle::Optional { beside: false, .. } => " (left join)",
+                PhysicalSettle::Optional { beside: true, .. } => " (left join, beside others)",
                 PhysicalSettle::Semi { absent: false, .. } => " (semi join)",
                 PhysicalSettle::Semi { absent: true, .. } => " (anti join)",
                 PhysicalSettle::Mark { .. } => " (mark join)",

@@ -346,6 +346,8 @@ pub enum LogicalPlan {
 pub enum SettleKind {
     /// The sub-plan's rows, and those that it found nothing for with NULLs (left join).
     Optional,
+    /// The sub-plan's rows, and all rows with NULLs beside them.
+    Beside,
     /// The rows that it found something for (semi join).
     Exists,
     /// The rows that it found nothing for (anti join).
@@ -365,7 +367,7 @@ impl SettleKind {
     /// The variable that receives the answer.
     pub fn answer(&self) -> Option<VariableId> {
         match self {
-            SettleKind::Optional | SettleKind::Exists | SettleKind::Absent => None,
+            SettleKind::Optional | SettleKind::Beside | SettleKind::Exists | SettleKind::Absent => None,
             SettleKind::Counted(mark) => *mark,
             SettleKind::Mark(variable)
             | SettleKind::Count(variable)

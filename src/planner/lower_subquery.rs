@@ -43,7 +43,7 @@ impl Lowering<'_> {
         self.numbered.borrow_mut().insert(row, wanted.clone());
         let row_key = ColumnKey::Variable(row);
         let mut inside = Keys::from([row_key.clone()]);
-        if let SettleKind::Optional = kind {
+        if let SettleKind::Optional | SettleKind::Beside = kind {
             inside.extend(required.iter().cloned());
             // The sub-plan may read a property that the numbered rows do not have; then it is fetched behind it.
             inside.extend(wanted.iter().map(ColumnKey::variable_only));
@@ -60,10 +60,12 @@ impl Lowering<'_> {
         let asked = rows_asked_about(&node, row.0).unwrap_or(rows);
         let (columns, mut outputs) = self.keep(&numbered, &wanted.into_iter().collect());
         let (kind, rows) = match kind {
-            SettleKind::Optional => {
+            SettleKind::Optional | SettleKind::Beside => {
                 let (found, left, kept) = self.optional_columns(&schema, &numbered, outer, row, required);
                 outputs = kept;
-                (PhysicalSettle::Optional { found, left }, rows.max(asked))
+                let beside = matches!(kind, SettleKind::Beside);
+                let rows = if beside { rows + asked } else { rows.max(asked) };
+                (PhysicalSettle::Optional { found, left, beside }, rows)
             }
             SettleKind::Exists => (PhysicalSettle::Semi { columns, absent: false }, rows),
             SettleKind::Counted(mark) => {
@@ -212,6 +214,8 @@ fn answer_of(kind: &SettleKind) -> Answer {
         SettleKind::Absent => Answer::Absent,
         SettleKind::Count(_) => Answer::Count,
         SettleKind::Counted(mark) => Answer::Counted { marked: mark.is_some() },
-        SettleKind::Mark(_) | SettleKind::Optional | SettleKind::Collect { .. } => Answer::Mark,
+        SettleKind::Mark(_) | SettleKind::Optional | SettleKind::Beside | SettleKind::Collect { .. } => {
+            Answer::Mark
+        }
     }
 }

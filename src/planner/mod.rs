@@ -148,7 +148,7 @@ fn add_bound(plan: &LogicalPlan, bound: &mut BTreeSet<VariableId>) {
         L::CountJoin { probe, .. } => add_bound(probe, bound),
         L::Union { inputs, .. } => bound.extend(inputs.iter().take(1).flat_map(|(_, outputs)| outputs)),
         L::Settle { input, row, outer, kind } => match kind {
-            SettleKind::Optional => {
+            SettleKind::Optional | SettleKind::Beside => {
                 let mut below = bound_by(input);
                 below.remove(row);
                 bound.extend(below);

@@ -289,9 +289,9 @@ pub enum Answer {
 /// What a `Settle` puts out. "Numbered columns" are those of the input of `Number`.
 #[derive(Debug, Clone)]
 pub enum PhysicalSettle {
-    /// For each row of the sub-plan the columns `found`; for each numbered row without one the numbered columns
-    /// `left`, NULL where there is none.
-    Optional { found: Vec<usize>, left: Vec<Option<usize>> },
+    /// For each row of the sub-plan the columns `found`; for each numbered row without one, or for all of them where they
+    /// are wanted `beside`, the numbered columns `left`, NULL where there is none.
+    Optional { found: Vec<usize>, left: Vec<Option<usize>>, beside: bool },
     /// The numbered columns of the rows for which something was found, or nothing if `absent`.
     Semi { columns: Vec<usize>, absent: bool },
     /// The numbered columns, and whether something was found.

@@ -79,14 +79,36 @@ impl Builder<'_> {
             return self.settled_graph(current, graph, BTreeSet::new(), kind);
         }
         let outer = current.bound.clone();
-        let (rows, done) = (current.rows, current.done.clone());
-        let (inner, row) = self.sub_plan(current, graph, needed, true, false);
-        let mut bound = inner.bound;
-        bound.remove(&row);
-        self.nullable.extend(bound.difference(&outer));
-        let plan =
-            LogicalPlan::Settle { input: Box::new(inner.plan), row, outer, kind: SettleKind::Optional };
-        Partial { plan, bound, rows: inner.rows.max(rows), cost: inner.cost, done }
+        let (inner, row) = self.sub_plan(current.clone(), graph.clone(), needed.clone(), true, false);
+        let kind = match matched.pattern.nodes.iter().any(|node| self.is_beside(*node, &outer))
+            || matched.pattern.edges.iter().any(|edge| self.is_beside(edge.variable, &outer))
+        {
+            true => SettleKind::Beside,
+            false => SettleKind::Optional,
+        };
+        let extended = match self.optional_joined(&current, &inner, graph, (needed, &kind)) {
+            Some(joined) => joined,
+            None => {
+                let mut bound = inner.bound;
+                bound.remove(&row);
+                let (input, outer) = (Box::new(inner.plan), outer.clone());
+                let plan = LogicalPlan::Settle { input, row, outer, kind };
+                Partial {
+                    plan,
+                    bound,
+                    rows: inner.rows.max(current.rows),
+                    cost: inner.cost,
+                    done: current.done,
+                }
+            }
+        };
+        self.nullable.extend(extended.bound.difference(&outer));
+        extended
+    }
+
+    /// Whether an optional match that binds a variable is put beside others.
+    fn is_beside(&self, variable: VariableId, outer: &BTreeSet<VariableId>) -> bool {
+        self.beside.contains(&variable) && !outer.contains(&variable)
     }
 
     /// Numbers the rows and plans a graph on top of them.

@@ -211,6 +211,40 @@ fn optional_matches_that_are_counted_multiply_numbers() {
     assert_eq!(graph.counter(&different, "rows_numbered"), 0);
 }
 
+/// What optional matches find that have nothing to do with each other stands beside each other where duplicates do not
+/// matter, and each aggregate sees all of its own.
+#[test]
+fn optional_matches_for_distinct_values_stand_beside_each_other() {
+    // Each of 12 follows and likes all, and one more lives alone.
+    let persons: Vec<Person> = (0..13).map(|id| (id, Some(id * 2), "x")).collect();
+    let graph = Graph::new(&persons, &["Ulm"]);
+    let all: Vec<Edge> = (0..144).map(|at| (at / 12, at % 12, at as i64)).collect();
+    graph.load_edges("Follows", &all);
+    graph.load_edges("Likes", &all);
+    graph.load_edges("LivesIn", &[(12, 0, 0)]);
+    let matched = "MATCH (a:Person) OPTIONAL MATCH (a)-[:Follows]->(b) OPTIONAL MATCH (a)-[:Likes]->(c) \
+                   WHERE c.id < a.id OPTIONAL MATCH (b)-[:Follows]->(d) WHERE d.id > 3";
+    let text = format!(
+        "{matched} RETURN a.id, count(DISTINCT b), count(DISTINCT c), max(c.age), min(d.id) ORDER BY a.id"
+    );
+    let row = |id: i64| match id {
+        0 => "0|12|0|NULL|4".to_owned(),
+        12 => "12|0|0|NULL|NULL".to_owned(),
+        id => format!("{id}|12|{id}|{}|4", (id - 1) * 2),
+    };
+    let expected: Vec<String> = (0..13).map(row).collect();
+    check(&graph, &text, &expected.iter().map(String::as_str).collect::<Vec<_>>());
+    // One by one: 144 + 66 + 144 × 8.
+    assert!(
+        graph.counter(&text, "rows_materialized") < 1500,
+        "{}",
+        graph.counter(&text, "rows_materialized")
+    );
+    // Where the one asks for the other, or rows are counted, the product is wanted.
+    let tied = text.replace("max(c.age)", "max(b.id + c.id)");
+    assert!(graph.counter(&tied, "rows_materialized") > 2000);
+}
+
 #[test]
 fn left_joins_that_are_counted_multiply() {
     let graph = small();

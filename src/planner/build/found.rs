@@ -127,7 +127,7 @@ impl Builder<'_> {
 }
 
 /// Whether it does not matter to a projection how often a row occurs.
-fn ignores_duplicates(projection: &BoundProjection) -> bool {
+pub(super) fn ignores_duplicates(projection: &BoundProjection) -> bool {
     match projection.grouped {
         true => {
             let mut calls = projection.aggregates.iter();

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::binder::bound::{
     BoundClause, BoundExpression, BoundSubquery, ExpressionKind, Variable, VariableId, VariableKind,
 };
-use crate::planner::build::Builder;
+use crate::planner::build::{Builder, extend_by_paths};
 use crate::planner::decorrelate::variable_of_type;
 use crate::planner::factorize::whole_graph;
 use crate::planner::join_order::Partial;
@@ -20,6 +20,10 @@ use crate::types::DataType;
 const KEPT_ROW_COST: f64 = 3.0;
 /// What a row costs that looks its answer up in an array.
 const WEIGHED_ROW_COST: f64 = 0.1;
+
+/// Pairs of values that are equal where rows are joined.
+type Keys = Vec<(BoundExpression, BoundExpression)>;
+type Names = BTreeSet<VariableId>;
 
 impl Builder<'_> {
     /// Matches that are one graph.
@@ -106,15 +110,7 @@ impl Builder<'_> {
         only_asked: bool,
     ) -> Option<(LogicalPlan, f64)> {
         let (outer, rows) = (&start.bound, start.rows);
-        let shared: BTreeSet<VariableId> =
-            graph.nodes.iter().map(|node| node.variable).filter(|node| outer.contains(node)).collect();
-        let bound_edge = graph.edges.iter().any(|edge| outer.contains(&edge.pattern.variable));
-        let reads = |filter: &BoundExpression| {
-            variables_of(filter).iter().any(|used| outer.contains(used) && !shared.contains(used))
-        };
-        if shared.is_empty() || bound_edge || graph.impossible || graph.filters.iter().any(reads) {
-            return None;
-        }
+        let shared = shared_nodes(&graph, outer)?;
         unroll(&mut graph, &mut self.variables, &|_| false);
         if let Some(node) = shared.first().filter(|_| shared.len() == 1)
             && let Some(weighted) = whole_graph(&graph, &shared, &self.estimator)
@@ -126,26 +122,7 @@ impl Builder<'_> {
                 return Some((LogicalPlan::Weigh { input, variable, weights, kind }, weighed));
             }
         }
-        // The nodes that both sides have get names of their own in the pattern.
-        let mut keys = Vec::with_capacity(shared.len());
-        for node in &shared {
-            let Variable { name, kind } = self.variables.get(node.0 as usize)?.clone();
-            let tables = graph.node(*node)?.tables.clone();
-            let kind = match kind {
-                VariableKind::Node { .. } => VariableKind::Node { tables },
-                other => other,
-            };
-            let own = self.fresh(Variable { name, kind });
-            graph.rename_node(*node, own);
-            let id = |variable| BoundExpression {
-                kind: ExpressionKind::InternalId(variable),
-                data_type: DataType::Id,
-                span: Default::default(),
-            };
-            keys.push((id(*node), id(own)));
-        }
-        let mut owns = BTreeSet::new();
-        keys.iter().for_each(|(_, own)| owns.extend(variables_of(own)));
+        let (keys, owns) = self.apart(&mut graph, &shared)?;
         let found = self.order(Partial::unit(), graph, BTreeMap::new(), owns.clone(), only_asked);
         let joined = start.cost + found.cost + found.rows * KEPT_ROW_COST + rows;
         if joined >= cost {
@@ -164,6 +141,72 @@ impl Builder<'_> {
         let (outer, kind) = (outer.clone(), kind.clone());
         Some((LogicalPlan::Settle { input, row, outer, kind }, joined))
     }
+
+    /// The rows of an optional match as a join with its pattern, which is matched once by itself, where that is expected
+    /// to cost less than `inner`, which matches it from each row.
+    pub(in crate::planner) fn optional_joined(
+        &mut self,
+        start: &Partial,
+        inner: &Partial,
+        mut graph: QueryGraph,
+        (mut needed, kind): (BTreeSet<VariableId>, &SettleKind),
+    ) -> Option<Partial> {
+        let shared = shared_nodes(&graph, &start.bound)?;
+        extend_by_paths(&graph, &mut needed);
+        unroll(&mut graph, &mut self.variables, &|v| needed.contains(&v));
+        let (keys, owns) = self.apart(&mut graph, &shared)?;
+        needed.extend(&owns);
+        let found = self.order(Partial::unit(), graph, BTreeMap::new(), needed, false);
+        let rows = inner.rows.max(start.rows);
+        let cost = start.cost + found.cost + found.rows * KEPT_ROW_COST + start.rows + rows;
+        if cost >= inner.cost {
+            return None;
+        }
+        let mut bound: BTreeSet<VariableId> = found.bound.difference(&owns).copied().collect();
+        bound.extend(&start.bound);
+        let (row, outer) = (self.row_variable(), start.bound.clone());
+        let input = Box::new(start.plan.clone());
+        let probe = Box::new(LogicalPlan::Number { input, row, multiplied: true });
+        let input = Box::new(LogicalPlan::HashJoin { probe, build: Box::new(found.plan), keys });
+        let plan = LogicalPlan::Settle { input, row, outer, kind: kind.clone() };
+        Some(Partial { plan, bound, rows, cost, done: start.done.clone() })
+    }
+
+    /// Gives the nodes that a pattern shares with rows names of its own. Gives what joins it to the rows, and the names.
+    fn apart(&mut self, graph: &mut QueryGraph, shared: &BTreeSet<VariableId>) -> Option<(Keys, Names)> {
+        let mut keys = Vec::with_capacity(shared.len());
+        let mut owns = BTreeSet::new();
+        for node in shared {
+            let Variable { name, kind } = self.variables.get(node.0 as usize)?.clone();
+            let tables = graph.node(*node)?.tables.clone();
+            let kind = match kind {
+                VariableKind::Node { .. } => VariableKind::Node { tables },
+                other => other,
+            };
+            let own = self.fresh(Variable { name, kind });
+            graph.rename_node(*node, own);
+            let id = |variable| BoundExpression {
+                kind: ExpressionKind::InternalId(variable),
+                data_type: DataType::Id,
+                span: Default::default(),
+            };
+            keys.push((id(*node), id(own)));
+            owns.insert(own);
+        }
+        Some((keys, owns))
+    }
+}
+
+/// The nodes that a pattern shares with rows, if those and nothing else tie it to them.
+fn shared_nodes(graph: &QueryGraph, outer: &BTreeSet<VariableId>) -> Option<BTreeSet<VariableId>> {
+    let shared: BTreeSet<VariableId> =
+        graph.nodes.iter().map(|node| node.variable).filter(|node| outer.contains(node)).collect();
+    let bound_edge = graph.edges.iter().any(|edge| outer.contains(&edge.pattern.variable));
+    let reads = |filter: &BoundExpression| {
+        variables_of(filter).iter().any(|used| outer.contains(used) && !shared.contains(used))
+    };
+    let tied = shared.is_empty() || bound_edge || graph.impossible || graph.filters.iter().any(reads);
+    (!tied).then_some(shared)
 }
 
 /// The only edge of a pattern, from either end, if both of its ends are bound and nothing else is asked.
