@@ -275,8 +275,9 @@ pub struct ElementSets {
     pub prepared: u64,
 }
 
-/// Most sets that are kept.
+/// Most sets that are kept, and about how many bytes beside the newest.
 const SETS_MAX: usize = 256;
+const SETS_BYTES_MAX: usize = 32 << 20;
 
 impl ElementSets {
     /// The set of the elements `start..end` of `child`, of lists that `identity` names; `typed` says whether it is asked
@@ -294,7 +295,7 @@ impl ElementSets {
             return None;
         }
         if !there {
-            if self.kept.len() >= SETS_MAX {
+            if self.kept.len() >= SETS_MAX || self.bytes > SETS_BYTES_MAX {
                 self.kept.clear();
                 self.bytes = 0;
             }

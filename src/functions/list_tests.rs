@@ -254,3 +254,17 @@ fn a_buffer_that_is_filled_anew_is_another_list() {
         }
     }
 }
+
+#[test]
+fn more_lists_than_sets_are_kept() {
+    let list_type = DataType::list(DataType::Int64);
+    let lists: Vec<Value> =
+        (0..300).map(|first| Value::List((first..first + 10).map(Value::Int64).collect())).collect();
+    let entries = column(&list_type, &lists);
+    let codes: Vec<u32> = (0..1200).map(|row| row / 4).collect();
+    let sought: Vec<Value> = (0..1200).map(|row| Value::Int64(row / 4 + row % 4 * 4)).collect();
+    let found: Vec<Value> = (0..1200).map(|row| Value::Bool(row % 4 < 3)).collect();
+    let sought = column(&DataType::Int64, &sought);
+    let lists = (ValueVector::dictionary(&codes, &entries), list_type);
+    check("IN", &[(sought.vector(), DataType::Int64), lists], &found);
+}

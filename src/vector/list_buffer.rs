@@ -224,10 +224,9 @@ impl ListBuffer {
         rows: Rows<'_>,
         valid: impl Fn(usize) -> bool,
     ) {
-        let mut copied = self.copied.take().unwrap_or_default();
-        if from.identity == 0 || copied.identity != from.identity {
-            *copied = Copied { identity: from.identity, ..Copied::default() };
-        }
+        // The other vector may be another one each time, unless it has a name.
+        let known = self.copied.as_ref().map_or(0, |copied| copied.identity);
+        let mut copied = self.copied.take().filter(|_| known != 0 && known == from.identity);
         let mut last = ((0, 0), 0);
         for position in 0..rows.len() {
             let row = rows.get(position);
@@ -243,7 +242,7 @@ impl ListBuffer {
                     self.shared += 1;
                     at
                 }
-                _ => match copied.place(place, length) {
+                _ => match copied.as_mut().and_then(|copied| copied.place(place, length)) {
                     Some(at) => {
                         self.shared += 1;
                         at
@@ -251,7 +250,9 @@ impl ListBuffer {
                     None => {
                         let at = self.child.len() as u32;
                         self.child.append_range(elements, start, end - start);
-                        copied.note(place, length, at);
+                        if length >= LOOKED_FOR_FROM {
+                            copied.get_or_insert_with(|| Copied::of(from.identity)).note(place, at);
+                        }
                         at
                     }
                 },
@@ -259,13 +260,15 @@ impl ListBuffer {
             last = (place, at);
             self.push(at, at + length);
         }
-        if from.identity != 0 && !copied.places.is_empty() {
-            self.copied = Some(copied);
-        }
+        self.copied = copied;
     }
 }
 
 impl Copied {
+    fn of(identity: u64) -> Box<Copied> {
+        Box::new(Copied { identity, ..Copied::default() })
+    }
+
     fn place(&mut self, list: (u32, u32), length: u32) -> Option<u32> {
         if length < LOOKED_FOR_FROM {
             return None;
@@ -275,8 +278,8 @@ impl Copied {
         place
     }
 
-    fn note(&mut self, list: (u32, u32), length: u32, at: u32) {
-        if length >= LOOKED_FOR_FROM && (self.found || self.places.len() < DIFFERENT_MAX) {
+    fn note(&mut self, list: (u32, u32), at: u32) {
+        if self.found || self.places.len() < DIFFERENT_MAX {
             self.places.insert(list, at);
         }
     }
