@@ -21,6 +21,8 @@ const WORKS: &[(&str, &str)] = &[
     ("groups_with_levels", "MATCH (n:Note) RETURN sum(n.weight)"),
     ("births_scanned", "MATCH (n:Note) RETURN sum(n.weight)"),
     ("batches_patched", "MATCH (n:Note) RETURN sum(n.weight)"),
+    ("windows_cut", "MATCH (w:Wide) RETURN max(size(w.text))"),
+    ("pieces_cut", "UNWIND range(1, 20) AS i RETURN max(size(repeat('ab', 1000000 + i)))"),
     ("patch_segments_read", "MATCH (p:Person) RETURN max(p.most)"),
     ("changed_lists", "MATCH (a:Note {id: 1})-[:Links]->(b:Note) RETURN b.id"),
     ("messages_passed", "MATCH (a:Person)-[:Knows]->(b:Person)-[:Likes]->(c:Person) RETURN count(*)"),
@@ -168,6 +170,11 @@ fn load(connection: &Connection, folder: &std::path::Path) {
     copy("Likes", &edge, 0..6000);
     copy("Likes", &edge, 6000..6500);
     // A few values that stand beside their chunk.
+    run(connection, "CREATE NODE TABLE Wide(id INT64, text STRING, PRIMARY KEY (id))");
+    run(
+        connection,
+        "UNWIND range(1, 40) AS i CREATE (:Wide {id: i, text: toString(i) + repeat('xyz ', 50000)})",
+    );
     run(connection, "MATCH (p:Person {id: 5}) SET p.most = 1");
     run(connection, "CHECKPOINT");
     // Some rows and values that no page has yet.

@@ -28,6 +28,11 @@ const ENDLESS: &[(&str, &str)] = &[
         "long lists",
         "UNWIND range(1, 1000) AS a RETURN count(CASE WHEN none(x IN range(1, 1000000) WHERE x * a = -1) THEN 1 END)",
     ),
+    ("wide texts", "UNWIND range(1, 100000) AS a RETURN max(size(repeat('ab', 1000000 + a)))"),
+    (
+        "parts of wide texts",
+        "UNWIND range(1, 100000) AS a RETURN max(size(split(toUpper(repeat('ab,', 100000 + a)), 'B')))",
+    ),
     (
         "sorting in files",
         "UNWIND range(1, 10000) AS a UNWIND range(1, 10000) AS b WITH a, b ORDER BY a * b % 1009, b RETURN max(a)",
@@ -266,4 +271,25 @@ fn an_interrupt_from_another_thread_ends_a_sort() {
         assert_eq!(error.kind(), ErrorKind::Interrupted, "{error}");
     });
     run(&connection, "MATCH (p:P) RETURN count(*)");
+}
+
+#[test]
+fn costs_of_long_ways_need_no_look_at_the_ways() {
+    let database = Database::in_memory().expect("a database");
+    let connection = database.connect().expect("a connection");
+    run(&connection, "CREATE NODE TABLE N(id INT64, PRIMARY KEY (id))");
+    run(&connection, "CREATE REL TABLE E(FROM N TO N, w DOUBLE)");
+    run(&connection, "UNWIND range(0, 20000) AS i CREATE (:N {id: i})");
+    let edges =
+        "UNWIND range(0, 19999) AS i MATCH (a:N {id: i}), (b:N {id: i + 1}) CREATE (a)-[:E {w: 1.0}]->(b)";
+    run(&connection, edges);
+    let text = "MATCH (a:N {id: 0})-[e:E* WSHORTEST(w)]->(b) RETURN sum(cost(e)), max(length(e))";
+    // All ways together have two hundred million relationships.
+    connection.set_query_timeout(Some(Duration::from_millis(if cfg!(debug_assertions) {
+        3000
+    } else {
+        300
+    })));
+    let found = connection.query(text).unwrap_or_else(|error| panic!("{text}: {error}")).to_values();
+    assert_eq!(format!("{:?}", found[0]), "[Double(200010000.0), Int64(20000)]");
 }

@@ -10,8 +10,9 @@ use parking_lot::Mutex;
 use super::context::{Context, QueryContext};
 use super::error::ExecutionResult;
 use super::operator::{Flow, Operator};
+use super::pieces::Pieces;
 use super::pipeline::Source;
-use super::spill::{Room, bytes_of, note_shared_lists, write_blocks};
+use super::spill::{Room, Unseen, bytes_of, note_shared_lists, write_blocks};
 use crate::storage::memory::{Meter, Reservation};
 use crate::storage::spill::{SpillBlock, SpillFile};
 use crate::types::DataType;
@@ -46,7 +47,7 @@ pub struct ChunkList {
     /// Full chunks whose bytes are known, and these bytes.
     counted: (usize, u64),
     /// Rows since the account was looked at.
-    unseen: usize,
+    unseen: Unseen,
     file: Option<Arc<SpillFile>>,
 }
 
@@ -125,12 +126,12 @@ impl ChunkList {
 
     /// Adds a chunk to rows that may be put aside.
     pub fn push(&mut self, chunk: Chunk, operator: &str, query: &QueryContext) -> ExecutionResult<()> {
-        self.unseen += chunk.rows;
+        let rows = chunk.rows;
         self.chunks.push(chunk);
-        if self.unseen < query.rows_per_look() {
+        let bytes = self.bytes();
+        if !self.unseen.is_due(rows, bytes, query) {
             return Ok(());
         }
-        self.unseen = 0;
         self.look(operator, MayPutAside::Yes, query)
     }
 
@@ -250,7 +251,8 @@ pub struct Collect<'x> {
     into: &'x Mutex<ChunkList>,
     may: MayPutAside,
     /// Rows since the account was looked at.
-    unseen: usize,
+    unseen: Unseen,
+    pieces: Pieces,
 }
 
 /// What errors call the keeper of rows.
@@ -264,22 +266,30 @@ impl<'x> Collect<'x> {
         may: MayPutAside,
         meter: Option<Arc<Meter>>,
     ) -> Collect<'x> {
-        Collect { types, own: ChunkList { meter, ..ChunkList::default() }, into, may, unseen: 0 }
+        Collect {
+            types,
+            own: ChunkList { meter, ..ChunkList::default() },
+            into,
+            may,
+            unseen: Unseen::default(),
+            pieces: Pieces::default(),
+        }
     }
 }
 
 impl Operator for Collect<'_> {
     fn push<'b>(&mut self, context: &mut Context<'_>, batch: Batch<'b>) -> ExecutionResult<Flow> {
-        let rows = batch.selected();
-        if rows > 0 {
-            self.own.append(self.types, &batch);
-            self.unseen += rows;
-        }
-        if self.unseen >= context.query.rows_per_look() {
-            self.unseen = 0;
-            self.own.look(OPERATOR, self.may, context.query)?;
-        }
-        Ok(Flow::Continue)
+        let Collect { types, own, may, unseen, pieces, .. } = self;
+        pieces.each_copied(&batch, context.query, |batch| {
+            let rows = batch.selected();
+            if rows > 0 {
+                own.append(types, batch);
+            }
+            if unseen.is_due(rows, own.bytes(), context.query) {
+                own.look(OPERATOR, *may, context.query)?;
+            }
+            Ok(Flow::Continue)
+        })
     }
 
     fn finish(&mut self, context: &mut Context<'_>) -> ExecutionResult<()> {

@@ -58,6 +58,10 @@ counters! {
     rows_skipped_by_bitmap,
     /// Plans that were run again without arrays of counts and sorted lists, because there was no room for them.
     arrays_given_up,
+    /// Windows of scans that were cut because of wide values.
+    windows_cut,
+    /// Pieces that batches were cut into because of wide values.
+    pieces_cut,
     /// Rows for which others were counted in sorted lists.
     rows_counted_in_order,
     /// Message steps for which relationships were scanned instead of reading lists.

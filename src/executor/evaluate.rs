@@ -12,14 +12,14 @@ use super::list_watch::ListWatch;
 use crate::functions::{BoundScalar, KernelContext, select_true};
 use crate::planner::physical_plan::{Expression, ExpressionKind};
 use crate::storage::buffer_pool::PoolWorker;
-use crate::types::{DataType, GlobalId, TableId, Value};
+use crate::types::{DataType, GlobalId, PhysicalType, TableId, Value};
 use crate::vector::{Batch, Selection, SelectionBuffer, Validity, ValueVector, VectorBuffer};
 
 /// An expression with its memory; every worker has its own.
 pub struct Evaluator<'x> {
     root: Node,
     kernels: KernelContext,
-    /// Where lists are made that may become long.
+    /// Where texts or lists are made that may become long.
     watch: Option<Arc<ListWatch>>,
     marker: std::marker::PhantomData<&'x ()>,
 }
@@ -89,6 +89,13 @@ pub(super) struct Case {
     out: VectorBuffer,
 }
 
+/// A result that takes more is not kept for the next batch.
+const KEPT_BYTES_MAX: usize = 1 << 20;
+/// What errors call the reading of properties.
+const PROPERTY: &str = "property";
+const STRUCT: &str = "struct";
+const CASE: &str = "CASE";
+
 /// No branch is taken: NULL.
 const NO_BRANCH: u32 = u32::MAX;
 
@@ -97,7 +104,7 @@ impl<'x> Evaluator<'x> {
     pub fn new(expression: &Expression, query: &QueryContext) -> ExecutionResult<Evaluator<'x>> {
         let root = Node::new(expression, query)?;
         let mut kernels = KernelContext::new(query.seed(), query.now_nanos);
-        let watch = root.makes_lists().then(|| Arc::new(ListWatch::new(query)));
+        let watch = root.makes_wide().then(|| Arc::new(ListWatch::new(query)));
         if let Some(watch) = &watch {
             kernels = kernels.watched(Arc::clone(watch) as Arc<_>);
         }
@@ -115,12 +122,31 @@ impl<'x> Evaluator<'x> {
         query: &QueryContext,
         batch: &Batch<'s>,
     ) -> ExecutionResult<ValueVector<'s>> {
+        self.release();
         let Evaluator { root, kernels, watch, .. } = self;
         let evaluated = root.evaluate(kernels, batch, batch.selection);
         note_sets(kernels, query);
         match watch {
             None => evaluated,
             Some(watch) => evaluated.map_err(|error| watch.told(error, query)),
+        }
+    }
+
+    /// What the last evaluation made, where that may be much.
+    pub fn made(&mut self) -> Option<u64> {
+        let mut made = self.watch.as_ref()?.take_noted();
+        self.root.each_buffer(&mut |buffer| made += buffer.bytes() as u64);
+        Some(made)
+    }
+
+    /// Gives back what the last evaluation has left of wide values.
+    fn release(&mut self) {
+        if self.watch.is_some() {
+            self.root.each_buffer(&mut |buffer| {
+                if buffer.bytes() > KEPT_BYTES_MAX {
+                    *buffer = VectorBuffer::new(buffer.data_type().clone());
+                }
+            });
         }
     }
 
@@ -131,6 +157,7 @@ impl<'x> Evaluator<'x> {
         batch: &Batch<'_>,
         out: &mut SelectionBuffer,
     ) -> ExecutionResult<()> {
+        self.release();
         out.reset(batch.selection, batch.length);
         let narrowed = self.root.narrow(&mut self.kernels, batch, out);
         note_sets(&mut self.kernels, query);
@@ -228,28 +255,56 @@ impl Node {
         })
     }
 
-    /// Whether lists are made, or prepared for IN, that may become long.
-    fn makes_lists(&self) -> bool {
+    /// Whether texts or lists are made, or lists prepared for IN, that may become long.
+    fn makes_wide(&self) -> bool {
         match self {
-            Node::Column(_) | Node::Constant(_) | Node::Path(_) => false,
+            Node::Column(_) | Node::Constant(_) => false,
             Node::Comprehension(_) | Node::Quantified(_) => true,
+            Node::Path(path) => path.makes_lists() || path.operands().any(Node::makes_wide),
             Node::Call { function, arguments, .. } => {
-                matches!(function.result, DataType::List(_))
-                    || function.name == "IN"
-                    || arguments.iter().any(Node::makes_lists)
+                is_wide(&function.result) || function.name == "IN" || arguments.iter().any(Node::makes_wide)
             }
             Node::Connective { operands: nodes, .. } | Node::Struct { fields: nodes, .. } => {
-                nodes.iter().any(Node::makes_lists)
+                nodes.iter().any(Node::makes_wide)
             }
             Node::Not { operand, .. }
             | Node::IsNull { operand, .. }
             | Node::TableName { operand, .. }
-            | Node::HasTable { operand, .. } => operand.makes_lists(),
+            | Node::HasTable { operand, .. } => operand.makes_wide(),
             Node::Case(case) => {
                 let branches = case.branches.iter().flat_map(|(when, then)| [when, then]);
-                branches.chain(&case.otherwise).any(Node::makes_lists)
+                is_wide(case.out.data_type()) || branches.chain(&case.otherwise).any(Node::makes_wide)
             }
-            Node::FetchProperty(fetched) => fetched.operand.makes_lists(),
+            Node::FetchProperty(fetched) => fetched.gatherer.is_wide() || fetched.operand.makes_wide(),
+        }
+    }
+
+    /// Calls `visit` with every buffer of a result.
+    pub(super) fn each_buffer(&mut self, visit: &mut dyn FnMut(&mut VectorBuffer)) {
+        match self {
+            Node::Column(_) | Node::Constant(_) => {}
+            Node::Comprehension(comprehension) => comprehension.each_buffer(visit),
+            Node::Quantified(quantified) => quantified.each_buffer(visit),
+            Node::Path(path) => path.each_buffer(visit),
+            Node::Call { arguments: nodes, out, .. }
+            | Node::Connective { operands: nodes, out, .. }
+            | Node::Struct { fields: nodes, out } => {
+                nodes.iter_mut().for_each(|node| node.each_buffer(visit));
+                visit(out);
+            }
+            Node::Not { operand, .. }
+            | Node::IsNull { operand, .. }
+            | Node::TableName { operand, .. }
+            | Node::HasTable { operand, .. } => operand.each_buffer(visit),
+            Node::Case(case) => {
+                let branches = case.branches.iter_mut().flat_map(|(when, then)| [when, then]);
+                branches.chain(&mut case.otherwise).for_each(|node| node.each_buffer(visit));
+                visit(&mut case.out);
+            }
+            Node::FetchProperty(fetched) => {
+                fetched.operand.each_buffer(visit);
+                fetched.gatherer.each_buffer(visit);
+            }
         }
     }
 
@@ -309,6 +364,7 @@ impl Node {
                     member.append_range(vector, 0, length);
                 }
                 out.finish_rows(length, Validity::AllValid);
+                kernels.go_on(STRUCT, out.bytes() as u64)?;
                 Ok(out.vector())
             }
             Node::Comprehension(comprehension) => comprehension.evaluate(kernels, batch, selection),
@@ -321,6 +377,9 @@ impl Node {
                 // No table has the id that stands for NULL.
                 ids.extend((0..length).map(|row| vector.u64_at(row).unwrap_or(u64::MAX)));
                 gatherer.gather_rows(ids, worker)?;
+                if gatherer.is_wide() {
+                    kernels.go_on(PROPERTY, gatherer.bytes())?;
+                }
                 Ok(gatherer.vectors().next().unwrap_or_else(ValueVector::null))
             }
         }
@@ -425,6 +484,14 @@ pub(super) fn fill_truths(out: &mut VectorBuffer, length: usize, truth: impl Fn(
     }
 }
 
+/// Whether values of a type may be of any length.
+pub(super) fn is_wide(data_type: &DataType) -> bool {
+    let is_text = data_type.physical() == PhysicalType::Str;
+    is_text
+        || matches!(data_type, DataType::List(_) | DataType::Array(..) | DataType::Map(..) | DataType::Any)
+        || data_type.fields().is_some_and(|fields| fields.iter().any(|field| is_wide(&field.data_type)))
+}
+
 /// The position of an id's table in a list.
 fn table_position(ids: &ValueVector<'_>, row: usize, tables: &[TableId]) -> Option<usize> {
     let table = GlobalId(ids.u64_at(row)?).table();
@@ -489,10 +556,15 @@ impl Case {
             values.push(otherwise.evaluate(kernels, batch, left.view())?);
         }
         out.clear();
+        let mut asked = 0;
         for (row, number) in choice.iter().enumerate() {
             match values.get(*number as usize) {
                 Some(vector) => out.append_row(vector, row),
                 None => out.push_null(),
+            }
+            if kernels.is_watched() && out.bytes() > asked + KEPT_BYTES_MAX {
+                asked = out.bytes();
+                kernels.go_on(CASE, asked as u64)?;
             }
         }
         Ok(out.vector())

@@ -272,7 +272,30 @@ fn quantify(kind: QuantifierKind, holds: usize, fails: usize, unknown: usize) ->
     }
 }
 
+impl Comprehension {
+    /// Calls `visit` with every buffer of a result.
+    pub(super) fn each_buffer(&mut self, visit: &mut dyn FnMut(&mut VectorBuffer)) {
+        let Comprehension { elements, filter, map, out } = self;
+        elements.each_buffer(visit);
+        filter.iter_mut().chain(map).for_each(|node| node.each_buffer(visit));
+        visit(out);
+    }
+}
+
+impl Quantified {
+    /// Calls `visit` with every buffer of a result.
+    pub(super) fn each_buffer(&mut self, visit: &mut dyn FnMut(&mut VectorBuffer)) {
+        self.elements.each_buffer(visit);
+        self.predicate.each_buffer(visit);
+    }
+}
+
 impl Elements {
+    fn each_buffer(&mut self, visit: &mut dyn FnMut(&mut VectorBuffer)) {
+        self.list.each_buffer(visit);
+        visit(&mut self.flat);
+    }
+
     fn new(list: &Expression, element: usize, query: &QueryContext) -> ExecutionResult<Elements> {
         let flat = VectorBuffer::new(element_type(&list.data_type));
         Ok(Elements { list: Node::new(list, query)?, element, flat, parents: Vec::new() })

@@ -8,6 +8,9 @@ use crate::planner::physical_plan::{Expression, ExpressionKind, PathPart};
 use crate::types::DataType;
 use crate::vector::{Batch, Children, Selection, Shape, Validity, ValueVector, Values, VectorBuffer};
 
+/// What errors call it.
+const PATH: &str = "path";
+
 /// An expression that makes a path or asks one.
 pub(super) struct PathNode {
     kind: Kind,
@@ -31,6 +34,16 @@ enum Part {
     Rel(Node),
     /// Relationships, and the nodes between them.
     Rels(Box<(Node, Node)>),
+}
+
+impl Part {
+    fn operands(&self) -> impl Iterator<Item = &Node> {
+        let (first, second) = match self {
+            Part::Node(node) | Part::Rel(node) => (node, None),
+            Part::Rels(both) => (&both.0, Some(&both.1)),
+        };
+        std::iter::once(first).chain(second)
+    }
 }
 
 impl PathNode {
@@ -62,6 +75,38 @@ impl PathNode {
             _ => return Err(ExecutionError::Internal { operator: "path", detail: "another kind".into() }),
         };
         Ok(PathNode { kind, out: VectorBuffer::new(expression.data_type.clone()) })
+    }
+
+    /// Whether the result is a list, or a path that has some.
+    pub(super) fn makes_lists(&self) -> bool {
+        !matches!(self.kind, Kind::Member { length: true, .. })
+    }
+
+    /// The expressions that it is made of.
+    pub(super) fn operands(&self) -> impl Iterator<Item = &Node> {
+        let (parts, path) = match &self.kind {
+            Kind::Build(parts) => (&parts[..], None),
+            Kind::Member { path, .. } => (&[][..], Some(&**path)),
+        };
+        parts.iter().flat_map(Part::operands).chain(path)
+    }
+
+    /// Calls `visit` with every buffer of a result.
+    pub(super) fn each_buffer(&mut self, visit: &mut dyn FnMut(&mut VectorBuffer)) {
+        match &mut self.kind {
+            Kind::Build(parts) => parts.iter_mut().for_each(|part| match part {
+                Part::Node(node) | Part::Rel(node) => node.each_buffer(visit),
+                Part::Rels(both) => {
+                    both.0.each_buffer(visit);
+                    both.1.each_buffer(visit);
+                }
+            }),
+            Kind::Member { path, flat, .. } => {
+                path.each_buffer(visit);
+                visit(flat);
+            }
+        }
+        visit(&mut self.out);
     }
 
     pub(super) fn evaluate<'s>(
@@ -98,6 +143,9 @@ impl PathNode {
                     }
                 }
             }
+        }
+        if kernels.is_watched() {
+            kernels.go_on(PATH, out.bytes() as u64)?;
         }
         Ok(out.vector())
     }

@@ -7,7 +7,9 @@ use rustc_hash::FxHashSet;
 use super::context::{Context, QueryContext};
 use super::counters::count;
 use super::error::{ExecutionError, ExecutionResult};
+use super::evaluate::is_wide;
 use super::operator::{Flow, Next, Operator};
+use super::pieces::Pieces;
 use super::rows::Rows;
 use super::whole_columns::{WholeColumn, is_asked_often};
 use crate::planner::physical_plan::FetchColumn;
@@ -185,6 +187,21 @@ impl Gatherer {
         Ok(())
     }
 
+    /// Whether values may be of any length.
+    pub fn is_wide(&self) -> bool {
+        self.columns.iter().any(|column| is_wide(column.values.data_type()))
+    }
+
+    /// What the gathered values take.
+    pub fn bytes(&self) -> u64 {
+        self.columns.iter().map(|column| column.values.bytes() as u64).sum()
+    }
+
+    /// Calls `visit` with every buffer of gathered values.
+    pub fn each_buffer(&mut self, visit: &mut dyn FnMut(&mut VectorBuffer)) {
+        self.columns.iter_mut().for_each(|column| visit(&mut column.values));
+    }
+
     /// What the last call gathered.
     pub fn vectors(&self) -> impl Iterator<Item = ValueVector<'_>> {
         self.columns.iter().map(|column| {
@@ -242,6 +259,11 @@ fn mixed(
     Ok(())
 }
 
+/// Rows that wide values are gathered for at first.
+const PIECE_ROWS: usize = 64;
+/// What takes more is not kept for the next rows.
+const KEPT_BYTES_MAX: u64 = 1 << 20;
+
 /// Appends gathered columns. Rows are compacted, so that what was filtered out is not gathered.
 pub struct Fetch<'x> {
     column: usize,
@@ -251,6 +273,8 @@ pub struct Fetch<'x> {
     /// For each row its place among the ids without repetitions.
     places: Vec<u32>,
     counts: Vec<u64>,
+    /// Where values may be of any length, they are gathered for a part of a batch at once.
+    pieces: Option<Pieces>,
     next: Next<'x>,
 }
 
@@ -264,7 +288,8 @@ impl<'x> Fetch<'x> {
     ) -> ExecutionResult<Fetch<'x>> {
         let gatherer = Gatherer::new(fetch, query)?;
         let (ids, codes, places, counts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Ok(Fetch { column, gatherer, ids, codes, places, counts, next })
+        let pieces = gatherer.is_wide().then(|| Pieces::of(PIECE_ROWS));
+        Ok(Fetch { pieces, column, gatherer, ids, codes, places, counts, next })
     }
 }
 
@@ -286,9 +311,10 @@ fn drop_repetitions(ids: &mut Vec<u64>, places: &mut Vec<u32>) -> bool {
     true
 }
 
-impl Operator for Fetch<'_> {
-    fn push<'b>(&mut self, context: &mut Context<'_>, batch: Batch<'b>) -> ExecutionResult<Flow> {
-        let Fetch { column, gatherer, ids, codes, places, counts, next } = self;
+impl Fetch<'_> {
+    fn push_piece(&mut self, context: &mut Context<'_>, batch: &Batch<'_>) -> ExecutionResult<Flow> {
+        let batch = *batch;
+        let Fetch { column, gatherer, ids, codes, places, counts, next, .. } = self;
         codes.clear();
         batch.selection.indices(batch.length, codes);
         if codes.is_empty() {
@@ -334,6 +360,23 @@ impl Operator for Fetch<'_> {
             out.multiplicity = Multiplicity::PerRow(counts);
         }
         next.push(context, out)
+    }
+}
+
+impl Operator for Fetch<'_> {
+    fn push<'b>(&mut self, context: &mut Context<'_>, batch: Batch<'b>) -> ExecutionResult<Flow> {
+        let Some(mut pieces) = self.pieces.take() else { return self.push_piece(context, &batch) };
+        let flow = pieces.each(&batch, context.query, |piece| {
+            let flow = self.push_piece(context, piece)?;
+            let made = self.gatherer.bytes();
+            if made > KEPT_BYTES_MAX {
+                self.gatherer
+                    .each_buffer(&mut |buffer| *buffer = VectorBuffer::new(buffer.data_type().clone()));
+            }
+            Ok((flow, made))
+        });
+        self.pieces = Some(pieces);
+        flow
     }
 
     fn next(&mut self) -> Option<&mut dyn Operator> {

@@ -1,6 +1,7 @@
-//! Lists that expressions make: they count what they take, and end with the query.
+//! Texts and lists that expressions make: they count what they take, and end with the query.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
@@ -17,12 +18,19 @@ const COUNTED_FROM: u64 = 1 << 20;
 /// Watches over one evaluator.
 pub(super) struct ListWatch {
     stop: Stop,
+    /// The most that arguments took which were laid out anew for one kernel.
+    noted: AtomicU64,
     state: Mutex<(Reservation, Option<StorageError>)>,
 }
 
 impl ListWatch {
     pub fn new(query: &QueryContext) -> ListWatch {
-        ListWatch { stop: query.stop(), state: Mutex::new((query.account(), None)) }
+        ListWatch { stop: query.stop(), noted: AtomicU64::new(0), state: Mutex::new((query.account(), None)) }
+    }
+
+    /// What was noted since the last question.
+    pub fn take_noted(&self) -> u64 {
+        self.noted.swap(0, Ordering::Relaxed)
     }
 
     /// The error behind one of a kernel that was ended.
@@ -39,6 +47,10 @@ impl ListWatch {
 }
 
 impl Watch for ListWatch {
+    fn note(&self, bytes: u64) {
+        self.noted.fetch_max(bytes, Ordering::Relaxed);
+    }
+
     fn may_go_on(&self, bytes: u64) -> bool {
         if self.stop.is_due() {
             return false;
@@ -47,7 +59,7 @@ impl Watch for ListWatch {
             return true;
         }
         let (held, error) = &mut *self.state.lock();
-        match held.hold("making a list", bytes) {
+        match held.hold("making texts or lists", bytes) {
             Ok(()) => true,
             Err(refused) => {
                 *error = Some(refused);

@@ -41,6 +41,7 @@ mod messages;
 mod node_bits;
 mod operator;
 mod partitioned;
+mod pieces;
 mod pipeline;
 mod point;
 mod profile;

@@ -271,6 +271,7 @@ impl<'x> ScanRows<'x> {
             count(&counters.births_scanned, after.births_read - before.births_read);
         }
         count(&counters.batches_patched, after.batches_patched - before.batches_patched);
+        count(&counters.windows_cut, after.windows_cut - before.windows_cut);
         count(&counters.patch_segments_read, after.patch_segments - before.patch_segments);
         if slice == 0 {
             count(&counters.groups_skipped, after.groups_skipped - before.groups_skipped);

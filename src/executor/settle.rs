@@ -11,7 +11,7 @@ use super::counters::count;
 use super::error::ExecutionResult;
 use super::evaluate::Evaluator;
 use super::operator::{Flow, Next, Numbered, Operator};
-use super::spill::Room;
+use super::spill::{Room, Unseen};
 use crate::planner::physical_plan::PhysicalSettle;
 use crate::storage::memory::Reservation;
 use crate::types::DataType;
@@ -31,7 +31,7 @@ struct Gathered<'x> {
     rows: ChunkList,
     held: Reservation,
     /// Rows since the account was looked at.
-    unseen: usize,
+    unseen: Unseen,
 }
 
 /// What errors call it.
@@ -47,7 +47,7 @@ impl<'x> Number<'x> {
     /// aside that has to be read again for each time that rows go through.
     pub fn gathering(mut self, types: &'x [DataType], query: &QueryContext) -> Number<'x> {
         let held = query.account();
-        self.gathered = Some(Gathered { types, rows: ChunkList::default(), held, unseen: 0 });
+        self.gathered = Some(Gathered { types, rows: ChunkList::default(), held, unseen: Unseen::default() });
         self
     }
 
@@ -71,12 +71,10 @@ impl Operator for Number<'_> {
             let query = context.query;
             if batch.selected() > 0 {
                 rows.append(types, &batch);
-                *unseen += batch.selected();
             }
-            if *unseen < query.rows_per_look() {
+            if !unseen.is_due(batch.selected(), rows.bytes(), query) {
                 return Ok(Flow::Continue);
             }
-            *unseen = 0;
             return match query.room(held, rows.bytes(), OPERATOR)? {
                 Room::Held => Ok(Flow::Continue),
                 Room::Short => self.let_through(context),

@@ -15,6 +15,8 @@ use crate::vector::{Selection, ValueVector, VectorBuffer};
 
 /// Rows between two looks at the account: more than most batches have.
 const ROWS_PER_LOOK: usize = 4096;
+/// Bytes that a buffer grows by between two looks: wide rows are looked at sooner.
+const BYTES_PER_LOOK: u64 = 1 << 20;
 /// The same where batches are tiny, so that tests meet with few rows what happens to many.
 const ROWS_PER_LOOK_TINY: usize = 8;
 /// An operator that holds no more than this part of the limit, or so many bytes, puts nothing aside: it is not worth a
@@ -24,6 +26,39 @@ const SPILL_BYTES_MIN: u64 = 64 << 10;
 /// About how large a block is: this, or less where memory is little.
 const BLOCK_BYTES: u64 = 128 << 10;
 const BLOCKS_IN_LIMIT: u64 = 64;
+
+/// What an operator took since it looked at its account.
+#[derive(Debug, Default)]
+pub struct Unseen {
+    rows: usize,
+    /// What its buffers took then.
+    bytes: u64,
+}
+
+impl Unseen {
+    /// Takes note of rows; `bytes` is what the buffers take by now. Whether it is time to look at the account: then
+    /// nothing is unseen.
+    pub fn is_due(&mut self, rows: usize, bytes: u64, query: &QueryContext) -> bool {
+        self.rows += rows;
+        // What was put aside is not there any more.
+        self.bytes = self.bytes.min(bytes);
+        let is_due = self.rows >= query.rows_per_look() || bytes - self.bytes >= BYTES_PER_LOOK;
+        if is_due {
+            (self.rows, self.bytes) = (0, bytes);
+        }
+        is_due
+    }
+
+    /// Whether there are rows that the account does not know.
+    pub fn any(&self) -> bool {
+        self.rows > 0
+    }
+
+    /// All of them are counted now.
+    pub fn clear(&mut self) {
+        self.rows = 0;
+    }
+}
 
 /// What came of the question for more memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +103,7 @@ impl QueryContext {
     }
 
     /// Rows that an operator takes between two looks at the account.
-    pub fn rows_per_look(&self) -> usize {
+    fn rows_per_look(&self) -> usize {
         if self.is_tiny() { ROWS_PER_LOOK_TINY } else { ROWS_PER_LOOK }
     }
 
@@ -97,7 +132,7 @@ impl QueryContext {
     pub fn rows_per_block(&self, bytes: u64, rows: usize) -> usize {
         let block = (self.memory().limit() / BLOCKS_IN_LIMIT).clamp(4096, BLOCK_BYTES);
         let each = (bytes / rows.max(1) as u64).max(1);
-        (block / each).clamp(16, 8192) as usize
+        (block / each).clamp(1, 8192) as usize
     }
 
     /// Gets them back.

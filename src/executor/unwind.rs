@@ -10,6 +10,8 @@ use crate::vector::{Batch, ListReader, Multiplicity, Selection, ValueVector};
 
 /// Elements that are made at once, about.
 const ELEMENTS_MAX: usize = 64 * 1024;
+/// What is made at once, about.
+const BYTES_MAX: u64 = 4 << 20;
 
 /// Appends the element to the kept columns.
 pub struct Unwind<'x> {
@@ -87,8 +89,10 @@ impl Operator for Unwind<'_> {
             }
             let length = |row: &u32| lists.range(*row as usize).1 - lists.range(*row as usize).0;
             let made: usize = part.iter().map(length).sum();
+            let bytes = list.made().unwrap_or(0);
             // Long lists are made for few rows at once, so that only so many elements are held.
-            step = if made < ELEMENTS_MAX / 2 { step * 2 } else { (step / 2).max(1) };
+            step =
+                if made < ELEMENTS_MAX / 2 && bytes < BYTES_MAX / 2 { step * 2 } else { (step / 2).max(1) };
         }
         Ok(Flow::Continue)
     }

@@ -231,10 +231,15 @@ impl BoundScalar {
                 || data_type.physical() == PhysicalType::List && vector.list_reader().is_some()
         };
         let mut flattened: Vec<VectorBuffer> = Vec::new();
+        let mut flat_bytes = 0;
         for (argument, data_type) in arguments.iter().zip(&self.arguments) {
             if !is_plain((argument, data_type)) {
                 let mut buffer = context.take_buffer(data_type);
                 argument.flatten(length, &mut buffer);
+                if let Some(watch) = context.watch() {
+                    flat_bytes += buffer.bytes();
+                    watch.note(flat_bytes as u64);
+                }
                 flattened.push(buffer);
             }
         }
@@ -246,7 +251,8 @@ impl BoundScalar {
         let peeled: Vec<ValueVector<'_>> = arguments.iter().zip(&self.arguments).map(peel).collect();
         let mut mask = context.take_mask(length);
         let active = self.active(&peeled, length, selection, &mut mask);
-        let call = Call { function: self, arguments: &peeled, length, active };
+        let watch = context.shared_watch();
+        let call = Call { function: self, arguments: &peeled, length, active, watch: watch.as_deref() };
         let outcome = visit(context, &call);
         drop(peeled);
         context.give_mask(mask);

@@ -101,6 +101,9 @@ impl Overload {
     }
 }
 
+/// A buffer that has grown larger is not kept for the next call.
+const KEPT_BYTES_MAX: usize = 4 << 20;
+
 /// One evaluation of a kernel.
 #[derive(Debug, Clone, Copy)]
 pub struct Call<'c> {
@@ -113,6 +116,8 @@ pub struct Call<'c> {
     /// Rows whose results count: selected and, under `Nulls::Propagate`, without a null argument. The others get a
     /// null, and no error is raised for them.
     pub active: Validity<'c>,
+    /// Who is asked before much is made.
+    pub watch: Option<&'c dyn Watch>,
 }
 
 /// Appends `call.length` rows to an empty buffer of the result's type.
@@ -155,6 +160,11 @@ impl KernelContext {
         self.watch.as_deref()
     }
 
+    /// The same for a call that needs the context beside it.
+    pub(super) fn shared_watch(&self) -> Option<Arc<dyn Watch>> {
+        self.watch.clone()
+    }
+
     /// A context for folding constants and tests.
     pub fn for_constants() -> Self {
         KernelContext::new(0x9E37_79B9_7F4A_7C15, 0)
@@ -194,8 +204,8 @@ impl KernelContext {
 
     /// Gives a buffer back.
     pub fn give_buffer(&mut self, buffer: VectorBuffer) {
-        // A statement uses a handful of types; more would only hold memory.
-        if self.buffers.len() < 16 {
+        // A statement uses a handful of types; more would only hold memory, and so would wide values.
+        if self.buffers.len() < 16 && buffer.bytes() <= KEPT_BYTES_MAX {
             self.buffers.push(buffer);
         }
     }

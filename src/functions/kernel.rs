@@ -1,5 +1,6 @@
 //! The loops of kernels: operands as slices or constants, results as slices, faults raised for active rows only.
 
+use super::watch::Made;
 use super::{Call, FunctionError, FunctionResult};
 use crate::vector::simd::Operand;
 use crate::vector::{Native, Shape, StringVector, Validity, Values, VectorBuffer};
@@ -219,13 +220,14 @@ pub fn push_rows(
     out: &mut VectorBuffer,
     mut push: impl FnMut(usize, &mut VectorBuffer) -> FunctionResult<()>,
 ) -> FunctionResult<()> {
-    let mut next = 0;
+    let (mut next, mut made) = (0, Made::default());
     each_active(call, |row| {
         if row > next {
             out.push_nulls(row - next);
         }
         next = row + 1;
-        push(row, out)
+        push(row, out)?;
+        made.grew(call, || out.bytes())
     })?;
     out.push_nulls(call.length - next);
     Ok(())

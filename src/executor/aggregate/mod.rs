@@ -20,8 +20,9 @@ use super::error::ExecutionResult;
 use super::evaluate::Evaluator;
 use super::group_index::How;
 use super::operator::{Factory, Flow, Operator};
+use super::pieces::Pieces;
 use super::pipeline::drive;
-use super::spill::Room;
+use super::spill::{Room, Unseen};
 use crate::planner::physical_plan::{Expression, KeyKind, PhysicalAggregate};
 use crate::storage::memory::{Meter, Reservation};
 use crate::types::DataType;
@@ -79,7 +80,8 @@ impl<'x> Grouping<'x> {
             by_row: Vec::new(),
             new_rows: Vec::new(),
             held: self.account(query),
-            unseen: 0,
+            unseen: Unseen::default(),
+            pieces: Pieces::default(),
         })
     }
 
@@ -200,13 +202,14 @@ pub struct GroupSink<'s> {
     new_rows: Vec<u32>,
     held: Reservation,
     /// Rows since the account was looked at.
-    unseen: usize,
+    unseen: Unseen,
+    pieces: Pieces,
 }
 
 impl GroupSink<'_> {
     /// Counts what was found, or puts it aside.
     fn look(&mut self, query: &QueryContext) -> ExecutionResult<()> {
-        self.unseen = 0;
+        self.unseen.clear();
         let parted = self.parted.as_ref().map_or(0, Parted::bytes);
         // What only saves time goes before groups do.
         while query.room(&mut self.held, self.own.bytes() + parted, OPERATOR)? == Room::Short {
@@ -218,8 +221,8 @@ impl GroupSink<'_> {
     }
 
     fn count_rows(&mut self, rows: usize, query: &QueryContext) -> ExecutionResult<Flow> {
-        self.unseen += rows;
-        if self.unseen >= query.rows_per_look() {
+        let bytes = self.own.bytes() + self.parted.as_ref().map_or(0, Parted::bytes);
+        if self.unseen.is_due(rows, bytes, query) {
             self.look(query)?;
         }
         Ok(Flow::Continue)
@@ -266,8 +269,15 @@ impl GroupSink<'_> {
     }
 }
 
-impl Operator for GroupSink<'_> {
-    fn push<'b>(&mut self, context: &mut Context<'_>, batch: Batch<'b>) -> ExecutionResult<Flow> {
+impl GroupSink<'_> {
+    /// What keys and arguments were made of the last rows, where that may be much.
+    fn made(&mut self) -> Option<u64> {
+        let expressions = self.keys.iter_mut().chain(self.arguments.iter_mut().flatten());
+        expressions.filter_map(Evaluator::made).reduce(|sum, made| sum + made)
+    }
+
+    fn take(&mut self, context: &mut Context<'_>, batch: &Batch<'_>) -> ExecutionResult<Flow> {
+        let batch = *batch;
         let GroupSink { grouping, keys, arguments, own, parted, by_row, new_rows, .. } = self;
         let single = keys.is_empty();
         if !single {
@@ -315,11 +325,27 @@ impl Operator for GroupSink<'_> {
         }
         self.count_rows(batch.length, context.query)
     }
+}
+
+impl Operator for GroupSink<'_> {
+    fn push<'b>(&mut self, context: &mut Context<'_>, batch: Batch<'b>) -> ExecutionResult<Flow> {
+        let mut pieces = std::mem::take(&mut self.pieces);
+        let query = context.query;
+        let flow = match self.made() {
+            None => pieces.each_copied(&batch, query, |piece| self.take(context, piece)),
+            Some(_) => pieces.each(&batch, query, |piece| {
+                let flow = self.take(context, piece)?;
+                Ok((flow, self.made().unwrap_or(0)))
+            }),
+        };
+        self.pieces = pieces;
+        flow
+    }
 
     fn finish(&mut self, context: &mut Context<'_>) -> ExecutionResult<()> {
         let (query, grouping) = (context.query, self.grouping);
         self.own.index.drop_codes();
-        if self.unseen > 0 {
+        if self.unseen.any() {
             self.look(query)?;
         }
         if let Some(parted) = &self.parted

@@ -15,6 +15,7 @@ use super::joining::{NodeSet, with_bitmap};
 use super::messages::too_many;
 use super::operator::{Factory, Flow, Next, Operator};
 use super::row_weights::RowWeights;
+use super::spill::Unseen;
 use crate::planner::physical_plan::{PhysicalCount, PlanNode};
 use crate::storage::table::Direction;
 use crate::types::{DataType, PredicateOp};
@@ -145,7 +146,7 @@ struct Gather<'x> {
     side: Side<'x>,
     own: Gathered,
     /// Rows since the account was looked at.
-    unseen: usize,
+    unseen: Unseen,
     into: &'x Mutex<Vec<Gathered>>,
 }
 
@@ -157,7 +158,7 @@ impl<'x> Gather<'x> {
         query: &QueryContext,
     ) -> ExecutionResult<Gather<'x>> {
         let own = Gathered::new(query.account_of_arrays());
-        Ok(Gather { side: Side::new(how, COUNTED, repeats, query)?, own, unseen: 0, into })
+        Ok(Gather { side: Side::new(how, COUNTED, repeats, query)?, own, unseen: Unseen::default(), into })
     }
 }
 
@@ -168,9 +169,7 @@ impl Operator for Gather<'_> {
             let entry = Entry { node, value, count: batch.multiplicity.get(row) };
             own.add(entry, columns.iter().filter_map(|column| column.get(&batch, row, node)));
         })?;
-        *unseen += batch.selected();
-        if *unseen >= context.query.rows_per_look() {
-            *unseen = 0;
+        if unseen.is_due(batch.selected(), own.bytes(), context.query) {
             own.look()?;
         }
         Ok(Flow::Continue)

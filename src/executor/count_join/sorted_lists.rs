@@ -72,10 +72,15 @@ impl Gathered {
         self.repeats += part.repeats.len() - before;
     }
 
-    /// Counts what the rows take now and what they will take beside that once they are sorted.
+    /// What the rows take now and what they will take beside that once they are sorted.
+    pub fn bytes(&self) -> u64 {
+        2 * (self.entries * size_of::<Entry>() + self.repeats * size_of::<Repeat>()) as u64
+    }
+
+    /// Counts that.
     pub fn look(&mut self) -> ExecutionResult<()> {
-        let bytes = 2 * (self.entries * size_of::<Entry>() + self.repeats * size_of::<Repeat>());
-        Ok(self.held.hold(OPERATOR, bytes as u64)?)
+        let bytes = self.bytes();
+        Ok(self.held.hold(OPERATOR, bytes)?)
     }
 
     /// Number of rows.

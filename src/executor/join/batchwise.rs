@@ -8,7 +8,7 @@ use super::super::counters::count;
 use super::super::error::ExecutionResult;
 use super::super::evaluate::Evaluator;
 use super::super::operator::{Flow, Next, Operator};
-use super::super::spill::{PARTITIONS, Room, partitions_of};
+use super::super::spill::{PARTITIONS, Room, Unseen, partitions_of};
 use super::grace::{Forward, JoinSide, Partitions};
 use super::{HashProbe, evaluate_all, without_nulls};
 use crate::planner::physical_plan::Expression;
@@ -38,32 +38,31 @@ pub(super) struct GatheredRows<'x> {
     pub rows: ChunkList,
     held: Reservation,
     /// Rows since the account was looked at.
-    unseen: usize,
+    unseen: Unseen,
 }
 
 impl<'x> GatheredRows<'x> {
     /// Rows of these types.
     pub fn new(types: &'x [DataType], query: &QueryContext) -> GatheredRows<'x> {
-        GatheredRows { types, rows: ChunkList::default(), held: query.account(), unseen: 0 }
+        GatheredRows { types, rows: ChunkList::default(), held: query.account(), unseen: Unseen::default() }
     }
 
     /// Keeps the rows of a batch, and says whether there is room for more.
     pub fn add(&mut self, batch: &Batch<'_>, operator: &str, query: &QueryContext) -> ExecutionResult<Room> {
         if batch.selected() > 0 {
             self.rows.append(self.types, batch);
-            self.unseen += batch.selected();
         }
-        if self.unseen < query.rows_per_look() {
+        let bytes = self.rows.bytes();
+        if !self.unseen.is_due(batch.selected(), bytes, query) {
             return Ok(Room::Held);
         }
-        self.unseen = 0;
-        query.room(&mut self.held, self.rows.bytes(), operator)
+        query.room(&mut self.held, bytes, operator)
     }
 
     /// The rows were joined.
     pub fn clear(&mut self) {
         self.rows = ChunkList::default();
-        self.unseen = 0;
+        self.unseen.clear();
         self.held.shrink_to(0);
     }
 }

@@ -14,8 +14,9 @@ use super::super::counters::count;
 use super::super::error::ExecutionResult;
 use super::super::evaluate::Evaluator;
 use super::super::operator::{Flow, Next, Operator};
+use super::super::pieces::Pieces;
 use super::super::pipeline::Source;
-use super::super::spill::{LEVELS, PARTITIONS, Room, bytes_of, partitions, write_blocks};
+use super::super::spill::{LEVELS, PARTITIONS, Room, Unseen, bytes_of, partitions, write_blocks};
 use super::{BuildRows, HashProbe, HashTableSide, evaluate_all, without_nulls};
 use crate::planner::physical_plan::Expression;
 use crate::storage::memory::{Meter, Reservation};
@@ -99,7 +100,8 @@ impl<'x> JoinSide<'x> {
             keys,
             own: ChunkList::default(),
             held: query.account_of(self.meter.as_ref()),
-            unseen: 0,
+            unseen: Unseen::default(),
+            pieces: Pieces::default(),
         })
     }
 
@@ -251,7 +253,8 @@ pub struct SideSink<'s> {
     own: ChunkList,
     held: Reservation,
     /// Rows since the account was looked at.
-    unseen: usize,
+    unseen: Unseen,
+    pieces: Pieces,
 }
 
 impl SideSink<'_> {
@@ -262,7 +265,7 @@ impl SideSink<'_> {
     }
 
     fn look(&mut self, query: &QueryContext) -> ExecutionResult<()> {
-        self.unseen = 0;
+        self.unseen.clear();
         let bytes = self.bytes();
         if query.room(&mut self.held, bytes, OPERATOR)? == Room::Short {
             let own = std::mem::take(&mut self.own);
@@ -277,19 +280,24 @@ impl SideSink<'_> {
 
 impl Operator for SideSink<'_> {
     fn push<'b>(&mut self, context: &mut Context<'_>, batch: Batch<'b>) -> ExecutionResult<Flow> {
-        let rows = batch.selected();
-        if rows > 0 {
-            self.own.append(self.side.types, &batch);
-        }
-        self.unseen += rows;
-        if self.unseen >= context.query.rows_per_look() {
-            self.look(context.query)?;
-        }
-        Ok(Flow::Continue)
+        let mut pieces = std::mem::take(&mut self.pieces);
+        let flow = pieces.each_copied(&batch, context.query, |batch| {
+            let rows = batch.selected();
+            if rows > 0 {
+                self.own.append(self.side.types, batch);
+            }
+            let bytes = self.own.bytes();
+            if self.unseen.is_due(rows, bytes, context.query) {
+                self.look(context.query)?;
+            }
+            Ok(Flow::Continue)
+        });
+        self.pieces = pieces;
+        flow
     }
 
     fn finish(&mut self, context: &mut Context<'_>) -> ExecutionResult<()> {
-        if self.unseen > 0 {
+        if self.unseen.any() {
             self.look(context.query)?;
         }
         self.side.kept.lock().absorb(std::mem::take(&mut self.own));

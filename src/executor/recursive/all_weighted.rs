@@ -37,6 +37,8 @@ pub struct AllWeighted<'x> {
     free_steps: bool,
     /// How many last relationships the walks of all rounds remember.
     ways: usize,
+    /// Entries that the rounds so far have room for.
+    kept: usize,
     held: SearchAccount,
 }
 
@@ -53,6 +55,7 @@ impl<'x> AllWeighted<'x> {
             least: FxHashMap::default(),
             free_steps: false,
             ways: 0,
+            kept: 0,
             held: rules.account(query),
         })
     }
@@ -78,6 +81,7 @@ impl<'x> AllWeighted<'x> {
         self.least.insert(node, 0.0);
         self.free_steps = false;
         self.ways = 0;
+        self.kept = 0;
         let first = Best { cost: 0.0, walks: 1, before: Vec::new() };
         self.rounds.push(Round::from_iter([(node, first)]));
         // A path has fewer relationships than nodes are reached.
@@ -86,9 +90,11 @@ impl<'x> AllWeighted<'x> {
             if next.is_empty() {
                 break;
             }
+            self.kept += next.capacity();
             self.rounds.push(next);
         }
         for hops in 1..self.rounds.len() {
+            context.query.check()?;
             let mut reached: Vec<(u64, f64)> = self.rounds[hops]
                 .iter()
                 .filter(|(end, best)| {
@@ -109,13 +115,13 @@ impl<'x> AllWeighted<'x> {
 
     /// The best walks with one more relationship.
     fn round(&mut self, start: Start, context: &mut Context<'_>) -> ExecutionResult<Round> {
-        let AllWeighted { rules, edge, costs, found, steps, rounds, least, free_steps, ways, held } = self;
+        let AllWeighted { rules, edge, costs, found, steps, rounds, least, free_steps, ways, kept, held } =
+            self;
         let mut next = Round::default();
         let Some(last) = rounds.last() else { return Ok(next) };
-        let before: usize = rounds.iter().map(Round::capacity).sum();
         for (node, best) in last {
             context.query.check()?;
-            let bests = (before + next.capacity()) * size_of::<(u64, Best)>();
+            let bests = (*kept + next.capacity()) * size_of::<(u64, Best)>();
             held.hold(bests + least.capacity() * 16 + *ways * 16)?;
             let bound = start.target.and_then(|target| least.get(&target)).copied().unwrap_or(f64::INFINITY);
             let goes_on = *node == start.node || rules.passes(*node);

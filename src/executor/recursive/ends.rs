@@ -3,9 +3,13 @@
 use super::super::context::Context;
 use super::super::error::ExecutionResult;
 use super::super::operator::{Flow, Next};
+use super::SearchAccount;
 use crate::planner::physical_plan::PhysicalRecursion;
 use crate::types::DataType;
 use crate::vector::{Batch, Multiplicity, Validity, ValueVector, Values, VectorBuffer};
+
+/// Elements of paths that wait at once, about: long paths go on in small batches.
+const ELEMENTS_MAX: usize = 64 * 1024;
 
 /// One end of a path, or of several with the same end.
 pub struct End<'p> {
@@ -30,12 +34,14 @@ pub struct Ends<'x> {
     counts: Vec<u64>,
     rels: VectorBuffer,
     inner: VectorBuffer,
+    elements: usize,
+    held: SearchAccount,
     pub next: Next<'x>,
 }
 
 impl<'x> Ends<'x> {
     /// Ends for `next`.
-    pub fn new(spec: &'x PhysicalRecursion, next: Next<'x>) -> Ends<'x> {
+    pub(super) fn new(spec: &'x PhysicalRecursion, held: SearchAccount, next: Next<'x>) -> Ends<'x> {
         let list = |of: DataType| VectorBuffer::new(DataType::List(Box::new(of)));
         Ends {
             spec,
@@ -46,6 +52,8 @@ impl<'x> Ends<'x> {
             counts: Vec::new(),
             rels: list(DataType::Rel),
             inner: list(DataType::Node),
+            elements: 0,
+            held,
             next,
         }
     }
@@ -67,6 +75,7 @@ impl<'x> Ends<'x> {
         }
         if self.spec.emit_path {
             let (rels, inner) = end.path.unwrap_or_default();
+            self.elements += rels.len() + inner.len();
             push_list(&mut self.rels, rels, self.spec.turned);
             push_list(&mut self.inner, inner, self.spec.turned);
         }
@@ -80,7 +89,7 @@ impl<'x> Ends<'x> {
         batch: &Batch<'_>,
     ) -> ExecutionResult<Flow> {
         self.add(end);
-        if self.codes.len() < context.query.vector_size {
+        if self.codes.len() < context.query.vector_size && self.elements < ELEMENTS_MAX {
             return Ok(Flow::Continue);
         }
         self.flush(context, batch)
@@ -88,6 +97,7 @@ impl<'x> Ends<'x> {
 
     /// Hands on all ends.
     pub fn flush(&mut self, context: &mut Context<'_>, batch: &Batch<'_>) -> ExecutionResult<Flow> {
+        self.held.hold(self.rels.bytes() + self.inner.bytes())?;
         let size = context.query.vector_size;
         let spec = self.spec;
         let mut flow = Flow::Continue;
@@ -130,6 +140,7 @@ impl<'x> Ends<'x> {
         self.counts.clear();
         self.rels.clear();
         self.inner.clear();
+        self.elements = 0;
         Ok(flow)
     }
 

@@ -1,6 +1,8 @@
 //! All paths, depth first. Memory is bounded by the longest path and the lists along it. Where the end is known, the
 //! distances around it say which ways cannot come there in time.
 
+use rustc_hash::FxHashSet;
+
 use super::super::context::{Context, QueryContext};
 use super::super::counters::count;
 use super::super::error::ExecutionResult;
@@ -18,10 +20,46 @@ pub struct Enumeration<'x> {
     edge: EdgeReader<'x>,
     /// One list of matches per depth, with the next one to take.
     levels: Vec<(Matches, usize)>,
-    rels: Vec<u64>,
-    nodes: Vec<u64>,
+    rels: OnWay,
+    nodes: OnWay,
     /// The levels around the end, if ends are known.
     back: Option<Levels<'x>>,
+}
+
+/// Ids on the way so far. Behind the first ones a set says whether an id is among them.
+struct OnWay {
+    ids: Vec<u64>,
+    /// Whether anybody asks: then no id comes twice.
+    asked: bool,
+    later: FxHashSet<u64>,
+}
+
+/// Ids that are compared one by one.
+const COMPARED_MAX: usize = 64;
+
+impl OnWay {
+    fn new(asked: bool) -> OnWay {
+        OnWay { ids: Vec::new(), asked, later: FxHashSet::default() }
+    }
+
+    fn contains(&self, id: u64) -> bool {
+        let first = &self.ids[..self.ids.len().min(COMPARED_MAX)];
+        first.contains(&id) || self.ids.len() > COMPARED_MAX && self.later.contains(&id)
+    }
+
+    fn push(&mut self, id: u64) {
+        if self.asked && self.ids.len() >= COMPARED_MAX {
+            self.later.insert(id);
+        }
+        self.ids.push(id);
+    }
+
+    fn truncate(&mut self, length: usize) {
+        for id in self.ids.get(length.max(COMPARED_MAX)..).unwrap_or_default() {
+            self.later.remove(id);
+        }
+        self.ids.truncate(length);
+    }
 }
 
 /// Shorter paths are found sooner than distances.
@@ -34,9 +72,11 @@ impl<'x> Enumeration<'x> {
     pub(super) fn new(rules: Rules<'x>, query: &QueryContext) -> ExecutionResult<Enumeration<'x>> {
         let spec = rules.spec;
         let edge = EdgeReader::new(&spec.edge, true, query)?;
+        let rels = OnWay::new(!matches!(spec.mode, PathMode::Walk | PathMode::Acyclic));
+        let nodes = OnWay::new(spec.mode == PathMode::Acyclic);
         let guided = spec.to.is_some() && rules.max_hops() > HOPS_UNGUIDED;
         let back = guided.then(|| Levels::new(rules, &spec.edge.reversed(), query)).transpose()?;
-        Ok(Enumeration { rules, edge, back, levels: Vec::new(), rels: Vec::new(), nodes: Vec::new() })
+        Ok(Enumeration { rules, edge, back, levels: Vec::new(), rels, nodes })
     }
 
     /// Adds all paths of one start.
@@ -50,8 +90,8 @@ impl<'x> Enumeration<'x> {
         let rules = self.rules;
         let (spec, most) = (rules.spec, rules.max_hops());
         let Start { row, node: start, target } = start;
-        self.rels.clear();
-        self.nodes.clear();
+        self.rels.truncate(0);
+        self.nodes.truncate(0);
         if spec.min == 0 && rules.wants(start, target) {
             ends.add(End { row, node: start, length: 0, cost: 0.0, times: 1, path: None });
         }
@@ -86,8 +126,8 @@ impl<'x> Enumeration<'x> {
             self.nodes.truncate(depth);
             let repeats = match spec.mode {
                 PathMode::Walk => false,
-                PathMode::Acyclic => node == start || self.nodes.contains(&node),
-                _ => self.rels.contains(&rel),
+                PathMode::Acyclic => node == start || self.nodes.contains(node),
+                _ => self.rels.contains(rel),
             };
             if repeats {
                 continue;
@@ -95,7 +135,7 @@ impl<'x> Enumeration<'x> {
             self.rels.push(rel);
             let length = depth as u32 + 1;
             if length >= spec.min && rules.wants(node, target) {
-                let path = spec.emit_path.then_some((&self.rels[..], &self.nodes[..]));
+                let path = spec.emit_path.then_some((&self.rels.ids[..], &self.nodes.ids[..]));
                 let end = End { row, node, length, cost: 0.0, times: 1, path };
                 if ends.push(end, context, batch)? == Flow::Stop {
                     return Ok(Flow::Stop);
@@ -126,5 +166,23 @@ impl<'x> Enumeration<'x> {
         matches.rels.clear();
         *next = 0;
         self.edge.append(node, context, matches)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_ways_know_what_is_on_them() {
+        let mut way = OnWay::new(true);
+        (0..500).for_each(|id| way.push(id * 3));
+        assert!((0..500).all(|id| way.contains(id * 3) && !way.contains(id * 3 + 1)));
+        way.truncate(100);
+        assert!(way.contains(99 * 3) && !way.contains(100 * 3) && way.later.len() == 100 - COMPARED_MAX);
+        way.truncate(10);
+        assert!(way.contains(9 * 3) && !way.contains(70 * 3) && way.later.is_empty());
+        way.push(1);
+        assert!(way.contains(1));
     }
 }

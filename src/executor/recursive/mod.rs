@@ -159,7 +159,7 @@ impl<'x> ExpandRecursive<'x> {
             }
             _ => Way::Enumerate(Box::new(Enumeration::new(rules, query)?)),
         };
-        Ok(ExpandRecursive { spec, way, ends: Ends::new(spec, next), rows: Vec::new() })
+        Ok(ExpandRecursive { spec, way, ends: Ends::new(spec, rules.account(query), next), rows: Vec::new() })
     }
 }
 

@@ -335,7 +335,20 @@ impl<'x> Weighted<'x> {
         if cut && !keep_shorter {
             self.settle_all(start, true, context)?;
         }
+        let spec = self.rules.spec;
+        // A sum of fractions depends on its order: the other way round the relationships are needed.
+        let by_label = !(spec.emit_path || spec.emit_cost && spec.turned);
         for at in 0..self.settled.len() {
+            context.query.check()?;
+            if by_label {
+                let label = self.ahead.labels[self.settled[at] as usize];
+                let (node, cost) = (self.ahead.numbers.node(label.node), label.cost);
+                let end = End { row: start.row, node, length: label.hops, cost, times: 1, path: None };
+                if ends.push(end, context, batch)? == Flow::Stop {
+                    return Ok(Flow::Stop);
+                }
+                continue;
+            }
             self.way.clear();
             self.ahead.walk(self.settled[at], &mut self.way);
             self.way.reverse();

@@ -56,6 +56,9 @@ impl Head {
     }
 }
 
+/// What a batch of merged rows takes at most, about: wide rows go on in small ones.
+const BATCH_BYTES_MAX: u64 = 4 << 20;
+
 /// A merge that is under way.
 struct Merge<'m> {
     sorting: &'m Sorting<'m>,
@@ -134,7 +137,9 @@ impl<'m> Merge<'m> {
     ) -> ExecutionResult<usize> {
         let wanted = most.min(self.left);
         let mut taken = 0;
+        let mut is_full = false;
         while taken < wanted
+            && !is_full
             && let Some(top) = self.heap.first().copied()
         {
             let head = &mut self.heads[top];
@@ -145,6 +150,7 @@ impl<'m> Merge<'m> {
             taken += count;
             if head.at == head.length() {
                 self.copy(with_keys, out);
+                is_full = out.bytes() >= BATCH_BYTES_MAX;
                 let head = &mut self.heads[top];
                 if !refill(self.sorting, head, query)? {
                     self.heap.swap_remove(0);
@@ -234,6 +240,8 @@ pub(super) struct MergeSource<'m> {
     merge: Mutex<Merge<'m>>,
     skip: usize,
     types: &'m Sorting<'m>,
+    /// Rows of a batch.
+    batch_rows: usize,
     taken: AtomicBool,
 }
 
@@ -244,8 +252,11 @@ impl<'m> MergeSource<'m> {
         skip: usize,
         query: &QueryContext,
     ) -> ExecutionResult<MergeSource<'m>> {
+        let row_bytes = runs.iter().map(Run::row_bytes).max().unwrap_or(0).max(1);
+        let batch_rows = usize::try_from(BATCH_BYTES_MAX / row_bytes).unwrap_or(usize::MAX);
+        let batch_rows = batch_rows.clamp(1, query.vector_size);
         let merge = Mutex::new(Merge::new(sorting, runs, query)?);
-        Ok(MergeSource { merge, skip, types: sorting, taken: AtomicBool::new(false) })
+        Ok(MergeSource { merge, skip, types: sorting, batch_rows, taken: AtomicBool::new(false) })
     }
 }
 
@@ -261,7 +272,7 @@ impl Source for MergeSource<'_> {
         loop {
             query.check()?;
             rows.clear();
-            let taken = merge.take(query.vector_size, false, &mut rows, query)?;
+            let taken = merge.take(self.batch_rows, false, &mut rows, query)?;
             if taken == 0 {
                 return Ok(Flow::Continue);
             }

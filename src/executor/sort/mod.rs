@@ -19,8 +19,9 @@ use super::counters::count;
 use super::error::ExecutionResult;
 use super::evaluate::Evaluator;
 use super::operator::{Factory, Flow, Operator};
+use super::pieces::Pieces;
 use super::pipeline::drive;
-use super::spill::{Room, note_shared_lists};
+use super::spill::{Room, Unseen, note_shared_lists};
 use crate::planner::physical_plan::PhysicalSortKey;
 use crate::storage::memory::{Meter, Reservation};
 use crate::storage::spill::SpillFile;
@@ -79,7 +80,8 @@ impl<'x> Sorting<'x> {
             selection: SelectionBuffer::default(),
             threshold: None,
             held: query.account_of(self.meter.as_ref()),
-            unseen: 0,
+            unseen: Unseen::default(),
+            pieces: Pieces::default(),
             runs: Vec::new(),
             file: None,
         })
@@ -116,7 +118,8 @@ pub struct SortSink<'s> {
     threshold: Option<u64>,
     held: Reservation,
     /// Rows since the account was looked at.
-    unseen: usize,
+    unseen: Unseen,
+    pieces: Pieces,
     /// What was put aside.
     runs: Vec<Run>,
     file: Option<Arc<SpillFile>>,
@@ -125,7 +128,7 @@ pub struct SortSink<'s> {
 impl SortSink<'_> {
     /// Counts what was gathered, or writes it out as a run.
     fn look(&mut self, query: &QueryContext) -> ExecutionResult<()> {
-        self.unseen = 0;
+        self.unseen.clear();
         if query.room(&mut self.held, self.own.bytes(), OPERATOR)? == Room::Held {
             return Ok(());
         }
@@ -141,22 +144,29 @@ impl SortSink<'_> {
         Ok(())
     }
 
-    /// Leaves the rows that can be among those asked for.
-    fn cut(&mut self, query: &QueryContext) -> ExecutionResult<()> {
+    /// Leaves the rows that can be among the `most` asked for.
+    fn cut(&mut self, most: usize, query: &QueryContext) -> ExecutionResult<()> {
         let order = self.sorting.order(&self.own, query)?;
         let mut kept = self.sorting.empty();
         kept.append(&self.own, &order);
         self.own = kept;
+        let is_full = self.own.prefixes.len() >= most;
+        self.threshold = self.own.prefixes.last().copied().filter(|_| is_full).or(self.threshold);
         Ok(())
     }
 }
 
-impl Operator for SortSink<'_> {
-    fn push<'b>(&mut self, context: &mut Context<'_>, batch: Batch<'b>) -> ExecutionResult<Flow> {
+impl SortSink<'_> {
+    /// What keys were made of the last rows, where that may be much.
+    fn made(&mut self) -> Option<u64> {
+        self.keys.iter_mut().filter_map(Evaluator::made).reduce(|sum, made| sum + made)
+    }
+
+    fn take(&mut self, context: &mut Context<'_>, batch: &Batch<'_>) -> ExecutionResult<Flow> {
         let SortSink { sorting, keys, own, prefixes, selection, threshold, .. } = self;
         let mut vectors: Vec<ValueVector<'_>> = Vec::with_capacity(keys.len());
         for key in keys {
-            vectors.push(key.evaluate(context.query, &batch)?);
+            vectors.push(key.evaluate(context.query, batch)?);
         }
         let Some((first, vector)) = sorting.keys.first().zip(vectors.first()) else {
             return Ok(Flow::Continue);
@@ -188,24 +198,43 @@ impl Operator for SortSink<'_> {
         }
         let before = own.prefixes.len();
         kept.for_each(batch.length, |row| own.prefixes.push(prefixes[row]));
-        self.unseen += self.own.prefixes.len() - before;
+        let added = self.own.prefixes.len() - before;
         if let Some(most) = self.sorting.rows_max {
             let spare = SPARE_ROWS.max(most.saturating_mul(3).min(1 << 20));
             if self.own.prefixes.len() >= most.saturating_add(spare) {
-                self.cut(context.query)?;
-                let is_full = self.own.prefixes.len() >= most;
-                self.threshold = self.own.prefixes.last().copied().filter(|_| is_full).or(self.threshold);
+                self.cut(most, context.query)?;
             }
         }
-        if self.unseen >= context.query.rows_per_look() {
+        if self.unseen.is_due(added, self.own.bytes(), context.query) {
+            // Wide rows are not kept for long where few of them are asked for.
+            let most = self.sorting.rows_max.filter(|most| self.own.prefixes.len() / 2 >= *most);
+            if let Some(most) = most {
+                self.cut(most, context.query)?;
+            }
             self.look(context.query)?;
         }
         Ok(Flow::Continue)
     }
+}
+
+impl Operator for SortSink<'_> {
+    fn push<'b>(&mut self, context: &mut Context<'_>, batch: Batch<'b>) -> ExecutionResult<Flow> {
+        let mut pieces = std::mem::take(&mut self.pieces);
+        let query = context.query;
+        let flow = match self.made() {
+            None => pieces.each_copied(&batch, query, |piece| self.take(context, piece)),
+            Some(_) => pieces.each(&batch, query, |piece| {
+                let flow = self.take(context, piece)?;
+                Ok((flow, self.made().unwrap_or(0)))
+            }),
+        };
+        self.pieces = pieces;
+        flow
+    }
 
     fn finish(&mut self, context: &mut Context<'_>) -> ExecutionResult<()> {
         let query = context.query;
-        if self.unseen > 0 {
+        if self.unseen.any() {
             self.look(query)?;
         }
         note_shared_lists(self.own.columns.iter().chain(&self.own.keys), query);

@@ -61,6 +61,16 @@ impl Run {
         }
     }
 
+    /// What one of its rows takes, about.
+    pub fn row_bytes(&self) -> u64 {
+        match self {
+            Run::Held { rows, order, .. } => rows.bytes() / order.len().max(1) as u64,
+            Run::Aside { blocks, .. } => {
+                blocks.iter().map(|block| block.bytes / u64::from(block.rows).max(1)).max().unwrap_or(0)
+            }
+        }
+    }
+
     /// How many rows its blocks have at most, if it was put aside.
     pub fn block_rows(&self) -> Option<usize> {
         match self {

@@ -34,9 +34,7 @@ fn make(aggregate: &BoundAggregate) -> Box<dyn AggregateState> {
         PhysicalType::Time => Box::new(Natives::<Time>::new(wanted)),
         PhysicalType::Interval => Box::new(Natives::<Interval>::new(wanted)),
         PhysicalType::Zoned => Box::new(Natives::<Zoned>::new(wanted)),
-        PhysicalType::Str => {
-            Box::new(Strings { wanted, views: Vec::new(), seen: Vec::new(), text: StringBuffer::default() })
-        }
+        PhysicalType::Str => Box::new(Strings::new(wanted)),
         _ => Box::new(Values { wanted, data_type: data_type.clone(), values: Vec::new() }),
     }
 }
@@ -144,15 +142,26 @@ impl<T: Native> AggregateState for Natives<T> {
     }
 }
 
-/// Strings in one arena; a string that is beaten stays there until the aggregate is dropped.
+/// Beaten strings of fewer bytes are not worth a look.
+const BEATEN_BYTES_MIN: usize = 1 << 20;
+
+/// Strings in one arena; those that are beaten stay there until they take more than the others.
 struct Strings {
     wanted: Ordering,
     views: Vec<StringView>,
     seen: Vec<bool>,
     text: StringBuffer,
+    /// Bytes of strings that stand, and of those that were beaten.
+    standing: usize,
+    beaten: usize,
 }
 
 impl Strings {
+    fn new(wanted: Ordering) -> Strings {
+        let (views, seen, text) = (Vec::new(), Vec::new(), StringBuffer::default());
+        Strings { wanted, views, seen, text, standing: 0, beaten: 0 }
+    }
+
     fn bytes_of<'s>(view: &'s StringView, buffers: StringBuffers<'s>) -> &'s [u8] {
         buffers.bytes(view)
     }
@@ -160,9 +169,24 @@ impl Strings {
     fn offer(&mut self, group: usize, bytes: &[u8]) {
         let current = Self::bytes_of(&self.views[group], self.text.buffers());
         if !self.seen[group] || bytes.cmp(current) == self.wanted {
+            self.beaten += current.len();
+            self.standing += bytes.len();
+            self.standing -= current.len();
             self.views[group] = self.text.intern(bytes);
             self.seen[group] = true;
+            if self.beaten > self.standing.max(BEATEN_BYTES_MIN) {
+                self.sweep();
+            }
         }
+    }
+
+    /// Keeps the strings that stand.
+    fn sweep(&mut self) {
+        let mut text = StringBuffer::default();
+        for view in &mut self.views {
+            *view = text.intern(Self::bytes_of(view, self.text.buffers()));
+        }
+        (self.text, self.beaten) = (text, 0);
     }
 }
 
@@ -202,6 +226,7 @@ impl AggregateState for Strings {
     fn append(&mut self, parts: &[ValueVector<'_>], rows: usize) -> FunctionResult<()> {
         for row in 0..rows {
             let bytes = parts[0].bytes_at(row).filter(|_| !parts[0].is_null(row));
+            self.standing += bytes.map_or(0, <[u8]>::len);
             self.views.push(self.text.intern(bytes.unwrap_or_default()));
             self.seen.push(bytes.is_some());
         }

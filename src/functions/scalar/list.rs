@@ -2,6 +2,7 @@
 //! from 1 and includes it; negative positions count from the end in both.
 
 use super::super::kernel::{mistyped, operand, push_rows};
+use super::super::watch::Made;
 use super::super::{
     Availability, Call, ELEMENTS_PER_LOOK, FunctionError, FunctionResult, Kernel, Overload, ScalarFunction,
     common_type,
@@ -105,9 +106,11 @@ fn push_lists(
     mut push: impl FnMut(usize, &mut VectorBuffer) -> FunctionResult<()>,
 ) -> FunctionResult<()> {
     let (offsets, child) = out.list_mut().ok_or_else(|| mistyped(call.function.name))?;
+    let mut made = Made::default();
     for row in 0..call.length {
         if call.active.is_valid(row) {
             push(row, child)?;
+            made.grew(call, || child.bytes())?;
         }
         let end = u32::try_from(child.len());
         offsets.push(

@@ -2,8 +2,10 @@
 //! at 1.
 
 use super::super::kernel::{Strings, map_rows, map_truths, operand, push_rows, strings};
+use super::super::watch::{BYTES_PER_LOOK, Made};
 use super::super::{
-    Availability, Call, FunctionError, FunctionResult, Kernel, KernelContext, Overload, ScalarFunction,
+    Availability, Call, ELEMENTS_PER_LOOK, FunctionError, FunctionResult, Kernel, KernelContext, Overload,
+    ScalarFunction,
 };
 use super::{aliased, entry, fits, is_integer, only};
 use crate::types::DataType;
@@ -155,12 +157,13 @@ fn concat_all(types: &[DataType]) -> Option<Overload> {
     let kernel: Kernel = |_, call, out| {
         let parts: Vec<_> =
             (0..call.arguments.len()).map(|part| strings(call, part)).collect::<FunctionResult<_>>()?;
-        let mut joined = Vec::new();
+        let (mut joined, mut made) = (Vec::new(), Made::default());
         for row in 0..call.length {
             joined.clear();
             let known = parts.iter().zip(call.arguments).filter(|(_, argument)| !argument.is_null(row));
             known.for_each(|(part, _)| joined.extend_from_slice(part.bytes(row)));
             out.push_bytes(&joined);
+            made.grew(call, || out.bytes())?;
         }
         Ok(())
     };
@@ -283,23 +286,35 @@ fn check_size(call: &Call<'_>, bytes: usize) -> FunctionResult<()> {
     Ok(())
 }
 
+/// The parts of a text between separators; an empty one stands between all characters.
+fn parts_of<'t>(text: &'t str, separator: &'t str) -> Box<dyn Iterator<Item = &'t str> + 't> {
+    match separator {
+        "" => Box::new(text.char_indices().map(|(at, letter)| &text[at..at + letter.len_utf8()])),
+        _ => Box::new(text.split(separator)),
+    }
+}
+
 fn split(types: &[DataType]) -> Option<Overload> {
     let kernel: Kernel = |_, call, out| {
         let (texts, separators) = (strings(call, 0)?, strings(call, 1)?);
-        let mut rows: Vec<Option<Vec<&str>>> = vec![None; call.length];
-        super::super::kernel::each_active(call, |row| {
-            let (text, separator) = (texts.text(row), separators.text(row));
-            rows[row] = Some(match separator {
-                "" => text.char_indices().map(|(at, letter)| &text[at..at + letter.len_utf8()]).collect(),
-                _ => text.split(separator).collect(),
-            });
-            Ok(())
-        })?;
         let (offsets, child) =
             out.list_mut().ok_or_else(|| super::super::kernel::mistyped(call.function.name))?;
-        for parts in rows {
-            parts.iter().flatten().for_each(|part| child.push_str(part));
-            offsets.push(child.len() as u32);
+        let mut made = Made::default();
+        for row in 0..call.length {
+            if call.active.is_valid(row) {
+                let (text, separator) = (texts.text(row), separators.text(row));
+                for part in parts_of(text, separator) {
+                    child.push_str(part);
+                    if child.len().is_multiple_of(ELEMENTS_PER_LOOK) {
+                        call.go_on(child.bytes())?;
+                    }
+                }
+                made.grew(call, || child.bytes())?;
+            }
+            let end = u32::try_from(child.len());
+            offsets.push(
+                end.map_err(|_| FunctionError::invalid(call.function.name, "the lists would be too long"))?,
+            );
         }
         out.finish_rows(call.length, call.active);
         Ok(())
@@ -307,12 +322,42 @@ fn split(types: &[DataType]) -> Option<Overload> {
     all_text(types, 2).then(|| Overload::new(text_types(2), DataType::list(DataType::String), kernel))
 }
 
+/// Makes `count` times a text; asks before every piece of it.
+fn repeat_into(
+    out: &mut Vec<u8>,
+    (text, count): (&[u8], usize),
+    go_on: impl Fn(usize) -> FunctionResult<()>,
+) -> FunctionResult<()> {
+    out.clear();
+    if text.is_empty() || count == 0 {
+        return Ok(());
+    }
+    let whole = text.len() * count;
+    if whole > BYTES_PER_LOOK {
+        go_on(whole)?;
+    }
+    out.reserve_exact(whole);
+    // One piece is made by doubling what is there, and then put down again and again.
+    let piece = (BYTES_PER_LOOK / text.len()).clamp(1, count) * text.len();
+    out.extend_from_slice(text);
+    while out.len() < whole {
+        let more = if out.len() < piece { out.len() } else { piece };
+        out.extend_from_within(..more.min(whole - out.len()));
+        if out.len() >= piece && whole > BYTES_PER_LOOK {
+            go_on(whole)?;
+        }
+    }
+    Ok(())
+}
+
 fn repeat_kernel(_: &mut KernelContext, call: &Call<'_>, out: &mut VectorBuffer) -> FunctionResult<()> {
     let (texts, counts) = (strings(call, 0)?, operand::<i64>(call, 1)?);
+    let mut repeated = Vec::new();
     push_rows(call, out, |row, out| {
         let count = usize::try_from(counts.get(row).max(0)).unwrap_or(usize::MAX);
         check_size(call, texts.bytes(row).len().saturating_mul(count))?;
-        out.push_bytes(&texts.bytes(row).repeat(if texts.bytes(row).is_empty() { 0 } else { count }));
+        repeat_into(&mut repeated, (texts.bytes(row), count), |more| call.go_on(out.bytes() + more))?;
+        out.push_bytes(&repeated);
         Ok(())
     })
 }
