@@ -115,6 +115,38 @@ fn a_pattern_of_many_edges_is_planned_in_time() {
 }
 
 #[test]
+fn products_of_batches_long_and_short_are_whole() {
+    // Batches of many rows and of few meet as many: each is paired in its own way.
+    let nodes: String = (0..9).map(|id| format!("{id}\n")).collect();
+    let rels: String = (0..9).flat_map(|a| (0..a).map(move |b| format!("{a},{b}\n"))).collect();
+    let connection = graph(
+        &["CREATE NODE TABLE N(id INT64 PRIMARY KEY)", "CREATE REL TABLE R(FROM N TO N)"],
+        &[("N", &nodes), ("R", &rels)],
+    );
+    for most in 0..9 {
+        for (least, more) in [(0, 36), (5, 26), (8, 8)] {
+            let text = format!(
+                "MATCH (a:N)-[:R]->(b), (c:N) WHERE c.id < {most} AND a.id >= {least} RETURN count(*), count(DISTINCT c.id + a.id * 100 + b.id * 10000)"
+            );
+            let expected = more * most;
+            check(&connection, &text, &[&format!("{expected}|{expected}")]);
+            let text = format!(
+                "UNWIND [3, 40, 2, 9] AS n UNWIND range(1, n) AS x WITH n, x MATCH (c:N) WHERE c.id < {most} AND c.id <> n + x RETURN count(*)"
+            );
+            check(
+                &connection,
+                &text,
+                &[&(54 * most
+                    - (0..most)
+                        .map(|c| [3, 40, 2, 9].iter().filter(|n| c > **n && c <= 2 * **n).count() as i64)
+                        .sum::<i64>())
+                .to_string()],
+            );
+        }
+    }
+}
+
+#[test]
 fn a_product_that_is_only_counted_is_multiplied() {
     let rows: String = (0..200_000).map(|id| format!("{id}\n")).collect();
     let connection = graph(&["CREATE NODE TABLE N(id INT64 PRIMARY KEY)"], &[("N", &rows)]);

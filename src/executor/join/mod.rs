@@ -224,12 +224,14 @@ struct Pairs<'x> {
     left: Vec<u32>,
     right: Vec<u32>,
     counts: Vec<u64>,
+    /// One row of a side, as often as the other side has rows.
+    same: Vec<u32>,
     next: Next<'x>,
 }
 
 impl<'x> Pairs<'x> {
     fn new(build: &'x BuildRows, next: Next<'x>) -> Pairs<'x> {
-        Pairs { build, left: Vec::new(), right: Vec::new(), counts: Vec::new(), next }
+        Pairs { build, left: Vec::new(), right: Vec::new(), counts: Vec::new(), same: Vec::new(), next }
     }
 
     fn add(

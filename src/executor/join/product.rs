@@ -107,7 +107,7 @@ impl Pairs<'_> {
         context: &mut Context<'_>,
         batch: &Batch<'_>,
     ) -> ExecutionResult<Flow> {
-        let Pairs { build, left: codes, counts, next, .. } = self;
+        let Pairs { build, same: codes, counts, next, .. } = self;
         let size = context.query.vector_size;
         for row in rows {
             let ours = batch.multiplicity.get(*row as usize);
@@ -139,7 +139,7 @@ impl Pairs<'_> {
 
     /// Pairs of all left rows with a right one, for one right row after the other.
     fn each_right(&mut self, context: &mut Context<'_>, batch: &Batch<'_>) -> ExecutionResult<Flow> {
-        let Pairs { build, right: codes, counts, next, .. } = self;
+        let Pairs { build, same: codes, counts, next, .. } = self;
         let built: Vec<ValueVector<'_>> = build.columns.iter().map(VectorBuffer::vector).collect();
         for row in 0..build.rows {
             context.query.check()?;
