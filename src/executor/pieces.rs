@@ -5,7 +5,7 @@ use super::context::QueryContext;
 use super::counters::count;
 use super::error::ExecutionResult;
 use super::operator::Flow;
-use crate::types::PhysicalType;
+use crate::types::{PhysicalType, StringView};
 use crate::vector::{ANY_CHILD, Batch, Multiplicity, Shape, ValueVector, Values};
 
 /// What expressions make of a piece at most, about.
@@ -190,6 +190,9 @@ fn is_same_list(vector: &ValueVector<'_>, a: u32, b: u32) -> bool {
 fn bytes_of(vector: &ValueVector<'_>, rows: &[u32]) -> usize {
     let values = match vector.shape {
         Shape::Dictionary { codes, values } => {
+            if let Shape::Flat(Values::Str(texts)) = values.get().shape {
+                return bytes_of_texts(texts.views, codes, rows);
+            }
             let mut entries: Vec<u32> = rows.iter().map(|row| codes[*row as usize]).collect();
             if is_list(&values.get()) {
                 // A list is copied once for all rows that have it.
@@ -205,6 +208,19 @@ fn bytes_of(vector: &ValueVector<'_>, rows: &[u32]) -> usize {
         _ => return 0,
     };
     values_of(&values, rows)
+}
+
+/// What copies of the texts of some rows take. Where many rows have few texts, the longest of them may say already that
+/// it is little.
+fn bytes_of_texts(views: &[StringView], codes: &[u32], rows: &[u32]) -> usize {
+    if views.len() <= rows.len() / 4 {
+        let longest = views.iter().map(StringView::len).max().unwrap_or(0);
+        let most = longest.saturating_mul(rows.len());
+        if most <= COPIED_MAX {
+            return most;
+        }
+    }
+    rows.iter().map(|row| views[codes[*row as usize] as usize].len()).sum()
 }
 
 fn values_of(values: &Values<'_>, rows: &[u32]) -> usize {
