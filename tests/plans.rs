@@ -186,6 +186,30 @@ fn lists_by_chance_are_not_looked_up_once() {
     assert!(!plan.contains("LookupNodes"), "{plan}");
 }
 
+/// The keys of a short list of a row are looked up, those of a list as long as the table are found by a scan.
+#[test]
+fn lists_of_rows_are_looked_up_while_they_are_short() {
+    let world = network();
+    let has = |text: &str, is_looked_up: bool| {
+        let plan = plan_of(&world.connection, text, "EXPLAIN").join("\n");
+        assert_eq!(plan.contains("LookupElements"), is_looked_up, "{text}:\n{plan}");
+    };
+    let tail = "WITH collect(x.id) AS l MATCH (b:Person) WHERE b.id IN l RETURN b.age";
+    has(&format!("MATCH (:Person {{id: 1}})-[:Knows]->(x:Person) {tail}"), true);
+    has(&format!("MATCH (x:Person) {tail}"), false);
+    has(&format!("MATCH (x:Person) WITH x LIMIT 20 {tail}"), true);
+    has(&format!("UNWIND range(1, 1000) AS i MATCH (x:Person {{id: i}}) {tail}"), false);
+    // Each row would look a list up, although one scan finds what all of them ask for.
+    has("MATCH (a:Person)-[:Knows]->(b:Person) WHERE b.id IN [a.age, a.age + 1] RETURN b.id", false);
+    // A list that is the same for all rows is looked up once.
+    has("UNWIND range(1, 1000) AS i MATCH (b:Person) WHERE b.id IN [1, 2, 3] RETURN i, b.id", false);
+    // Each element once, and the same list of several rows once.
+    let text = "UNWIND [7, 8, 7, null, 8] AS x WITH collect(x) AS l UNWIND range(1, 50) AS i \
+                MATCH (b:Person) WHERE b.id IN l RETURN i, b.id";
+    let profile = plan_of(&world.connection, text, "PROFILE");
+    assert!(profile.iter().any(|line| line == "key_lookups: 2"), "{}", profile.join("\n"));
+}
+
 #[test]
 fn lookups_hash_joins_and_intersections_are_chosen_by_cost() {
     let world = network();

@@ -510,3 +510,73 @@ fn a_query_behind_the_bar_of_a_comprehension_is_no_label() {
         &["[[2]]", "[[]]"],
     );
 }
+
+/// Rows with a list beside a table whose keys are looked up for it, and the same question in a way that no index answers.
+#[test]
+fn keys_in_a_list_of_the_row_are_looked_up() {
+    let numbers: String = (0..1000).map(|id| format!("{id},{}\n", id % 7)).collect();
+    let names: String = (0..1000).map(|id| format!("n{id}\n")).collect();
+    let connection = graph(
+        &[
+            "CREATE NODE TABLE N(id INT64 PRIMARY KEY, x INT64)",
+            "CREATE NODE TABLE Small(id INT16 PRIMARY KEY, x INT64)",
+            "CREATE NODE TABLE S(id STRING PRIMARY KEY)",
+            "CREATE NODE TABLE L(lid INT64 PRIMARY KEY, x INT64, keys INT64[], names STRING[])",
+            "CREATE REL TABLE Of(FROM L TO N)",
+        ],
+        &[
+            ("N", &numbers),
+            ("Small", &numbers),
+            ("S", &names),
+            ("L", "1,4,\"[3,5,3,5000]\",\"[n3,n9,n3]\"\n2,5,,\n3,6,[],\n"),
+        ],
+    );
+    connection.query("MATCH (l:L {lid: 1}), (n:N) WHERE n.id < 20 CREATE (l)-[:Of]->(n)").expect("edges");
+    // Keys that are in no page yet, and some that are gone.
+    connection.query("CREATE (:N {id: 5000, x: 1}), (:S {id: 'n5000'})").expect("nodes");
+    connection.query("MATCH (n:N {id: 997}) DELETE n").expect("one node less");
+    let looked_up = |text: &str, rows: usize| {
+        let plan =
+            connection.query(&format!("EXPLAIN {text}")).unwrap_or_else(|error| panic!("{text}: {error}"));
+        let plan: Vec<String> = plan.rows().map(|row| row.get(0).expect("a line")).collect();
+        assert!(plan.iter().any(|line| line.contains("LookupElements")), "{text}:\n{}", plan.join("\n"));
+        let answer = |text: &str| {
+            let result = connection.query(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+            let mut rows: Vec<String> = result.rows().map(|row| format!("{:?}", row.values())).collect();
+            rows.sort();
+            rows
+        };
+        let other = text.replace("b.id IN", "coalesce(b.id, null) IN");
+        assert_ne!(other, text);
+        let found = answer(text);
+        assert_eq!(found, answer(&other), "{text}");
+        assert_eq!(found.len(), rows, "{text}: {found:?}");
+    };
+    looked_up("MATCH (a:L) WITH collect(a.x) AS l MATCH (b:N) WHERE b.id IN l RETURN b.id", 3);
+    looked_up(
+        "UNWIND [1, 5, 5, null, 997, 7777, 5000] AS x WITH collect(x) AS l MATCH (b:N) WHERE b.id IN l RETURN b.id",
+        3,
+    );
+    looked_up(
+        "UNWIND [[1, 1, null], null, [], [2, 5000]] AS l MATCH (b:N) WHERE b.id IN l RETURN l, b.id, b.x",
+        3,
+    );
+    looked_up("MATCH (a:L) MATCH (b:N) WHERE b.id IN a.keys RETURN a.lid, b.id", 3);
+    looked_up("MATCH (a:L), (b:N) WHERE b.id IN [a.lid, a.x, null, 1] AND b.x > 1 RETURN a.lid, b.id", 5);
+    looked_up("MATCH (a:L) MATCH (b:S) WHERE b.id IN a.names RETURN a.lid, b.id", 2);
+    looked_up("MATCH (a:L) MATCH (b:Small) WHERE b.id IN a.keys RETURN a.lid, b.id", 2);
+    looked_up("MATCH (a:L {lid: 1})-[:Of]->(b:N) WHERE b.id IN a.keys RETURN b.id", 2);
+    looked_up("MATCH (a:L) OPTIONAL MATCH (b:N) WHERE b.id IN a.keys RETURN a.lid, b.id", 5);
+    looked_up("MATCH (a:L) WHERE EXISTS { MATCH (b:N) WHERE b.id IN a.keys AND b.x = 5 } RETURN a.lid", 1);
+    looked_up(
+        "WITH [1, 2.0, 2.5, 'x', 3, 3.0] AS l UNWIND [1, 2] AS i MATCH (b:N) WHERE b.id IN l RETURN i, b.id",
+        6,
+    );
+    looked_up("MATCH (b:N) WHERE b.id IN COLLECT { MATCH (a:L) RETURN a.x } RETURN b.id", 3);
+    let about_itself = "MATCH (b:N) WHERE b.id IN COLLECT { MATCH (b)<-[:Of]-(a:L) RETURN a.x } RETURN b.id";
+    check(&connection, about_itself, &["4"]);
+    // More nodes than a batch has rows.
+    let text = "UNWIND range(1, 30) AS i WITH i, range(0, 995) AS l WITH i, [x IN l WHERE x % 2 = 0] AS l \
+                MATCH (b:N) WHERE b.id IN l RETURN count(*), sum(b.id)";
+    check(&connection, text, &[&format!("{}|{}", 30 * 498, 30 * 2 * (497 * 498 / 2))]);
+}

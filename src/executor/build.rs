@@ -23,6 +23,7 @@ use super::join::{cross_product, hash_join};
 use super::joining::{Joining, bitmap_of};
 use super::limit::{Budget, Limit};
 use super::lookup::{ListedNodes, LookupNode};
+use super::lookup_elements::LookupElements;
 use super::node_bits::node_bits;
 use super::operator::{Factory, Next};
 use super::pipeline::drive;
@@ -102,6 +103,10 @@ fn run_node<'x>(
         P::LookupNodes { table, list } => drive(query, &ListedNodes::new(*table, list, query)?, sink),
         P::LookupNode { input, keep, table, key } => run(input, query, &|| {
             Ok(Box::new(LookupNode::new(*table, key, keep, query, sink()?)?) as Next<'_>)
+        }),
+        P::LookupElements { input, keep, table, list } => run(input, query, &|| {
+            let lookup = LookupElements::new(*table, list, keep, query, sink()?)?;
+            Ok(Box::new(lookup) as Next<'_>)
         }),
         P::Fetch { input, column, columns } => {
             run(input, query, &|| Ok(Box::new(Fetch::new(*column, columns, query, sink()?)?) as Next<'_>))

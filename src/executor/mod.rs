@@ -37,6 +37,7 @@ mod limit;
 mod list_watch;
 mod lists;
 mod lookup;
+mod lookup_elements;
 mod messages;
 mod node_bits;
 mod operator;

@@ -9,7 +9,7 @@ mod wanted;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::cardinality::{Estimator, list_length};
+use super::cardinality::{Estimator, ListLengths, list_length};
 use super::decorrelate::{Carried, variable_of_type};
 use super::error::{Faults, PlanError};
 use super::join_order::Partial;
@@ -58,6 +58,8 @@ pub struct Builder<'a> {
     pub(super) creates: bool,
     /// Of the rows that are planned now so many are asked for, no matter which ones.
     pub(super) wanted: Option<f64>,
+    /// What is expected of lists that projections put out.
+    pub(super) list_lengths: ListLengths,
     /// What the planner itself has done wrong.
     pub(super) faults: Faults,
 }
@@ -85,6 +87,7 @@ pub fn build(query: &BoundQuery, estimator: Estimator<'_>) -> Result<Built, Plan
         beside: BTreeSet::new(),
         creates: query.creates(),
         wanted: None,
+        list_lengths: ListLengths::new(),
         faults: Faults::default(),
     };
     let writes = query.first_write().is_some();
@@ -214,7 +217,7 @@ impl Builder<'_> {
                     self.nullable.insert(variable);
                     let needed = needed_later(self);
                     current = self.flush(current, graph.take(), needed, false);
-                    let length = list_length(&list);
+                    let length = list_length(&list, &self.list_lengths);
                     let input = Box::new(current.plan);
                     current.plan = LogicalPlan::Unwind { input, list, variable };
                     current.rows = saturated(current.rows * length);
@@ -298,6 +301,8 @@ impl Builder<'_> {
             self.flush(current, graph, needed, shape.duplicates_irrelevant())
         };
         let partial = self.with_shared(partial, shared);
+        let lengths = shape.list_lengths(&partial, &self.estimator, (&self.variables, &self.list_lengths));
+        self.list_lengths.extend(lengths);
         plan_projection(partial, shape, &self.estimator, &self.variables)
     }
 

@@ -1,6 +1,8 @@
 //! How many rows to expect of each step of a plan, from table sizes, degrees and distinct counts. Join ordering and
 //! EXPLAIN ask the same questions here; the shares that predicates keep are in `selectivity`.
 
+use std::collections::BTreeMap;
+
 use crate::binder::bound::{BoundExpression, ExpressionKind, Variable, VariableId, VariableKind};
 use crate::catalog::{Catalog, DirectionStatistics, Statistics};
 use crate::types::{ColumnId, TableId, Value};
@@ -217,6 +219,9 @@ impl Estimator<'_> {
             L::LookupNode { variable: found, table, .. } if *found == variable => {
                 1.0 / self.rows(*table).max(1.0)
             }
+            L::LookupElements { variable: found, table, length, .. } if *found == variable => {
+                (length / self.rows(*table).max(1.0)).min(1.0)
+            }
             L::Filter { predicates, .. } => {
                 let alone = |predicate: &&BoundExpression| uses_only(predicate, |used| used == variable);
                 predicates.iter().filter(alone).map(|predicate| self.selectivity(predicate)).product()
@@ -315,9 +320,17 @@ pub fn literal_count(expression: Option<&BoundExpression>) -> Option<f64> {
     }
 }
 
-/// Elements of a list, if it is written out.
-pub fn list_length(list: &BoundExpression) -> f64 {
+/// How many elements lists have that variables stand for, as far as it is expected.
+pub type ListLengths = BTreeMap<VariableId, f64>;
+
+/// Elements of a list, if it is written out or follows from lists of which something is known.
+pub fn list_length(list: &BoundExpression, known: &ListLengths) -> f64 {
     match &list.kind {
+        ExpressionKind::Variable(variable) => known.get(variable).copied().unwrap_or(LIST_LENGTH),
+        ExpressionKind::ListComprehension { list, .. } => list_length(list, known),
+        ExpressionKind::Call { function, arguments } if function.name == "CAST" => {
+            arguments.first().map_or(LIST_LENGTH, |list| list_length(list, known))
+        }
         ExpressionKind::Literal(Value::List(values)) => values.len() as f64,
         ExpressionKind::Call { function, arguments } if function.name == "list_creation" => {
             arguments.len() as f64

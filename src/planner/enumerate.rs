@@ -9,10 +9,12 @@ mod told;
 
 use rustc_hash::FxHashMap;
 
-use super::figures::{BITS, EdgeFacts, FilterFacts, LegsOf, NodeFacts, Part, bits, edge_facts, node_facts};
+use super::figures::{
+    BITS, EdgeFacts, FilterFacts, LegsOf, LookupFacts, NodeFacts, Part, bits, edge_facts, node_facts,
+};
 use super::join_order::{JoinOrder, Partial};
-use super::keys::key_equality;
-use super::rewrite::{is_constant, uses_only, variables_of};
+use super::keys::{RowKeys, row_keys};
+use super::rewrite::variables_of;
 use super::saturated::saturated;
 use crate::binder::bound::{BoundExpression, VariableId};
 
@@ -202,20 +204,17 @@ impl<'s, 'a> Search<'s, 'a> {
     }
 
     /// What the key of a node follows from.
-    fn lookup_facts(&self, at: usize, input: &Partial) -> Option<(u64, u64, f64)> {
-        let (graph, variable) = (self.order.graph, self.variables[at]);
-        let node = graph.node(variable)?;
-        let [table] = node.tables[..] else { return None };
-        let known = |e: &BoundExpression| {
-            is_constant(e)
-                || uses_only(e, |v| {
-                    input.bound.contains(&v) || (v != variable && self.variables.contains(&v))
-                })
+    fn lookup_facts(&self, at: usize, input: &Partial) -> Option<LookupFacts> {
+        let variable = self.variables[at];
+        let node = self.order.graph.node(variable)?;
+        let known = |v| input.bound.contains(&v) || (v != variable && self.variables.contains(&v));
+        let (keys, used) = row_keys(self.order, node, &known)?;
+        let values = match &keys {
+            RowKeys::Equal(values) => &values[..],
+            RowKeys::Among(list, _) => std::slice::from_ref(list),
         };
-        let all: Vec<&BoundExpression> = node.predicates.iter().chain(&graph.filters).collect();
-        let (key, used) = key_equality(&self.order.estimator, variable, table, &all, &known)?;
         let mut needs = 0;
-        for value in key.iter().flat_map(variables_of) {
+        for value in values.iter().flat_map(variables_of) {
             if let Some(place) = self.variables.iter().position(|known| *known == value) {
                 needs |= 1 << place;
             }
@@ -223,7 +222,8 @@ impl<'s, 'a> Search<'s, 'a> {
         let own = node.predicates.len();
         let rest = node.predicates.iter().enumerate().filter(|(at, _)| !used.contains(at));
         let share = rest.map(|(_, predicate)| self.order.estimator.selectivity(predicate)).product();
-        Some((needs, bits(used.iter().filter_map(|at| at.checked_sub(own))), share))
+        let filters = bits(used.iter().filter_map(|at| at.checked_sub(own)));
+        Some(LookupFacts { needs, filters, share, keys: keys.per_row() })
     }
 
     /// The cheapest order; `over` are the rows that it extends, and `lookups_only` says that it may begin with nothing
@@ -274,6 +274,11 @@ impl<'s, 'a> Search<'s, 'a> {
         starts.into_iter().map(|start| self.settled(start)).collect()
     }
 
+    /// Keys of a node that are looked up for a row.
+    fn keys(&self, at: usize) -> f64 {
+        self.nodes[at].lookup.map_or(0.0, |lookup| lookup.keys)
+    }
+
     fn given_nodes(&self) -> impl Iterator<Item = usize> + '_ {
         (0..self.nodes.len()).filter(|at| self.given >> at & 1 == 1)
     }
@@ -305,7 +310,7 @@ impl<'s, 'a> Search<'s, 'a> {
                 self.each_step(&state, f64::INFINITY, |to| {
                     let to = self.settled(to);
                     let rows = match to.step {
-                        Some(Step::Lookup(_)) if state.rows <= LOOKUP_ROWS_MAX => 0.0,
+                        Some(Step::Lookup(at)) if state.rows * self.keys(at) <= LOOKUP_ROWS_MAX => 0.0,
                         Some(Step::Lookup(_)) => return,
                         Some(Step::Intersect { .. }) => to.rows * 0.5,
                         _ => to.rows,

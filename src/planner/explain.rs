@@ -166,6 +166,7 @@ fn describe(operator: &PhysicalOperator) -> (&'static str, String) {
         }
         P::ScanRels { tables, .. } => ("ScanRels", format!(" ({} tables)", tables.len())),
         P::LookupNode { .. } => ("LookupNode", " (key index)".into()),
+        P::LookupElements { .. } => ("LookupElements", " (a list of keys per row by the key index)".into()),
         P::LookupNodes { .. } => ("LookupNodes", " (a list of keys by the key index)".into()),
         P::Fetch { columns, .. } => ("Fetch", format!(" ({} columns)", columns.len())),
         P::Expand { edge, target, joining, .. } => {
@@ -248,6 +249,7 @@ pub fn inputs(operator: &PhysicalOperator) -> Vec<&PlanNode> {
         | P::ScanWeighted { .. }
         | P::ScanRels { .. } => Vec::new(),
         P::LookupNode { input, .. }
+        | P::LookupElements { input, .. }
         | P::Fetch { input, .. }
         | P::Expand { input, .. }
         | P::ExpandInto { input, .. }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::cardinality::list_length;
+use super::cardinality::{ListLengths, list_length};
 use super::join_order::{JoinOrder, Partial};
 use super::keys::{SCANNED_PER_LOOKUP, key_list};
 use super::logical_plan::Leg;
@@ -22,8 +22,20 @@ pub struct NodeFacts {
     pub has_predicates: bool,
     /// Rows that are read to find all of them, or keys that are looked up.
     pub read: f64,
-    /// What has to be bound before its key is known, and the conjuncts that say the key.
-    pub lookup: Option<(u64, u64, f64)>,
+    pub lookup: Option<LookupFacts>,
+}
+
+/// How a node is found by its key.
+#[derive(Clone, Copy)]
+pub struct LookupFacts {
+    /// What has to be bound before its key is known.
+    pub needs: u64,
+    /// The conjuncts that say the key.
+    pub filters: u64,
+    /// Share of the nodes found that the other conjuncts keep.
+    pub share: f64,
+    /// Keys that are looked up for a row.
+    pub keys: f64,
 }
 
 /// An edge of the part.
@@ -140,7 +152,7 @@ pub fn node_facts(order: &JoinOrder<'_>, variable: VariableId) -> NodeFacts {
     let listed = key_list(&order.estimator, variable, tables, predicates);
     NodeFacts {
         rows,
-        read: listed.map_or(rows, |(_, list)| list_length(list) * SCANNED_PER_LOOKUP),
+        read: listed.map_or(rows, |(_, list)| list_length(list, &ListLengths::new()) * SCANNED_PER_LOOKUP),
         share: order.estimator.selectivity_of_all(predicates),
         has_predicates: !predicates.is_empty(),
         lookup: None,

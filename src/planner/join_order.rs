@@ -7,7 +7,7 @@ mod steps;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::cardinality::Estimator;
+use super::cardinality::{Estimator, ListLengths};
 use super::enumerate::{Found, Search};
 use super::figures::Part;
 use super::logical_plan::{LogicalPlan, PathParts, WeightTerms};
@@ -102,6 +102,8 @@ pub struct JoinOrder<'a> {
     pub duplicates_irrelevant: bool,
     /// So many of its rows are asked for, no matter which ones.
     pub wanted: Option<f64>,
+    /// What is expected of lists that were bound before.
+    pub list_lengths: &'a ListLengths,
 }
 
 impl<'a> JoinOrder<'a> {
@@ -489,6 +491,7 @@ mod tests {
             needed: BTreeSet::new(),
             duplicates_irrelevant: false,
             wanted: None,
+            list_lengths: &ListLengths::new(),
         };
         assert_eq!(order.not_bound(&Partial::unit()), Some(variable));
         assert_eq!(order.not_bound(&order.plan(Partial::unit())), None);

@@ -1,15 +1,59 @@
 //! Primary keys that conjuncts give: nodes are looked up by them instead of being scanned.
 
-use super::cardinality::{Estimator, list_length};
-use super::rewrite::is_fixed;
+use super::cardinality::{Estimator, ListLengths, list_length};
+use super::join_order::JoinOrder;
+use super::query_graph::GraphNode;
+use super::rewrite::{is_constant, is_fixed, uses_only};
 use crate::binder::bound::{BoundExpression, ExpressionKind, VariableId};
 use crate::types::{DataType, TableId};
 
 /// Rows that are scanned in the time of a look into the key index.
 pub(super) const SCANNED_PER_LOOKUP: f64 = 20.0;
 
+/// By which keys a node can be looked up for each row.
+pub(super) enum RowKeys {
+    /// The values of its whole primary key.
+    Equal(Vec<BoundExpression>),
+    /// A list that has its key among its elements, and how many of these are expected.
+    Among(BoundExpression, f64),
+}
+
+impl RowKeys {
+    /// Keys that are looked up for a row.
+    pub fn per_row(&self) -> f64 {
+        match self {
+            RowKeys::Equal(_) => 1.0,
+            RowKeys::Among(_, length) => *length,
+        }
+    }
+}
+
+/// The keys of a node that rows give in which some variables are `known`, and which conjuncts say so: by position among
+/// the node's own and, behind these, the graph's. Conjuncts over several variables (`b.id = a.other`, `b.id IN a.others`)
+/// give keys too.
+pub(super) fn row_keys(
+    order: &JoinOrder<'_>,
+    node: &GraphNode,
+    known: &dyn Fn(VariableId) -> bool,
+) -> Option<(RowKeys, Vec<usize>)> {
+    let [table] = node.tables[..] else { return None };
+    let known = |e: &BoundExpression| is_constant(e) || uses_only(e, known);
+    let all: Vec<&BoundExpression> = node.predicates.iter().chain(&order.graph.filters).collect();
+    if let Some((key, used)) = key_equality(&order.estimator, node.variable, table, &all, &known) {
+        return Some((RowKeys::Equal(key), used));
+    }
+    let few = |length: f64| length * SCANNED_PER_LOOKUP < order.estimator.rows(table);
+    all.iter().enumerate().find_map(|(at, conjunct)| {
+        let list = list_of_keys(&order.estimator, node.variable, table, conjunct)?;
+        let length = list_length(list, order.list_lengths);
+        // The keys of a constant list are looked up once for all rows.
+        (!is_constant(list) && known(list) && few(length))
+            .then(|| (RowKeys::Among(list.clone(), length), vec![at]))
+    })
+}
+
 /// The values of a node's whole primary key, and which of the conjuncts say so.
-pub(super) fn key_equality(
+fn key_equality(
     estimator: &Estimator<'_>,
     node: VariableId,
     table: TableId,
@@ -50,16 +94,32 @@ pub(super) fn key_list<'e>(
     conjuncts: &'e [BoundExpression],
 ) -> Option<(usize, &'e BoundExpression)> {
     let [table] = *tables else { return None };
+    let few = |list| list_length(list, &ListLengths::new()) * SCANNED_PER_LOOKUP < estimator.rows(table);
     conjuncts.iter().enumerate().find_map(|(at, conjunct)| {
-        let ExpressionKind::Call { function, arguments } = &conjunct.kind else { return None };
-        let [key, list] = &arguments[..] else { return None };
-        let DataType::List(element) = &list.data_type else { return None };
-        let is_key = matches!(&without_widening(key).kind, ExpressionKind::Property { variable, columns, .. }
-            if *variable == node && matches!(columns[..], [(of, column)] if of == table && estimator.is_key(table, column)));
-        let same_type = **element == key.data_type && (element.is_integer() || **element == DataType::String);
-        let few = list_length(list) * SCANNED_PER_LOOKUP < estimator.rows(table);
-        (function.name == "IN" && is_key && same_type && is_fixed(list) && few).then_some((at, list))
+        let list = list_of_keys(estimator, node, table, conjunct)?;
+        (is_fixed(list) && few(list)).then_some((at, list))
     })
+}
+
+/// The list of which a conjunct says that it has a node's whole primary key among its elements. The index finds for all
+/// of them, or for none, the node that `=` finds.
+fn list_of_keys<'e>(
+    estimator: &Estimator<'_>,
+    node: VariableId,
+    table: TableId,
+    conjunct: &'e BoundExpression,
+) -> Option<&'e BoundExpression> {
+    let ExpressionKind::Call { function, arguments } = &conjunct.kind else { return None };
+    let [key, list] = &arguments[..] else { return None };
+    let DataType::List(element) = &list.data_type else { return None };
+    let is_key = matches!(&without_widening(key).kind, ExpressionKind::Property { variable, columns, .. }
+        if *variable == node && matches!(columns[..], [(of, column)] if of == table && estimator.is_key(table, column)));
+    let is_simple = |t: &DataType| t.is_integer() || *t == DataType::String;
+    let same_values = match **element {
+        DataType::Any => is_simple(&without_widening(key).data_type),
+        _ => **element == key.data_type && is_simple(element),
+    };
+    (function.name == "IN" && is_key && same_values).then_some(list)
 }
 
 /// A key of integers is compared as a wider integer where the other side is one, and a key of integers or texts as a

@@ -188,6 +188,15 @@ pub enum LogicalPlan {
         table: TableId,
         key: Vec<BoundExpression>,
     },
+    /// The nodes whose keys are elements of a list of the row, each once, by the key index.
+    LookupElements {
+        input: Box<LogicalPlan>,
+        variable: VariableId,
+        table: TableId,
+        list: BoundExpression,
+        /// Elements that are expected.
+        length: f64,
+    },
     /// Neighbours of a bound node.
     Expand {
         input: Box<LogicalPlan>,

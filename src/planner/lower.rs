@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::build::Built;
-use super::cardinality::{Estimator, list_length, literal_count};
+use super::cardinality::{Estimator, ListLengths, list_length, literal_count};
 use super::error::PlanError;
 use super::explain::inputs;
 use super::logical_plan::LogicalPlan;
@@ -91,6 +91,17 @@ impl Lowering<'_> {
                 let rows = node.estimated_rows;
                 let operator =
                     PhysicalOperator::LookupNode { input: Box::new(node), keep, table: *table, key };
+                (self.node(operator, &kept, rows), kept)
+            }
+            LogicalPlan::LookupElements { input, variable, table, list, length } => {
+                let below = self.below(required, [list].into_iter(), &[*variable]);
+                let (node, schema) = self.input(input, &below, [list].into_iter());
+                let list = self.expression(list, &schema);
+                let (keep, mut kept) = self.keep(&schema, required);
+                kept.push(ColumnKey::Variable(*variable));
+                let rows = node.estimated_rows * length.min(self.estimator.rows(*table));
+                let operator =
+                    PhysicalOperator::LookupElements { input: Box::new(node), keep, table: *table, list };
                 (self.node(operator, &kept, rows), kept)
             }
             LogicalPlan::Expand { input, edge, target } => {
@@ -190,7 +201,7 @@ impl Lowering<'_> {
             LogicalPlan::Unwind { input, list, variable } => {
                 let below = self.below(required, [list].into_iter(), &[*variable]);
                 let (node, schema) = self.input(input, &below, [list].into_iter());
-                let rows = node.estimated_rows * list_length(list);
+                let rows = node.estimated_rows * list_length(list, &ListLengths::new());
                 let list = self.expression(list, &schema);
                 let (keep, mut kept) = self.keep(&schema, required);
                 kept.push(ColumnKey::Variable(*variable));

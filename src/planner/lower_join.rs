@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::cardinality::list_length;
+use super::cardinality::{ListLengths, list_length};
 use super::inputs_mut;
 use super::logical_plan::{CountedPart, LogicalPlan};
 use super::lower::{Keys, Lowered};
@@ -26,7 +26,7 @@ impl Lowering<'_> {
     ) -> Lowered {
         let others = predicates.iter().enumerate().filter(|(other, _)| *other != at);
         let others: Vec<BoundExpression> = others.map(|(_, predicate)| predicate.clone()).collect();
-        let (schema, rows) = (vec![ColumnKey::Variable(variable)], list_length(list));
+        let (schema, rows) = (vec![ColumnKey::Variable(variable)], list_length(list, &ListLengths::new()));
         let operator = PhysicalOperator::LookupNodes { table, list: self.expression(list, &[]) };
         let node = self.node(operator, &schema, rows);
         let mut keys = Keys::new();
@@ -195,6 +195,7 @@ fn leave_out(plan: &mut LogicalPlan, variable: VariableId, join: u32) {
             | L::Intersect { .. }
             | L::ExpandRecursive { .. }
             | L::LookupNode { .. }
+            | L::LookupElements { .. }
             | L::Weight { .. }
             | L::DistinctRels { .. }
             | L::HashJoin { .. }

@@ -76,6 +76,7 @@ macro_rules! inputs {
             | L::ScanWeighted { .. }
             | L::ScanRels { .. } => (None, None, None),
             L::LookupNode { input, .. }
+            | L::LookupElements { input, .. }
             | L::Expand { input, .. }
             | L::ExpandInto { input, .. }
             | L::Intersect { input, .. }
@@ -168,6 +169,7 @@ fn add_bound(plan: &LogicalPlan, bound: &mut BTreeSet<VariableId>) {
                 L::ScanNodes { variable, .. }
                 | L::ScanWeighted { variable, .. }
                 | L::LookupNode { variable, .. }
+                | L::LookupElements { variable, .. }
                 | L::Unwind { variable, .. } => bound.extend([*variable]),
                 L::ScanRels { edge, .. } | L::Expand { edge, .. } | L::ExpandInto { edge, .. } => {
                     bound.extend([edge.variable, edge.from, edge.to]);

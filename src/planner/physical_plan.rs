@@ -101,6 +101,13 @@ pub enum PhysicalOperator {
         table: TableId,
         key: Vec<Expression>,
     },
+    /// Appends the ids of the nodes whose keys are elements of a list, each once per row. `list` is over the input.
+    LookupElements {
+        input: Box<PlanNode>,
+        keep: Vec<usize>,
+        table: TableId,
+        list: Expression,
+    },
     /// Appends gathered properties of the node or relationship in `column`.
     Fetch {
         input: Box<PlanNode>,

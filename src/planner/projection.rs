@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::build::Builder;
-use super::cardinality::{Estimator, literal_count};
+use super::cardinality::{Estimator, ListLengths, list_length, literal_count};
 use super::common;
 use super::join_order::Partial;
 use super::logical_plan::LogicalPlan;
@@ -206,6 +206,29 @@ impl Shape {
     /// The same projection over rows that have the aggregates already.
     pub fn over_aggregates(self) -> Shape {
         Shape { grouped: false, keys: Vec::new(), aggregates: Vec::new(), ..self }
+    }
+
+    /// How many elements the lists have that are put out: those that are collected as many as a group has rows.
+    pub fn list_lengths(
+        &self,
+        input: &Partial,
+        estimator: &Estimator<'_>,
+        (variables, known): (&[Variable], &ListLengths),
+    ) -> ListLengths {
+        let mut lengths = known.clone();
+        let collected: Vec<VariableId> = self
+            .aggregates
+            .iter()
+            .filter(|(_, call)| call.function.name == "collect")
+            .map(|(variable, _)| *variable)
+            .collect();
+        if !collected.is_empty() {
+            let keys = self.keys.iter().map(|(_, key)| key);
+            let groups = estimator.groups(input.rows, keys, &input.plan, variables);
+            lengths.extend(collected.into_iter().map(|variable| (variable, input.rows / groups.max(1.0))));
+        }
+        let lists = self.items.iter().filter(|(_, item)| matches!(item.data_type, DataType::List(_)));
+        lists.map(|(variable, item)| (*variable, list_length(item, &lengths))).collect()
     }
 
     /// Whether rows may be represented by their number.

@@ -43,7 +43,9 @@ impl Builder<'_> {
             LogicalPlan::Sort { input, keys } | LogicalPlan::TopK { input, keys, .. } => {
                 self.extract(input, keys.iter_mut().map(|key| &mut key.expression).collect());
             }
-            LogicalPlan::Unwind { input, list, .. } => self.extract(input, vec![list]),
+            LogicalPlan::Unwind { input, list, .. } | LogicalPlan::LookupElements { input, list, .. } => {
+                self.extract(input, vec![list]);
+            }
             LogicalPlan::LookupNode { input, key, .. } => self.extract(input, key.iter_mut().collect()),
             LogicalPlan::HashJoin { probe, build, keys } => {
                 let (left, right): (Vec<_>, Vec<_>) = keys.iter_mut().map(|(a, b)| (a, b)).unzip();

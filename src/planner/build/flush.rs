@@ -155,6 +155,7 @@ impl Builder<'_> {
             needed,
             duplicates_irrelevant,
             wanted: self.wanted,
+            list_lengths: &self.list_lengths,
         };
         let planned = order.plan(current);
         if let Some(variable) = order.not_bound(&planned) {

@@ -1,14 +1,14 @@
 //! What each step of an order binds and costs: scans, lookups, edges that are followed or closed, intersections and joins
 //! of two halves.
 
-use super::super::figures::{bits, places};
+use super::super::figures::{LookupFacts, bits, places};
 use super::{CLEARLY_LESS, Cost, EdgeFacts, Search, State, Step};
 
 /// What a neighbour costs whose bit says that it is not wanted, beside one that is put out.
 const FILTERED_NEIGHBOUR_COST: f64 = 0.1;
 /// A scanned row; packed columns are cheap beside following edges.
 const SCANNED_COST: f64 = 0.1;
-/// A row for which the key index is searched.
+/// A key that the index is searched for.
 const LOOKUP_COST: f64 = 2.0;
 /// A row for whose both ends a list is searched.
 const SEARCHED_COST: f64 = 2.0;
@@ -88,16 +88,17 @@ impl Search<'_, '_> {
     }
 
     pub(super) fn looked_up(&self, state: &State, at: usize) -> Option<State> {
-        let (needs, filters, share) = self.nodes[at].lookup?;
+        let LookupFacts { needs, filters, share, keys } = self.nodes[at].lookup?;
         if needs & !state.nodes != 0 || filters & state.filters != 0 {
             return None;
         }
+        let looked_up = state.rows * keys;
         Some(State {
             nodes: state.nodes | 1 << at,
             filters: state.filters | filters,
             parent: None,
             step: Some(Step::Lookup(at)),
-            ..state.after(state.rows * share, self.streaming(state.rows * LOOKUP_COST))
+            ..state.after(looked_up * share, self.streaming(looked_up * LOOKUP_COST))
         })
     }
 

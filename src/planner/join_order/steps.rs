@@ -3,10 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::super::enumerate::{Found, Planned, PlannedStep};
-use super::super::keys::key_equality;
+use super::super::keys::{RowKeys, row_keys};
 use super::super::logical_plan::{ExpandEdge, LogicalPlan, OtherRel, RecursiveEdge, TrailExclusion};
 use super::super::query_graph::legs;
-use super::super::rewrite::{is_constant, uses_only};
 use super::{JoinOrder, Partial};
 use crate::binder::bound::{BoundExpression, VariableId};
 
@@ -43,21 +42,24 @@ impl JoinOrder<'_> {
         partial
     }
 
-    /// A node whose primary key equals something that is known by now.
+    /// A node whose primary key equals something that is known by now, or is in a list that is.
     pub(super) fn lookup(&self, input: Partial, variable: VariableId) -> Partial {
         let Some(node) = self.graph.node(variable) else { return input };
         let [table] = node.tables[..] else { return input };
-        let known = |e: &BoundExpression| is_constant(e) || uses_only(e, |v| input.bound.contains(&v));
-        // Conjuncts over several variables (`b.id = a.other` where `a` is bound) give keys too.
-        let all: Vec<&BoundExpression> = node.predicates.iter().chain(&self.graph.filters).collect();
-        let key = key_equality(&self.estimator, variable, table, &all, &known);
-        let Some((key, used)) = key else { return input };
+        let keys = row_keys(self, node, &|v| input.bound.contains(&v));
+        let Some((keys, used)) = keys else { return input };
         let own = node.predicates.iter().enumerate();
         let rest: Vec<BoundExpression> =
             own.filter(|(at, _)| !used.contains(at)).map(|(_, predicate)| predicate.clone()).collect();
         let Partial { plan, mut bound, rows, cost, mut done } = input;
         done.filters.extend(used.iter().filter_map(|at| at.checked_sub(node.predicates.len())));
-        let mut plan = LogicalPlan::LookupNode { input: Box::new(plan), variable, table, key };
+        let input = Box::new(plan);
+        let mut plan = match keys {
+            RowKeys::Equal(key) => LogicalPlan::LookupNode { input, variable, table, key },
+            RowKeys::Among(list, length) => {
+                LogicalPlan::LookupElements { input, variable, table, list, length }
+            }
+        };
         if !rest.is_empty() {
             plan = LogicalPlan::Filter { input: Box::new(plan), predicates: rest };
         }
