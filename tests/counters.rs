@@ -37,6 +37,10 @@ const WORKS: &[(&str, &str)] = &[
         "lists_intersected",
         "MATCH (a:Person)-[:Knows]->(b:Person)-[:Likes]->(c:Person), (a)-[:Likes]->(c) RETURN count(*)",
     ),
+    (
+        "lists_marked",
+        "MATCH (a:Topic {id: 7})-[:Near]->(b:Topic)-[:Near]->(c:Topic), (a)-[:Near]->(c) RETURN count(*)",
+    ),
     ("dense_groupings", "MATCH (a:Person)-[:Knows]->(b:Person) RETURN b, count(a.noise)"),
     (
         "neighbours_filtered",

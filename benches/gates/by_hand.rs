@@ -205,6 +205,23 @@ pub fn strangers(threads: usize, lists: &Lists) -> i64 {
     })
 }
 
+/// Members of a forum, times the topics of all comments on what is in it.
+pub fn forum_chain(
+    threads: usize,
+    members: &Lists,
+    contents: &Lists,
+    replies: &Lists,
+    topics: &Lists,
+) -> i64 {
+    on_threads(threads, members.count(), 64, |forums| {
+        let of_forum = |forum: usize| {
+            let comments = contents.of(forum).iter().flat_map(|post| replies.of(*post as usize));
+            members.degree(forum) * comments.map(|comment| topics.degree(*comment as usize)).sum::<u64>()
+        };
+        forums.map(of_forum).sum::<u64>() as i64
+    })
+}
+
 /// Numbers of edges by the group of their source; the sums of their weights are worked out beside them.
 pub fn weights_by_group(threads: usize, edges: &WeightedLists, groups: &[u8]) -> Vec<i64> {
     let mut counts = [const { AtomicI64::new(0) }; 256];

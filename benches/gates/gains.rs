@@ -4,7 +4,7 @@
 use quiredb::{Connection, Params, Statement, params};
 
 use super::by_hand::{self, Lists, WeightedLists};
-use super::data::{Place, connection, database, edges, floats, numbers, places};
+use super::data::{Place, Places, connection, copy, database, edges, floats, numbers, places};
 use super::graphs::{load_friends, load_paths};
 use super::measure::Bench;
 
@@ -30,6 +30,9 @@ impl<'s> Both<'s> {
 pub fn gains(bench: &mut Bench, place: &Place) {
     if bench.wants_any(&["gain friends"]) {
         friends(bench, place);
+    }
+    if bench.wants_any(&["gain forums"]) {
+        forums(bench, place);
     }
     if bench.wants_any(&["gain paths"]) {
         paths(bench, place);
@@ -65,6 +68,44 @@ fn friends(bench: &mut Bench, place: &Place) {
         "gain friends strangers",
         |threads| both.run(threads, 0),
         |threads| vec![by_hand::strangers(threads, &friends)],
+    );
+}
+
+/// Counts along a chain, where both sides wait for memory.
+fn forums(bench: &mut Bench, place: &Place) {
+    let files = place.suite("lsqb-0.3");
+    let database = database(&place.path("gain_forums"));
+    let connections = [connection(&database, 1), connection(&database, 2)];
+    let file = |name: &str| files.join(format!("{name}.csv"));
+    let [people, forums, posts, comments, tags] = ["Person", "Forum", "Post", "Comment", "Tag"].map(|name| {
+        let table = format!("CREATE NODE TABLE {name}(id INT64, PRIMARY KEY (id))");
+        copy(&connections[0], &table, name, &file(name));
+        let [ids] = numbers(&file(name), [0]);
+        places(&ids)
+    });
+    let lists = |from: &str, kind: &str, to: &str, [from_places, to_places]: [&Places; 2]| {
+        let name = format!("{from}_{kind}_{to}");
+        let table = format!("CREATE REL TABLE {name}(FROM {from} TO {to})");
+        copy(&connections[0], &table, &name, &file(&name));
+        edges(&file(&name), from_places, to_places)
+    };
+    let (from, to) = lists("Forum", "hasMember", "Person", [&forums, &people]);
+    let members = Lists::new(forums.len(), &from, &to);
+    let (from, to) = lists("Forum", "containerOf", "Post", [&forums, &posts]);
+    let contents = Lists::new(forums.len(), &from, &to);
+    let (from, to) = lists("Comment", "replyOf", "Post", [&comments, &posts]);
+    let replies = Lists::new(posts.len(), &to, &from);
+    let (from, to) = lists("Comment", "hasTag", "Tag", [&comments, &tags]);
+    let topics = Lists::new(comments.len(), &from, &to);
+
+    let none = params! {};
+    let text = "MATCH (:Person)<-[:Forum_hasMember_Person]-(:Forum)-[:Forum_containerOf_Post]->(:Post)\
+                <-[:Comment_replyOf_Post]-(:Comment)-[:Comment_hasTag_Tag]->(:Tag) RETURN count(*)";
+    let both = Both::new(&connections, text, &none);
+    bench.gain(
+        "gain forums chain",
+        |threads| both.run(threads, 0),
+        |threads| vec![by_hand::forum_chain(threads, &members, &contents, &replies, &topics)],
     );
 }
 

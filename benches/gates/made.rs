@@ -77,6 +77,9 @@ fn study(folder: &Path) {
 fn lsqb(folder: &Path) {
     const PEOPLE: u64 = 3_685;
     const TAGS: u64 = 16_080;
+    const FORUMS: u64 = 33_717;
+    const POSTS: u64 = 301_080;
+    const COMMENTS: u64 = 615_600;
     let mut random = Random::new(2);
     let key = |number: u64| number * 149_206_721 % (1 << 40);
     let keys = |name: &str, count: u64| {
@@ -84,8 +87,10 @@ fn lsqb(folder: &Path) {
             (0..count).try_for_each(|number| writeln!(out, "{}", key(number)))
         });
     };
-    keys("Person", PEOPLE);
-    keys("Tag", TAGS);
+    let forums = [("Forum", FORUMS), ("Post", POSTS), ("Comment", COMMENTS)];
+    for (name, count) in [("Person", PEOPLE), ("Tag", TAGS)].into_iter().chain(forums) {
+        keys(name, count);
+    }
     write(&folder.join("Person_knows_Person.csv"), "from,to", |out| {
         // Friendships are stored both ways.
         for _ in 0..93_984 / 2 {
@@ -100,6 +105,26 @@ fn lsqb(folder: &Path) {
     write(&folder.join("Person_hasInterest_Tag.csv"), "from,to", |out| {
         for _ in 0..78_549 {
             writeln!(out, "{},{}", key(random.below(PEOPLE)), key(random.skewed(TAGS, 3)))?;
+        }
+        Ok(())
+    });
+    write(&folder.join("Forum_hasMember_Person.csv"), "from,to", |out| {
+        for _ in 0..483_600 {
+            writeln!(out, "{},{}", key(random.skewed(FORUMS, 2)), key(random.below(PEOPLE)))?;
+        }
+        Ok(())
+    });
+    write(&folder.join("Forum_containerOf_Post.csv"), "from,to", |out| {
+        (0..POSTS).try_for_each(|post| writeln!(out, "{},{}", key(random.skewed(FORUMS, 2)), key(post)))
+    });
+    write(&folder.join("Comment_replyOf_Post.csv"), "from,to", |out| {
+        // Every second comment is about another comment.
+        (0..COMMENTS / 2)
+            .try_for_each(|comment| writeln!(out, "{},{}", key(comment * 2), key(random.skewed(POSTS, 2))))
+    });
+    write(&folder.join("Comment_hasTag_Tag.csv"), "from,to", |out| {
+        for _ in 0..781_362 {
+            writeln!(out, "{},{}", key(random.below(COMMENTS)), key(random.skewed(TAGS, 3)))?;
         }
         Ok(())
     });

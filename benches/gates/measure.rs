@@ -194,10 +194,12 @@ impl Bench {
         self.options.words.is_empty() || self.options.words.iter().any(|word| name.contains(word.as_str()))
     }
 
-    /// Whether it asks for gates with one of these words in their names.
+    /// Whether it may ask for gates whose names hold one of these words, or begin with them.
     pub fn wants_any(&self, words: &[&str]) -> bool {
         let asked = &self.options.words;
-        asked.is_empty() || asked.iter().any(|asked| words.iter().any(|word| asked.contains(word)))
+        let meets =
+            |asked: &String| words.iter().any(|word| asked.contains(word) || word.contains(asked.as_str()));
+        asked.is_empty() || asked.iter().any(meets)
     }
 
     /// One gate: both sides in turns, until there are enough turns and half a second has gone. Both must give the
@@ -264,6 +266,10 @@ impl Bench {
         let gains = self.gains.iter().map(|gain| (gain.passed(), &gain.name));
         let missed: Vec<&str> =
             lines.chain(gains).filter(|(passed, _)| !passed).map(|(_, name)| name.as_str()).collect();
+        if self.lines.is_empty() && self.gains.is_empty() {
+            println!("no gate has {} in its name", self.options.words.join(" or "));
+            return ExitCode::FAILURE;
+        }
         if missed.is_empty() {
             println!("\nall gates passed");
             return ExitCode::SUCCESS;

@@ -68,6 +68,8 @@ counters! {
     rels_scattered,
     /// Lists that were intersected.
     lists_intersected,
+    /// Lists that met one which stayed from row to row and was marked in bits.
+    lists_marked,
     /// Groupings by an array over node offsets.
     dense_groupings,
     /// Batches grouped by dictionary codes.

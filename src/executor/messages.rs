@@ -10,6 +10,7 @@ use super::context::{Context, QueryContext};
 use super::counters::count;
 use super::degrees::{ListBounds, sum_of_products};
 use super::error::{ExecutionError, ExecutionResult};
+use super::intersect::Common;
 use super::lists::{EdgeReader, LegReader, Matches};
 use super::node_bits::node_bits;
 use super::operator::{Flow, Nothing, Operator};
@@ -173,7 +174,7 @@ impl<'x> Prepared<'x> {
             .iter()
             .map(|step| step.edges.iter().map(reader).collect::<ExecutionResult<Vec<_>>>())
             .collect::<ExecutionResult<Vec<_>>>()?;
-        Ok(WeightReader { edges, sum: Vec::new(), found: Vec::new() })
+        Ok(WeightReader { edges, sum: Vec::new(), found: Vec::new(), common: Common::default() })
     }
 
     /// Writes the weights of nodes `first..first + out.len()` of a table, which lie in one group.
@@ -196,7 +197,10 @@ impl<'x> Prepared<'x> {
             let sum = &mut reader.sum;
             sum.clear();
             sum.resize(out.len(), 0);
-            step.sum(edges, &mut reader.found, table, first, out, sum, context)?;
+            let (found, common) = (&mut reader.found, &mut reader.common);
+            step.sum(edges, found, common, table, first, out, sum, context)?;
+            let intersected = std::mem::take(&mut common.intersected);
+            count(&context.query.counters.lists_intersected, intersected);
             let mut overflow = false;
             for (weight, below) in out.iter_mut().zip(sum.iter()) {
                 let (product, over) = weight.overflowing_mul(step.factor.of(*below));
@@ -236,6 +240,7 @@ pub struct WeightReader<'x> {
     edges: Vec<Vec<EdgeReader<'x>>>,
     sum: Vec<u64>,
     found: Vec<Matches>,
+    common: Common,
 }
 
 impl<'x> Step<'x> {
@@ -266,6 +271,7 @@ impl<'x> Step<'x> {
         &self,
         edges: &mut [EdgeReader<'_>],
         found: &mut Vec<Matches>,
+        common: &mut Common,
         table: TableId,
         first: u64,
         active: &[u64],
@@ -317,38 +323,27 @@ impl<'x> Step<'x> {
             *total = if self.is_loop {
                 found.first().map_or(0, |matches| matches.nodes.len() as u64)
             } else {
-                self.weigh_common(found, context)?
+                self.weigh_common(found, common)?
             };
         }
         Ok(())
     }
 
     /// The weights of the nodes that all lists share, times how often each list has them.
-    fn weigh_common(&self, found: &mut [Matches], context: &Context<'_>) -> ExecutionResult<u64> {
+    fn weigh_common(&self, found: &[Matches], common: &mut Common) -> ExecutionResult<u64> {
         let weigh = |node: u64| {
             weights_of(&self.child, GlobalId(node).table())
                 .map_or(0, |weights| weights.get(GlobalId(node).offset()))
         };
-        let Some((first, others)) = found.split_first_mut() else { return Ok(0) };
-        if others.is_empty() {
-            let sum = first.nodes.iter().try_fold(0u64, |sum, node| sum.checked_add(weigh(*node)));
-            return sum.ok_or_else(too_many);
-        }
-        count(&context.query.counters.lists_intersected, 1 + others.len() as u64);
-        let mut places = vec![0usize; others.len()];
         let mut sum = 0u64;
-        for same in first.nodes.chunk_by(|a, b| a == b) {
-            let node = same[0];
-            let mut times = same.len() as u64;
-            for (other, place) in others.iter().zip(&mut places) {
-                let rest = &other.nodes[*place..];
-                let before = rest.iter().take_while(|found| **found < node).count();
-                let equal = rest[before..].iter().take_while(|found| **found == node).count();
-                *place += before + equal;
-                times = times.saturating_mul(equal as u64);
-            }
-            let part = times.checked_mul(weigh(node)).ok_or_else(too_many)?;
-            sum = sum.checked_add(part).ok_or_else(too_many)?;
+        if let [only] = found {
+            let added = only.nodes.iter().try_fold(sum, |sum, node| sum.checked_add(weigh(*node)));
+            return added.ok_or_else(too_many);
+        }
+        common.find(found, |_| false);
+        for (node, times) in &common.nodes {
+            let part = times.checked_mul(weigh(*node));
+            sum = part.and_then(|part| sum.checked_add(part)).ok_or_else(too_many)?;
         }
         Ok(sum)
     }

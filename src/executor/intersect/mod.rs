@@ -1,6 +1,10 @@
 //! A node reached by several edges at once: their sorted lists are intersected, shortest first, and the numbers of
 //! parallel relationships multiply (worst-case-optimal joins; Ngo, Ré, Rudra: Skew strikes back, 2013).
 
+mod common;
+
+pub use common::Common;
+
 use super::context::{Context, QueryContext};
 use super::counters::count;
 use super::error::ExecutionResult;
@@ -10,9 +14,6 @@ use crate::planner::logical_plan::Direction;
 use crate::planner::physical_plan::{PhysicalEdge, PhysicalExclusion};
 use crate::types::{GlobalId, TableId};
 use crate::vector::{Batch, Multiplicity, ValueVector, Values};
-
-/// A list this many times longer than the other is searched instead of walked.
-const GALLOP_RATIO: usize = 16;
 
 /// A relationship that a row has, with its ends.
 struct BoundRel {
@@ -47,15 +48,14 @@ pub struct Intersect<'x> {
     bound: Vec<BoundRel>,
     keep: &'x [usize],
     lists: Vec<Matches>,
-    common: Vec<(u64, u64)>,
-    scratch: Vec<(u64, u64)>,
-    /// The lists from the shortest to the longest.
-    order: Vec<usize>,
+    common: Common,
     codes: Vec<u32>,
     nodes: Vec<u64>,
     counts: Vec<u64>,
     /// The list of the last row's node, by edge, so that an outer node's list is read once.
     known: Vec<u64>,
+    /// Whether the row's node is the last row's, by edge.
+    stays: Vec<bool>,
     next: Next<'x>,
 }
 
@@ -81,7 +81,7 @@ impl<'x> Intersect<'x> {
         let tables = edges.iter().map(table).collect();
         let edges = open(false)?;
         let lists = edges.iter().map(|_| Matches::default()).collect();
-        let known = vec![u64::MAX; edges.len()];
+        let (known, stays) = (vec![u64::MAX; edges.len()], vec![false; edges.len()]);
         Ok(Intersect {
             from,
             edges,
@@ -91,43 +91,32 @@ impl<'x> Intersect<'x> {
             bound: Vec::new(),
             keep,
             lists,
-            common: Vec::new(),
-            scratch: Vec::new(),
-            order: Vec::new(),
+            common: Common::default(),
             codes: Vec::new(),
             nodes: Vec::new(),
             counts: Vec::new(),
             known,
+            stays,
             next,
         })
     }
 
-    /// Leaves the common neighbours of one row in `common`.
+    /// Leaves the common neighbours of one row in `common.nodes`.
     fn intersect(&mut self, nodes: &[u64], context: &mut Context<'_>) -> ExecutionResult<()> {
         context.query.check()?;
         for (at, node) in nodes.iter().enumerate() {
-            if self.known[at] != *node {
-                self.lists[at].nodes.clear();
-                self.lists[at].rels.clear();
-                self.edges[at].append(*node, context, &mut self.lists[at])?;
+            self.stays[at] = self.known[at] == *node;
+            if !self.stays[at] {
+                let list = &mut self.lists[at];
+                self.common.forget(at, &list.nodes);
+                list.nodes.clear();
+                list.rels.clear();
+                self.known[at] = u64::MAX;
+                self.edges[at].append(*node, context, list)?;
                 self.known[at] = *node;
             }
         }
-        count(&context.query.counters.lists_intersected, nodes.len() as u64);
-        let mut order = std::mem::take(&mut self.order);
-        order.clear();
-        order.extend(0..nodes.len());
-        order.sort_by_key(|at| self.lists[*at].nodes.len());
-        self.common.clear();
-        let Some((first, others)) = order.split_first() else { return Ok(()) };
-        for same in self.lists[*first].nodes.chunk_by(|a, b| a == b) {
-            self.common.push((same[0], same.len() as u64));
-        }
-        for other in others {
-            narrow(&self.common, &self.lists[*other].nodes, &mut self.scratch);
-            std::mem::swap(&mut self.common, &mut self.scratch);
-        }
-        self.order = order;
+        self.common.find(&self.lists, |at| self.stays[at]);
         Ok(())
     }
 
@@ -220,39 +209,36 @@ impl<'x> Intersect<'x> {
     }
 }
 
-/// Keeps of `common` what is in the sorted list, multiplying by how often it is there.
-fn narrow(common: &[(u64, u64)], list: &[u64], out: &mut Vec<(u64, u64)>) {
-    out.clear();
-    let gallop = list.len() > common.len() * GALLOP_RATIO;
-    let mut at = 0;
-    for (node, times) in common {
-        if gallop {
-            at += list[at..].partition_point(|other| other < node);
-        } else {
-            while at < list.len() && list[at] < *node {
-                at += 1;
-            }
-        }
-        let same = list[at..].iter().take_while(|other| *other == node).count();
-        if same > 0 {
-            out.push((*node, times.saturating_mul(same as u64)));
-            at += same;
-        }
-    }
-}
-
 impl Operator for Intersect<'_> {
     fn push<'b>(&mut self, context: &mut Context<'_>, batch: Batch<'b>) -> ExecutionResult<Flow> {
         let mut rows = Vec::new();
         batch.selection.indices(batch.length, &mut rows);
+        let flow = self.join(&rows, context, &batch);
+        let counters = &context.query.counters;
+        count(&counters.lists_intersected, std::mem::take(&mut self.common.intersected));
+        count(&counters.lists_marked, std::mem::take(&mut self.common.met_marks));
+        flow
+    }
+
+    fn next(&mut self) -> Option<&mut dyn Operator> {
+        Some(&mut *self.next)
+    }
+}
+
+impl Intersect<'_> {
+    /// Joins row by row.
+    fn join(&mut self, rows: &[u32], context: &mut Context<'_>, batch: &Batch<'_>) -> ExecutionResult<Flow> {
         let mut nodes = vec![0; self.from.len()];
-        let reader =
-            |column: &usize| (&batch.columns[*column], batch.columns[*column].native_reader::<u64>());
+        let reader = |column: &usize| {
+            let column = &batch.columns[*column];
+            let nulls = (!column.has_no_nulls()).then_some(column);
+            (nulls, column.native_reader::<u64>())
+        };
         let readers: Vec<_> = self.from.iter().map(reader).collect();
-        for row in rows {
-            for (node, (column, reader)) in nodes.iter_mut().zip(&readers) {
+        for row in rows.iter().copied() {
+            for (node, (nulls, reader)) in nodes.iter_mut().zip(&readers) {
                 *node = match reader {
-                    Some(reader) if column.has_no_nulls() || !column.is_null(row as usize) => {
+                    Some(reader) if nulls.is_none_or(|column| !column.is_null(row as usize)) => {
                         reader.get(row as usize)
                     }
                     _ => u64::MAX,
@@ -260,11 +246,11 @@ impl Operator for Intersect<'_> {
             }
             self.intersect(&nodes, context)?;
             let times = batch.multiplicity.get(row as usize);
-            if !self.common.is_empty() {
-                self.read_bound(row, &batch);
+            if !self.common.nodes.is_empty() {
+                self.read_bound(row, batch);
             }
-            for at in 0..self.common.len() {
-                let (node, mut found) = self.common[at];
+            for at in 0..self.common.nodes.len() {
+                let (node, mut found) = self.common.nodes[at];
                 if !self.exclusions.is_empty() {
                     found = match self.repeats(&nodes, node) {
                         Repeats::Never => found,
@@ -279,33 +265,12 @@ impl Operator for Intersect<'_> {
                 self.codes.push(row);
                 self.nodes.push(node);
                 self.counts.push(found.saturating_mul(times));
-                if self.codes.len() >= context.query.vector_size && self.flush(context, &batch)? == Flow::Stop
+                if self.codes.len() >= context.query.vector_size && self.flush(context, batch)? == Flow::Stop
                 {
                     return Ok(Flow::Stop);
                 }
             }
         }
-        self.flush(context, &batch)
-    }
-
-    fn next(&mut self) -> Option<&mut dyn Operator> {
-        Some(&mut *self.next)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn parallel_edges_multiply() {
-        let check = |common: &[(u64, u64)], list: &[u64], expected: &[(u64, u64)]| {
-            let mut out = Vec::new();
-            narrow(common, list, &mut out);
-            assert_eq!(out, expected);
-        };
-        check(&[(1, 2), (4, 1)], &[1, 1, 2, 4], &[(1, 4), (4, 1)]);
-        check(&[(3, 1)], &(0..100).collect::<Vec<_>>(), &[(3, 1)]);
-        check(&[(3, 1)], &[], &[]);
+        self.flush(context, batch)
     }
 }
