@@ -382,6 +382,35 @@ fn nodes_and_relationships_have_properties_without_a_name() {
 }
 
 #[test]
+fn a_truth_that_all_rows_share_is_each_rows() {
+    let connection = graph(
+        &["CREATE NODE TABLE A(id INT64 PRIMARY KEY, b BOOL, s STRING, l INT64[])"],
+        &[("A", "0,true,,\n1,true,a,[1]\n2,true,b,[2]\n")],
+    );
+    let of = |item: &str| format!("MATCH (n:A) RETURN n.id, {item} ORDER BY n.id");
+    let chosen = of("upper(n.s), CASE WHEN n.b THEN 1 ELSE 2 END");
+    check(&connection, &chosen, &["0|NULL|1", "1|A|1", "2|B|1"]);
+    check(&connection, &of("[y IN n.l WHERE n.b]"), &["0|NULL", "1|[1]", "2|[2]"]);
+    let beside =
+        "MATCH (n:A), (m:A) WHERE n.id = 0 RETURN m.id, right(m.s, 2), CASE WHEN n.b THEN 1 ELSE 2 END";
+    check(&connection, &format!("{beside} ORDER BY m.id"), &["0|NULL|1", "1|a|1", "2|b|1"]);
+}
+
+#[test]
+fn lists_beside_rows_of_a_product_are_each_rows() {
+    let connection = graph(
+        &["CREATE NODE TABLE A(id INT64 PRIMARY KEY)", "CREATE REL TABLE R(FROM A TO A)"],
+        &[("A", "1\n2\n3\n"), ("R", "1,2\n2,3\n")],
+    );
+    let path = "OPTIONAL MATCH p = (a:A)-[:R*2]->(b:A) RETURN u, length(p), nodes(p)[1].id, size(rels(p))";
+    check(&connection, &format!("UNWIND [7, 8] AS u {path}"), &["7|2|2|2", "8|2|2|2"]);
+    connection.query("MATCH (a:A {id: 3}), (b:A {id: 1}) CREATE (a)-[:R]->(b)").unwrap();
+    // Each way round takes all three relationships, so no other trail is beside it.
+    check(&connection, "MATCH (x)-[r:R*1..5]->(x), (z)-[q:R*1..5]->(w) RETURN count(*)", &["0"]);
+    check(&connection, "MATCH (x)-[r:R*1..5]->(x) MATCH (z)-[q:R*1]->(w) RETURN count(*)", &["9"]);
+}
+
+#[test]
 fn members_of_one_struct_are_told_apart() {
     let connection = graph(&[], &[]);
     let s = "UNWIND [{a: 1, b: 2}] AS s ";
@@ -454,6 +483,8 @@ fn each_of_equal_rows_has_random_values_of_its_own() {
         &["6|6"],
     );
     check(&connection, "MATCH (n:P)-[:K]->() WITH DISTINCT rand() AS q RETURN count(q)", &["6"]);
+    let optional = "MATCH (n:P) OPTIONAL MATCH (n)-[:K]->()";
+    check(&connection, &format!("{optional} WITH DISTINCT rand() AS q RETURN count(q)"), &["6"]);
     connection
         .query(&format!("{ends} WITH a, toString(gen_random_uuid()) AS u CREATE (:X {{id: u}})"))
         .unwrap();

@@ -5,7 +5,7 @@
 
 use super::text_keys::TextKeys;
 use crate::types::{DataType, PhysicalType};
-use crate::vector::{Native, NativeReader, Selection, Shape, ValueVector};
+use crate::vector::{Native, NativeReader, Selection, ValueVector};
 
 /// Bits of all codes of a row together.
 const BITS: u32 = 16;
@@ -336,14 +336,13 @@ fn add_texts(
     rows.clear();
     found.clear();
     new_rows.clear();
-    let Some((codes, entries)) = entries(key).filter(|(_, entries)| *entries <= 4 * length + 64) else {
+    let fitting = key.entries().filter(|(_, _, entries)| *entries <= 4 * length + 64);
+    let Some((codes, values, entries)) = fitting else {
         selection.indices(length, rows);
         texts.groups(key, rows, found, new_rows);
         rows.iter().zip(found).for_each(|(row, text)| places[*row as usize] |= (*text + 1) << shift);
         return;
     };
-    let Shape::Dictionary { values, .. } = key.shape else { return };
-    let values = values.get();
     let no_nulls = key.validity.is_all_valid();
     by_entry.clear();
     by_entry.resize(entries, 0);
@@ -369,17 +368,6 @@ fn add_texts(
                 places[row] |= by_entry[codes[row] as usize];
             }
         }),
-    }
-}
-
-/// The codes of a dictionary, and how many entries it has.
-fn entries<'b>(key: &ValueVector<'b>) -> Option<(&'b [u32], usize)> {
-    match key.shape {
-        Shape::Dictionary { codes, values } => match values.get().shape {
-            Shape::Flat(values) => values.len_hint().map(|entries| (codes, entries)),
-            _ => None,
-        },
-        _ => None,
     }
 }
 

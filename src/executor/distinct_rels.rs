@@ -3,7 +3,7 @@
 use super::context::Context;
 use super::error::ExecutionResult;
 use super::operator::{Flow, Next, Operator};
-use crate::vector::{Batch, NativeReader, SelectionBuffer, Shape, ValueVector, Values};
+use crate::vector::{Batch, NativeReader, SelectionBuffer, ValueVector};
 
 /// Drops rows in which two columns of a set share a relationship. A column holds one id or a list of ids.
 pub struct DistinctRels<'x> {
@@ -24,15 +24,9 @@ impl<'x> DistinctRels<'x> {
 
 /// Appends the relationships of one row of a column.
 fn relationships(column: &ValueVector<'_>, row: usize, out: &mut Vec<u64>) {
-    match column.shape {
-        _ if column.is_null(row) => {}
-        Shape::Dictionary { codes, values } => relationships(&values.get(), codes[row] as usize, out),
-        Shape::Flat(Values::List(lists)) => {
-            let (start, end) = lists.range(row);
-            let child = lists.child.get();
-            out.extend((start..end).filter_map(|element| child.u64_at(element)));
-        }
-        _ => out.extend(column.u64_at(row)),
+    match column.list_at(row) {
+        Some((child, range)) => out.extend(range.filter_map(|element| child.u64_at(element))),
+        None => out.extend(column.u64_at(row)),
     }
 }
 

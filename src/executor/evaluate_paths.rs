@@ -129,12 +129,9 @@ impl PathNode {
                 };
                 if *length {
                     for row in 0..batch.length {
-                        match lists.shape {
-                            Shape::Flat(Values::List(all)) if !flat.is_null(row) => {
-                                let (start, end) = all.range(row);
-                                out.push((end - start) as i64);
-                            }
-                            _ => out.push_null(),
+                        match lists.list_at(row).filter(|_| !flat.is_null(row)) {
+                            Some((_, range)) => out.push(range.len() as i64),
+                            None => out.push_null(),
                         }
                     }
                 } else {
@@ -214,12 +211,7 @@ fn build(
 
 /// Appends the elements of one row's list.
 fn append_list(lists: &ValueVector<'_>, row: usize, out: &mut VectorBuffer) {
-    match lists.shape {
-        Shape::Flat(Values::List(all)) if !lists.is_null(row) => {
-            let (start, end) = all.range(row);
-            out.append_range(&all.child.get(), start, end - start);
-        }
-        Shape::Dictionary { codes, values } => append_list(&values.get(), codes[row] as usize, out),
-        _ => {}
+    if let Some((child, range)) = lists.list_at(row) {
+        out.append_range(&child, range.start, range.len());
     }
 }

@@ -262,12 +262,8 @@ impl GroupIndex {
         by_row: &mut [u32],
         new_rows: &mut Vec<u32>,
     ) -> bool {
-        let Shape::Dictionary { codes, values } = key.shape else { return false };
-        let entries = match values.get().shape {
-            Shape::Flat(values) => values.len_hint(),
-            _ => None,
-        };
-        let Some(entries) = entries.filter(|entries| *entries < length) else { return false };
+        let fewer = key.entries().filter(|(_, _, entries)| *entries < length);
+        let Some((codes, values, entries)) = fewer else { return false };
         if !matches!(key.validity, Validity::AllValid) {
             return false;
         }
@@ -281,10 +277,9 @@ impl GroupIndex {
             }
         });
         let entries_used = Selection::Mask(&used);
-        let entry_values = values.get();
         let mut new_entries = Vec::new();
         let GroupIndex { keys, scratch, found, by_code, .. } = self;
-        keys.groups(&[entry_values], entries, entries_used, scratch, found, &mut new_entries);
+        keys.groups(&[values], entries, entries_used, scratch, found, &mut new_entries);
         by_code.clear();
         by_code.resize(entries, 0);
         let mut next = found.iter();

@@ -153,9 +153,8 @@ impl BoundScalar {
         for (position, argument) in arguments.iter().enumerate() {
             match argument.shape {
                 Shape::Dictionary { codes, values } if found.is_none() => {
-                    let entries =
-                        values.get().values().filter(|_| matches!(values.get().shape, Shape::Flat(_)))?;
-                    found = Some((position, codes, values, entries.len_hint()?));
+                    let (_, _, entries) = argument.entries()?;
+                    found = Some((position, codes, values, entries));
                 }
                 _ if argument.is_constant() => {}
                 _ => return None,
@@ -331,40 +330,30 @@ impl BoundScalar {
     }
 }
 
-/// Whether a dictionary's values are fewer than the rows that use it.
-fn has_fewer_than(rows: usize) -> impl Fn(crate::vector::Values<'_>) -> bool {
-    move |values| values.len_hint().is_some_and(|entries| entries < rows)
-}
-
 /// Narrows a selection to the rows of a BOOL vector that are true.
 pub fn select_true(truths: &ValueVector<'_>, length: usize, out: &mut SelectionBuffer) {
-    match truths.shape {
-        _ if matches!(truths.validity, Validity::AllNull) => out.words_mut().fill(0),
-        Shape::Flat(crate::vector::Values::Bool(bytes)) => {
-            let mut packed = vec![0; length.div_ceil(64)];
-            simd::pack_truths(&bytes[..length], &mut packed);
-            for (index, (word, truth)) in out.words_mut().iter_mut().zip(packed).enumerate() {
-                *word &= truth & truths.validity.word(index);
-            }
+    let mut keep = |bytes: &[u8]| {
+        let mut packed = vec![0; length.div_ceil(64)];
+        simd::pack_truths(bytes, &mut packed);
+        for (index, (word, truth)) in out.words_mut().iter_mut().zip(packed).enumerate() {
+            *word &= truth & truths.validity.word(index);
         }
-        Shape::Constant(_) if truths.validity.is_all_valid() => {
+    };
+    let dictionary = truths.entries().filter(|(_, _, entries)| *entries < length);
+    match (truths.shape, dictionary) {
+        _ if matches!(truths.validity, Validity::AllNull) => out.words_mut().fill(0),
+        (Shape::Flat(crate::vector::Values::Bool(bytes)), _) => keep(&bytes[..length]),
+        (Shape::Constant(_), _) if truths.validity.is_all_valid() => {
             if truths.bool_at(0) != Some(true) {
                 out.words_mut().fill(0);
             }
         }
-        Shape::Dictionary { codes, values } if values.get().values().is_some_and(has_fewer_than(length)) => {
-            let entries = values.get();
-            let count = entries.values().and_then(|values| values.len_hint()).unwrap_or(0);
+        (_, Some((codes, entries, count))) => {
             let truths_of: Vec<u8> =
                 (0..count).map(|entry| u8::from(entries.bool_at(entry) == Some(true))).collect();
             // The code of a row that is null may be any.
             let truth = |code: &u32| truths_of.get(*code as usize).copied().unwrap_or(0);
-            let bytes: Vec<u8> = codes[..length].iter().map(truth).collect();
-            let mut packed = vec![0; length.div_ceil(64)];
-            simd::pack_truths(&bytes, &mut packed);
-            for (index, (word, truth)) in out.words_mut().iter_mut().zip(packed).enumerate() {
-                *word &= truth & truths.validity.word(index);
-            }
+            keep(&codes[..length].iter().map(truth).collect::<Vec<u8>>());
         }
         _ => {
             for (index, word) in out.words_mut().iter_mut().enumerate() {

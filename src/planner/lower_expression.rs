@@ -11,7 +11,9 @@ use super::lower::predicate_op;
 use super::physical_plan::{Expression, ExpressionKind, FetchColumn, PathPart};
 use super::rewrite::is_fixed;
 use crate::binder::bound::{self, BoundExpression, Variable, VariableId, VariableKind};
-use crate::types::{ColumnId, DST_COLUMN, DataType, PredicateOp, SRC_COLUMN, TableId, Value};
+use crate::types::{
+    ColumnId, DST_COLUMN, DataType, PredicateOp, SRC_COLUMN, TableId, Value, has_column_tests,
+};
 
 /// What a column of an intermediate result holds.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -284,7 +286,9 @@ impl Lowering<'_> {
         let K::Call { function, arguments } = &predicate.kind else { return None };
         let [left, right] = &arguments[..] else { return None };
         let property = |e: &BoundExpression| match &e.kind {
-            K::Property { variable: v, columns, .. } if *v == variable => Some(columns.clone()),
+            K::Property { variable: v, columns, .. } if *v == variable && has_column_tests(&e.data_type) => {
+                Some(columns.clone())
+            }
             _ => None,
         };
         let Some(op) = predicate_op(function.name) else {

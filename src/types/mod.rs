@@ -35,7 +35,7 @@ pub use ids::{
 pub use interval::Interval;
 pub use interval_text::{interval_iso, interval_text, parse_interval};
 pub use physical::PhysicalType;
-pub use predicate::{ColumnPredicate, PredicateOp};
+pub use predicate::{ColumnPredicate, PredicateOp, has_column_tests};
 pub use stop::Stop;
 pub use string_view::{INLINE_BYTES, StringView};
 pub use time::{Time, Zoned};

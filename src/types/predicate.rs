@@ -1,6 +1,6 @@
 //! The predicates that storage understands: one column against constants.
 
-use super::{ColumnId, Value};
+use super::{ColumnId, DataType, Value};
 
 /// How a column is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -54,5 +54,18 @@ impl ColumnPredicate {
     /// The constant of a comparison.
     pub fn value(&self) -> Option<&Value> {
         self.values.first()
+    }
+}
+
+/// Whether storage has tests for columns of a type: where its values are numbers or bytes that are in the order of the
+/// values. All others are compared by functions.
+pub fn has_column_tests(data_type: &DataType) -> bool {
+    use DataType as T;
+    match data_type {
+        T::Bool | T::Float | T::Double | T::Decimal { .. } | T::String | T::Blob | T::Uuid => true,
+        T::Date | T::LocalTime | T::LocalDateTime | T::Timestamp(_) | T::TimestampTz | T::Id | T::Node => {
+            true
+        }
+        _ => data_type.is_integer(),
     }
 }

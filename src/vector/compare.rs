@@ -124,16 +124,12 @@ pub fn sort_keys(vector: &ValueVector<'_>, data_type: &DataType, length: usize, 
             | crate::types::PhysicalType::Str
     ) && data_type.physical().width() <= 8
         && data_type.physical().width() > 0;
-    match vector.shape {
-        Shape::Flat(_) => flat_keys(vector, length, keys),
-        Shape::Dictionary { codes, values }
-            if vector.validity.is_all_valid()
-                && matches!(values.get().shape, Shape::Flat(_))
-                && values.get().values().and_then(|values| values.len_hint()).is_some_and(|n| n < length) =>
-        {
+    let dictionary = vector.entries().filter(|(_, _, entries)| *entries < length);
+    match (vector.shape, dictionary) {
+        (Shape::Flat(_), _) => flat_keys(vector, length, keys),
+        (_, Some((codes, values, entries))) if vector.validity.is_all_valid() => {
             let mut of_entries = Vec::new();
-            let entries = values.get().values().and_then(|values| values.len_hint()).unwrap_or(0);
-            flat_keys(&values.get(), entries, &mut of_entries);
+            flat_keys(&values, entries, &mut of_entries);
             keys.extend(codes[..length].iter().map(|code| of_entries[*code as usize]));
         }
         _ => keys.extend((0..length).map(|row| {

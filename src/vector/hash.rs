@@ -110,9 +110,8 @@ fn each_hash(
         Shape::Dictionary { codes, values } => {
             // Each entry that occurs is hashed once if the dictionary is no longer than the rows.
             let values = values.get();
-            let entries =
-                values.values().and_then(|values| values.len_hint()).filter(|entries| *entries <= length);
-            let known: Vec<u64> = entries.map_or(Vec::new(), |entries| {
+            let fewer = vector.entries().filter(|(_, _, entries)| *entries <= length);
+            let known: Vec<u64> = fewer.map_or(Vec::new(), |(_, values, entries)| {
                 (0..entries).map(|row| hash_row(&values, data_type, row)).collect()
             });
             for (row, code) in codes[..length].iter().enumerate() {

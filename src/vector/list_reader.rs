@@ -1,5 +1,7 @@
 //! Lists of a vector of any shape, read where they lie.
 
+use std::ops::Range;
+
 use super::{ListVector, Shape, ValueVector, Values};
 
 /// Reads the lists of single rows.
@@ -48,5 +50,18 @@ impl<'b> ValueVector<'b> {
             };
             return Some(ListReader { lists, child: lists.child.get(), constant, codes });
         }
+    }
+
+    /// One row's list: its elements and where they lie. None for NULL and for what is no list.
+    pub fn list_at(&self, row: usize) -> Option<(ValueVector<'b>, Range<usize>)> {
+        let (lists, row) = match self.shape {
+            _ if self.is_null(row) => return None,
+            Shape::Dictionary { codes, values } => return values.get().list_at(codes[row] as usize),
+            Shape::Flat(Values::List(lists)) => (lists, row),
+            Shape::Constant(Values::List(lists)) => (lists, 0),
+            _ => return None,
+        };
+        let (start, end) = lists.range(row);
+        Some((lists.child.get(), start..end))
     }
 }

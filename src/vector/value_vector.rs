@@ -40,11 +40,12 @@ impl<'b> ValueVector<'b> {
         ValueVector { shape: Shape::Constant(Values::Null), validity: Validity::AllNull }
     }
 
-    /// Rows of a shared dictionary.
+    /// Rows of a shared dictionary; of a constant all rows are the same.
     pub fn dictionary(codes: &'b [u32], values: impl Into<VectorRef<'b>>) -> Self {
-        ValueVector {
-            shape: Shape::Dictionary { codes, values: values.into() },
-            validity: Validity::AllValid,
+        let values = values.into();
+        match values {
+            VectorRef::Vector(constant) if constant.is_constant() => *constant,
+            _ => ValueVector { shape: Shape::Dictionary { codes, values }, validity: Validity::AllValid },
         }
     }
 
@@ -104,6 +105,16 @@ impl<'b> ValueVector<'b> {
                 Shape::Flat(Values::Null) | Shape::Constant(Values::Null) => false,
                 _ => true,
             }
+    }
+
+    /// The codes of a dictionary, its entries and how many they are, where these lie in memory one by one.
+    pub fn entries(&self) -> Option<(&'b [u32], ValueVector<'b>, usize)> {
+        let Shape::Dictionary { codes, values } = self.shape else { return None };
+        let values = values.get();
+        match values.shape {
+            Shape::Flat(flat) => Some((codes, values, flat.len_hint()?)),
+            _ => None,
+        }
     }
 
     /// The values of a flat or constant vector.

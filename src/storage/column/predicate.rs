@@ -62,8 +62,8 @@ fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
 }
 
 impl ColumnTest {
-    /// The test for a predicate on a column of `data_type`; none where storage has no order for the type or the
-    /// constant is of another type.
+    /// The test for a predicate on a column of `data_type`; none where storage has no order for the type (see
+    /// `has_column_tests`) or the constant is of another type.
     pub fn new(predicate: &ColumnPredicate, data_type: &DataType) -> Option<ColumnTest> {
         match predicate.op {
             PredicateOp::IsNull => return Some(ColumnTest::Null(true)),
@@ -75,11 +75,6 @@ impl ColumnTest {
             PhysicalType::F32 | PhysicalType::F64 => Self::float(predicate, data_type),
             _ => Self::integer(predicate, data_type),
         }
-    }
-
-    /// Whether a scan understands the predicate.
-    pub fn understands(predicate: &ColumnPredicate, data_type: &DataType) -> bool {
-        Self::new(predicate, data_type).is_some()
     }
 
     fn integer(predicate: &ColumnPredicate, data_type: &DataType) -> Option<ColumnTest> {

@@ -85,7 +85,11 @@ impl KeyReader {
     /// The offset of the node with this key. Values are cast to the key's types where that loses nothing; a value
     /// that cannot be one of them belongs to no node, nor does NaN, which no comparison finds either.
     pub fn lookup(&self, values: &[Value], worker: &mut PoolWorker) -> StorageResult<Option<u64>> {
-        let is_nan = |value: &Value| value.as_f64().is_some_and(f64::is_nan);
+        let is_nan = |value: &Value| match value {
+            Value::Double(value) => value.is_nan(),
+            Value::Float(value) => value.is_nan(),
+            _ => false,
+        };
         if values.iter().any(is_nan) {
             return Ok(None);
         }

@@ -109,7 +109,7 @@ impl ScanBatch<'_> {
 
 impl NodeTable {
     /// A scan of `columns` for rows that pass all `predicates`, each of which must be one that
-    /// [`ColumnTest::understands`]. Every thread has its own.
+    /// [`ColumnTest::new`] knows. Every thread has its own.
     pub fn scanner(
         self: &Arc<Self>,
         columns: &[ColumnId],
