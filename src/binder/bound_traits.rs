@@ -1,6 +1,8 @@
-//! What the planner and the binder ask of an expression.
+//! What the planner and the binder ask of an expression, and of a pattern.
 
-use super::bound::{BoundExpression, ExpressionKind};
+use std::collections::BTreeSet;
+
+use super::bound::{BoundExpression, BoundPattern, ExpressionKind, VariableId};
 use crate::types::Value;
 
 impl BoundExpression {
@@ -28,6 +30,15 @@ impl BoundExpression {
         let mut found = false;
         self.walk(&mut |part| found |= asked(part));
         found
+    }
+}
+
+impl BoundPattern {
+    /// Its nodes, relationships and paths, whether it binds them or not.
+    pub fn variables(&self) -> BTreeSet<VariableId> {
+        let edges = self.edges.iter().map(|edge| edge.variable);
+        let paths = self.paths.iter().map(|path| path.variable);
+        self.nodes.iter().copied().chain(edges).chain(paths).collect()
     }
 }
 

@@ -99,6 +99,11 @@ const CASE: &str = "CASE";
 /// No branch is taken: NULL.
 const NO_BRANCH: u32 = u32::MAX;
 
+/// What the last evaluations of some expressions made, where that may be much.
+pub fn made_by<'e, 'x: 'e>(evaluators: impl IntoIterator<Item = &'e mut Evaluator<'x>>) -> Option<u64> {
+    evaluators.into_iter().filter_map(Evaluator::made).reduce(|sum, made| sum + made)
+}
+
 impl<'x> Evaluator<'x> {
     /// Prepares an expression; parameters become constants.
     pub fn new(expression: &Expression, query: &QueryContext) -> ExecutionResult<Evaluator<'x>> {

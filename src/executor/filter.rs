@@ -4,28 +4,34 @@ use super::context::Context;
 use super::error::ExecutionResult;
 use super::evaluate::Evaluator;
 use super::operator::{Flow, Next, Operator};
-use super::pieces::Pieces;
+use super::pieces::{Pieces, TakesPieces};
 use crate::vector::{Batch, SelectionBuffer};
 
 /// WHERE.
 pub struct Filter<'x> {
     predicate: Evaluator<'x>,
     selection: SelectionBuffer,
-    /// Where the predicate makes values of any length.
-    pieces: Option<Pieces>,
+    pieces: Pieces,
     next: Next<'x>,
 }
 
 impl<'x> Filter<'x> {
     /// A filter before `next`.
-    pub fn new(mut predicate: Evaluator<'x>, next: Next<'x>) -> Filter<'x> {
-        let pieces = predicate.made().map(|_| Pieces::default());
-        Filter { predicate, selection: SelectionBuffer::default(), pieces, next }
+    pub fn new(predicate: Evaluator<'x>, next: Next<'x>) -> Filter<'x> {
+        Filter { predicate, selection: SelectionBuffer::default(), pieces: Pieces::default(), next }
     }
 }
 
-impl Filter<'_> {
-    fn push_piece(&mut self, context: &mut Context<'_>, batch: &Batch<'_>) -> ExecutionResult<Flow> {
+impl TakesPieces for Filter<'_> {
+    fn pieces(&mut self) -> &mut Pieces {
+        &mut self.pieces
+    }
+
+    fn made(&mut self) -> Option<u64> {
+        self.predicate.made()
+    }
+
+    fn take(&mut self, context: &mut Context<'_>, batch: &Batch<'_>) -> ExecutionResult<Flow> {
         self.predicate.select(context.query, batch, &mut self.selection)?;
         if self.selection.is_empty() {
             return Ok(Flow::Continue);
@@ -36,13 +42,7 @@ impl Filter<'_> {
 
 impl Operator for Filter<'_> {
     fn push<'b>(&mut self, context: &mut Context<'_>, batch: Batch<'b>) -> ExecutionResult<Flow> {
-        let Some(mut pieces) = self.pieces.take() else { return self.push_piece(context, &batch) };
-        let flow = pieces.each(&batch, context.query, |piece| {
-            let flow = self.push_piece(context, piece)?;
-            Ok((flow, self.predicate.made().unwrap_or(0)))
-        });
-        self.pieces = Some(pieces);
-        flow
+        self.push_computed(context, &batch)
     }
 
     fn next(&mut self) -> Option<&mut dyn Operator> {

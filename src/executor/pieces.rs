@@ -1,7 +1,7 @@
 //! Batches cut into pieces, so that wide values which are made of their rows, or copied from them, never stand in memory
 //! for all rows at once.
 
-use super::context::QueryContext;
+use super::context::{Context, QueryContext};
 use super::counters::count;
 use super::error::ExecutionResult;
 use super::operator::Flow;
@@ -148,6 +148,41 @@ impl Pieces {
             piece.multiplicity = Multiplicity::PerRow(counts);
         }
         take(&piece)
+    }
+}
+
+/// An operator that takes batches piece by piece.
+pub trait TakesPieces {
+    fn pieces(&mut self) -> &mut Pieces;
+
+    /// What the expressions have made of the last piece, if they make wide values.
+    fn made(&mut self) -> Option<u64>;
+
+    fn take(&mut self, context: &mut Context<'_>, piece: &Batch<'_>) -> ExecutionResult<Flow>;
+
+    /// Takes a batch of which nothing is copied.
+    fn push_computed(&mut self, context: &mut Context<'_>, batch: &Batch<'_>) -> ExecutionResult<Flow> {
+        if self.made().is_none() {
+            return self.take(context, batch);
+        }
+        let mut pieces = std::mem::take(self.pieces());
+        let flow = pieces.each(batch, context.query, |piece| {
+            let flow = self.take(context, piece)?;
+            Ok((flow, self.made().unwrap_or(0)))
+        });
+        *self.pieces() = pieces;
+        flow
+    }
+
+    /// Takes a batch whose rows are copied.
+    fn push_copied(&mut self, context: &mut Context<'_>, batch: &Batch<'_>) -> ExecutionResult<Flow> {
+        if self.made().is_some() {
+            return self.push_computed(context, batch);
+        }
+        let mut pieces = std::mem::take(self.pieces());
+        let flow = pieces.each_copied(batch, context.query, |piece| self.take(context, piece));
+        *self.pieces() = pieces;
+        flow
     }
 }
 

@@ -1,7 +1,5 @@
 //! Common sub-expressions: what several items of a projection compute is computed once, in a projection below.
 
-use std::collections::BTreeSet;
-
 use super::rewrite::{is_constant, replace, same_expression, variables_of};
 use crate::binder::bound::{BoundExpression, ExpressionKind, VariableId};
 
@@ -54,17 +52,15 @@ fn collect<'e>(expression: &'e BoundExpression, calls: &mut Vec<&'e BoundExpress
 }
 
 fn is_shareable(expression: &BoundExpression) -> bool {
-    let (mut plain, mut bound) = (!is_constant(expression), BTreeSet::new());
+    let mut plain = !is_constant(expression) && !expression.is_volatile();
     expression.walk(&mut |node| match &node.kind {
-        ExpressionKind::Call { function, .. } => plain &= !function.volatile,
-        ExpressionKind::Aggregate(_) => plain = false,
-        ExpressionKind::ListComprehension { variable, .. } | ExpressionKind::Quantifier { variable, .. } => {
-            bound.insert(*variable);
-        }
+        // Two comprehensions are never the same: each has a variable of its own.
+        ExpressionKind::Aggregate(_)
+        | ExpressionKind::ListComprehension { .. }
+        | ExpressionKind::Quantifier { .. } => plain = false,
         _ => {}
     });
-    // Two comprehensions are never the same: each has a variable of its own.
-    plain && bound.is_empty() && !variables_of(expression).is_empty()
+    plain && !variables_of(expression).is_empty()
 }
 
 fn size(expression: &BoundExpression) -> usize {

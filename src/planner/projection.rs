@@ -251,11 +251,19 @@ impl Shape {
 
     /// Whether it does not matter how often a row occurs.
     pub fn duplicates_irrelevant(&self) -> bool {
-        let ignores = |call: &AggregateCall| call.distinct || matches!(call.function.name, "min" | "max");
-        let fitting =
-            if self.grouped { self.aggregates.iter().all(|(_, call)| ignores(call)) } else { self.distinct };
-        fitting && !self.is_volatile()
+        let calls = self.aggregates.iter().map(|(_, call)| call);
+        duplicates_irrelevant(self.grouped, self.distinct, calls) && !self.is_volatile()
     }
+}
+
+/// Whether a projection whose values are the same for the same rows does not see how often a row occurs.
+pub fn duplicates_irrelevant<'c>(
+    grouped: bool,
+    distinct: bool,
+    calls: impl IntoIterator<Item = &'c AggregateCall>,
+) -> bool {
+    let ignores = |call: &AggregateCall| call.distinct || matches!(call.function.name, "min" | "max");
+    if grouped { calls.into_iter().all(ignores) } else { distinct }
 }
 
 /// The node whose identity a grouping key is: the node itself or its whole primary key.

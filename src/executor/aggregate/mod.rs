@@ -17,10 +17,10 @@ use super::context::{Context, QueryContext};
 use super::counters::count;
 use super::distinct_values::DistinctValues;
 use super::error::ExecutionResult;
-use super::evaluate::Evaluator;
+use super::evaluate::{Evaluator, made_by};
 use super::group_index::How;
 use super::operator::{Factory, Flow, Operator};
-use super::pieces::Pieces;
+use super::pieces::{Pieces, TakesPieces};
 use super::pipeline::drive;
 use super::spill::{Room, Unseen};
 use crate::planner::physical_plan::{Expression, KeyKind, PhysicalAggregate};
@@ -269,11 +269,13 @@ impl GroupSink<'_> {
     }
 }
 
-impl GroupSink<'_> {
-    /// What keys and arguments were made of the last rows, where that may be much.
+impl TakesPieces for GroupSink<'_> {
+    fn pieces(&mut self) -> &mut Pieces {
+        &mut self.pieces
+    }
+
     fn made(&mut self) -> Option<u64> {
-        let expressions = self.keys.iter_mut().chain(self.arguments.iter_mut().flatten());
-        expressions.filter_map(Evaluator::made).reduce(|sum, made| sum + made)
+        made_by(self.keys.iter_mut().chain(self.arguments.iter_mut().flatten()))
     }
 
     fn take(&mut self, context: &mut Context<'_>, batch: &Batch<'_>) -> ExecutionResult<Flow> {
@@ -329,17 +331,7 @@ impl GroupSink<'_> {
 
 impl Operator for GroupSink<'_> {
     fn push<'b>(&mut self, context: &mut Context<'_>, batch: Batch<'b>) -> ExecutionResult<Flow> {
-        let mut pieces = std::mem::take(&mut self.pieces);
-        let query = context.query;
-        let flow = match self.made() {
-            None => pieces.each_copied(&batch, query, |piece| self.take(context, piece)),
-            Some(_) => pieces.each(&batch, query, |piece| {
-                let flow = self.take(context, piece)?;
-                Ok((flow, self.made().unwrap_or(0)))
-            }),
-        };
-        self.pieces = pieces;
-        flow
+        self.push_copied(context, &batch)
     }
 
     fn finish(&mut self, context: &mut Context<'_>) -> ExecutionResult<()> {

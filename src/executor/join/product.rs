@@ -114,13 +114,8 @@ impl Pairs<'_> {
             for start in (0..build.rows).step_by(size) {
                 context.query.check()?;
                 let length = size.min(build.rows - start);
-                codes.clear();
-                codes.resize(length, *row);
                 let mut columns = Vec::with_capacity(batch.columns.len() + build.columns.len());
-                for column in batch.columns {
-                    let other = || ValueVector::dictionary(codes, column);
-                    columns.push(column.repeated(*row as usize).unwrap_or_else(other));
-                }
+                repeat(batch.columns, *row, length, codes, &mut columns);
                 columns.extend(build.columns.iter().map(|column| column.vector().slice_from(start)));
                 let mut out = Batch::new(&columns, length);
                 if ours != 1 || !build.multiplicity.is_empty() {
@@ -143,13 +138,9 @@ impl Pairs<'_> {
         let built: Vec<ValueVector<'_>> = build.columns.iter().map(VectorBuffer::vector).collect();
         for row in 0..build.rows {
             context.query.check()?;
-            codes.clear();
-            codes.resize(batch.length, row as u32);
             let mut columns = Vec::with_capacity(batch.columns.len() + built.len());
             columns.extend_from_slice(batch.columns);
-            for column in &built {
-                columns.push(column.repeated(row).unwrap_or_else(|| ValueVector::dictionary(codes, column)));
-            }
+            repeat(&built, row as u32, batch.length, codes, &mut columns);
             let mut out = Batch { columns: &columns, ..*batch };
             let theirs = build.multiplicity(row);
             if theirs != 1 {
@@ -163,6 +154,24 @@ impl Pairs<'_> {
         }
         Ok(Flow::Continue)
     }
+}
+
+/// Appends one row of some columns as what `length` rows have.
+fn repeat<'b>(
+    columns: &'b [ValueVector<'b>],
+    row: u32,
+    length: usize,
+    codes: &'b mut Vec<u32>,
+    out: &mut Vec<ValueVector<'b>>,
+) {
+    codes.clear();
+    if columns.iter().any(|column| column.repeated(row as usize).is_none()) {
+        codes.resize(length, row);
+    }
+    let codes = &*codes;
+    out.extend(columns.iter().map(|column| {
+        column.repeated(row as usize).unwrap_or_else(|| ValueVector::dictionary(codes, column))
+    }));
 }
 
 /// A product inside a sub-plan: rows are gathered until they are settled, and meet all pieces of the right side

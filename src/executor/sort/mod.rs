@@ -17,9 +17,9 @@ use parking_lot::Mutex;
 use super::context::{Context, QueryContext};
 use super::counters::count;
 use super::error::ExecutionResult;
-use super::evaluate::Evaluator;
+use super::evaluate::{Evaluator, made_by};
 use super::operator::{Factory, Flow, Operator};
-use super::pieces::Pieces;
+use super::pieces::{Pieces, TakesPieces};
 use super::pipeline::drive;
 use super::spill::{Room, Unseen, note_shared_lists};
 use crate::planner::physical_plan::PhysicalSortKey;
@@ -156,10 +156,13 @@ impl SortSink<'_> {
     }
 }
 
-impl SortSink<'_> {
-    /// What keys were made of the last rows, where that may be much.
+impl TakesPieces for SortSink<'_> {
+    fn pieces(&mut self) -> &mut Pieces {
+        &mut self.pieces
+    }
+
     fn made(&mut self) -> Option<u64> {
-        self.keys.iter_mut().filter_map(Evaluator::made).reduce(|sum, made| sum + made)
+        made_by(&mut self.keys)
     }
 
     fn take(&mut self, context: &mut Context<'_>, batch: &Batch<'_>) -> ExecutionResult<Flow> {
@@ -219,17 +222,7 @@ impl SortSink<'_> {
 
 impl Operator for SortSink<'_> {
     fn push<'b>(&mut self, context: &mut Context<'_>, batch: Batch<'b>) -> ExecutionResult<Flow> {
-        let mut pieces = std::mem::take(&mut self.pieces);
-        let query = context.query;
-        let flow = match self.made() {
-            None => pieces.each_copied(&batch, query, |piece| self.take(context, piece)),
-            Some(_) => pieces.each(&batch, query, |piece| {
-                let flow = self.take(context, piece)?;
-                Ok((flow, self.made().unwrap_or(0)))
-            }),
-        };
-        self.pieces = pieces;
-        flow
+        self.push_copied(context, &batch)
     }
 
     fn finish(&mut self, context: &mut Context<'_>) -> ExecutionResult<()> {

@@ -146,12 +146,7 @@ impl Builder<'_> {
 /// What a clause binds or matches.
 fn bound_in(clause: &BoundClause) -> BTreeSet<VariableId> {
     match clause {
-        BoundClause::Match(matched) => {
-            let pattern = &matched.pattern;
-            let edges = pattern.edges.iter().map(|edge| edge.variable);
-            let paths = pattern.paths.iter().map(|path| path.variable);
-            pattern.nodes.iter().copied().chain(edges).chain(paths).collect()
-        }
+        BoundClause::Match(matched) => matched.pattern.variables(),
         BoundClause::Unwind { variable, .. } => BTreeSet::from([*variable]),
         _ => BTreeSet::new(),
     }

@@ -14,6 +14,7 @@ use crate::binder::bound::{
 use crate::functions::resolve_aggregate;
 use crate::planner::decorrelate::{Carried, variable_of_type};
 use crate::planner::logical_plan::SettleKind;
+use crate::planner::projection::duplicates_irrelevant;
 use crate::planner::rewrite::walk_mut;
 use crate::types::DataType;
 
@@ -48,11 +49,8 @@ impl Builder<'_> {
         later: &[BoundClause],
         carried: &Carried,
     ) -> Asked {
-        let pattern = &matched.pattern;
-        let edges = pattern.edges.iter().map(|edge| edge.variable);
-        let paths = pattern.paths.iter().map(|path| path.variable);
-        let own = pattern.nodes.iter().copied().chain(edges).chain(paths);
-        let own: BTreeSet<VariableId> = own.filter(|own| !known.contains(own)).collect();
+        let mut own = matched.pattern.variables();
+        own.retain(|own| !known.contains(own));
         self.marks.retain(|variable, _| !own.contains(variable));
         let projected = later.iter().position(|clause| matches!(clause, BoundClause::Project(_)));
         let Some(end) = projected.filter(|_| carried.all().all(|carried| !own.contains(&carried))) else {
@@ -128,11 +126,8 @@ impl Builder<'_> {
 
 /// Whether it does not matter to a projection how often a row occurs.
 pub(super) fn ignores_duplicates(projection: &BoundProjection) -> bool {
-    match projection.grouped {
-        true => {
-            let mut calls = projection.aggregates.iter();
-            calls.all(|call| call.distinct || matches!(call.function.name, "min" | "max"))
-        }
-        false => projection.distinct,
-    }
+    let BoundProjection { grouped, distinct, aggregates, items, .. } = projection;
+    let computed = items.iter().map(|item| &item.expression);
+    let mut all = computed.chain(aggregates.iter().flat_map(|call| &call.arguments));
+    duplicates_irrelevant(*grouped, *distinct, aggregates) && !all.any(BoundExpression::is_volatile)
 }

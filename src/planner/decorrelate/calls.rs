@@ -56,11 +56,8 @@ impl Builder<'_> {
         matched: BoundMatch,
         needed: &BTreeSet<VariableId>,
     ) -> Partial {
-        let pattern = &matched.pattern;
-        let own = pattern.nodes.iter().copied().chain(pattern.edges.iter().map(|edge| edge.variable));
-        let own = own.chain(pattern.paths.iter().map(|path| path.variable));
-        let outputs: BTreeSet<VariableId> =
-            own.filter(|own| needed.contains(own) && !current.bound.contains(own)).collect();
+        let mut outputs = matched.pattern.variables();
+        outputs.retain(|own| needed.contains(own) && !current.bound.contains(own));
         let pass = |variable: &VariableId| {
             let expression = variable_of_type(*variable, self.type_of(*variable));
             ProjectionItem { expression, variable: *variable }
