@@ -10,7 +10,7 @@ use source::{Source, sources};
 /// may import everything.
 const IMPORTS: &[(&str, &[&str])] = &[
     ("types", &[]),
-    ("parser", &[]),
+    ("parser", &["types"]),
     ("vector", &["types"]),
     ("catalog", &["types"]),
     ("functions", &["vector", "types"]),

@@ -411,6 +411,26 @@ fn lists_beside_rows_of_a_product_are_each_rows() {
 }
 
 #[test]
+fn what_is_always_null_fits_every_function() {
+    let connection = graph(
+        &[
+            "CREATE NODE TABLE A(id INT64 PRIMARY KEY, l INT64[], x INT64)",
+            "CREATE NODE TABLE B(id INT64 PRIMARY KEY)",
+            "CREATE REL TABLE R(FROM A TO A, x INT64)",
+        ],
+        &[],
+    );
+    check(
+        &connection,
+        "RETURN head(reverse(NULL)), size(NULL + NULL), toUpper(NULL + 1)",
+        &["NULL|NULL|NULL"],
+    );
+    check(&connection, "MATCH (n:A)-[:R]->(:B) RETURN head(reverse(n.l)), toUpper(n.x + n.x)", &[]);
+    check(&connection, "MATCH (a:B)-[e:R* WSHORTEST(x) 1..4]->(b) RETURN cost(e)", &[]);
+    check(&connection, "RETURN NULL = 1, NULL + 1 IS NULL, coalesce(abs(NULL), 2)", &["NULL|true|2"]);
+}
+
+#[test]
 fn members_of_one_struct_are_told_apart() {
     let connection = graph(&[], &[]);
     let s = "UNWIND [{a: 1, b: 2}] AS s ";

@@ -6,9 +6,9 @@ use super::aggregate::AggregateContext;
 use super::bound::{BoundCheck, BoundStatement, Variable, VariableId, VariableKind};
 use super::error::{BindError, BindErrorKind, BindResult};
 use super::scope::Scope;
-use crate::catalog::{Catalog, ColumnSchema, Dialect, closest_name};
+use crate::catalog::{Catalog, ColumnSchema, Dialect};
 use crate::parser::ast::{self, Span, StatementKind, StatementMode};
-use crate::types::{ColumnId, DataType, TableId};
+use crate::types::{ColumnId, DataType, TableId, closest_name};
 
 /// The types of the parameters that the caller gives; a name that is missing is of type ANY.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -4,9 +4,9 @@
 use super::bind::Binder;
 use super::bound::*;
 use super::error::{BindError, BindErrorKind, BindResult};
-use crate::catalog::{ColumnSchema, ObjectKind, RelTableSchema, RelTypeSchema, TableEntry, closest_name};
+use crate::catalog::{ColumnSchema, ObjectKind, RelTableSchema, RelTypeSchema, TableEntry};
 use crate::parser::ast::{CopyFrom, Name, ScanSourceKind, Span};
-use crate::types::{ColumnId, DataType, Value};
+use crate::types::{ColumnId, DataType, Value, closest_name};
 
 /// Options as bound: lower-case name, value, place.
 type Options = Vec<(String, Value, Span)>;

@@ -8,10 +8,11 @@ use super::entity::ENTITY_FUNCTIONS;
 use super::error::{BindError, BindErrorKind, BindResult};
 use crate::functions::{
     BoundAggregate, CastMode, Dialect, FunctionError, aggregate_exists, bind_cast, bind_struct_extract,
-    bind_struct_pack, cast_value, implicit_cost, resolve_aggregate, resolve_scalar,
+    bind_struct_pack, cast_value, implicit_cost, resolve_aggregate, resolve_scalar, scalar_exists,
+    similar_names,
 };
 use crate::parser::ast::{self, FunctionCall, Span};
-use crate::types::{DataType, Field};
+use crate::types::{DataType, Field, Value};
 
 /// The registry's names of what has an operator or a syntax of its own.
 pub(super) mod names {
@@ -39,7 +40,7 @@ impl Binder<'_> {
     pub fn bind_function_call(&mut self, call: &FunctionCall) -> BindResult<BoundExpression> {
         let name = call.full_name().to_lowercase();
         let aggregate = aggregate_exists(&name);
-        check_form(call, aggregate)?;
+        check_form(call, aggregate, self.function_dialect())?;
         if aggregate {
             return self.bind_aggregate(&name, call.distinct, &call.arguments, call.span);
         }
@@ -97,6 +98,11 @@ impl Binder<'_> {
         let types = types_of(&arguments);
         let function = resolve_scalar(name, self.function_dialect(), &types)
             .map_err(|error| function_error(error, span))?;
+        if types.contains(&DataType::Null) && function.is_null_of_null() {
+            // What is always NULL fits every other function, whichever overload it would have been.
+            let kind = ExpressionKind::Literal(Value::Null);
+            return Ok(BoundExpression { kind, data_type: DataType::Null, span });
+        }
         let wanted = function.arguments.iter();
         let arguments = arguments
             .into_iter()
@@ -180,8 +186,13 @@ impl Binder<'_> {
 }
 
 /// `*`, `DISTINCT` and named arguments stand where they mean something.
-fn check_form(call: &FunctionCall, aggregate: bool) -> BindResult<()> {
+fn check_form(call: &FunctionCall, aggregate: bool, dialect: Dialect) -> BindResult<()> {
     let wrong = |message: String| Err(BindError::new(BindErrorKind::WrongArguments, call.span, message));
+    let name = call.full_name();
+    if (call.star || call.distinct) && !aggregate && !scalar_exists(&name, dialect) {
+        let similar = similar_names(&name);
+        return Err(function_error(FunctionError::UnknownFunction { name, similar }, call.span));
+    }
     if call.star {
         return wrong(format!("{} takes no *", call.full_name()));
     }

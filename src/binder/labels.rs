@@ -5,9 +5,9 @@ use super::bind::Binder;
 use super::bound::RelTable;
 use super::error::{BindError, BindErrorKind, BindResult};
 use super::tables::{all_node_tables, all_rel_tables, table_set};
-use crate::catalog::{SchemaMode, closest_name};
+use crate::catalog::SchemaMode;
 use crate::parser::ast::{LabelExpression, LabelExpressionKind, Name};
-use crate::types::TableId;
+use crate::types::{TableId, closest_name};
 
 /// Whose labels an expression speaks of.
 #[derive(Clone, Copy, PartialEq, Eq)]

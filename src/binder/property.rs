@@ -5,9 +5,9 @@ use super::bound::*;
 use super::error::{BindError, BindErrorKind, BindResult};
 use super::expression::literal;
 use super::functions::names;
-use crate::catalog::{ColumnSchema, SchemaMode, TableEntry, closest_name};
+use crate::catalog::{ColumnSchema, SchemaMode, TableEntry};
 use crate::parser::ast::{Expression, Name, Span};
-use crate::types::{ColumnId, DataType, TableId, Value};
+use crate::types::{ColumnId, DataType, TableId, Value, closest_name};
 
 /// Components of temporal values that are numbers.
 const COMPONENTS: &[&str] = &[

@@ -89,7 +89,10 @@ impl Binder<'_> {
     /// The cost of a relationship: a property that is a number.
     pub(super) fn path_cost(&mut self, variable: VariableId, name: &Name) -> BindResult<BoundExpression> {
         let property = self.entity_property(variable, name, name.span)?;
-        if !property.data_type.is_numeric() && property.data_type != DataType::Any {
+        // A pattern that no table fits has no costs.
+        let fits =
+            property.data_type.is_numeric() || matches!(property.data_type, DataType::Any | DataType::Null);
+        if !fits {
             let message = format!("a cost must be a number, {} is of type {}", name.text, property.data_type);
             return Err(BindError::new(BindErrorKind::TypeMismatch, name.span, message));
         }

@@ -2,10 +2,9 @@
 
 use super::bind::Binder;
 use super::error::{BindError, BindErrorKind, BindResult};
-use crate::catalog::closest_name;
 use crate::functions::common_type;
 use crate::parser::ast::{TypeName, TypeNameKind, TypedName};
-use crate::types::{DataType, Field};
+use crate::types::{DataType, Field, closest_name};
 
 /// Names of types for "did you mean".
 const TYPE_NAMES: &[&str] = &[

@@ -7,8 +7,7 @@ use rustc_hash::FxHashMap;
 
 use super::error::{CatalogError, ObjectKind};
 use super::schema::{ColumnSchema, Dialect, NodeTableSchema, RelTableSchema, RelTypeSchema, SchemaMode};
-use super::suggest::closest_name;
-use crate::types::TableId;
+use crate::types::{TableId, closest_name};
 
 pub(super) type CatalogResult<T> = Result<T, CatalogError>;
 

@@ -21,7 +21,6 @@ mod schema;
 mod shares;
 mod statistics;
 mod stored_value;
-mod suggest;
 
 pub use catalog::{Catalog, DroppedTables, TableEntry};
 pub use degrees::Degrees;
@@ -36,4 +35,3 @@ pub use schema::{
     RelTableSchema, RelTypeSchema, SchemaMode,
 };
 pub use statistics::{ColumnStatistics, DirectionStatistics, Statistics, TableStatistics};
-pub use suggest::closest_name;

@@ -3,8 +3,7 @@
 use super::catalog::CatalogResult;
 use super::error::CatalogError;
 use super::schema::{ColumnSchema, NewColumn};
-use super::suggest::closest_name;
-use crate::types::{ColumnId, DataType};
+use crate::types::{ColumnId, DataType, closest_name};
 
 /// Ids of columns that a schema declares are below; those from here on name what a table has by itself
 /// (label set, ends of a relationship).

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::session::Session;
-use crate::catalog::{Dialect, closest_name};
+use crate::catalog::Dialect;
 use crate::error::{Error, ErrorKind, Result};
-use crate::types::Value;
+use crate::types::{Value, closest_name};
 
 const NAMES: [&str; 3] = ["dialect", "threads", "timeout"];
 

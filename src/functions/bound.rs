@@ -43,6 +43,11 @@ impl PartialEq for BoundScalar {
 }
 
 impl BoundScalar {
+    /// Whether it is a value, other than a truth, that is NULL wherever an argument is.
+    pub fn is_null_of_null(&self) -> bool {
+        self.nulls == Nulls::Propagate && !self.volatile && self.result != DataType::Bool
+    }
+
     /// Whether it has a result for all values of its arguments: comparisons, logic, tests of texts, sums of floats and
     /// casts that lose nothing. Others may end in an error.
     pub fn is_total(&self) -> bool {

@@ -7,7 +7,7 @@ use super::any_dispatch::{bind_any, bind_null};
 use super::{
     AggregateFunction, BoundAggregate, BoundScalar, Dialect, FunctionError, FunctionResult, ScalarFunction,
 };
-use crate::types::DataType;
+use crate::types::{DataType, edit_distance};
 
 struct Registry {
     scalars: HashMap<String, Vec<&'static ScalarFunction>>,
@@ -102,26 +102,6 @@ pub fn similar_names(name: &str) -> Vec<String> {
         .collect();
     close.sort();
     close.into_iter().take(3).map(|(_, known)| known).collect()
-}
-
-/// Insertions, deletions and replacements between two words, none if more than `bound`.
-fn edit_distance(left: &str, right: &str, bound: usize) -> Option<usize> {
-    let right: Vec<char> = right.chars().collect();
-    let left: Vec<char> = left.chars().take(64).collect();
-    if left.len().abs_diff(right.len()) > bound {
-        return None;
-    }
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (position, letter) in left.iter().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = position + 1;
-        for (other, other_letter) in right.iter().enumerate() {
-            let replaced = diagonal + usize::from(letter != other_letter);
-            diagonal = row[other + 1];
-            row[other + 1] = replaced.min(row[other] + 1).min(diagonal + 1);
-        }
-    }
-    row.last().copied().filter(|distance| *distance <= bound)
 }
 
 #[cfg(test)]

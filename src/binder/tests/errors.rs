@@ -25,6 +25,7 @@ fn unknown_names_have_suggestions() {
         "The last WITH does not pass it on",
     );
     check_hint("MATCH (n:Person) RETURN lowr(n.name)", UnknownFunction, "lowr", "Did you mean lower?");
+    check_hint("RETURN coutn(*)", UnknownFunction, "coutn(*)", "Did you mean count?");
     check_hint("RETURN CAST(1 AS INTT64)", UnknownType, "INTT64", "Did you mean INT64?");
     check_error("RETURN {k1: k2} AS literal", UnknownVariable, "k2");
 }

@@ -3,6 +3,7 @@
 use super::{Builder, Rule, is_keyword};
 use crate::parser::ast::Span;
 use crate::parser::error::{ParseError, ParseErrorKind};
+use crate::types::edit_distance;
 use pest::error::{ErrorVariant, InputLocation};
 
 impl Builder<'_> {
@@ -34,15 +35,38 @@ impl Builder<'_> {
     }
 }
 
+/// At most so many words say what was expected.
+const WORDS_MAX: usize = 8;
+
 fn with_expected(message: &str, expected: &[String]) -> String {
-    match expected {
+    let mut told =
+        gathered(gathered(expected.to_vec(), &OPERATORS, "an operator", 1), &CLAUSES, "a clause", 4);
+    let others = told.len() > WORDS_MAX;
+    told.truncate(if others { WORDS_MAX - 1 } else { WORDS_MAX });
+    match &told[..] {
         [] => message.to_owned(),
+        all if others => format!("{message}, expected {} or others", all.join(", ")),
         [only] => format!("{message}, expected {only}"),
-        [first @ .., last] if expected.len() <= 8 => {
-            format!("{message}, expected {} or {last}", first.join(", "))
-        }
-        _ => message.to_owned(),
+        [first @ .., last] => format!("{message}, expected {} or {last}", first.join(", ")),
     }
+}
+
+const OPERATORS: [&str; 9] = ["an operator", "AND", "OR", "XOR", "IN", "IS", "CONTAINS", "STARTS", "ENDS"];
+const CLAUSES: [&str; 15] = [
+    "MATCH", "OPTIONAL", "WITH", "RETURN", "UNWIND", "CREATE", "MERGE", "SET", "DELETE", "DETACH", "REMOVE",
+    "FOREACH", "CALL", "LOAD", "UNION",
+];
+
+/// The words with one for those of a kind, where there are at least so many.
+fn gathered(words: Vec<String>, kind: &[&str], name: &str, least: usize) -> Vec<String> {
+    let is_one = |word: &String| kind.contains(&word.as_str());
+    if words.iter().filter(|word| is_one(word)).count() < least {
+        return words;
+    }
+    let at = words.iter().position(is_one).unwrap_or(0);
+    let mut rest: Vec<String> = words.into_iter().filter(|word| !is_one(word)).collect();
+    rest.insert(at.min(rest.len()), name.to_owned());
+    rest
 }
 
 /// The word or sign at the start of a text.
@@ -155,7 +179,7 @@ fn sign_hint(before: &str, found: &str, rest: &str, rules: &[Rule]) -> Option<&'
         "==" | "=" if found == "==" || before.ends_with('=') => Some("Cypher compares with a single `=`"),
         "!=" => Some("Cypher writes `<>` for \"not equal\""),
         "&" if before.ends_with('&') || rest.starts_with("&&") => Some("Cypher writes AND"),
-        ">" if before.ends_with('-') => Some("A relationship is written `-->` or `-[:TYPE]->`"),
+        ">" | "(" if before.ends_with('-') => Some("A relationship is written `--`, `-->` or `-[:TYPE]->`"),
         "," | ")" | "]" if before.ends_with(',') => Some("There is a comma too much before it"),
         _ if entry && rest[found.len()..].trim_start().starts_with('=') => {
             Some("Inside braces a property is written `key: value`")
@@ -256,12 +280,14 @@ fn did_you_mean(found: &str, expected: &[String]) -> Option<String> {
         // As SQL and other dialects have it.
         return Some("Write BEGIN TRANSACTION".to_owned());
     }
-    let close = |word: &&str| {
+    let distance = |word: &str| {
         let allowed = if word.len() < 5 { 1 } else { 2 };
-        *word != found && edit_distance(&found, word) <= allowed
+        edit_distance(&found, word, allowed).filter(|distance| *distance > 0)
     };
-    let from_expected = expected.iter().flat_map(|words| words.split(' ')).find(close);
-    let from_all = || WORDS.into_iter().filter(close).min_by_key(|word| edit_distance(&found, word));
+    let from_expected =
+        expected.iter().flat_map(|words| words.split(' ')).find(|word| distance(word).is_some());
+    let from_all =
+        || WORDS.into_iter().filter(|word| distance(word).is_some()).min_by_key(|word| distance(word));
     from_expected.or_else(from_all).map(|word| format!("Did you mean {word}?"))
 }
 
@@ -292,32 +318,6 @@ fn forgotten_return(before: &str, found: &str, expected: &[String]) -> Option<St
     let is_word = found.chars().next().is_some_and(|first| first.is_alphabetic() || first == '*');
     let missing = wants_clause && is_word && !before.to_ascii_uppercase().contains("RETURN");
     missing.then(|| "Is RETURN missing before it?".to_owned())
-}
-
-/// How many letters must be changed, added, left out or swapped with their neighbour.
-fn edit_distance(left: &str, right: &str) -> usize {
-    let (left, right) = (left.as_bytes(), right.as_bytes());
-    if left.len().abs_diff(right.len()) > 2 {
-        return usize::MAX;
-    }
-    let mut older: Vec<usize> = Vec::new();
-    let mut last: Vec<usize> = (0..=right.len()).collect();
-    for row in 1..=left.len() {
-        let mut current = vec![row; right.len() + 1];
-        for column in 1..=right.len() {
-            let changed = last[column - 1] + usize::from(left[row - 1] != right[column - 1]);
-            current[column] = changed.min(last[column] + 1).min(current[column - 1] + 1);
-            let swapped = row > 1
-                && column > 1
-                && left[row - 1] == right[column - 2]
-                && left[row - 2] == right[column - 1];
-            if swapped {
-                current[column] = current[column].min(older[column - 2] + 1);
-            }
-        }
-        older = std::mem::replace(&mut last, current);
-    }
-    last[right.len()]
 }
 
 #[cfg(test)]
@@ -372,6 +372,9 @@ mod tests {
     fn missing_parts() {
         check("MATCH (n) n.name", (1, 11), "unexpected `n`", "RETURN");
         check("MATCH (n)", (1, 1), "cannot end with MATCH", "Add RETURN");
+        check("RETURN 1 2", (1, 10), "expected the end of the statement, a clause", "");
+        check("MATCH (a)-(b) RETURN a", (1, 11), "expected", "`-[:TYPE]->`");
+        check("MATCH (a) WHERE a.x 3 RETURN a", (1, 21), "expected", "");
         check("MATCH (n) RETURN n MATCH (m) RETURN m", (1, 20), "MATCH cannot follow RETURN", "WITH");
         check("RETURN n ORDER n", (1, 16), "expected BY", "");
         check("MATCH (n) WHERE RETURN n", (1, 17), "expected an expression", "missing before RETURN");

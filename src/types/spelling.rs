@@ -1,21 +1,24 @@
-//! "Did you mean …?": the known name nearest to a misspelt one.
+//! "Did you mean …?": how far words are from each other, and the known name nearest to a misspelt one.
 
 /// The candidate with the fewest edits from `name`, letter case counting least, if it is near enough to be
 /// a likely slip: at most a third of the letters may differ.
 pub fn closest_name<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    let wanted: Vec<char> = name.to_lowercase().chars().collect();
-    let limit = (wanted.len() / 3).max(1);
+    let limit = (name.chars().count() / 3).max(1);
     candidates
         .into_iter()
-        .map(|candidate| (edit_distance(&wanted, candidate), candidate))
-        .filter(|(distance, _)| *distance <= limit)
+        .filter_map(|candidate| Some((edit_distance(name, candidate, limit)?, candidate)))
         .min()
         .map(|(_, candidate)| candidate.to_owned())
 }
 
-/// Levenshtein's distance with a swap of neighbours as one edit, over lower-cased letters.
-fn edit_distance(wanted: &[char], candidate: &str) -> usize {
-    let other: Vec<char> = candidate.to_lowercase().chars().collect();
+/// How many letters must be changed, added, left out or swapped with their neighbour (Damerau and Levenshtein) to make a
+/// word of another, whatever their case; none if more than `most`.
+pub fn edit_distance(wanted: &str, candidate: &str, most: usize) -> Option<usize> {
+    let letters = |word: &str| word.to_lowercase().chars().collect::<Vec<char>>();
+    let (wanted, other) = (letters(wanted), letters(candidate));
+    if wanted.len().abs_diff(other.len()) > most {
+        return None;
+    }
     let mut before_last: Vec<usize> = Vec::new();
     let mut last: Vec<usize> = (0..=other.len()).collect();
     for (row, letter) in wanted.iter().enumerate() {
@@ -32,7 +35,7 @@ fn edit_distance(wanted: &[char], candidate: &str) -> usize {
         }
         before_last = std::mem::replace(&mut last, current);
     }
-    last[other.len()]
+    last.last().copied().filter(|distance| *distance <= most)
 }
 
 #[cfg(test)]
