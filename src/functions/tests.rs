@@ -125,6 +125,40 @@ fn comparison_and_logic() {
 }
 
 #[test]
+fn texts_are_ordered_by_their_bytes_whatever_their_first_ones_are() {
+    let texts = [
+        "",
+        "\0",
+        "a",
+        "a\0",
+        "a\0\0\0\0",
+        "ab",
+        "abcd",
+        "abcd\0",
+        "abcde",
+        "abce",
+        "abcdefghijkl",
+        "abcdefghijklm",
+        "abcdefghijklmn",
+        "abcdefghijkzz",
+        "b",
+        "ä",
+        "zzzzzzzzzzzzzzzzzz",
+    ];
+    for left in texts {
+        for right in texts {
+            let order = left.as_bytes().cmp(right.as_bytes());
+            let answers =
+                [("<", order.is_lt()), ("<=", order.is_le()), (">", order.is_gt()), (">=", order.is_ge())];
+            for (name, expected) in answers {
+                let found = call(name, Dialect::OpenCypher, &[Value::from(left), Value::from(right)]);
+                assert_eq!(found.unwrap(), Value::Bool(expected), "{left:?} {name} {right:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn strings() {
     check("STARTS WITH", "hello | he", "true");
     check("CONTAINS", "hello | xx", "false");

@@ -13,7 +13,7 @@ use super::super::{
 use super::{entry, only};
 use crate::types::{DataType, PhysicalType};
 use crate::vector::simd::{CompareOp, Operand, compare_mask};
-use crate::vector::{Native, SelectionBuffer, Validity, VectorBuffer};
+use crate::vector::{Native, SelectionBuffer, StringVector, Validity, VectorBuffer};
 
 pub const TABLE: &[ScalarFunction] = &[
     only(Availability::Kuzu, "=", |types| resolve_with_text(types, CompareOp::Eq)),
@@ -188,12 +188,82 @@ fn string_test<'c>(call: &Call<'c>, op: CompareOp) -> FunctionResult<impl Fn(usi
     })
 }
 
+/// The mask of `<` and its like between texts. The first bytes of most decide, without a branch; where they are the same
+/// the texts are read, for active rows.
+fn string_order_mask(call: &Call<'_>, op: CompareOp, words: &mut [u64]) -> FunctionResult<()> {
+    let (left, right) = (strings(call, 0)?, strings(call, 1)?);
+    let is_less = matches!(op, CompareOp::Lt | CompareOp::Le);
+    let constant = |text: &[u8]| {
+        let mut prefix = [0; 4];
+        prefix.iter_mut().zip(text).for_each(|(to, from)| *to = *from);
+        u32::from_be_bytes(prefix)
+    };
+    let of = |rows: &StringVector<'_>, row: usize| u32::from_be_bytes(rows.views[row].prefix());
+    let reads = |row: usize| op.holds(left.bytes(row).cmp(right.bytes(row)));
+    match (&left, &right) {
+        (Strings::Rows(left), Strings::Constant(text)) => {
+            let text = constant(text);
+            order_by_prefix(call, is_less, |row| (of(left, row), text), reads, words);
+        }
+        (Strings::Constant(text), Strings::Rows(right)) => {
+            let text = constant(text);
+            order_by_prefix(call, is_less, |row| (text, of(right, row)), reads, words);
+        }
+        (Strings::Rows(left), Strings::Rows(right)) => {
+            order_by_prefix(call, is_less, |row| (of(left, row), of(right, row)), reads, words);
+        }
+        (Strings::Constant(_), Strings::Constant(_)) => words.fill(if reads(0) { u64::MAX } else { 0 }),
+    }
+    Ok(())
+}
+
+#[inline(always)]
+fn order_by_prefix(
+    call: &Call<'_>,
+    is_less: bool,
+    prefixes: impl Fn(usize) -> (u32, u32),
+    reads: impl Fn(usize) -> bool,
+    words: &mut [u64],
+) {
+    for (index, word) in words.iter_mut().enumerate() {
+        let active = call.active.word(index);
+        if active == 0 {
+            continue;
+        }
+        let first = index * 64;
+        let (mut less, mut same) = (0u64, 0u64);
+        for bit in 0..64.min(call.length - first) {
+            let (left, right) = prefixes(first + bit);
+            less |= u64::from(left < right) << bit;
+            same |= u64::from(left == right) << bit;
+        }
+        *word = if is_less { less } else { !(less | same) };
+        same &= active;
+        while same != 0 {
+            let bit = same.trailing_zeros();
+            *word |= u64::from(reads(first + bit as usize)) << bit;
+            same &= same - 1;
+        }
+    }
+}
+
+fn is_order(op: CompareOp) -> bool {
+    matches!(op, CompareOp::Lt | CompareOp::Le | CompareOp::Gt | CompareOp::Ge)
+}
+
 fn string_truths(
-    _: &mut KernelContext,
+    context: &mut KernelContext,
     call: &Call<'_>,
     op: CompareOp,
     out: &mut VectorBuffer,
 ) -> FunctionResult<()> {
+    if is_order(op) {
+        let mut words = context.take_mask(call.length);
+        string_order_mask(call, op, &mut words)?;
+        let outcome = write_mask(call, &words, out);
+        context.give_mask(words);
+        return outcome;
+    }
     let test = string_test(call, op)?;
     map_truths(call, out, |row| Ok(test(row)))
 }
@@ -204,6 +274,13 @@ fn string_select(
     op: CompareOp,
     out: &mut SelectionBuffer,
 ) -> FunctionResult<()> {
+    if is_order(op) {
+        let mut words = context.take_mask(call.length);
+        string_order_mask(call, op, &mut words)?;
+        narrow(call.active, &words, out);
+        context.give_mask(words);
+        return Ok(());
+    }
     let test = string_test(call, op)?;
     select_rows(context, call, out, test)
 }
