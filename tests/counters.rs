@@ -105,6 +105,12 @@ const WORKS: &[(&str, &str)] = &[
         "MATCH (p:Person) WHERE p.id < 100 WITH collect(p.noise) AS l MATCH (b:Person) WHERE b.noise IN l RETURN count(*)",
     ),
     (
+        "sub_plans_left",
+        "MATCH (a:Topic) WHERE EXISTS { (a)-[:Near]->()-[:Near]->()-[:Near]->(d) WHERE d.weight + 1000 > a.weight } \
+         RETURN a.id LIMIT 3",
+    ),
+    ("rows_first_distinct", "MATCH (p:Person) RETURN DISTINCT p.kind LIMIT 3"),
+    (
         "lists_shared",
         "MATCH (p:Person) WHERE p.id < 100 WITH collect(p.noise) AS l MATCH (b:Topic) \
          WITH l, b ORDER BY b.weight, b.id RETURN l[0], b.id",
@@ -407,4 +413,27 @@ fn plans_are_found_again() {
     run(&connection, "RETURN 2");
     let stats = connection.plan_cache_stats();
     assert_eq!((stats.hits, stats.misses, stats.plans), (5, 2, 2), "{stats:?}");
+}
+
+/// A constant list is laid out and prepared once, whatever it is made of and however many threads ask.
+#[test]
+fn a_constant_list_is_prepared_once_for_all_threads() {
+    let connection = GRAPH.connect().expect("a connection");
+    let list: Vec<String> = (0..3000).map(|number| (number * 7).to_string()).collect();
+    for list in [format!("[{}]", list.join(",")), "range(0, 21000, 7)".to_owned()] {
+        let text = format!(
+            "MATCH (p:Person) WHERE p.more IN {list} OR p.noise IN {list} RETURN count(*), max(p.kind)"
+        );
+        // A second thread may come too late for a short query.
+        let shared = (0..200).any(|_| {
+            let lines = connection.query(&format!("PROFILE {text}")).expect("a profile");
+            let lines: Vec<String> = lines.rows().map(|row| row.get(0).expect("a line")).collect();
+            let value = |counter: &str| {
+                lines.iter().find_map(|line| line.strip_prefix(counter)?.parse::<u64>().ok()).unwrap_or(0)
+            };
+            assert_eq!(value("sets_prepared: "), 2, "{}", lines.join("\n"));
+            value("morsels_stolen: ") > 0
+        });
+        assert!(shared);
+    }
 }

@@ -179,6 +179,12 @@ fn wide_values_take_no_more_than_the_limit() {
     check("MATCH (n:S) RETURN size(collect(n.s))", Err(ErrorKind::OutOfMemory));
     check("UNWIND range(0, 399) AS i MATCH (n:S {id: i}) RETURN sum(size(n.s))", Ok(96_001_090));
     check("MATCH p = (a:N {id: 0})-[:E*]->(b) RETURN sum(size(nodes(p)))", Ok(2_003_000));
+    // A list beside which there is no room for the set of its elements is gone through.
+    let list = "UNWIND range(1, 170000) AS i WITH collect(repeat('x', 60) + toString(i)) AS l";
+    check(
+        &format!("{list} MATCH (n:N) WHERE repeat('x', 60) + toString(n.id) IN l RETURN count(*)"),
+        Ok(2000),
+    );
     // Each row has all of the list, which is kept once.
     let lists = "UNWIND range(1, 20000) AS i WITH collect(toString(i)) AS l UNWIND l AS x WITH l, x ORDER BY x RETURN count(l)";
     check(lists, Ok(20_000));

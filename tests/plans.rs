@@ -447,3 +447,106 @@ fn trails_are_checked_below_products() {
     assert_eq!(trails, told);
     assert_ne!(trails, walks, "a relationship comes twice somewhere");
 }
+
+/// What PROFILE says about a counter; 0 where it did not move.
+fn counter(connection: &Connection, name: &str, text: &str) -> u64 {
+    let lines = plan_of(connection, text, "PROFILE");
+    let value = |line: &String| line.strip_prefix(name)?.strip_prefix(": ")?.parse().ok();
+    lines.iter().find_map(value).unwrap_or(0)
+}
+
+fn numbers(connection: &Connection, text: &str) -> Vec<i64> {
+    let result = connection.query(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+    result.rows().map(|row| row.get(0).expect("a number")).collect()
+}
+
+/// Under a LIMIT a condition is asked about a few rows first instead of being answered for all nodes, and a row is left as
+/// soon as something was found for it.
+#[test]
+fn conditions_under_a_limit_look_at_few_rows() {
+    let world = network();
+    let connection = &world.connection;
+    let liked = "(a)-[:Knows]->(:Person)-[:Likes]->(m:Message) WHERE m.length > 1900";
+    for (condition, least) in [(format!("EXISTS {{ {liked} }}"), 1), (format!("NOT EXISTS {{ {liked} }}"), 0)]
+    {
+        let text = format!("MATCH (a:Person) WHERE {condition} RETURN a.id");
+        let at_once = |plan: &str| plan.contains("Weigh") || plan.contains("HashJoin");
+        let plan = plan_of(connection, &text, "EXPLAIN").join("\n");
+        assert!(at_once(&plan), "{plan}");
+        let all = numbers(connection, &text);
+        let limited = format!("{text} LIMIT 3");
+        let plan = plan_of(connection, &limited, "EXPLAIN").join("\n");
+        assert!(plan.contains("Settle") && !at_once(&plan), "{plan}");
+        let asked = counter(connection, "rows_numbered", &limited);
+        assert!(asked > 2 && asked < 512, "{asked} rows were asked about: {limited}");
+        let first = numbers(connection, &limited);
+        assert_eq!(first.len(), 3, "{limited}");
+        assert!(first.iter().all(|id| all.contains(id)), "{limited}");
+        assert!(all.len() > least);
+    }
+    // Hundreds of thousands of ways lead on from each person.
+    let far = "MATCH (a:Person) WHERE a.id < 40 AND EXISTS { (a)-[:Knows]->()-[:Knows]->()-[:Knows]->()-[:Knows]->()-[:Knows]->(f) \
+               WHERE f.age + 100 > a.age } RETURN a.id";
+    assert_eq!(numbers(connection, far).len(), 40);
+    assert!(counter(connection, "sub_plans_left", far) > 20);
+    assert!(counter(connection, "rows_materialized", far) < 2_000_000);
+}
+
+/// Whoever wants some different rows does not wait for all.
+#[test]
+fn different_rows_under_a_limit_go_on_at_once() {
+    let world = network();
+    let connection = &world.connection;
+    let steps = "MATCH (a:Person)-[:Knows]->(b:Person)-[:Knows]->(c:Person)";
+    let text = format!("{steps} RETURN DISTINCT a.age, c.age LIMIT 50");
+    let plan = plan_of(connection, &text, "EXPLAIN").join("\n");
+    assert!(plan.contains("Distinct (until there are enough)"), "{plan}");
+    assert_eq!(connection.query(&text).expect("rows").len(), 50);
+    let written = counter(connection, "rows_materialized", &text);
+    assert!(written < 100_000, "{written} rows were written out");
+    for (text, expected) in [
+        ("MATCH (a:Person) RETURN DISTINCT a.kind LIMIT 100", 4),
+        ("MATCH (a:Person) RETURN DISTINCT a.kind LIMIT 0", 0),
+        ("MATCH (a:Person) RETURN DISTINCT a.age SKIP 5 LIMIT 7", 7),
+        ("MATCH (a:Person) RETURN DISTINCT a.age SKIP 55 LIMIT 7", 5),
+        ("MATCH (a:Person)-[:Knows]->(b:Person) RETURN DISTINCT a.kind, b LIMIT 5", 5),
+    ] {
+        let mut rows: Vec<String> = Vec::new();
+        for row in connection.query(text).unwrap_or_else(|error| panic!("{text}: {error}")).rows() {
+            rows.push(format!("{:?}", row.values()));
+        }
+        assert_eq!(rows.len(), expected, "{text}");
+        rows.sort();
+        rows.dedup();
+        assert_eq!(rows.len(), expected, "{text}");
+    }
+}
+
+/// EXPLAIN says for how many rows the order of joins was chosen.
+#[test]
+fn an_order_for_few_rows_says_so() {
+    let world = network();
+    let text = "MATCH (a:Person)-[:Knows]->(b:Person)-[:Likes]->(m:Message) RETURN a.id, m.id";
+    let says = |text: &str| {
+        let plan = plan_of(&world.connection, text, "EXPLAIN").join("\n");
+        plan.contains("Limit (joins ordered for the first 8 rows)")
+    };
+    assert!(says(&format!("{text} SKIP 5 LIMIT 3")));
+    assert!(says(&text.replace("RETURN", "WITH a, b, m WITH a, m LIMIT 8 RETURN")));
+    assert!(!says(&format!("{text} ORDER BY a.id LIMIT 8")));
+    assert!(!says("MATCH (a:City) RETURN a.id LIMIT 80"));
+}
+
+/// Of the walks along few relationships hardly any is a trail: they are left where they come to one twice.
+#[test]
+fn long_trails_are_compared_from_the_beginning() {
+    let world = World::new("CREATE NODE TABLE N(id INT64 PRIMARY KEY); CREATE REL TABLE R(FROM N TO N)");
+    world.copy("N", "0\n1\n", "").expect("a load");
+    world.copy("R", "0,1\n1,0\n".repeat(20), "").expect("a load");
+    let steps: String = (1..=36).map(|step| format!("-[:R]->(n{step})")).collect();
+    let text = format!("MATCH (n0){steps} RETURN n0.id LIMIT 3");
+    let plan = plan_of(&world.connection, &text, "EXPLAIN");
+    let compared = plan.iter().filter(|line| line.contains("DistinctRels")).count();
+    assert!(compared > 30, "{}", plan.join("\n"));
+    assert_eq!(numbers(&world.connection, &text).len(), 3);
+}

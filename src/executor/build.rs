@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use parking_lot::Mutex;
 
-use super::aggregate::Grouping;
+use super::aggregate::{FIRST_MAX, FirstRows, Grouping};
 use super::chunks::{ChunkList, ChunkSource, Collect, MayPutAside};
 use super::context::QueryContext;
 use super::count_join::count_join;
@@ -40,7 +40,9 @@ use super::unfold::Unfold;
 use super::unwind::Unwind;
 use super::weigh::Weigh;
 use crate::planner::inputs;
-use crate::planner::physical_plan::{Expression, ExpressionKind, KeyKind, PhysicalOperator, PlanNode};
+use crate::planner::physical_plan::{
+    Expression, ExpressionKind, KeyKind, PhysicalOperator, PhysicalSettle, PlanNode,
+};
 use crate::storage::memory::Meter;
 use crate::storage::table::Asked;
 use crate::types::{ColumnId, DST_COLUMN, SRC_COLUMN, Value};
@@ -184,7 +186,15 @@ fn run_node<'x>(
             query.enter(node);
             grouping.emit(query, sink)
         }
-        P::Distinct { input, key_kind } => distinct((node, input), key_kind, query, sink),
+        P::Distinct { input, key_kind, first } => {
+            let mut wanted = (!first.is_empty()).then_some(0u64);
+            for rows in first {
+                let more = rows_of(Some(rows), "LIMIT", query)?;
+                wanted = wanted.zip(more).map(|(wanted, more)| wanted.saturating_add(more));
+            }
+            let wanted = wanted.filter(|wanted| *wanted <= FIRST_MAX && !input.outputs.is_empty());
+            distinct((node, input), (key_kind, wanted), query, sink)
+        }
         P::Sort { input, keys } => {
             let sorting = Sorting::new(keys, &input.outputs, None, query.meter(node));
             run(input, query, &|| Ok(Box::new(Unfold::new(Box::new(sorting.sink(query)?))) as Next<'_>))?;
@@ -201,7 +211,7 @@ fn run_node<'x>(
             query.enter(node);
             sorting.emit(usize::try_from(skip).unwrap_or(usize::MAX), query, sink)
         }
-        P::Limit { input, skip, limit } => {
+        P::Limit { input, skip, limit, .. } => {
             let skip = rows_of(skip.as_ref(), "SKIP", query)?.unwrap_or(0);
             let budget = Budget::new(skip, rows_of(limit.as_ref(), "LIMIT", query)?);
             run(input, query, &|| {
@@ -212,7 +222,11 @@ fn run_node<'x>(
             let gathers = query.gathers(*name);
             run(input, query, &|| {
                 let number = Number::new(*name, *multiplied, sink()?);
-                let number = if gathers { number.gathering(&input.outputs, query) } else { number };
+                let number = match gathers {
+                    true => number.gathering(&input.outputs, query),
+                    false if query.only_asks(*name) => number.asking(),
+                    false => number,
+                };
                 Ok(Box::new(number) as Next<'_>)
             })
         }
@@ -245,7 +259,15 @@ fn run_node<'x>(
             })
         }
         P::Settle { input, name, row, kind } => {
-            run(input, query, &|| Ok(Box::new(Settle::new(*name, *row, kind, query, sink()?)?) as Next<'_>))
+            let may_leave = matches!(kind, PhysicalSettle::Semi { .. } | PhysicalSettle::Mark { .. });
+            if may_leave {
+                query.only_ask(*name);
+            }
+            let may_leave = may_leave && may_be_left(input, *name);
+            run(input, query, &|| {
+                let settle = Settle::new(*name, *row, kind, query, sink()?)?;
+                Ok(Box::new(settle.leaving(may_leave)) as Next<'_>)
+            })
         }
         P::Union { inputs } => {
             let types = &node.outputs;
@@ -259,6 +281,25 @@ fn run_node<'x>(
             query.enter(node);
             drive(query, &ChunkSource::of(&gathered.into_inner()), sink)
         }
+    }
+}
+
+/// Whether all operators of a sub-plan take up the next rows as if nothing had been when they were stopped.
+fn may_be_left(node: &PlanNode, name: u32) -> bool {
+    use PhysicalOperator as P;
+    match &node.operator {
+        P::Number { name: own, .. } => *own == name,
+        P::Expand { input, .. }
+        | P::ExpandInto { input, .. }
+        | P::Intersect { input, .. }
+        | P::Filter { input, .. }
+        | P::Project { input, .. }
+        | P::DistinctRels { input, .. }
+        | P::Joining { input, .. }
+        | P::LookupNode { input, .. }
+        | P::LookupElements { input, .. }
+        | P::Fetch { input, .. } => may_be_left(input, name),
+        _ => false,
     }
 }
 
@@ -326,7 +367,7 @@ fn expect_rows(node: &PlanNode, query: &QueryContext) {
 
 fn distinct<'x>(
     (node, input): (&'x PlanNode, &'x PlanNode),
-    key_kind: &'x KeyKind,
+    (key_kind, wanted): (&'x KeyKind, Option<u64>),
     query: &'x QueryContext,
     sink: &'x Factory<'x>,
 ) -> ExecutionResult<()> {
@@ -336,6 +377,10 @@ fn distinct<'x>(
     };
     let keys: Vec<Expression> = input.outputs.iter().enumerate().map(column).collect();
     let grouping = Grouping::new(&keys, &[], key_kind, query.meter(node));
+    if let Some(wanted) = wanted {
+        let first = FirstRows::new(&grouping, wanted);
+        return run(input, query, &|| Ok(Box::new(first.operator(query, sink()?)) as Next<'_>));
+    }
     run(input, query, &|| Ok(Box::new(grouping.sink(query)?) as Next<'_>))?;
     query.enter(node);
     grouping.emit(query, sink)

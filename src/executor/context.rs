@@ -16,12 +16,14 @@ use super::profile::Profile;
 use super::progress::QueryProgress;
 use super::rows::RowScanner;
 use super::whole_columns::WholeColumns;
+use crate::functions::SharedSets;
 use crate::planner::physical_plan::PhysicalPlan;
 use crate::storage::StorageError;
 use crate::storage::buffer_pool::{Cursor, PoolWorker};
 use crate::storage::memory::{MemoryAccountant, Meter, Reservation};
 use crate::transaction::ReadTransaction;
 use crate::types::{Stop, VECTOR_SIZE, Value};
+use crate::vector::VectorBuffer;
 
 /// Batches of fewer rows are those of tests.
 const VECTOR_SIZE_TINY: usize = 16;
@@ -59,8 +61,13 @@ pub struct QueryContext {
     pub(super) joining: Mutex<FxHashMap<u32, Arc<NodeWeights>>>,
     /// Columns of which more rows are asked than there are.
     pub(super) whole_columns: WholeColumns,
+    /// Constant lists that rows look into, by number, and what long lists were prepared as.
+    constants: Mutex<FxHashMap<u64, Arc<VectorBuffer>>>,
+    element_sets: OnceLock<Arc<SharedSets>>,
     /// Sub-plans inside which a join's side was put aside: their rows go through many at once.
     gathering: Mutex<Vec<u32>>,
+    /// Sub-plans of which only is asked whether they find something.
+    asking: Mutex<FxHashSet<u32>>,
     pub(super) seeds: AtomicU64,
     /// The place in memory of the node whose rows go to a reader who may let them wait.
     pub(super) streamed: AtomicUsize,
@@ -99,7 +106,10 @@ impl QueryContext {
             shared: Mutex::default(),
             joining: Mutex::default(),
             whole_columns: WholeColumns::default(),
+            constants: Mutex::default(),
+            element_sets: OnceLock::new(),
             gathering: Mutex::default(),
+            asking: Mutex::default(),
             seeds: AtomicU64::new(since.as_nanos() as u64),
             streamed: AtomicUsize::new(0),
             depth: AtomicUsize::new(0),
@@ -124,6 +134,35 @@ impl QueryContext {
         }
         drop(names);
         outcome
+    }
+
+    /// Of a sub-plan only is asked whether it finds something.
+    pub(super) fn only_ask(&self, name: u32) {
+        self.asking.lock().insert(name);
+    }
+
+    /// Whether only that is asked.
+    pub(super) fn only_asks(&self, name: u32) -> bool {
+        self.asking.lock().contains(&name)
+    }
+
+    /// A constant that some thread has worked out.
+    pub(super) fn constant(&self, number: u64) -> Option<Arc<VectorBuffer>> {
+        self.constants.lock().get(&number).cloned()
+    }
+
+    /// Keeps a constant for all threads; gives the one that is kept.
+    pub(super) fn keep_constant(&self, number: u64, value: Arc<VectorBuffer>) -> Arc<VectorBuffer> {
+        Arc::clone(self.constants.lock().entry(number).or_insert(value))
+    }
+
+    /// Sets of long lists. What they hold only saves time: without room lists are gone through.
+    pub(super) fn element_sets(&self) -> Arc<SharedSets> {
+        let made = || {
+            let held = Mutex::new(self.account());
+            Arc::new(SharedSets::new(move |bytes| held.lock().try_hold_share(bytes)))
+        };
+        Arc::clone(self.element_sets.get_or_init(made))
     }
 
     /// Whether rows of a sub-plan go through it many at once.
@@ -210,7 +249,8 @@ impl QueryContext {
 
     /// A context for the calling thread.
     pub fn worker(&self) -> ExecutionResult<Context<'_>> {
-        Ok(Context { query: self, worker: self.transaction.pool().worker()?, advanced: 0, lent: None })
+        let worker = self.transaction.pool().worker()?;
+        Ok(Context { query: self, worker, advanced: 0, lent: None, asked: Vec::new() })
     }
 }
 
@@ -221,8 +261,19 @@ pub struct Context<'q> {
     pub worker: PoolWorker,
     /// What was told of the morsel that runs.
     pub(super) advanced: u64,
+    /// Rows that go through sub-plans at the moment, those of the innermost last.
+    pub(super) asked: Vec<Asked>,
     /// The scan that the rows on their way come from, where they are copies and do not need its pages.
     pub(super) lent: Option<RowScanner>,
+}
+
+/// Rows of which only is asked whether a sub-plan finds something for them.
+pub(super) struct Asked {
+    pub name: u32,
+    /// Rows that nothing was found for yet.
+    pub left: usize,
+    /// How much was found.
+    pub found: usize,
 }
 
 impl Context<'_> {

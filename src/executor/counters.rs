@@ -82,6 +82,8 @@ counters! {
     dense_distincts,
     /// Batches whose distinct integers were remembered as bits.
     integer_distincts,
+    /// Different rows that went on before all were there, since a LIMIT asks for no more than some.
+    rows_first_distinct,
     /// Rows that were parted by a hash without being grouped first, since nearly each makes a group of its own.
     rows_passed_ungrouped,
     /// Hash partitions of groups, or of distinct values, that were put together side by side.
@@ -106,6 +108,8 @@ counters! {
     rows_cut_by_top_k,
     /// Rows that a sub-plan was asked about.
     rows_numbered,
+    /// Times that a sub-plan was left since something was found for all of its rows.
+    sub_plans_left,
     /// Rows with a list that was kept for a row before them.
     lists_shared,
     /// Lists that were prepared for IN, so that rows need not go through them.

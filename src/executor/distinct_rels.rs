@@ -3,11 +3,12 @@
 use super::context::Context;
 use super::error::ExecutionResult;
 use super::operator::{Flow, Next, Operator};
+use crate::planner::physical_plan::DifferentColumns;
 use crate::vector::{Batch, NativeReader, SelectionBuffer, ValueVector};
 
 /// Drops rows in which two columns of a set share a relationship. A column holds one id or a list of ids.
 pub struct DistinctRels<'x> {
-    sets: &'x [Vec<usize>],
+    sets: &'x [DifferentColumns],
     selection: SelectionBuffer,
     seen: Vec<u64>,
     /// The ids of single relationships, a vector per column of a set.
@@ -17,7 +18,7 @@ pub struct DistinctRels<'x> {
 
 impl<'x> DistinctRels<'x> {
     /// Checks before `next`.
-    pub fn new(sets: &'x [Vec<usize>], next: Next<'x>) -> DistinctRels<'x> {
+    pub fn new(sets: &'x [DifferentColumns], next: Next<'x>) -> DistinctRels<'x> {
         DistinctRels { sets, selection: SelectionBuffer::default(), seen: Vec::new(), ids: Vec::new(), next }
     }
 }
@@ -33,7 +34,7 @@ fn relationships(column: &ValueVector<'_>, row: usize, out: &mut Vec<u64>) {
 /// Narrows the selection for columns of single ids without nulls, pair by pair; false for other columns.
 fn narrow_by_pairs(
     columns: &[ValueVector<'_>],
-    set: &[usize],
+    DifferentColumns { columns: set, compared }: &DifferentColumns,
     length: usize,
     ids: &mut Vec<Vec<u64>>,
     out: &mut SelectionBuffer,
@@ -55,7 +56,7 @@ fn narrow_by_pairs(
         }
     }
     let ids = &ids[..set.len()];
-    for (position, left) in ids.iter().enumerate() {
+    for (position, left) in ids.iter().take(*compared).enumerate() {
         for right in &ids[position + 1..] {
             let pairs = left.chunks(64).zip(right.chunks(64));
             for (word, (left, right)) in out.words_mut().iter_mut().zip(pairs) {
@@ -71,7 +72,7 @@ impl Operator for DistinctRels<'_> {
     fn push<'b>(&mut self, context: &mut Context<'_>, batch: Batch<'b>) -> ExecutionResult<Flow> {
         let DistinctRels { sets, selection, seen, ids, next } = self;
         selection.reset(batch.selection, batch.length);
-        let mut lists: Vec<&Vec<usize>> = Vec::new();
+        let mut lists: Vec<&DifferentColumns> = Vec::new();
         for set in *sets {
             if !narrow_by_pairs(batch.columns, set, batch.length, ids, selection) {
                 lists.push(set);
@@ -86,7 +87,7 @@ impl Operator for DistinctRels<'_> {
                 let row = index * 64 + bit as usize;
                 let repeats = lists.iter().any(|set| {
                     seen.clear();
-                    set.iter().for_each(|column| relationships(&batch.columns[*column], row, seen));
+                    set.columns.iter().for_each(|column| relationships(&batch.columns[*column], row, seen));
                     seen.sort_unstable();
                     seen.windows(2).any(|pair| pair[0] == pair[1])
                 });

@@ -27,8 +27,8 @@ pub struct Evaluator<'x> {
 /// One node of an expression.
 pub(super) enum Node {
     Column(usize),
-    /// One row that stands for all.
-    Constant(VectorBuffer),
+    /// One row that stands for all; lists for IN are shared by all threads.
+    Constant(Arc<VectorBuffer>),
     Call {
         function: Arc<BoundScalar>,
         arguments: Vec<Node>,
@@ -108,7 +108,7 @@ impl<'x> Evaluator<'x> {
     /// Prepares an expression; parameters become constants.
     pub fn new(expression: &Expression, query: &QueryContext) -> ExecutionResult<Evaluator<'x>> {
         let root = Node::new(expression, query)?;
-        let mut kernels = KernelContext::new(query.seed(), query.now_nanos);
+        let mut kernels = KernelContext::new(query.seed(), query.now_nanos).sharing(query.element_sets());
         let watch = root.makes_wide().then(|| Arc::new(ListWatch::new(query)));
         if let Some(watch) = &watch {
             kernels = kernels.watched(Arc::clone(watch) as Arc<_>);
@@ -200,6 +200,14 @@ impl Node {
                 let value = query.parameters.get(*at as usize).unwrap_or(&Value::Null);
                 constant(value, &expression.data_type)?
             }
+            ExpressionKind::Once(number, operand) => match query.constant(*number) {
+                Some(known) => Node::Constant(known),
+                None => match node(operand)? {
+                    Node::Constant(value) => Node::Constant(query.keep_constant(*number, value)),
+                    // An error is left for the rows that reach it.
+                    other => other,
+                },
+            },
             ExpressionKind::Call { function, arguments } => {
                 let arguments = all(arguments)?;
                 match constant_call(function, &arguments) {
@@ -464,7 +472,7 @@ fn valid_rows(value: &ValueVector<'_>, first: usize, asked: u64) -> u64 {
 fn constant(value: &Value, data_type: &DataType) -> ExecutionResult<Node> {
     let mut buffer = VectorBuffer::new(data_type.clone());
     buffer.push_value(value)?;
-    Ok(Node::Constant(buffer))
+    Ok(Node::Constant(Arc::new(buffer)))
 }
 
 /// What a call of parameters and literals gives, so that no batch computes it again; an error is left for the rows that

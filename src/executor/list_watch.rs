@@ -21,11 +21,18 @@ pub(super) struct ListWatch {
     /// The most that arguments took which were laid out anew for one kernel.
     noted: AtomicU64,
     state: Mutex<(Reservation, Option<StorageError>)>,
+    /// What lists were prepared as.
+    sets: Mutex<Reservation>,
 }
 
 impl ListWatch {
     pub fn new(query: &QueryContext) -> ListWatch {
-        ListWatch { stop: query.stop(), noted: AtomicU64::new(0), state: Mutex::new((query.account(), None)) }
+        ListWatch {
+            stop: query.stop(),
+            noted: AtomicU64::new(0),
+            state: Mutex::new((query.account(), None)),
+            sets: Mutex::new(query.account()),
+        }
     }
 
     /// What was noted since the last question.
@@ -49,6 +56,10 @@ impl ListWatch {
 impl Watch for ListWatch {
     fn note(&self, bytes: u64) {
         self.noted.fetch_max(bytes, Ordering::Relaxed);
+    }
+
+    fn has_room(&self, bytes: u64) -> bool {
+        bytes < COUNTED_FROM || self.sets.lock().try_hold_share(bytes)
     }
 
     fn may_go_on(&self, bytes: u64) -> bool {

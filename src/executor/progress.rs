@@ -157,10 +157,11 @@ fn pipelines_of(plan: &PhysicalPlan) -> Vec<Pipeline> {
 /// Whether a node sees all its input before it puts rows out.
 fn collects(node: &PlanNode) -> bool {
     use PhysicalOperator as P;
-    matches!(
-        node.operator,
-        P::Aggregate { .. } | P::Distinct { .. } | P::Sort { .. } | P::TopK { .. } | P::Union { .. }
-    )
+    match &node.operator {
+        P::Distinct { first, .. } => first.is_empty(),
+        P::Aggregate { .. } | P::Sort { .. } | P::TopK { .. } | P::Union { .. } => true,
+        _ => false,
+    }
 }
 
 /// The node that feeds the pipeline which a node is in.

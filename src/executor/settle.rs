@@ -5,7 +5,7 @@
 //! apart: left, semi, anti and mark joins and counts, vector by vector, without a table of rows.
 
 use super::chunks::{ChunkList, each_batch};
-use super::context::{Context, QueryContext};
+use super::context::{Asked, Context, QueryContext};
 use super::counted_rows::CountedRows;
 use super::counters::count;
 use super::error::ExecutionResult;
@@ -22,6 +22,8 @@ pub struct Number<'x> {
     name: u32,
     multiplied: bool,
     gathered: Option<Gathered<'x>>,
+    /// Rows that go through the sub-plan together, where only is asked whether it finds something.
+    step: Option<usize>,
     next: Next<'x>,
 }
 
@@ -40,7 +42,14 @@ const OPERATOR: &str = "gathering rows for a sub-query";
 impl<'x> Number<'x> {
     /// Numbers rows for the `Settle` of the same name.
     pub fn new(name: u32, multiplied: bool, next: Next<'x>) -> Number<'x> {
-        Number { name, multiplied, gathered: None, next }
+        Number { name, multiplied, gathered: None, step: None, next }
+    }
+
+    /// The same where of each row only is asked whether something is found: a few rows go first, so that whoever wants no
+    /// more of them need not wait for others, and then more, as long as not much is found for each.
+    pub fn asking(mut self) -> Number<'x> {
+        self.step = Some(1);
+        self
     }
 
     /// The same for rows of these types, as many at once as there is memory for: inside the sub-plan something was put
@@ -49,6 +58,44 @@ impl<'x> Number<'x> {
         let held = query.account();
         self.gathered = Some(Gathered { types, rows: ChunkList::default(), held, unseen: Unseen::default() });
         self
+    }
+
+    /// Lets rows go through the sub-plan piece by piece. One is over as soon as something was found for all of its rows.
+    fn push_pieces(
+        &mut self,
+        context: &mut Context<'_>,
+        batch: Batch<'_>,
+        mut step: usize,
+    ) -> ExecutionResult<Flow> {
+        let mut rows = Vec::new();
+        batch.selection.indices(batch.length, &mut rows);
+        let mut left = &rows[..];
+        while !left.is_empty() {
+            let (now, later) = left.split_at(step.min(left.len()));
+            left = later;
+            // A batch is never longer than 16 bits can count.
+            let selected: Vec<u16> = now.iter().map(|row| *row as u16).collect();
+            let piece = Batch { selection: Selection::Rows(&selected), ..batch };
+            context.asked.push(Asked { name: self.name, left: now.len(), found: 0 });
+            let flow = self.number(context, piece, 0)?;
+            let asked = context.asked.pop();
+            let (open, found) = asked.map_or((0, 0), |asked| (asked.left, asked.found));
+            match flow {
+                Flow::Stop if open > 0 => return Ok(Flow::Stop),
+                Flow::Stop => count(&context.query.counters.sub_plans_left, 1),
+                Flow::Continue => {}
+            }
+            let rows = Numbered { name: self.name, first: 0, last: true };
+            if self.next.settle(context, rows, piece)? == Flow::Stop {
+                return Ok(Flow::Stop);
+            }
+            // Where one row has more than a batch of matches it is left before all of them are there.
+            let size = context.query.vector_size;
+            let is_much = found > now.len() * size / 2;
+            step = if is_much { (step / 2).max(1) } else { (step * 2).min(size) };
+            self.step = Some(step);
+        }
+        Ok(Flow::Continue)
     }
 
     /// Pushes rows whose first one gets the number `first`.
@@ -79,6 +126,9 @@ impl Operator for Number<'_> {
                 Room::Held => Ok(Flow::Continue),
                 Room::Short => self.let_through(context),
             };
+        }
+        if let Some(step) = self.step {
+            return self.push_pieces(context, batch, step);
         }
         if self.number(context, batch, 0)? == Flow::Stop {
             return Ok(Flow::Stop);
@@ -183,6 +233,8 @@ pub struct Settle<'x> {
     counts: Vec<i64>,
     counted: CountedRows,
     collected: Option<Collected<'x>>,
+    /// Whether the operators of the sub-plan may be left in the midst of their work.
+    may_leave: bool,
     next: Next<'x>,
 }
 
@@ -207,11 +259,28 @@ impl<'x> Settle<'x> {
             _ => None,
         };
         let (seen, counts, counted) = (Vec::new(), Vec::new(), CountedRows::default());
-        Ok(Settle { name, row, kind, seen, counts, counted, collected, next })
+        Ok(Settle { name, row, kind, seen, counts, counted, collected, may_leave: false, next })
     }
 
-    fn mark(&mut self, batch: &Batch<'_>) {
-        let Some(rows) = batch.columns[self.row].native_reader::<u64>() else { return };
+    /// The same behind operators that may be left in the midst of their work: once something was found for all rows they
+    /// are told to stop.
+    pub fn leaving(self, may_leave: bool) -> Settle<'x> {
+        Settle { may_leave, ..self }
+    }
+
+    /// Notes what was found, and says whether more may be.
+    fn note(&self, context: &mut Context<'_>, found: usize, new: usize) -> Flow {
+        let asked = context.asked.last_mut().filter(|asked| self.may_leave && asked.name == self.name);
+        let Some(asked) = asked else { return Flow::Continue };
+        asked.found += found;
+        asked.left -= new.min(asked.left);
+        if asked.left == 0 { Flow::Stop } else { Flow::Continue }
+    }
+
+    /// Marks the rows that something was found for; gives how many these are that were not marked before.
+    fn mark(&mut self, batch: &Batch<'_>) -> usize {
+        let Some(rows) = batch.columns[self.row].native_reader::<u64>() else { return 0 };
+        let mut new = 0;
         let counting = matches!(self.kind, PhysicalSettle::Count { .. } | PhysicalSettle::Counted { .. });
         batch.selection.for_each(batch.length, |row| {
             let number = rows.get(row) as usize;
@@ -226,8 +295,10 @@ impl<'x> Settle<'x> {
             if self.seen.len() <= number / 64 {
                 self.seen.resize(number / 64 + 1, 0);
             }
+            new += usize::from(self.seen[number / 64] >> (number % 64) & 1 == 0);
             self.seen[number / 64] |= 1 << (number % 64);
         });
+        new
     }
 
     fn is_seen(&self, number: usize) -> bool {
@@ -267,8 +338,10 @@ impl Operator for Settle<'_> {
             collected.add(self.row, context, &batch)?;
             return Ok(Flow::Continue);
         }
-        self.mark(&batch);
-        let PhysicalSettle::Optional { found, .. } = self.kind else { return Ok(Flow::Continue) };
+        let new = self.mark(&batch);
+        let PhysicalSettle::Optional { found, .. } = self.kind else {
+            return Ok(self.note(context, batch.selected(), new));
+        };
         let columns: Vec<ValueVector<'_>> = found.iter().map(|at| batch.columns[*at]).collect();
         self.next.push(context, Batch { columns: &columns, ..batch })
     }

@@ -1,9 +1,9 @@
 //! The elements of one list, prepared for many questions whether a value is among them.
 
-use hashbrown::{HashMap, HashSet, HashTable};
+use hashbrown::{HashSet, HashTable};
 use rustc_hash::{FxBuildHasher, FxHashSet};
 
-use crate::types::{DataType, GroupKey, PhysicalType, Value};
+use crate::types::{DataType, GroupKey, PhysicalType, StringView, Value};
 use crate::vector::{Native, ValueVector, VectorBuffer, hash_bytes};
 
 /// So few elements are gone through one by one.
@@ -168,6 +168,18 @@ impl ElementSet {
         }
     }
 
+    /// About how many bytes a set of some rows will hold.
+    pub fn bytes_of(child: &ValueVector<'_>, (start, end): (usize, usize), element: &DataType) -> usize {
+        let each = match element.physical() {
+            PhysicalType::Str => {
+                let text = |row| child.bytes_at(row).map_or(0, <[u8]>::len);
+                return (start..end).map(|row| text(row) + size_of::<StringView>() + 10).sum();
+            }
+            _ => with_word!(element.physical(), T => 2 * size_of::<T>().max(9), 2 * size_of::<Value>()),
+        };
+        (end - start) * each
+    }
+
     /// Whether NULL is an element: nobody knows, unless there is none.
     pub fn of_null(&self) -> Membership {
         Membership::of(false, !self.is_empty)
@@ -263,54 +275,5 @@ impl Known {
             }
         }
         Known::Values { plain, nested }
-    }
-}
-
-/// Sets of lists that were asked about, as long as they may be asked about again.
-#[derive(Debug, Default)]
-pub struct ElementSets {
-    kept: HashMap<(u64, usize, usize, bool), ElementSet, FxBuildHasher>,
-    bytes: usize,
-    /// How many were made.
-    pub prepared: u64,
-}
-
-/// Most sets that are kept, and about how many bytes beside the newest.
-const SETS_MAX: usize = 256;
-const SETS_BYTES_MAX: usize = 32 << 20;
-
-impl ElementSets {
-    /// The set of the elements `start..end` of `child`, of lists that `identity` names; `typed` says whether it is asked
-    /// with values of the elements' type. Whoever has not asked for it often gets none, unless it is there.
-    pub fn get(
-        &mut self,
-        (identity, start, end): (u64, usize, usize),
-        child: &ValueVector<'_>,
-        (element, typed): (&DataType, bool),
-        often: bool,
-    ) -> Option<&ElementSet> {
-        let key = (identity, start, end, typed);
-        let there = identity != 0 && self.kept.contains_key(&key);
-        if !there && !often {
-            return None;
-        }
-        if !there {
-            if self.kept.len() >= SETS_MAX || self.bytes > SETS_BYTES_MAX {
-                self.kept.clear();
-                self.bytes = 0;
-            }
-            let set = ElementSet::new(child, (start, end), element, typed);
-            self.prepared += 1;
-            self.bytes += set.bytes();
-            if let Some(before) = self.kept.insert(key, set) {
-                self.bytes -= before.bytes();
-            }
-        }
-        self.kept.get(&key)
-    }
-
-    /// About how many bytes the sets hold.
-    pub fn bytes(&self) -> usize {
-        self.bytes
     }
 }

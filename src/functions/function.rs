@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::element_set::ElementSets;
+use super::element_sets::{ElementSets, SharedSets};
 use super::{BoundScalar, FunctionResult, Watch};
 use crate::types::DataType;
 use crate::vector::{SelectionBuffer, Validity, ValueVector, VectorBuffer};
@@ -149,6 +149,12 @@ impl KernelContext {
             now_nanos,
             watch: None,
         }
+    }
+
+    /// The same with long lists prepared for all who share `sets`.
+    pub fn sharing(mut self, sets: Arc<SharedSets>) -> Self {
+        self.sets.share(sets);
+        self
     }
 
     /// The same under the eyes of somebody who may end its kernels.

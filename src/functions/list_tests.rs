@@ -1,5 +1,7 @@
 //! Functions of lists over vectors of every shape, beside what the values themselves say.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -232,6 +234,84 @@ fn a_long_list_of_many_rows_is_prepared_once_for_all_batches() {
         }
     }
     assert_eq!(context.take_sets_prepared(), 1);
+}
+
+/// A type of elements, a list of them, what is looked for, and the answers.
+type Asked = (DataType, Vec<Value>, Vec<Value>, Vec<Value>);
+
+fn long_lists() -> Vec<Asked> {
+    let known = |found: bool| Value::Bool(found);
+    let numbers: Vec<Value> = (0..5000).map(|number| Value::Int64(2 * number)).collect();
+    let texts: Vec<Value> = (0..5000).map(|number| Value::String(format!("text {}", 2 * number))).collect();
+    let doubles: Vec<Value> = (0..5000)
+        .map(|number| Value::Double(if number == 7 { f64::NAN } else { f64::from(number) }))
+        .collect();
+    let nested: Vec<Value> = (0..2000).map(|number| Value::List(vec![Value::Int64(number)])).collect();
+    let with_null = [&numbers[..], &[Value::Null]].concat();
+    let even = |rows: i64| (0..rows).map(|row| known(row % 2 == 0)).collect::<Vec<_>>();
+    let sought: Vec<Value> = (0..70).map(Value::Int64).collect();
+    let sought_texts = (0..70).map(|row| Value::String(format!("text {row}"))).collect();
+    let sought_doubles: Vec<Value> =
+        (0..70).map(|row| Value::Double(if row == 9 { f64::NAN } else { f64::from(row) })).collect();
+    let sought_lists = (0..70).map(|row| Value::List(vec![Value::Int64(row + 1970)])).collect();
+    let open = (0..70).map(|row| if row % 2 == 0 { known(true) } else { Value::Null }).collect();
+    vec![
+        (DataType::Int64, numbers, sought.clone(), even(70)),
+        (DataType::String, texts, sought_texts, even(70)),
+        (DataType::Double, doubles, sought_doubles, (0..70).map(|row| known(row != 7 && row != 9)).collect()),
+        (DataType::list(DataType::Int64), nested, sought_lists, (0..70).map(|row| known(row < 30)).collect()),
+        (DataType::Int64, with_null, sought, open),
+    ]
+}
+
+/// The answers of one thread that shares its sets, and how many it has prepared.
+fn ask_sharing(sets: &Arc<SharedSets>, round: usize) -> u64 {
+    let mut context = KernelContext::for_constants().sharing(Arc::clone(sets));
+    for (element, list, sought, expected) in long_lists() {
+        let list_type = DataType::list(element.clone());
+        let lists = column(&list_type, &[Value::List(list)]);
+        let values = column(&element, &sought);
+        let bound = resolve_scalar("IN", Dialect::OpenCypher, &[element.clone(), list_type]).unwrap();
+        for _ in 0..round {
+            let mut out = VectorBuffer::new(DataType::Bool);
+            let arguments = [values.vector(), lists.constant_vector()];
+            let found = bound.evaluate(&mut context, &arguments, 70, Selection::All, &mut out).unwrap();
+            let found: Vec<Value> = (0..70).map(|row| found.value(row, &DataType::Bool)).collect();
+            assert_eq!(found, expected, "{element:?}");
+        }
+    }
+    context.take_sets_prepared()
+}
+
+#[test]
+fn without_room_for_sets_lists_are_gone_through() {
+    let refused = Arc::new(SharedSets::new(|_| false));
+    assert_eq!(ask_sharing(&refused, 3), 0);
+    let granted = Arc::new(SharedSets::new(|_| true));
+    assert_eq!(ask_sharing(&granted, 3), long_lists().len() as u64);
+}
+
+#[test]
+fn a_long_list_is_prepared_once_for_all_threads() {
+    let list_type = DataType::list(DataType::Int64);
+    let list = Value::List((0..5000).map(|number| Value::Int64(2 * number)).collect());
+    let lists = column(&list_type, &[list]);
+    let values = column(&DataType::Int64, &(0..70).map(Value::Int64).collect::<Vec<_>>());
+    let bound = resolve_scalar("IN", Dialect::OpenCypher, &[DataType::Int64, list_type]).unwrap();
+    let sets = Arc::new(SharedSets::new(|_| true));
+    let prepared = std::thread::scope(|scope| {
+        let ask = || {
+            let mut context = KernelContext::for_constants().sharing(Arc::clone(&sets));
+            let mut out = VectorBuffer::new(DataType::Bool);
+            let arguments = [values.vector(), lists.constant_vector()];
+            let found = bound.evaluate(&mut context, &arguments, 70, Selection::All, &mut out).unwrap();
+            assert!((0..70).all(|row| found.bool_at(row) == Some(row % 2 == 0)));
+            context.take_sets_prepared()
+        };
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(ask)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum::<u64>()
+    });
+    assert_eq!(prepared, 1);
 }
 
 #[test]

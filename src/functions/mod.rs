@@ -10,6 +10,7 @@ mod assign;
 mod bound;
 mod cast;
 mod element_set;
+mod element_sets;
 mod error;
 mod function;
 mod kernel;
@@ -22,6 +23,7 @@ pub use aggregate::{AggregateFunction, BoundAggregate, StateColumn};
 pub use assign::{assign_value, assignable};
 pub use bound::{BoundScalar, select_true};
 pub use cast::{CastMode, bind_cast, cast_value, implicit_cost};
+pub use element_sets::SharedSets;
 pub use error::{FunctionError, FunctionResult};
 pub use function::{
     Availability, Call, Dialect, Kernel, KernelContext, Nulls, Overload, ScalarFunction, SelectKernel,

@@ -14,6 +14,10 @@ pub(super) const CONSTANT_BYTES_MAX: u64 = 1 << 20;
 pub trait Watch: Debug + Send + Sync {
     /// Whether a kernel may go on whose results take so many bytes by now.
     fn may_go_on(&self, bytes: u64) -> bool;
+    /// Whether something that only saves time may hold so many bytes, which it then does.
+    fn has_room(&self, _: u64) -> bool {
+        true
+    }
     /// Bytes of arguments that were laid out anew for a kernel.
     fn note(&self, _: u64) {}
 }
@@ -22,6 +26,11 @@ impl KernelContext {
     /// Whether somebody watches.
     pub fn is_watched(&self) -> bool {
         self.watch().is_some()
+    }
+
+    /// Whether something that only saves time may hold so many bytes.
+    pub(super) fn has_room(&self, bytes: u64) -> bool {
+        self.watch().is_none_or(|watch| watch.has_room(bytes))
     }
 
     /// An error where whoever watches does not let `function` go on, whose results take `bytes` by now.

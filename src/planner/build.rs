@@ -29,6 +29,7 @@ use wanted::wanted_of;
 
 pub(super) use flush::{ROW_COST, extend_by_paths};
 pub(super) use found::Asked;
+pub(super) use wanted::limit_of;
 
 /// An optional match that is not planned yet.
 #[derive(Clone)]
@@ -58,6 +59,8 @@ pub struct Builder<'a> {
     pub(super) creates: bool,
     /// Of the rows that are planned now so many are asked for, no matter which ones.
     pub(super) wanted: Option<f64>,
+    /// Of the rows that queries in expressions are asked about so many have to be left, no matter which ones.
+    pub(super) rows_wanted: Option<f64>,
     /// What is expected of lists that projections put out.
     pub(super) list_lengths: ListLengths,
     /// What the planner itself has done wrong.
@@ -87,6 +90,7 @@ pub fn build(query: &BoundQuery, estimator: Estimator<'_>) -> Result<Built, Plan
         beside: BTreeSet::new(),
         creates: query.creates(),
         wanted: None,
+        rows_wanted: None,
         list_lengths: ListLengths::new(),
         faults: Faults::default(),
     };

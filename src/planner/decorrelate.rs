@@ -118,7 +118,12 @@ impl Builder<'_> {
                     data_type: DataType::Int64,
                     span: Default::default(),
                 };
-                let first = LogicalPlan::Limit { input: Box::new(body), skip: None, limit: Some(one) };
+                let first = LogicalPlan::Limit {
+                    input: Box::new(body),
+                    skip: None,
+                    limit: Some(one),
+                    ordered_for: None,
+                };
                 let row = self.row_variable();
                 let number = LogicalPlan::Number { input: Box::new(plan), row, multiplied: false };
                 let input = Box::new(beside(number, first));

@@ -199,9 +199,13 @@ fn describe(operator: &PhysicalOperator) -> (&'static str, String) {
             };
             ("Aggregate", format!(" ({kind}: {})", names.join(", ")))
         }
+        P::Distinct { first, .. } if !first.is_empty() => ("Distinct", " (until there are enough)".into()),
         P::Distinct { .. } => ("Distinct", none),
         P::Sort { keys, .. } => ("Sort", format!(" ({} keys)", keys.len())),
         P::TopK { keys, .. } => ("TopK", format!(" ({} keys)", keys.len())),
+        P::Limit { ordered_for: Some(rows), .. } => {
+            ("Limit", format!(" (joins ordered for the first {} rows)", count_of(*rows)))
+        }
         P::Limit { .. } => ("Limit", none),
         P::Unwind { .. } => ("Unwind", none),
         P::Union { inputs } => ("Union", format!(" ({} branches)", inputs.len())),

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::cardinality::{Estimator, ListLengths};
 use super::enumerate::{Found, Search};
 use super::figures::Part;
-use super::logical_plan::{LogicalPlan, PathParts, WeightTerms};
+use super::logical_plan::{DifferentRels, LogicalPlan, PathParts, WeightTerms};
 use super::query_graph::QueryGraph;
 use super::rewrite::{uses_only, variables_of};
 use super::saturated::saturated;
@@ -34,18 +34,31 @@ pub struct Done {
     trails: BTreeSet<usize>,
     weights: BTreeSet<VariableId>,
     /// Members of a trail, by its number, that were compared with each other before all of it was bound.
-    compared: Vec<(usize, Vec<VariableId>)>,
+    compared: Vec<(usize, BTreeSet<VariableId>)>,
     /// Edges that were intersected: no column has their relationships, and nothing can be compared with them later.
     intersected: BTreeSet<usize>,
+    /// The order was chosen for so many rows.
+    ordered_for: Option<f64>,
 }
 
 impl Done {
+    /// For how many rows, of which a LIMIT asks for no more, the order was chosen.
+    pub fn ordered_for(&self) -> Option<f64> {
+        self.ordered_for
+    }
+
+    /// What is told of the order up to the next LIMIT.
+    pub fn before_limit(&self) -> Done {
+        Done { ordered_for: self.ordered_for, ..Done::default() }
+    }
+
     fn with(mut self, other: &Done) -> Done {
         self.filters.extend(&other.filters);
         self.trails.extend(&other.trails);
         self.weights.extend(&other.weights);
         self.compared.extend(other.compared.iter().cloned());
         self.intersected.extend(&other.intersected);
+        self.ordered_for = self.ordered_for.or(other.ordered_for);
         self
     }
 
@@ -280,14 +293,14 @@ impl<'a> JoinOrder<'a> {
     }
 
     /// The relationships of a trail that rows have and that are compared with each other.
-    fn compared(&self, set: &[usize], done: &Done) -> Vec<VariableId> {
+    fn compared<C: FromIterator<VariableId>>(&self, set: &[usize], done: &Done) -> C {
         let edges = set.iter().filter(|edge| !done.intersected.contains(edge));
         edges.map(|edge| self.graph.edges[*edge].pattern.variable).collect()
     }
 
     fn check_trails(&self, mut partial: Partial) -> Partial {
         for (at, set) in self.graph.distinct_edges.iter().enumerate() {
-            let variables = self.compared(set, &partial.done);
+            let variables: Vec<VariableId> = self.compared(set, &partial.done);
             let ready = variables.iter().all(|variable| partial.bound.contains(variable));
             if ready && partial.done.trails.insert(at) {
                 let sets = self.not_compared(at, variables, &partial.done);
@@ -302,32 +315,31 @@ impl<'a> JoinOrder<'a> {
     fn check_parts_of_trails(&self, mut partial: Partial) -> Partial {
         let mut sets = Vec::new();
         for (at, set) in self.graph.distinct_edges.iter().enumerate() {
-            let mut here = self.compared(set, &partial.done);
+            let mut here: Vec<VariableId> = self.compared(set, &partial.done);
             here.retain(|variable| partial.bound.contains(variable));
             if partial.done.trails.contains(&at) || here.len() < 2 {
                 continue;
             }
             sets.extend(self.not_compared(at, here.clone(), &partial.done));
-            partial.done.compared.push((at, here));
+            partial.done.compared.push((at, here.into_iter().collect()));
         }
         partial.plan = distinct(partial.plan, sets);
         partial
     }
 
     /// The sets that compare what was not compared yet: all of the variables, or pairs of them where some were.
-    fn not_compared(&self, trail: usize, variables: Vec<VariableId>, done: &Done) -> Vec<Vec<VariableId>> {
-        let parts = done.compared.iter().filter(|(of, _)| *of == trail);
-        let parts: Vec<BTreeSet<VariableId>> =
-            parts.map(|(_, part)| part.iter().copied().collect()).collect();
+    fn not_compared(&self, trail: usize, variables: Vec<VariableId>, done: &Done) -> Vec<DifferentRels> {
+        let parts = done.compared.iter().filter(|(of, _)| *of == trail).map(|(_, part)| part);
+        let parts: Vec<&BTreeSet<VariableId>> = parts.collect();
         if parts.is_empty() {
-            return if variables.len() > 1 { vec![variables] } else { Vec::new() };
+            return if variables.len() > 1 { vec![DifferentRels::all(variables)] } else { Vec::new() };
         }
         let mut pairs = Vec::new();
         for (position, left) in variables.iter().enumerate() {
             for right in &variables[position + 1..] {
                 let together = parts.iter().any(|part| part.contains(left) && part.contains(right));
                 if !together && self.may_be_same(*left, *right) {
-                    pairs.push(vec![*left, *right]);
+                    pairs.push(DifferentRels::all(vec![*left, *right]));
                 }
             }
         }
@@ -457,7 +469,7 @@ fn is_unit(plan: &LogicalPlan) -> bool {
 }
 
 /// Keeps the rows without a relationship twice in any of the sets.
-fn distinct(plan: LogicalPlan, sets: Vec<Vec<VariableId>>) -> LogicalPlan {
+fn distinct(plan: LogicalPlan, sets: Vec<DifferentRels>) -> LogicalPlan {
     match sets.is_empty() {
         true => plan,
         false => LogicalPlan::DistinctRels { input: Box::new(plan), sets },

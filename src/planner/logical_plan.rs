@@ -153,6 +153,22 @@ pub enum OtherRel {
     Bound { rel: VariableId, from: VariableId, to: VariableId, directed: bool },
 }
 
+/// Relationship variables that must differ: the first ones, as many as are `compared`, from all behind them. The others
+/// are known to differ among themselves.
+#[derive(Debug, Clone)]
+pub struct DifferentRels {
+    pub rels: Vec<VariableId>,
+    pub compared: usize,
+}
+
+impl DifferentRels {
+    /// Each is compared with each.
+    pub fn all(rels: Vec<VariableId>) -> DifferentRels {
+        let compared = rels.len();
+        DifferentRels { rels, compared }
+    }
+}
+
 /// A plan over variables.
 #[derive(Debug, Clone)]
 pub enum LogicalPlan {
@@ -231,10 +247,10 @@ pub enum LogicalPlan {
         input: Box<LogicalPlan>,
         predicates: Vec<BoundExpression>,
     },
-    /// No two of the relationship variables hold the same relationship.
+    /// No two of the relationship variables of a set hold the same relationship.
     DistinctRels {
         input: Box<LogicalPlan>,
-        sets: Vec<Vec<VariableId>>,
+        sets: Vec<DifferentRels>,
     },
     HashJoin {
         probe: Box<LogicalPlan>,
@@ -286,6 +302,8 @@ pub enum LogicalPlan {
         input: Box<LogicalPlan>,
         skip: Option<BoundExpression>,
         limit: Option<BoundExpression>,
+        /// The order of joins below was chosen for so many rows.
+        ordered_for: Option<f64>,
     },
     Unwind {
         input: Box<LogicalPlan>,

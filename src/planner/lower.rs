@@ -7,10 +7,11 @@ use super::build::Built;
 use super::cardinality::{Estimator, ListLengths, list_length, literal_count};
 use super::error::PlanError;
 use super::explain::inputs;
-use super::logical_plan::LogicalPlan;
+use super::logical_plan::{DifferentRels, LogicalPlan};
 use super::lower_expression::{ColumnKey, Lowering, keys_of};
 use super::physical_plan::{
-    Expression, FetchColumn, PhysicalOperator, PlanNode, PushedPredicate, ScanTable, WriteStage,
+    DifferentColumns, Expression, FetchColumn, PhysicalOperator, PlanNode, PushedPredicate, ScanTable,
+    WriteStage,
 };
 use super::saturated::saturated;
 use crate::binder::bound::{BoundExpression, VariableId};
@@ -128,10 +129,14 @@ impl Lowering<'_> {
             LogicalPlan::Filter { input, predicates } => self.filter(input, predicates, required),
             LogicalPlan::DistinctRels { input, sets } => {
                 let mut below = required.clone();
-                below.extend(sets.iter().flatten().map(|variable| ColumnKey::Variable(*variable)));
+                let rels = sets.iter().flat_map(|set| &set.rels);
+                below.extend(rels.map(|variable| ColumnKey::Variable(*variable)));
                 let (node, schema) = self.lower(input, &below);
                 let place = |variable: &VariableId| self.position(&schema, &ColumnKey::Variable(*variable));
-                let sets = sets.iter().map(|set| set.iter().map(place).collect()).collect();
+                let columns = |set: &DifferentRels| set.rels.iter().map(place).collect();
+                let sets = sets.iter();
+                let sets = sets.map(|set| DifferentColumns { columns: columns(set), compared: set.compared });
+                let sets = sets.collect();
                 let rows = node.estimated_rows;
                 (
                     self.node(PhysicalOperator::DistinctRels { input: Box::new(node), sets }, &schema, rows),
@@ -169,7 +174,8 @@ impl Lowering<'_> {
                 let node = if schema == wanted { node } else { self.select(node, &schema, &wanted) };
                 let rows = self.combinations(&node, input);
                 let key_kind = self.key_kind(&wanted);
-                let operator = PhysicalOperator::Distinct { input: Box::new(node), key_kind };
+                let operator =
+                    PhysicalOperator::Distinct { input: Box::new(node), key_kind, first: Vec::new() };
                 (self.node(operator, &wanted, rows), wanted)
             }
             LogicalPlan::Sort { input, keys } => {
@@ -187,15 +193,20 @@ impl Lowering<'_> {
                 let operator = PhysicalOperator::TopK { input: Box::new(node), keys, skip, limit };
                 (self.node(operator, &schema, rows), schema)
             }
-            LogicalPlan::Limit { input, skip, limit } => {
+            LogicalPlan::Limit { input, skip, limit, ordered_for } => {
                 let later: Keys = required.iter().map(ColumnKey::variable_only).collect();
-                let (node, schema) = self.lower(input, &later);
+                let (mut node, schema) = self.lower(input, &later);
                 let skipped = literal_count(skip.as_ref()).unwrap_or(0.0);
                 let rows = (node.estimated_rows - skipped).max(0.0);
                 let rows = literal_count(limit.as_ref()).map_or(rows, |most| rows.min(most));
                 let skip = skip.as_ref().map(|e| self.expression(e, &schema));
                 let limit = limit.as_ref().map(|e| self.expression(e, &schema));
-                let operator = PhysicalOperator::Limit { input: Box::new(node), skip, limit };
+                if let (PhysicalOperator::Distinct { first, .. }, Some(limit)) = (&mut node.operator, &limit)
+                {
+                    first.extend(skip.iter().chain([limit]).cloned());
+                }
+                let (input, ordered_for) = (Box::new(node), *ordered_for);
+                let operator = PhysicalOperator::Limit { input, skip, limit, ordered_for };
                 (self.node(operator, &schema, rows), schema)
             }
             LogicalPlan::Unwind { input, list, variable } => {

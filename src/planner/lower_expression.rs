@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::AtomicU64;
 
 use super::cardinality::Estimator;
 use super::error::{Faults, PlanError};
@@ -385,8 +386,15 @@ impl Lowering<'_> {
             K::HasLabel { variable: v, tables } => {
                 ExpressionKind::HasTable { operand: Box::new(variable(*v, elements)), tables: tables.clone() }
             }
-            K::Call { function, arguments } => {
-                ExpressionKind::Call { function: function.clone(), arguments: all(arguments, elements) }
+            K::Call { function, arguments: arguments_of } => {
+                let mut arguments: Vec<Expression> = all(arguments_of, elements);
+                if let ("IN", [_, list]) = (function.name, &arguments_of[..])
+                    && is_fixed(list)
+                    && let Some(last) = arguments.pop()
+                {
+                    arguments.push(once(last));
+                }
+                ExpressionKind::Call { function: function.clone(), arguments }
             }
             K::And(list) => ExpressionKind::And(all(list, elements)),
             K::Or(list) => ExpressionKind::Or(all(list, elements)),
@@ -453,4 +461,12 @@ impl Lowering<'_> {
         }
         Expression { kind: ExpressionKind::Path(parts), data_type: DataType::Path }
     }
+}
+
+/// A list that many rows look into is laid out, and prepared, once for all threads.
+fn once(list: Expression) -> Expression {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let data_type = list.data_type.clone();
+    let kind = ExpressionKind::Once(NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed), Box::new(list));
+    Expression { kind, data_type }
 }

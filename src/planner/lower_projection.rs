@@ -121,7 +121,8 @@ impl Lowering<'_> {
         if all {
             return (node, outputs);
         }
-        let operator = PhysicalOperator::Distinct { input: Box::new(node), key_kind: KeyKind::Hash };
+        let operator =
+            PhysicalOperator::Distinct { input: Box::new(node), key_kind: KeyKind::Hash, first: Vec::new() };
         (self.node(operator, &outputs, rows), outputs)
     }
 }

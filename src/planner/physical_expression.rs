@@ -20,6 +20,8 @@ pub enum ExpressionKind {
     Column(usize),
     Literal(Value),
     Parameter(u32),
+    /// What has the same value for all rows is worked out once for all threads; no other one has the number.
+    Once(u64, Box<Expression>),
     Call {
         function: Arc<BoundScalar>,
         arguments: Vec<Expression>,
@@ -90,7 +92,8 @@ impl Expression {
             }
             ListComprehension { list, filter, map, .. } => list.is_volatile() || maybe(filter) || maybe(map),
             Quantifier { list, predicate, .. } => list.is_volatile() || predicate.is_volatile(),
-            Not(operand)
+            Once(_, operand)
+            | Not(operand)
             | IsNull { operand, .. }
             | TableName { operand, .. }
             | HasTable { operand, .. }

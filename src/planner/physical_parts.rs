@@ -124,3 +124,10 @@ pub enum PhysicalExclusion {
     /// An edge, and columns with a relationship id and its two ends; `directed` says that these are source and target.
     Bound { edge: usize, rel: usize, ends: [usize; 2], directed: bool },
 }
+
+/// Columns of relationships: the first ones, as many as are `compared`, differ from all behind them.
+#[derive(Debug, Clone)]
+pub struct DifferentColumns {
+    pub columns: Vec<usize>,
+    pub compared: usize,
+}

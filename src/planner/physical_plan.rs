@@ -160,7 +160,7 @@ pub enum PhysicalOperator {
     /// Sets of columns with relationship ids (or lists of them) that must not share one.
     DistinctRels {
         input: Box<PlanNode>,
-        sets: Vec<Vec<usize>>,
+        sets: Vec<DifferentColumns>,
     },
     /// Appends the build side's columns. Rows with a NULL key do not join.
     HashJoin {
@@ -204,6 +204,8 @@ pub enum PhysicalOperator {
     Distinct {
         input: Box<PlanNode>,
         key_kind: KeyKind,
+        /// As many as these say together are enough; all of them if there are none.
+        first: Vec<Expression>,
     },
     Sort {
         input: Box<PlanNode>,
@@ -219,6 +221,8 @@ pub enum PhysicalOperator {
         input: Box<PlanNode>,
         skip: Option<Expression>,
         limit: Option<Expression>,
+        /// The order of joins below was chosen for so many rows.
+        ordered_for: Option<f64>,
     },
     /// Appends the element.
     Unwind {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::build::Builder;
 use super::cardinality::{Estimator, ListLengths, list_length, literal_count};
 use super::common;
-use super::join_order::Partial;
+use super::join_order::{Done, Partial};
 use super::logical_plan::LogicalPlan;
 use super::rewrite::{conjuncts, rename_expression, replace, same_expression, variables_of};
 use crate::binder::bound::{
@@ -352,23 +352,24 @@ pub fn plan_projection(
     if distinct {
         rows = estimator.groups(rows, items.iter().map(|(_, item)| item), &plan, variables);
     }
+    let done = if limit.is_some() { Done::default() } else { input.done.before_limit() };
     if let Some(most) = literal_count(limit.as_ref()) {
         rows = rows.min(most);
     }
     rows *= estimator.selectivity_of_all(&predicates);
     let project = |plan| LogicalPlan::Project { input: Box::new(plan), items };
+    let order = |plan| order(plan, order_by, skip, limit, input.done.ordered_for());
     plan = if distinct {
-        let plan = LogicalPlan::Distinct { input: Box::new(project(plan)), variables: outputs };
-        order(plan, order_by, skip, limit)
+        order(LogicalPlan::Distinct { input: Box::new(project(plan)), variables: outputs })
     } else if order_after {
-        order(project(plan), order_by, skip, limit)
+        order(project(plan))
     } else {
-        project(order(plan, order_by, skip, limit))
+        project(order(plan))
     };
     if !predicates.is_empty() {
         plan = LogicalPlan::Filter { input: Box::new(plan), predicates };
     }
-    Partial { plan, bound, rows, cost: input.cost, done: Default::default() }
+    Partial { plan, bound, rows, cost: input.cost, done }
 }
 
 fn order(
@@ -376,15 +377,19 @@ fn order(
     keys: Vec<SortKey>,
     skip: Option<BoundExpression>,
     limit: Option<BoundExpression>,
+    ordered_for: Option<f64>,
 ) -> LogicalPlan {
     let input = Box::new(plan);
     match (keys.is_empty(), limit) {
         (false, Some(limit)) => LogicalPlan::TopK { input, keys, skip, limit },
         (false, None) if skip.is_none() => LogicalPlan::Sort { input, keys },
         (false, None) => {
-            LogicalPlan::Limit { input: Box::new(LogicalPlan::Sort { input, keys }), skip, limit: None }
+            let input = Box::new(LogicalPlan::Sort { input, keys });
+            LogicalPlan::Limit { input, skip, limit: None, ordered_for: None }
         }
-        (true, limit) if skip.is_some() || limit.is_some() => LogicalPlan::Limit { input, skip, limit },
+        (true, limit) if skip.is_some() || limit.is_some() => {
+            LogicalPlan::Limit { input, skip, limit, ordered_for }
+        }
         (true, _) => *input,
     }
 }

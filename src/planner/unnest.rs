@@ -5,7 +5,7 @@ mod patterns;
 
 use std::collections::BTreeMap;
 
-use super::build::Builder;
+use super::build::{Builder, limit_of};
 use super::decorrelate::{Carried, variable_of_type};
 use super::inputs_mut;
 use super::join_order::Partial;
@@ -22,9 +22,12 @@ use crate::types::{DataType, Value};
 impl Builder<'_> {
     /// Replaces all queries inside the expressions of a plan.
     pub(super) fn unnest(&mut self, plan: &mut LogicalPlan) {
+        let (around, below) = (self.rows_wanted, self.wanted_below(plan));
         for input in inputs_mut(plan) {
+            self.rows_wanted = below;
             self.unnest(input);
         }
+        self.rows_wanted = around;
         match plan {
             LogicalPlan::Filter { input, predicates }
                 if predicates.iter().any(BoundExpression::has_subquery) =>
@@ -53,6 +56,15 @@ impl Builder<'_> {
                 self.extract(build, right);
             }
             _ => {}
+        }
+    }
+
+    /// Of a plan's inputs so many rows are asked for, where a LIMIT above says so.
+    fn wanted_below(&self, plan: &LogicalPlan) -> Option<f64> {
+        match plan {
+            LogicalPlan::Limit { skip, limit: Some(limit), .. } => Some(limit_of(skip.as_ref(), Some(limit))),
+            LogicalPlan::Project { .. } | LogicalPlan::Filter { .. } => self.rows_wanted,
+            _ => None,
         }
     }
 
@@ -164,7 +176,9 @@ impl Builder<'_> {
         };
         self.renames = renames;
         self.lengths = lengths;
+        let wanted = self.rows_wanted.take();
         self.unnest(&mut settled);
+        self.rows_wanted = wanted;
         (settled, None)
     }
 

@@ -4,6 +4,7 @@
 
 mod aside;
 mod aside_values;
+mod first;
 mod groups;
 mod parted;
 mod parted_rows;
@@ -28,6 +29,7 @@ use crate::storage::memory::{Meter, Reservation};
 use crate::types::DataType;
 use crate::vector::{Batch, ValueVector};
 use aside::{Aside, AsideSource};
+pub use first::{FIRST_MAX, FirstRows};
 use groups::Groups;
 use parted::{GROUPS_MIN, Parted, PartedSource};
 use parted_rows::PartedRows;

@@ -1,6 +1,8 @@
 //! IN. A list that many rows ask about is prepared once (see `element_set`) and kept as long as it is the same list;
 //! others are gone through where they lie.
 
+use std::hash::Hash;
+
 use rustc_hash::FxHashMap;
 
 use super::super::element_set::{ElementSet, Membership, Word, with_word};
@@ -77,6 +79,46 @@ trait Probe {
     fn in_set(&self, row: usize, set: &ElementSet) -> Membership;
     /// Among the elements `start..end`.
     fn in_place(&self, row: usize, start: usize, end: usize) -> Membership;
+    /// Several rows of which each is looked for among the elements, without a set of these.
+    fn in_one_pass(
+        &self,
+        rows: &[u32],
+        (start, end): (usize, usize),
+        answers: &mut [Membership],
+        go_on: &dyn Fn() -> FunctionResult<()>,
+    ) -> FunctionResult<()> {
+        rows.iter().try_for_each(|row| {
+            answers[*row as usize] = self.in_place(*row as usize, start, end);
+            go_on()
+        })
+    }
+}
+
+/// Goes through the elements `start..end` once: what is kept are the values that are looked for. `None` is a null, and a
+/// value that equals nothing has no key.
+fn pass_once<K: Eq + Hash>(
+    rows: &[u32],
+    elements: impl Iterator<Item = Option<Option<K>>>,
+    asked: impl Fn(usize) -> Option<K>,
+    answers: &mut [Membership],
+) {
+    let keys = rows.iter().filter_map(|row| asked(*row as usize));
+    let mut found: FxHashMap<K, bool> = keys.map(|key| (key, false)).collect();
+    let mut open = false;
+    for element in elements {
+        match element {
+            None => open = true,
+            Some(key) => {
+                if let Some(found) = key.and_then(|key| found.get_mut(&key)) {
+                    *found = true;
+                }
+            }
+        }
+    }
+    for row in rows {
+        let is_there = asked(*row as usize).and_then(|key| found.get(&key).copied());
+        answers[*row as usize] = Membership::of(is_there.unwrap_or(false), open);
+    }
 }
 
 /// Answers for all active rows that have a list.
@@ -122,11 +164,18 @@ fn answer(
             Some(set) => rows.iter().for_each(|row| {
                 answers[*row as usize] = probe.in_set(*row as usize, set);
             }),
+            // There was no room for a set.
+            None if often => {
+                probe.in_one_pass(&rows, (start, end), answers, &|| context.go_on(call.function.name, 0))?
+            }
             None => rows.iter().for_each(|row| {
                 answers[*row as usize] = probe.in_place(*row as usize, start, end);
             }),
         }
-        context.go_on(call.function.name, context.sets.bytes() as u64)?;
+        context.go_on(call.function.name, 0)?;
+        if !context.has_room(context.sets.bytes() as u64) {
+            context.sets.forget();
+        }
     }
     Ok(())
 }
@@ -155,6 +204,18 @@ impl<T: Word> Probe for Words<'_, T> {
         }
         Membership::of(false, open)
     }
+
+    fn in_one_pass(
+        &self,
+        rows: &[u32],
+        (start, end): (usize, usize),
+        answers: &mut [Membership],
+        _: &dyn Fn() -> FunctionResult<()>,
+    ) -> FunctionResult<()> {
+        let element = |at: usize| (!self.child.is_null(at)).then(|| self.elements.get(at).word());
+        pass_once(rows, (start..end).map(element), |row| self.values.get(row).word(), answers);
+        Ok(())
+    }
 }
 
 struct Texts<'v> {
@@ -177,6 +238,18 @@ impl Probe for Texts<'_> {
             }
         }
         Membership::of(false, open)
+    }
+
+    fn in_one_pass(
+        &self,
+        rows: &[u32],
+        (start, end): (usize, usize),
+        answers: &mut [Membership],
+        _: &dyn Fn() -> FunctionResult<()>,
+    ) -> FunctionResult<()> {
+        let element = |at: usize| self.child.bytes_at(at).map(Some);
+        pass_once(rows, (start..end).map(element), |row| self.values.bytes_at(row), answers);
+        Ok(())
     }
 }
 

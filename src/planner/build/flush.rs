@@ -147,7 +147,7 @@ impl Builder<'_> {
         }
         extend_by_paths(&graph, &mut needed);
         canonical::sort(&mut graph, &needed, &current.bound);
-        let current = Partial { done: Default::default(), ..current };
+        let current = Partial { done: current.done.before_limit(), ..current };
         let order = JoinOrder {
             graph: &graph,
             estimator: self.estimator,

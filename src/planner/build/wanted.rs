@@ -1,6 +1,6 @@
 //! How many rows of a match are asked for: a LIMIT says it, where nothing between the two waits for all rows.
 
-use crate::binder::bound::{BoundClause, BoundProjection};
+use crate::binder::bound::{BoundClause, BoundExpression, BoundProjection};
 use crate::planner::cardinality::literal_count;
 
 /// Rows that a LIMIT asks for whose number is not known yet.
@@ -13,7 +13,9 @@ pub(super) fn wanted_of(clauses: &[BoundClause]) -> Option<f64> {
         match clause {
             BoundClause::Match(matched) if matched.optional => {}
             BoundClause::Project(projection) if waits(projection) => return None,
-            BoundClause::Project(projection) if projection.limit.is_some() => return Some(limit(projection)),
+            BoundClause::Project(projection) if projection.limit.is_some() => {
+                return Some(limit_of(projection.skip.as_ref(), projection.limit.as_ref()));
+            }
             BoundClause::Project(projection) if keeps_all(projection) => {}
             _ => return None,
         }
@@ -31,10 +33,7 @@ fn keeps_all(projection: &BoundProjection) -> bool {
 }
 
 /// The rows that are skipped, and those behind them.
-fn limit(projection: &BoundProjection) -> f64 {
-    [&projection.skip, &projection.limit]
-        .into_iter()
-        .flatten()
-        .map(|count| literal_count(Some(count)).unwrap_or(LIMIT_UNKNOWN))
-        .sum()
+pub(in crate::planner) fn limit_of(skip: Option<&BoundExpression>, limit: Option<&BoundExpression>) -> f64 {
+    let counts = [skip, limit].into_iter().flatten();
+    counts.map(|count| literal_count(Some(count)).unwrap_or(LIMIT_UNKNOWN)).sum()
 }

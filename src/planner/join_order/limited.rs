@@ -5,12 +5,10 @@ use std::collections::BTreeSet;
 
 use super::super::enumerate::Search;
 use super::super::figures::Part;
+use super::super::logical_plan::DifferentRels;
 use super::super::rewrite::variables_of;
 use super::{JoinOrder, Partial, distinct, is_unit};
 use crate::binder::bound::VariableId;
-
-/// Trails of more relationships are compared once all of them are there: by then each is read once for all pairs.
-const COMPARED_EARLY_MAX: usize = 32;
 
 impl JoinOrder<'_> {
     /// Puts first the component with the most rows, which are multiplied with kept rows of the others as they come. Gives
@@ -46,32 +44,37 @@ impl JoinOrder<'_> {
         let newest = self.graph.edges[edge].pattern.variable;
         let mut sets = Vec::new();
         for (at, set) in self.graph.distinct_edges.iter().enumerate() {
-            let is_over = partial.done.trails.contains(&at) || set.len() > COMPARED_EARLY_MAX;
+            let is_over = partial.done.trails.contains(&at);
             if is_over || !set.contains(&edge) || partial.is_intersected(edge) {
                 continue;
             }
-            let mut here = self.compared(set, &partial.done);
+            let mut here: BTreeSet<VariableId> = self.compared(set, &partial.done);
             here.retain(|variable| partial.bound.contains(variable));
-            let earlier = || here.iter().filter(|variable| **variable != newest);
-            let of_trail = partial.done.compared.iter().filter(|(of, _)| *of == at);
-            let are_trail = earlier().count() < 2
-                || of_trail.map(|(_, part)| part).any(|part| earlier().all(|one| part.contains(one)));
+            let mut of_trail = partial.done.compared.iter().filter(|(of, _)| *of == at);
+            let earlier = |one: &&VariableId| **one != newest;
+            let are_trail = here.len() < 3
+                || of_trail.any(|(_, part)| here.iter().filter(earlier).all(|one| part.contains(one)));
             match are_trail {
-                true => {
-                    let others = earlier().filter(|other| self.may_be_same(newest, **other));
-                    sets.extend(others.map(|other| vec![newest, *other]));
-                }
-                false => sets.extend(self.not_compared(at, here.clone(), &partial.done)),
+                true => sets.extend(self.newest_of(edge, set, &here)),
+                false => sets.extend(self.not_compared(at, here.iter().copied().collect(), &partial.done)),
             }
             // What this part says, smaller ones need not say.
-            partial
-                .done
-                .compared
-                .retain(|(of, part)| *of != at || !part.iter().all(|one| here.contains(one)));
+            partial.done.compared.retain(|(of, part)| *of != at || !part.is_subset(&here));
             partial.done.compared.push((at, here));
         }
         partial.plan = distinct(partial.plan, sets);
         partial
+    }
+
+    /// An edge's relationship and those of its trail that are `here` and could be the same one.
+    fn newest_of(&self, edge: usize, set: &[usize], here: &BTreeSet<VariableId>) -> Option<DifferentRels> {
+        let pattern = |at: usize| &self.graph.edges[at].pattern;
+        let tables = |at: usize| pattern(at).tables.iter().map(|table| table.table);
+        let meets = |at: usize| tables(edge).any(|table| tables(at).any(|other| other == table));
+        let others = set.iter().filter(|at| **at != edge && here.contains(&pattern(**at).variable));
+        let others = others.filter(|at| meets(**at)).map(|at| pattern(*at).variable);
+        let rels: Vec<VariableId> = std::iter::once(pattern(edge).variable).chain(others).collect();
+        (rels.len() > 1).then_some(DifferentRels { rels, compared: 1 })
     }
 
     /// Whether a conjunct is over variables of several components.

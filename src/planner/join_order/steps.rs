@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use super::super::enumerate::{Found, Planned, PlannedStep};
 use super::super::keys::{RowKeys, row_keys};
-use super::super::logical_plan::{ExpandEdge, LogicalPlan, OtherRel, RecursiveEdge, TrailExclusion};
+use super::super::logical_plan::{
+    DifferentRels, ExpandEdge, LogicalPlan, OtherRel, RecursiveEdge, TrailExclusion,
+};
 use super::super::query_graph::legs;
 use super::{JoinOrder, Partial};
 use crate::binder::bound::{BoundExpression, VariableId};
@@ -13,7 +15,11 @@ impl JoinOrder<'_> {
     /// Extends a plan by the steps that were found.
     pub(super) fn built(&self, input: Partial, found: Found) -> Partial {
         let cost = input.cost + found.cost;
-        self.build(input, &found.steps).with_figures(found.rows, cost)
+        let mut built = self.build(input, &found.steps).with_figures(found.rows, cost);
+        if found.steps.iter().any(|step| step.share < 1.0) {
+            built.done.ordered_for = self.wanted;
+        }
+        built
     }
 
     pub(super) fn build(&self, mut partial: Partial, steps: &[Planned]) -> Partial {
@@ -161,10 +167,11 @@ impl JoinOrder<'_> {
         done.intersected.extend(edges);
         for set in checked {
             // The other members among themselves, if all are there; with the intersected ones the intersection deals.
-            let earlier = self.compared(&self.graph.distinct_edges[set], &done);
+            let earlier: Vec<VariableId> = self.compared(&self.graph.distinct_edges[set], &done);
             let ready = earlier.iter().all(|variable| bound.contains(variable));
             if ready && done.trails.insert(set) && earlier.len() > 1 {
-                input = LogicalPlan::DistinctRels { input: Box::new(input), sets: vec![earlier] };
+                let sets = vec![DifferentRels::all(earlier)];
+                input = LogicalPlan::DistinctRels { input: Box::new(input), sets };
             }
         }
         let plan = LogicalPlan::Intersect { input: Box::new(input), edges: expands, exclusions };

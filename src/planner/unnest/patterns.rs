@@ -21,6 +21,10 @@ const KEPT_ROW_COST: f64 = 3.0;
 /// What a row costs that looks its answer up in an array.
 const WEIGHED_ROW_COST: f64 = 0.1;
 
+/// Share of rows for which a pattern is found of which nothing is known, and the least that is counted with.
+const SHARE_UNKNOWN: f64 = 0.5;
+const SHARE_MIN: f64 = 1e-6;
+
 /// Pairs of values that are equal where rows are joined.
 type Keys = Vec<(BoundExpression, BoundExpression)>;
 type Names = BTreeSet<VariableId>;
@@ -67,7 +71,7 @@ impl Builder<'_> {
     /// Rows settled by what a graph finds for them.
     pub(in crate::planner) fn settled_graph(
         &mut self,
-        start: Partial,
+        mut start: Partial,
         graph: QueryGraph,
         needed: BTreeSet<VariableId>,
         mut kind: SettleKind,
@@ -84,6 +88,11 @@ impl Builder<'_> {
             let cost = start.cost + start.rows;
             return settled(LogicalPlan::HasEdge { input, edges, kind }, cost, &start);
         }
+        if let Some(wanted) = self.rows_wanted {
+            // About so many rows are looked at until enough are left.
+            let left = self.share_left(&graph, &start.bound, &kind);
+            start.rows = start.rows.min(wanted / left.max(SHARE_MIN));
+        }
         let only_asked = matches!(kind, SettleKind::Exists | SettleKind::Absent | SettleKind::Mark(_));
         let (mut inner, row) = self.sub_plan(start.clone(), graph.clone(), needed, false, only_asked);
         if !collects
@@ -96,6 +105,19 @@ impl Builder<'_> {
         }
         let (input, outer) = (Box::new(inner.plan), start.bound.clone());
         settled(LogicalPlan::Settle { input, row, outer, kind }, inner.cost, &start)
+    }
+
+    /// The share of rows that a condition leaves.
+    fn share_left(&self, graph: &QueryGraph, outer: &BTreeSet<VariableId>, kind: &SettleKind) -> f64 {
+        let found = shared_nodes(graph, outer)
+            .and_then(|shared| whole_graph(graph, &shared, &self.estimator))
+            .and_then(|weighted| Some(self.estimator.weighing(&weighted.weights.terms.first()?.1)))
+            .unwrap_or(SHARE_UNKNOWN);
+        match kind {
+            SettleKind::Exists => found,
+            SettleKind::Absent => 1.0 - found,
+            _ => 1.0,
+        }
     }
 
     /// The pattern is matched once for all nodes, where that is expected to cost less than from each row: as arrays of
