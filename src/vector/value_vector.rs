@@ -44,7 +44,12 @@ impl<'b> ValueVector<'b> {
     pub fn dictionary(codes: &'b [u32], values: impl Into<VectorRef<'b>>) -> Self {
         let values = values.into();
         match values {
-            VectorRef::Vector(constant) if constant.is_constant() => *constant,
+            // Other vectors without a value are as long as they are.
+            VectorRef::Vector(constant)
+                if matches!(constant.shape, Shape::Constant(_)) && constant.is_constant() =>
+            {
+                *constant
+            }
             _ => ValueVector { shape: Shape::Dictionary { codes, values }, validity: Validity::AllValid },
         }
     }
