@@ -74,7 +74,7 @@ fn measure(text: &str, transaction: &ReadTransaction, rounds: usize) -> Vec<[Dur
         let ordered_at = Instant::now();
         let plan = lower_query(query, ordered, catalog, statistics).expect("a plan");
         let lowered = Instant::now();
-        std::hint::black_box(explain(&plan));
+        std::hint::black_box(explain(&plan, catalog));
         let shown = Instant::now();
         let times = [started, parsed, named, ordered_at, lowered, shown];
         std::array::from_fn(|step| times[step + 1].duration_since(times[step]))

@@ -213,7 +213,7 @@ impl Session {
             .chain(given.collect::<Vec<_>>())
             .collect();
         let plan = plan_query(query, text, &params, view)?;
-        let lines: Vec<String> = explain(&plan.plan).lines().map(str::to_owned).collect();
+        let lines: Vec<String> = explain(&plan.plan, view.catalog()).lines().map(str::to_owned).collect();
         let mut result = QueryResult::of_texts("plan", lines);
         result.summary.compile_time = view.started.elapsed();
         Ok(result)
@@ -248,7 +248,8 @@ impl Session {
             misses: after.misses.saturating_sub(before.misses),
         };
         let actual = |node: &_| context.profile.as_ref().and_then(|profile| profile.actual(node));
-        let mut lines: Vec<String> = explain_with(&plan.plan, &actual).lines().map(str::to_owned).collect();
+        let mut lines: Vec<String> =
+            explain_with(&plan.plan, view.catalog(), &actual).lines().map(str::to_owned).collect();
         lines.push(String::new());
         lines.push(format!("rows: {}", run.len()));
         lines.push(format!("time: {:.3} ms", execution_time.as_secs_f64() * 1e3));

@@ -227,7 +227,7 @@ impl Builder<'_> {
                     current.rows = saturated(current.rows * length);
                     current.bound.insert(variable);
                 }
-                BoundClause::Project(projection) => {
+                BoundClause::Project(mut projection) => {
                     outputs = projection.items.iter().map(|item| item.variable).collect();
                     if !waiting.is_empty() {
                         let waiting = std::mem::take(&mut waiting);
@@ -252,6 +252,9 @@ impl Builder<'_> {
                     }
                     if self.pass_through(&projection, graph.as_mut()) {
                         continue;
+                    }
+                    if let Some(graph) = &mut graph {
+                        self.ask_before(&mut projection, graph);
                     }
                     current = self.project_each(current, graph.take(), projection, carried);
                     self.lengths.clear();

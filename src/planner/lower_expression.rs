@@ -203,13 +203,16 @@ impl Lowering<'_> {
     /// What EXPLAIN calls a column.
     pub fn label_of(&self, key: &ColumnKey) -> String {
         let name = |variable: &VariableId| {
-            self.variables.get(variable.0 as usize).map_or("?", |variable| variable.name.trim())
+            let name = self.variables.get(variable.0 as usize).map_or("?", |variable| variable.name.trim());
+            // What has no name in the text is called by its number.
+            let is_number = name.starts_with(|first: char| first.is_ascii_digit());
+            if is_number { format!("_{name}") } else { name.to_owned() }
         };
         match key {
-            ColumnKey::Variable(variable) => name(variable).to_owned(),
+            ColumnKey::Variable(variable) => name(variable),
             ColumnKey::Property(variable, columns, _) => {
                 let column = columns.first().and_then(|(table, column)| self.column_name(*table, *column));
-                [name(variable), ".", column.unwrap_or_default()].concat()
+                format!("{}.{}", name(variable), column.unwrap_or_default())
             }
             ColumnKey::Length(variable) => format!("length({})", name(variable)),
             ColumnKey::InnerNodes(variable) => format!("nodes({})", name(variable)),

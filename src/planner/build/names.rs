@@ -7,7 +7,7 @@ use super::Builder;
 use crate::binder::bound::{BoundClause, BoundExpression, BoundProjection, ExpressionKind, VariableId};
 use crate::planner::constants;
 use crate::planner::query_graph::QueryGraph;
-use crate::planner::rewrite::{conjuncts, rename_expression, variables_of};
+use crate::planner::rewrite::{conjuncts, rename_expression, replace, variables_of};
 use crate::planner::simplify::compare_nodes;
 
 impl Builder<'_> {
@@ -78,6 +78,38 @@ impl Builder<'_> {
         true
     }
 
+    /// Conditions behind a projection that are about what it hands on, or groups by, restrict the graph before it.
+    pub(in crate::planner) fn ask_before(&self, projection: &mut BoundProjection, graph: &mut QueryGraph) {
+        if projection.skip.is_some() || projection.limit.is_some() {
+            return;
+        }
+        let handed_on = |variable: VariableId| {
+            let item = projection.items.iter().find(|item| item.variable == variable)?;
+            let plain =
+                matches!(item.expression.kind, ExpressionKind::Variable(_) | ExpressionKind::Property { .. });
+            plain.then(|| item.expression.clone())
+        };
+        let before = |predicate: &BoundExpression| {
+            let asked = variables_of(predicate);
+            let fits = !asked.is_empty()
+                && asked.iter().all(|variable| handed_on(*variable).is_some())
+                && !predicate.has_subquery()
+                && !predicate.is_volatile();
+            fits.then(|| handed_on_as(predicate, &handed_on))
+        };
+        let mut rest = Vec::new();
+        for predicate in conjuncts(std::mem::take(&mut projection.predicates)) {
+            match before(&predicate) {
+                Some(mut asked) => {
+                    self.lengths.rewrite(&mut asked);
+                    graph.add_predicate(asked);
+                }
+                None => rest.push(predicate),
+            }
+        }
+        projection.predicates = rest;
+    }
+
     /// Variables that clauses from here on mention.
     pub(super) fn needed_later(&self, clauses: &[BoundClause]) -> BTreeSet<VariableId> {
         let mut needed = BTreeSet::new();
@@ -103,6 +135,27 @@ impl Builder<'_> {
         }
         needed
     }
+}
+
+/// A condition over what a projection puts out as one over what it is made of.
+fn handed_on_as(
+    predicate: &BoundExpression,
+    handed_on: &dyn Fn(VariableId) -> Option<BoundExpression>,
+) -> BoundExpression {
+    let entity = |variable: VariableId| match handed_on(variable)?.kind {
+        ExpressionKind::Variable(before) => Some(before),
+        _ => None,
+    };
+    let value = |part: &BoundExpression| match &part.kind {
+        ExpressionKind::Variable(variable) => {
+            handed_on(*variable).filter(|before| matches!(before.kind, ExpressionKind::Property { .. }))
+        }
+        _ => None,
+    };
+    // Entities are named in more places than values are.
+    let mut asked = replace(predicate, &value);
+    rename_expression(&mut asked, &|variable| entity(variable).unwrap_or(variable));
+    asked
 }
 
 /// What an expression of a clause is over.

@@ -1,12 +1,16 @@
 //! Plans as text: one line per operator, the root first, inputs indented below.
 
+mod text;
+
 use std::fmt::Write;
 use std::time::Duration;
 
+use self::text::Names;
 use super::physical_plan::{
-    Answer, Factor, PhysicalMessage, PhysicalOperator, PhysicalPlan, PhysicalSettle, PhysicalWrite, PlanNode,
-    WriteStage,
+    Answer, Expression, Factor, KeyKind, PhysicalAggregate, PhysicalMessage, PhysicalOperator, PhysicalPlan,
+    PhysicalSettle, PhysicalWrite, PlanNode, WriteStage,
 };
+use crate::catalog::Catalog;
 
 /// What an operator did when it was executed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,32 +30,43 @@ pub type Actuals<'a> = &'a dyn Fn(&PlanNode) -> Option<Actual>;
 
 /// The tree of operators with what they put out and how many rows are expected. A writing clause stands where its rows
 /// are used, above the plan of its input.
-pub fn explain(plan: &PhysicalPlan) -> String {
-    explain_with(plan, &|_| None)
+pub fn explain(plan: &PhysicalPlan, catalog: &Catalog) -> String {
+    explain_with(plan, catalog, &|_| None)
 }
 
 /// The same with what each operator did.
-pub fn explain_with(plan: &PhysicalPlan, actuals: Actuals<'_>) -> String {
+pub fn explain_with(plan: &PhysicalPlan, catalog: &Catalog, actuals: Actuals<'_>) -> String {
     let mut out = String::new();
-    line(&plan.root, 0, &plan.stages, actuals, &mut out);
+    let names = Names { catalog, parameters: &plan.parameters };
+    line(&plan.root, 0, &Shown { stages: &plan.stages, names, actuals }, &mut out);
     out
+}
+
+/// What all lines are made with.
+#[derive(Clone, Copy)]
+struct Shown<'a> {
+    stages: &'a [WriteStage],
+    names: Names<'a>,
+    actuals: Actuals<'a>,
 }
 
 /// An expected number of rows: all digits, as long as they can be read.
 fn count_of(rows: f64) -> String {
+    // No rows are no rows, whatever the sign.
+    let rows = rows + 0.0;
     if rows < 1e15 { format!("{rows:.0}") } else { format!("{rows:.1e}") }
 }
 
-fn line(node: &PlanNode, depth: usize, stages: &[WriteStage], actuals: Actuals<'_>, out: &mut String) {
-    let stage_of = |slot: usize| slot.checked_sub(1).and_then(|at| stages.get(at));
+fn line(node: &PlanNode, depth: usize, shown: &Shown<'_>, out: &mut String) {
+    let stage_of = |slot: usize| slot.checked_sub(1).and_then(|at| shown.stages.get(at));
     let stage = match node.operator {
         PhysicalOperator::Kept { slot, behind } => stage_of(behind).map(|stage| (stage, slot == behind)),
         _ => None,
     };
     if let Some((stage, true)) = stage {
-        return write_line(stage, depth, stages, actuals, out);
+        return write_line(stage, depth, shown, out);
     }
-    let (name, detail) = describe(&node.operator);
+    let (name, detail) = describe(node, &shown.names);
     let labels = node.labels.join(", ");
     // Writing to a string cannot fail.
     let _ = write!(
@@ -61,7 +76,7 @@ fn line(node: &PlanNode, depth: usize, stages: &[WriteStage], actuals: Actuals<'
         count_of(node.estimated_rows),
         indent = depth * 2
     );
-    if let Some(Actual { rows, represented, time, memory }) = actuals(node) {
+    if let Some(Actual { rows, represented, time, memory }) = (shown.actuals)(node) {
         let _ = write!(out, ", {rows} actual");
         if represented != rows {
             let _ = write!(out, " for {represented}");
@@ -83,19 +98,13 @@ fn line(node: &PlanNode, depth: usize, stages: &[WriteStage], actuals: Actuals<'
             out.push('\n');
         }
     }
-    inputs(&node.operator).into_iter().for_each(|input| line(input, depth + 1, stages, actuals, out));
+    inputs(&node.operator).into_iter().for_each(|input| line(input, depth + 1, shown, out));
     if let Some((stage, _)) = stage {
-        write_line(stage, depth + 1, stages, actuals, out);
+        write_line(stage, depth + 1, shown, out);
     }
 }
 
-fn write_line(
-    stage: &WriteStage,
-    depth: usize,
-    stages: &[WriteStage],
-    actuals: Actuals<'_>,
-    out: &mut String,
-) {
+fn write_line(stage: &WriteStage, depth: usize, shown: &Shown<'_>, out: &mut String) {
     use PhysicalWrite as W;
     let created = |create: &super::physical_plan::PhysicalCreate| {
         format!("{} nodes, {} relationships", create.nodes.len(), create.rels.len())
@@ -117,9 +126,9 @@ fn write_line(
     let labels = stage.labels.join(", ");
     let _ = writeln!(out, "{:indent$}{text} [{labels}]", "", indent = depth * 2);
     if let W::Merge(merge) = &stage.write {
-        line(&merge.found, depth + 1, &[], actuals, out);
+        line(&merge.found, depth + 1, &Shown { stages: &[], ..*shown }, out);
     }
-    line(&stage.input, depth + 1, stages, actuals, out);
+    line(&stage.input, depth + 1, shown, out);
 }
 
 fn message(node: &PhysicalMessage, out: &mut String) {
@@ -150,38 +159,67 @@ fn message(node: &PhysicalMessage, out: &mut String) {
     out.push(')');
 }
 
-fn describe(operator: &PhysicalOperator) -> (&'static str, String) {
+fn describe(node: &PlanNode, names: &Names<'_>) -> (&'static str, String) {
     use PhysicalOperator as P;
     let none = String::new();
-    match operator {
+    let own = |at: usize| node.labels.get(at).map_or("", String::as_str);
+    let cut = |expression: &Expression, input: &PlanNode| names.cut(expression, &input.labels);
+    match &node.operator {
         P::Unit => ("Unit", none),
         P::Kept { .. } => ("KeptRows", none),
         P::ScanNodes { tables, filter } => {
-            let pushed: usize = tables.iter().map(|table| table.pushed.len()).sum();
-            let more = if filter.is_some() { ", filtered" } else { "" };
-            ("ScanNodes", format!(" ({} tables, {pushed} pushed predicates{more})", tables.len()))
+            ("ScanNodes", format!(" ({})", names.scan(tables, filter.as_ref(), &node.labels)))
         }
         P::ScanWeighted { terms, .. } => {
             ("ScanWeighted", format!(" (message passing, {} terms)", terms.len()))
         }
-        P::ScanRels { tables, .. } => ("ScanRels", format!(" ({} tables)", tables.len())),
-        P::LookupNode { .. } => ("LookupNode", " (key index)".into()),
-        P::LookupElements { .. } => ("LookupElements", " (a list of keys per row by the key index)".into()),
-        P::LookupNodes { .. } => ("LookupNodes", " (a list of keys by the key index)".into()),
-        P::Fetch { columns, .. } => ("Fetch", format!(" ({} columns)", columns.len())),
-        P::Expand { edge, target, joining, .. } => {
-            let bits = if target.is_some() { ", ends by bitmap" } else { "" };
-            let joining = joining.map_or(none, |join| format!(", joining by bitmap {join}"));
-            ("Expand", format!(" ({} adjacency indexes{bits}{joining})", edge.legs.len()))
+        P::ScanRels { tables, filter, .. } => {
+            ("ScanRels", format!(" ({})", names.scan(tables, filter.as_ref(), &node.labels)))
         }
-        P::ExpandInto { .. } => ("ExpandInto", none),
-        P::Intersect { edges, .. } => ("Intersect", format!(" ({} lists)", edges.len())),
-        P::ExpandRecursive { recursion, .. } => ("ExpandRecursive", format!(" ({})", recursion.describe())),
+        P::LookupNode { input, table, key, .. } => {
+            let key: Vec<String> = key.iter().map(|key| cut(key, input)).collect();
+            ("LookupNode", format!(" ({} by key {})", names.table(*table), key.join(", ")))
+        }
+        P::LookupElements { input, table, list, .. } => {
+            ("LookupElements", format!(" ({} by keys in {})", names.table(*table), cut(list, input)))
+        }
+        P::LookupNodes { table, list } => {
+            ("LookupNodes", format!(" ({} by keys in {})", names.table(*table), names.cut(list, &[])))
+        }
+        P::Fetch { input, .. } => {
+            let fetched = node.labels.get(input.labels.len()..).unwrap_or_default();
+            ("Fetch", format!(" ({})", fetched.join(", ")))
+        }
+        P::Expand { input, from, edge, target, joining, keep, .. } => {
+            let edge = names.edge(label(input, *from), edge, own(keep.len()));
+            let wanted = target.as_ref().map(|target| {
+                let labels = vec![own(keep.len()).to_owned()];
+                format!(", ends by bitmap of {}", names.scan(&target.tables, target.filter.as_ref(), &labels))
+            });
+            let joining = joining.map_or(none, |join| format!(", joining by bitmap {join}"));
+            ("Expand", format!(" ({edge}{}{joining})", wanted.unwrap_or_default()))
+        }
+        P::ExpandInto { input, from, to, edge, .. } => {
+            ("ExpandInto", format!(" ({})", names.edge(label(input, *from), edge, label(input, *to))))
+        }
+        P::Intersect { input, from, edges, keep, .. } => {
+            let edge = |(from, edge): (&usize, _)| names.edge(label(input, *from), edge, own(keep.len()));
+            let mut lists: Vec<String> = from.iter().zip(edges).map(edge).collect();
+            lists.sort();
+            ("Intersect", format!(" ({})", lists.join(", ")))
+        }
+        P::ExpandRecursive { input, recursion } => {
+            let edge = names.edge(label(input, recursion.from), &recursion.edge, "");
+            ("ExpandRecursive", format!(" ({edge}, {})", recursion.describe()))
+        }
         P::Weight { .. } => ("Weight", " (message passing)".into()),
-        P::Filter { .. } => ("Filter", none),
+        P::Filter { input, predicate } => ("Filter", format!(" ({})", cut(predicate, input))),
         P::DistinctRels { .. } => ("DistinctRels", " (trail)".into()),
-        P::HashJoin { bitmap, .. } => {
-            ("HashJoin", bitmap.map_or(none, |bitmap| format!(" (bitmap {})", bitmap.name)))
+        P::HashJoin { probe, build, probe_keys, build_keys, bitmap } => {
+            let key = |(left, right)| format!("{} = {}", cut(left, probe), cut(right, build));
+            let keys: Vec<String> = probe_keys.iter().zip(build_keys).map(key).collect();
+            let bitmap = bitmap.map_or(none, |bitmap| format!(", bitmap {}", bitmap.name));
+            ("HashJoin", format!(" ({}{bitmap})", keys.join(", ")))
         }
         P::CountJoin { how, .. } => {
             let bitmap = how.bitmap.map_or(none, |bitmap| format!(", bitmap {}", bitmap.name));
@@ -190,44 +228,65 @@ fn describe(operator: &PhysicalOperator) -> (&'static str, String) {
         P::Joining { join, .. } => ("Joining", format!(" (bitmap {join})")),
         P::CrossProduct { .. } => ("CrossProduct", none),
         P::Project { .. } => ("Project", none),
-        P::Aggregate { key_kind, aggregates, .. } => {
-            let names: Vec<&str> = aggregates.iter().map(|aggregate| aggregate.function.name).collect();
+        P::Aggregate { input, key_kind, aggregates, .. } => {
             let kind = match key_kind {
-                super::physical_plan::KeyKind::Single => "one group",
-                super::physical_plan::KeyKind::DenseNode(_) => "by node offset",
-                super::physical_plan::KeyKind::Hash => "by hash",
+                KeyKind::Single => "one group",
+                KeyKind::DenseNode(_) => "by node offset",
+                KeyKind::Hash => "by hash",
             };
-            ("Aggregate", format!(" ({kind}: {})", names.join(", ")))
+            let calls: Vec<String> = aggregates.iter().map(|call| aggregate(call, input, names)).collect();
+            ("Aggregate", format!(" ({kind}: {})", calls.join(", ")))
         }
         P::Distinct { first, .. } if !first.is_empty() => ("Distinct", " (until there are enough)".into()),
         P::Distinct { .. } => ("Distinct", none),
-        P::Sort { keys, .. } => ("Sort", format!(" ({} keys)", keys.len())),
-        P::TopK { keys, .. } => ("TopK", format!(" ({} keys)", keys.len())),
-        P::Limit { ordered_for: Some(rows), .. } => {
-            ("Limit", format!(" (joins ordered for the first {} rows)", count_of(*rows)))
+        P::Sort { input, keys } => ("Sort", format!(" ({})", names.keys(keys, &input.labels))),
+        P::TopK { input, keys, skip, limit } => {
+            let limits = names.limits(skip.as_ref(), Some(limit));
+            ("TopK", format!(" ({}, {limits})", names.keys(keys, &input.labels)))
         }
-        P::Limit { .. } => ("Limit", none),
-        P::Unwind { .. } => ("Unwind", none),
+        P::Limit { skip, limit, ordered_for, .. } => {
+            let first = ordered_for
+                .map_or(none, |rows| format!(", joins ordered for the first {} rows", count_of(rows)));
+            ("Limit", format!(" ({}{first})", names.limits(skip.as_ref(), limit.as_ref())))
+        }
+        P::Unwind { input, list, .. } => ("Unwind", format!(" ({})", cut(list, input))),
         P::Union { inputs } => ("Union", format!(" ({} branches)", inputs.len())),
         P::Number { .. } => ("Number", none),
         P::With { name, .. } => ("With", format!(" (rows {name})")),
         P::Shared { name, .. } => ("Shared", format!(" (rows {name})")),
-        P::LimitEach { .. } => ("LimitEach", none),
-        P::Weigh { answer, .. } => ("Weigh", format!(" ({}, message passing)", answer_name(*answer))),
-        P::HasEdge { answer, .. } => ("HasEdge", format!(" ({})", answer_name(*answer))),
-        P::Settle { kind, .. } => {
-            let how = match kind {
-                PhysicalSettle::Optional { beside: false, .. } => " (left join)",
-                PhysicalSettle::Optional { beside: true, .. } => " (left join, beside others)",
-                PhysicalSettle::Semi { absent: false, .. } => " (semi join)",
-                PhysicalSettle::Semi { absent: true, .. } => " (anti join)",
-                PhysicalSettle::Mark { .. } => " (mark join)",
-                PhysicalSettle::Count { .. } => " (count)",
-                PhysicalSettle::Counted { .. } => " (counted left join)",
-                PhysicalSettle::Collect { .. } => " (collect)",
-            };
-            ("Settle", how.into())
+        P::LimitEach { skip, limit, .. } => {
+            ("LimitEach", format!(" ({})", names.limits(skip.as_ref(), limit.as_ref())))
         }
+        P::Weigh { answer, .. } => ("Weigh", format!(" ({}, message passing)", answer_name(*answer))),
+        P::HasEdge { input, ends, edges, answer } => {
+            let edge = names.edge(label(input, ends[0]), &edges[0], label(input, ends[1]));
+            ("HasEdge", format!(" ({}, {edge})", answer_name(*answer)))
+        }
+        P::Settle { kind, .. } => ("Settle", format!(" ({})", settled(kind))),
+    }
+}
+
+fn label(input: &PlanNode, column: usize) -> &str {
+    input.labels.get(column).map_or("", String::as_str)
+}
+
+fn aggregate(call: &PhysicalAggregate, input: &PlanNode, names: &Names<'_>) -> String {
+    let arguments: Vec<String> =
+        call.arguments.iter().map(|argument| names.cut(argument, &input.labels)).collect();
+    let arguments = if arguments.is_empty() { "*".to_owned() } else { arguments.join(", ") };
+    format!("{}({}{arguments})", call.function.name, if call.distinct { "DISTINCT " } else { "" })
+}
+
+fn settled(kind: &PhysicalSettle) -> &'static str {
+    match kind {
+        PhysicalSettle::Optional { beside: false, .. } => "left join",
+        PhysicalSettle::Optional { beside: true, .. } => "left join, beside others",
+        PhysicalSettle::Semi { absent: false, .. } => "semi join",
+        PhysicalSettle::Semi { absent: true, .. } => "anti join",
+        PhysicalSettle::Mark { .. } => "mark join",
+        PhysicalSettle::Count { .. } => "count",
+        PhysicalSettle::Counted { .. } => "counted left join",
+        PhysicalSettle::Collect { .. } => "collect",
     }
 }
 
