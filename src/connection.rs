@@ -187,6 +187,34 @@ impl Connection {
         self.session.settings.lock().dialect = Some(dialect);
     }
 
+    /// What is asked about every 50 ms while a statement runs whether it may go on, on the thread that runs it and on no
+    /// other: where a program learns there alone that its user wants to end it. On `false` the statement ends as
+    /// [`InterruptHandle::interrupt`] ends it. A stream asks nobody.
+    ///
+    /// ```
+    /// # fn main() -> quiredb::Result<()> {
+    /// let connection = quiredb::Database::in_memory()?.connect()?;
+    /// connection.set_interrupt_check(|| false);
+    /// let error = connection.query("UNWIND range(1, 1000000000) AS x RETURN sum(x)").unwrap_err();
+    /// assert_eq!(error.kind(), quiredb::ErrorKind::Interrupted);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn set_interrupt_check(&self, may_go_on: impl Fn() -> bool + Send + Sync + 'static) {
+        let flag = Arc::clone(&self.session.interrupt);
+        let ask = move || {
+            if !may_go_on() {
+                flag.store(true, Ordering::Relaxed);
+            }
+        };
+        self.session.settings.lock().caller = Some(Arc::new(ask));
+    }
+
+    /// Nobody is asked any more.
+    pub fn clear_interrupt_check(&self) {
+        self.session.settings.lock().caller = None;
+    }
+
     /// What is called as a statement makes progress, about ten times a second: on the thread that runs the statement for
     /// a COPY, on any of its threads for a query.
     pub fn set_progress(&self, callback: impl Fn(Progress) + Send + Sync + 'static) {

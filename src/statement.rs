@@ -82,6 +82,7 @@ impl Statement {
     pub fn stream_with(&self, params: impl Into<Params>) -> Result<QueryStream> {
         let mut params = params.into();
         guarded(|| {
+            self.session.begin_text();
             let view = self.session.view()?;
             match self.known_plan(&view, &params) {
                 Some(plan) => self.session.stream_plan(plan, &mut params, &view, true),
@@ -92,9 +93,10 @@ impl Statement {
 
     fn run(&self, params: &mut Params) -> Result<QueryResult> {
         let session = &*self.session;
+        session.begin_text();
         let view = session.view()?;
         match self.known_plan(&view, params) {
-            Some(plan) => session.run_plan(&plan, params, &view, true),
+            Some(plan) => session.working(&view, || session.run_plan(&plan, params, &view, true)),
             None => session.run_statement(&self.tree, &self.text, params, view, true),
         }
     }

@@ -37,6 +37,7 @@ mod storage {
     pub enum StorageError {
         Locked { path: String, holder: String },
         Poisoned { reason: String },
+        Interrupted,
     }
 
     pub type StorageResult<T> = Result<T, StorageError>;
@@ -115,6 +116,16 @@ mod sync {
         }
     }
 
+    /// Nobody interrupts a model.
+    pub fn wait_a_while<T>(
+        moved: &Condvar,
+        state: &mut MutexGuard<'_, T>,
+        _deadline: Option<Instant>,
+    ) -> bool {
+        moved.wait(state);
+        false
+    }
+
     impl Condvar {
         pub fn new() -> Condvar {
             Condvar::default()
@@ -123,11 +134,6 @@ mod sync {
         pub fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
             let inner = guard.0.take().expect("it does not wait yet");
             guard.0 = Some(self.0.wait(inner).expect("nobody panics"));
-        }
-
-        /// Time does not pass in a model.
-        pub fn wait_until<T>(&self, guard: &mut MutexGuard<'_, T>, _deadline: Instant) {
-            self.wait(guard);
         }
 
         pub fn notify_all(&self) {

@@ -91,13 +91,13 @@ fn open_with(folder: &std::path::Path, memory: u64) -> Database {
     let connection = database.connect().expect("a connection");
     run(&connection, "CREATE NODE TABLE P(id INT64, v INT64, few INT64, PRIMARY KEY (id))");
     run(&connection, "CREATE NODE TABLE W(id INT64, v INT64, PRIMARY KEY (id))");
-    run(&connection, "CREATE REL TABLE K(FROM P TO P)");
+    run(&connection, "CREATE REL TABLE K(FROM P TO P, w INT64)");
     let (mut nodes, mut edges) = (String::new(), String::new());
     for node in 0..NODES {
         writeln!(nodes, "{node},{},{}", node * 7919 % 1000, node % 3).expect("texts grow");
         for edge in 0..12u64 {
             let noise = (node * 12 + edge).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40;
-            writeln!(edges, "{node},{}", noise % NODES).expect("texts grow");
+            writeln!(edges, "{node},{},{}", noise % NODES, noise % 5 + 1).expect("texts grow");
         }
     }
     for (table, text) in [("P", nodes), ("K", edges)] {
@@ -108,6 +108,62 @@ fn open_with(folder: &std::path::Path, memory: u64) -> Database {
     drop(connection);
     database
 }
+
+/// What has phases in which much lies in one piece: `{n}` stands for how much that is.
+const PHASES: &[(&str, &str)] = &[
+    ("percentiles", "UNWIND range(1, {n}) AS x RETURN percentileDisc(x * 7919 % 1000003, 0.5)"),
+    (
+        "percentiles of groups",
+        "UNWIND range(1, {n}) AS x WITH x % 5 AS k, percentileCont(x * 7919 % 1000003, 0.3) AS p RETURN max(p)",
+    ),
+    (
+        "sorting by texts",
+        "UNWIND range(1, {n}) AS x WITH 'a text before ' + toString(x * 7919 % 1000003) AS t ORDER BY t RETURN max(t)",
+    ),
+    (
+        "the top of texts",
+        "UNWIND range(1, {n}) AS x WITH 'a text before ' + toString(x * 7919 % 1000003) AS t ORDER BY t LIMIT 100000 RETURN max(t)",
+    ),
+    ("collecting texts", "UNWIND range(1, {n}) AS x RETURN size(collect('a text before ' + toString(x)))"),
+    (
+        "collecting groups",
+        "UNWIND range(1, {n}) AS x WITH x % 3 AS k, collect(x) AS l WITH collect(l) AS all RETURN size(all)",
+    ),
+    ("different values", "UNWIND range(1, {n}) AS x UNWIND [x, x] AS y RETURN count(DISTINCT y * 17)"),
+    (
+        "different rows",
+        "UNWIND range(1, {n}) AS x WITH DISTINCT x AS x, toString(x) AS t, x % 7 AS y RETURN count(*)",
+    ),
+    ("sorted lists", "WITH [x IN range(1, {n}) | x * 7919 % 1000003] AS l RETURN size(list_sort(l))"),
+    (
+        "different elements",
+        "WITH [x IN range(1, {n}) | toString(x % 100003)] AS l RETURN size(list_distinct(l))",
+    ),
+    ("lists as texts", "WITH [x IN range(1, {n}) | x * 7919 % 1000003] AS l RETURN size(toString(l))"),
+    ("lists of other types", "WITH range(1, {n}) AS l RETURN size(CAST(l AS STRING[]))"),
+    (
+        "parts of lists",
+        "WITH range(1, {n}) AS l UNWIND range(1, 20) AS x RETURN sum(size(l[x..] + reverse(l)))",
+    ),
+    (
+        "elements of lists",
+        "WITH [x IN range(1, {n}) | toString(x)] AS l UNWIND range(1, 10) AS x RETURN count(CASE WHEN toString(-x) IN l THEN 1 END)",
+    ),
+    (
+        "places in lists",
+        "WITH [x IN range(1, {n}) | toString(x)] AS l UNWIND range(1, 10) AS x RETURN sum(list_position(l, toString(-x)))",
+    ),
+    ("sums of lists", "WITH range(1, {n}) AS l UNWIND range(1, 50) AS x RETURN sum(list_sum(l) + x)"),
+    ("cheapest paths", "MATCH p = (a:P {id: 1})-[k:K* ALL WSHORTEST(w)]->(b:P) RETURN sum(size(nodes(p)))"),
+    (
+        "ordered parts of sub-queries",
+        "MATCH (a:P) CALL { WITH a MATCH (a)-[:K]->(b:P) RETURN b.v AS v ORDER BY v DESC LIMIT 2 } RETURN sum(v)",
+    ),
+    (
+        "lists of sub-queries",
+        "MATCH (a:P) WHERE a.id < 40 RETURN sum(size(COLLECT { MATCH (b:P) RETURN b.v + a.id }))",
+    ),
+];
 
 /// How long after its time limit a statement ended.
 fn late(connection: &Connection, what: &str, text: &str) -> Duration {
@@ -154,6 +210,100 @@ fn time_limits_are_kept_by_every_operator() {
         connection.query("MATCH (w:W) RETURN count(*)").expect("it runs").to_values()[0][0].as_i64(),
         Some(0)
     );
+}
+
+/// Limits at all parts of a statement's time, so that each of its phases is met.
+#[test]
+fn time_limits_are_kept_in_every_phase() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let database = open_with(folder.path(), 4 << 30);
+    let connection = database.connect().expect("a connection");
+    let n = if cfg!(debug_assertions) { "100000" } else { "4000000" };
+    let mut failed = Vec::new();
+    for (what, text) in PHASES {
+        let text = text.replace("{n}", n);
+        let started = Instant::now();
+        run(&connection, &text);
+        let whole = started.elapsed();
+        for part in [1, 3, 5, 7] {
+            let limit = whole * part / 8;
+            let try_once = || {
+                connection.set_query_timeout(Some(limit));
+                let started = Instant::now();
+                let outcome = connection.query(&text);
+                let late = started.elapsed().saturating_sub(limit);
+                connection.set_query_timeout(None);
+                match outcome {
+                    Ok(_) => Duration::ZERO,
+                    Err(error) => {
+                        assert_eq!(error.kind(), ErrorKind::Interrupted, "{what}: {error}");
+                        late
+                    }
+                }
+            };
+            let tries: Vec<Duration> = (0..TRIES)
+                .scan(false, |done, _| {
+                    let late = (!*done).then(try_once)?;
+                    *done = late <= LATE;
+                    Some(late)
+                })
+                .collect();
+            if tries.iter().all(|late| *late > LATE) {
+                failed.push((what, whole, limit, tries));
+            }
+        }
+        let memory = database.storage_stats().expect("figures").memory;
+        assert_eq!(memory.operators.used, 0, "{what} keeps memory");
+    }
+    assert!(failed.is_empty(), "{failed:#?}");
+}
+
+/// Whoever calls is asked on his thread, also while it waits for others.
+#[test]
+fn the_caller_may_end_a_statement_on_his_own_thread() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let database = open(folder.path());
+    let connection = database.connect().expect("a connection");
+    let own = std::thread::current().id();
+    let begin = std::sync::Arc::new(parking_lot::Mutex::new(Instant::now()));
+    let since = std::sync::Arc::clone(&begin);
+    connection.set_interrupt_check(move || {
+        assert_eq!(std::thread::current().id(), own);
+        since.lock().elapsed() < LIMIT
+    });
+    for (what, text) in ENDLESS {
+        let try_once = || {
+            *begin.lock() = Instant::now();
+            let error = connection.query(text).err().unwrap_or_else(|| panic!("{what} ended by itself"));
+            assert_eq!(error.kind(), ErrorKind::Interrupted, "{what}: {error}");
+            begin.lock().elapsed().saturating_sub(LIMIT)
+        };
+        // He is asked every 50 ms.
+        let most = LATE + Duration::from_millis(50);
+        assert!((0..TRIES).any(|_| try_once() <= most), "{what} ends late");
+    }
+    // A writer that waits for another one.
+    let other = database.connect().expect("a connection");
+    run(&other, "BEGIN TRANSACTION");
+    run(&other, "MATCH (p:P {id: 1}) SET p.v = 5");
+    *begin.lock() = Instant::now();
+    let error = connection.query("MATCH (p:P {id: 1}) SET p.v = 6").map(|_| ()).expect_err("it waits");
+    assert!(begin.lock().elapsed() < LIMIT + LATE + Duration::from_millis(200), "{error}");
+    connection.clear_interrupt_check();
+    run(&other, "ROLLBACK");
+    run(&connection, "MATCH (p:P {id: 1}) SET p.v = 6");
+}
+
+#[test]
+fn what_sub_queries_collect_counts_against_the_limit() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let database = open(folder.path());
+    let connection = database.connect().expect("a connection");
+    let text = "MATCH (a:P) WHERE a.id < 400 RETURN sum(size(COLLECT { MATCH (b:P) RETURN b.v + a.id }))";
+    let error = connection.query(text).map(|_| ()).expect_err("it needs 64 MB");
+    assert_eq!(error.kind(), ErrorKind::OutOfMemory, "{error}");
+    run(&connection, &text.replace("400", "20"));
+    assert_eq!(database.storage_stats().expect("figures").memory.operators.used, 0);
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! COPY: the bulk load under the connection's settings, in the open transaction or in one of its own.
 
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::Progress;
@@ -30,7 +29,6 @@ impl Session {
         }
         let defaults = self.defaults(bound, view)?;
         let checks = lower_checks(&bound.checks, &bound.variables, view.catalog(), view.statistics()?)?;
-        self.interrupt.store(false, Ordering::Relaxed);
         let callback = self.progress.lock().clone();
         let deadline = view.deadline();
         let progress = |state: CopyProgress| {

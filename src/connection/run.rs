@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use super::compile::{QueryPlan, bind_statement, plan_query};
@@ -21,10 +21,11 @@ impl Session {
     /// Runs all statements of a text.
     pub fn run_text(&self, text: &str, mut params: Params) -> Result<QueryResult> {
         guarded(|| {
+            self.begin_text();
             let view = self.view()?;
             let found = self.plans.lock().find(text, &view, &params);
             if let Some(plan) = found {
-                return self.run_plan(&plan, &mut params, &view, true);
+                return self.working(&view, || self.run_plan(&plan, &mut params, &view, true));
             }
             let statements = parse(text).map_err(|error| Error::from_parse(error, text))?;
             match statements.as_slice() {
@@ -64,8 +65,10 @@ impl Session {
         view: View,
         alone: bool,
     ) -> Result<QueryResult> {
-        let bound = bind_statement(statement, text, params, &view)?;
-        self.run_bound(&bound, (statement, text), params, view, alone)
+        self.working(&view, || {
+            let bound = bind_statement(statement, text, params, &view)?;
+            self.run_bound(&bound, (statement, text), params, &view, alone)
+        })
     }
 
     /// Plans a query of `text`, and keeps the plan for the text `kept_as`.
@@ -94,18 +97,18 @@ impl Session {
         bound: &BoundStatement,
         (statement, text): (&ast::Statement, &str),
         params: &mut Params,
-        view: View,
+        view: &View,
         alone: bool,
     ) -> Result<QueryResult> {
         match bound {
             BoundStatement::Query(query) => {
-                let plan = self.planned(query, (statement, text), params, &view, alone.then_some(text))?;
-                self.run_plan(&plan, params, &view, false)
+                let plan = self.planned(query, (statement, text), params, view, alone.then_some(text))?;
+                self.run_plan(&plan, params, view, false)
             }
             BoundStatement::Explain { analyze, query } => match &**query {
                 BoundStatement::Query(query) => match analyze {
-                    true => self.run_profile(query, (statement, text), params, &view, alone),
-                    false => self.run_explain(query, text, params, &view),
+                    true => self.run_profile(query, (statement, text), params, view, alone),
+                    false => self.run_explain(query, text, params, view),
                 },
                 _ => {
                     let message = "only queries have a plan";
@@ -113,7 +116,7 @@ impl Session {
                     Err(error.at(text, statement.span))
                 }
             },
-            other => self.run_other(other, statement, text, &view),
+            other => self.run_other(other, statement, text, view),
         }
     }
 
@@ -271,7 +274,6 @@ impl Session {
     }
 
     pub(super) fn context(&self, plan: &QueryPlan, params: &mut Params, view: &View) -> QueryContext {
-        self.interrupt.store(false, Ordering::Relaxed);
         context_of(plan, params, view, Arc::clone(&self.interrupt))
     }
 }

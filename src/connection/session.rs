@@ -17,6 +17,7 @@ use crate::planner::PhysicalPlan;
 use crate::storage::engine::Engine;
 use crate::storage::memory::MemoryAccountant;
 use crate::transaction::ReadTransaction;
+use crate::types::{AskCaller, Stop};
 
 /// What `CALL name = value` and the connection's methods change.
 #[derive(Clone)]
@@ -28,6 +29,8 @@ pub(crate) struct SessionSettings {
     pub vector_size: usize,
     /// Plans are made from statistics that are wrong in a way this number tells; tests look for plans that depend on them.
     pub disturbed: Option<u64>,
+    /// Who is asked while a statement runs.
+    pub caller: Option<AskCaller>,
     /// The account of what operators hold, where it is not the database's; tests give a query less than it needs.
     pub memory: Option<MemoryAccountant>,
 }
@@ -106,6 +109,7 @@ impl Session {
             timeout: shared.config.query_timeout,
             vector_size: shared.config.vector_size,
             disturbed: None,
+            caller: None,
             memory: None,
         };
         Session {
@@ -143,6 +147,20 @@ impl Session {
         streams.retain(|other| other.strong_count() > 0);
         streams.push(Arc::downgrade(&stop));
         stop
+    }
+
+    /// A text begins: who has interrupted what ran before does not mean it.
+    pub fn begin_text(&self) {
+        self.interrupt.store(false, Ordering::Relaxed);
+    }
+
+    /// Runs a statement on this thread: whatever takes long below can tell when it has to end.
+    pub fn working<T>(&self, view: &View, work: impl FnOnce() -> T) -> T {
+        let stop = Stop::new(Arc::clone(&self.interrupt), view.deadline().map(|(at, _)| at));
+        match &view.settings.caller {
+            Some(caller) => stop.during_asked(Arc::clone(caller), view.started, work),
+            None => stop.during(work),
+        }
     }
 
     /// The version that the next statement reads: the transaction's, or the newest.

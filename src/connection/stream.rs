@@ -23,6 +23,7 @@ impl Session {
     /// Runs all statements of a text; the rows of the last are handed over while it runs.
     pub fn stream_text(&self, text: &str, mut params: Params) -> Result<QueryStream> {
         guarded(|| {
+            self.begin_text();
             let view = self.view()?;
             let found = self.plans.lock().find(text, &view, &params);
             if let Some(plan) = found {
@@ -54,7 +55,8 @@ impl Session {
             let plan = self.planned(query, (statement, text), params, &view, alone.then_some(text))?;
             return self.stream_plan(plan, params, &view, false);
         }
-        self.run_bound(&bound, (statement, text), params, view, alone).map(QueryStream::of)
+        self.working(&view, || self.run_bound(&bound, (statement, text), params, &view, alone))
+            .map(QueryStream::of)
     }
 
     /// Runs a plan that serves this view and these parameters.
@@ -66,7 +68,8 @@ impl Session {
         cached: bool,
     ) -> Result<QueryStream> {
         if !plan.plan.stages.is_empty() || self.is_writing() {
-            return self.run_plan(&plan, params, view, cached).map(QueryStream::of);
+            let ran = self.working(view, || self.run_plan(&plan, params, view, cached));
+            return ran.map(QueryStream::of);
         }
         let compiled = Instant::now();
         let compile_time = compiled.duration_since(view.started);

@@ -1,9 +1,9 @@
 //! Keys as canonical bytes, each kept once and known by its number. A long list within a key is replaced by its own
 //! number: rows that share a list do not copy it into their keys.
 
-use hashbrown::HashTable;
 use rustc_hash::FxHashMap;
 
+use super::growing_table::GrowingTable;
 use super::key_table::{Entry, encode_row, encode_value, hash_bytes};
 use crate::types::{DataType, PhysicalType, Value};
 use crate::vector::{ListReader, ValueVector};
@@ -18,14 +18,14 @@ pub(super) const NONE: u32 = u32::MAX;
 /// Different byte strings, `ends[g]..ends[g + 1]` of the arena. Entries carry their hash, so that neither a growing table
 /// nor a lookup that meets another key goes to the arena.
 pub(super) struct ByteTable {
-    table: HashTable<Entry>,
+    table: GrowingTable<Entry>,
     arena: Vec<u8>,
     ends: Vec<usize>,
 }
 
 impl ByteTable {
     pub fn new() -> ByteTable {
-        ByteTable { table: HashTable::new(), arena: Vec::new(), ends: vec![0] }
+        ByteTable { table: GrowingTable::new(), arena: Vec::new(), ends: vec![0] }
     }
 
     pub fn reserve(&mut self, keys: usize) {
@@ -59,10 +59,7 @@ impl ByteTable {
 
     /// The memory, with that of a larger table where it is about to be made.
     pub fn bytes(&self) -> u64 {
-        let (entries, capacity) = (self.table.len(), self.table.capacity());
-        let now = capacity as u64 * 10;
-        let table = if entries * 4 > capacity * 3 { 3 * now } else { now };
-        table + self.arena.capacity() as u64 + self.ends.capacity() as u64 * 8
+        self.table.bytes() + self.arena.capacity() as u64 + self.ends.capacity() as u64 * 8
     }
 }
 

@@ -16,13 +16,13 @@ use super::profile::Profile;
 use super::progress::QueryProgress;
 use super::rows::RowScanner;
 use super::whole_columns::WholeColumns;
-use crate::functions::SharedSets;
+use crate::functions::{FunctionError, SharedSets};
 use crate::planner::physical_plan::PhysicalPlan;
 use crate::storage::StorageError;
 use crate::storage::buffer_pool::{Cursor, PoolWorker};
 use crate::storage::memory::{MemoryAccountant, Meter, Reservation};
 use crate::transaction::ReadTransaction;
-use crate::types::{Stop, VECTOR_SIZE, Value};
+use crate::types::{Stop, VECTOR_SIZE, Value, ask_caller};
 use crate::vector::VectorBuffer;
 
 /// Batches of fewer rows are those of tests.
@@ -220,6 +220,7 @@ impl QueryContext {
 
     /// An error once the query was interrupted or ran too long.
     pub fn check(&self) -> ExecutionResult<()> {
+        ask_caller();
         if self.interrupt.load(Ordering::Relaxed) {
             return Err(ExecutionError::Interrupted);
         }
@@ -234,6 +235,14 @@ impl QueryContext {
     /// What `check` asks, for those who know nothing of queries.
     pub(super) fn stop(&self) -> Stop {
         Stop::new(Arc::clone(&self.interrupt), self.deadline.map(|(deadline, _)| deadline))
+    }
+
+    /// What an error means: that of a kernel which was stopped says no more than that.
+    pub(super) fn told(&self, error: ExecutionError) -> ExecutionError {
+        match error {
+            ExecutionError::Function(FunctionError::Stopped { .. }) => self.stopped(),
+            error => error,
+        }
     }
 
     /// The error of somebody below who has stopped because `stop` was due.

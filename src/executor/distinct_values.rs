@@ -12,7 +12,7 @@ use super::key_table::{KeyScratch, KeyTable};
 use super::operator::{Flow, Nothing, Operator};
 use super::partitioned::{Benefit, PARTS, PIECE, PartQueue, Partitioned, Scatter};
 use super::pipeline::{Source, drive};
-use crate::functions::{BoundAggregate, StateColumn};
+use crate::functions::{BoundAggregate, StateColumn, go_on};
 use crate::types::{DataType, GlobalId};
 use crate::vector::{Multiplicity, Selection, ValueVector, Values, VectorBuffer};
 
@@ -290,7 +290,12 @@ impl DistinctValues {
     /// Feeds all values to the aggregate.
     pub fn feed(&self, state: &mut StateColumn) -> ExecutionResult<()> {
         let arguments = self.values();
-        state.update(&self.groups, &arguments, self.groups.len(), Selection::All, Multiplicity::One)?;
+        for (first, groups) in (0..).step_by(PIECE).zip(self.groups.chunks(PIECE)) {
+            go_on("DISTINCT")?;
+            let part: Vec<ValueVector<'_>> =
+                arguments.iter().map(|values| values.slice_from(first)).collect();
+            state.update(groups, &part, groups.len(), Selection::All, Multiplicity::One)?;
+        }
         Ok(())
     }
 }

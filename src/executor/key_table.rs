@@ -3,10 +3,10 @@
 
 use std::hash::{BuildHasher, Hasher};
 
-use hashbrown::HashTable;
 use rustc_hash::FxBuildHasher;
 
 use super::byte_keys::{ByteTable, Names, encode_keys};
+use super::growing_table::GrowingTable;
 use super::text_keys::TextKeys;
 use crate::types::{DataType, PhysicalType, Value};
 use crate::vector::{Native, Selection, ValueVector, VectorBuffer};
@@ -20,7 +20,7 @@ pub struct KeyTable {
 
 enum Layout {
     /// All columns packed into 128 bits, a null bit per column on top.
-    Packed { table: HashTable<(u128, u32)>, widths: Vec<u32> },
+    Packed { table: GrowingTable<(u128, u32)>, widths: Vec<u32> },
     /// One column of texts.
     Text(Box<TextKeys>),
     /// Encoded bytes, and those of long lists in them.
@@ -71,7 +71,7 @@ impl KeyTable {
             types.iter().map(|data_type| packed_bits(data_type.physical())).collect();
         let layout = match bits {
             Some(widths) if widths.iter().map(|bits| bits + 1).sum::<u32>() <= 128 => {
-                Layout::Packed { table: HashTable::new(), widths }
+                Layout::Packed { table: GrowingTable::new(), widths }
             }
             None if types.len() == 1 && types[0].physical() == PhysicalType::Str => {
                 Layout::Text(Box::new(TextKeys::new(types[0].clone())))
@@ -130,17 +130,14 @@ impl KeyTable {
                 scratch.pack(keys, types, widths);
                 for (key, row) in scratch.packed.iter().zip(&scratch.rows) {
                     let hash = hash_packed(*key);
-                    let entry =
-                        table.entry(hash, |(other, _)| other == key, |(other, _)| hash_packed(*other));
-                    let group = entry
-                        .or_insert_with(|| {
-                            new_rows.push(*row);
-                            *next += 1;
-                            (*key, *next - 1)
-                        })
-                        .get()
-                        .1;
-                    groups.push(group);
+                    let make = || {
+                        new_rows.push(*row);
+                        *next += 1;
+                        (*key, *next - 1)
+                    };
+                    let is_it = |(other, _): &(u128, u32)| other == key;
+                    let found = table.find_or_insert(hash, is_it, make, |(other, _)| hash_packed(*other));
+                    groups.push(found.1);
                 }
             }
             Layout::Text(keys_of_texts) => {
@@ -218,12 +215,8 @@ impl KeyTable {
 
     /// The memory of the table; with that of a larger one where it is about to be made.
     pub fn bytes(&self) -> u64 {
-        let table = |entries: usize, capacity: usize, width: u64| {
-            let now = capacity as u64 * width;
-            if entries * 4 > capacity * 3 { 3 * now } else { now }
-        };
         match &self.layout {
-            Layout::Packed { table: keys, .. } => table(keys.len(), keys.capacity(), 37),
+            Layout::Packed { table: keys, .. } => keys.bytes(),
             Layout::Text(keys) => keys.bytes(),
             Layout::Bytes { keys, lists } => keys.bytes() + lists.bytes(),
         }

@@ -27,6 +27,7 @@ mod expand;
 mod fetch;
 mod filter;
 mod group_index;
+mod growing_table;
 mod has_edge;
 mod integer_bits;
 mod intersect;
@@ -106,6 +107,7 @@ pub fn execute(plan: &PhysicalPlan, query: &QueryContext) -> ExecutionResult<Que
     }
     let depth = plan.root.depth;
     query.depth.store(depth, Ordering::Relaxed);
-    let list = on_stack_for(depth, || build::collect(&plan.root, query, true))?;
+    let list = on_stack_for(depth, || build::collect(&plan.root, query, true));
+    let list = list.map_err(|error| query.told(error))?;
     Ok(QueryRows { chunks: list.chunks })
 }

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use super::context::QueryContext;
 use super::error::ExecutionResult;
 use super::spill::{PARTITIONS, bytes_of, first_hash};
-use crate::types::DataType;
+use crate::types::{DataType, leave_if_stopped};
 use crate::vector::{ValueVector, VectorBuffer};
 
 /// Parts: so many that the table over one of them stays in a core's own cache for some millions of rows.
@@ -101,6 +101,12 @@ pub struct Partitioned {
     parts: Vec<PartRows>,
 }
 
+impl Drop for Partitioned {
+    fn drop(&mut self) {
+        leave_if_stopped(self.bytes(), &mut self.parts);
+    }
+}
+
 impl Partitioned {
     /// No rows of these types.
     pub fn new(types: &[DataType]) -> Partitioned {
@@ -119,8 +125,8 @@ impl Partitioned {
     }
 
     /// The parts, to be taken one by one.
-    pub fn into_parts(self) -> Vec<PartRows> {
-        self.parts
+    pub fn into_parts(mut self) -> Vec<PartRows> {
+        std::mem::take(&mut self.parts)
     }
 
     /// Appends rows in the order that `scatter` has found: `columns` are the first ones, and `rest` appends to the

@@ -9,6 +9,7 @@ use super::counters::count;
 use super::error::{ExecutionError, ExecutionResult};
 use super::operator::{Factory, Flow, Operator};
 use crate::planner::stack_for;
+use crate::types::Helpers;
 
 /// Where the batches of a pipeline come from. One instance is shared by all workers.
 pub trait Source: Sync {
@@ -35,6 +36,7 @@ pub fn drive<'x>(query: &'x QueryContext, source: &dyn Source, sink: &Factory<'x
     if workers == 1 {
         return work(query, source, sink, &stop, false);
     }
+    let threads = Helpers::of_this_thread();
     std::thread::scope(|scope| {
         let start = |_| {
             let mut builder = std::thread::Builder::new();
@@ -48,10 +50,11 @@ pub fn drive<'x>(query: &'x QueryContext, source: &dyn Source, sink: &Factory<'x
                 query.profile.iter().for_each(|profile| profile.helped(started.elapsed()));
                 outcome
             };
-            builder.spawn_scoped(scope, help).ok()
+            builder.spawn_scoped(scope, threads.help(help)).ok()
         };
         let helpers: Vec<_> = (1..workers).filter_map(start).collect();
         let mut outcome = work(query, source, sink, &stop, false);
+        threads.wait();
         for helper in helpers {
             let ended =
                 helper.join().unwrap_or_else(|panic| Err(ExecutionError::of_panic("worker", &*panic)));

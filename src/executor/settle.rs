@@ -12,10 +12,13 @@ use super::error::ExecutionResult;
 use super::evaluate::Evaluator;
 use super::operator::{Flow, Next, Numbered, Operator};
 use super::spill::{Room, Unseen};
+use crate::functions::ELEMENTS_PER_LOOK;
 use crate::planner::physical_plan::PhysicalSettle;
 use crate::storage::memory::Reservation;
 use crate::types::DataType;
-use crate::vector::{Batch, Multiplicity, Selection, Validity, ValueVector, Values, VectorBuffer};
+use crate::vector::{
+    Batch, Multiplicity, Selection, Validity, ValueVector, Values, VectorBuffer, sort_in_pieces,
+};
 
 /// The start of a sub-plan.
 pub struct Number<'x> {
@@ -170,6 +173,9 @@ impl Operator for Number<'_> {
     }
 }
 
+/// Bytes by which values grow before they are counted again.
+const COUNTED_STEP: u64 = 1 << 20;
+
 /// Values found for numbered rows.
 struct Collected<'x> {
     evaluator: Evaluator<'x>,
@@ -180,6 +186,8 @@ struct Collected<'x> {
     order: Vec<u32>,
     taken: usize,
     lists: VectorBuffer,
+    held: Reservation,
+    counted: u64,
 }
 
 impl Collected<'_> {
@@ -191,15 +199,32 @@ impl Collected<'_> {
             self.values.append_repeated(&values, row, times);
             self.rows.resize(self.rows.len() + times, numbers.get(row) as u32);
         });
+        self.count()
+    }
+
+    /// Counts the values, with the order that they are put into and one batch of lists of them.
+    fn count(&mut self) -> ExecutionResult<()> {
+        let order = (self.rows.capacity() + self.order.capacity().max(2 * self.rows.len())) as u64 * 4;
+        let bytes = self.values.bytes() as u64 + order + self.lists.bytes() as u64;
+        if bytes >= self.counted + COUNTED_STEP {
+            self.counted = bytes;
+            self.held.hold("collecting what a sub-query finds", bytes)?;
+        }
         Ok(())
     }
 
     /// One list for each of `length` rows, in the order in which the values came.
-    fn as_lists(&mut self, settled: Numbered, length: usize) -> &VectorBuffer {
+    fn as_lists(
+        &mut self,
+        settled: Numbered,
+        length: usize,
+        query: &QueryContext,
+    ) -> ExecutionResult<&VectorBuffer> {
         let Collected { values, rows, order, taken, lists, .. } = self;
         if settled.first == 0 {
             order.extend(0..rows.len() as u32);
-            order.sort_by_key(|place| rows[*place as usize]);
+            let of = |place: &u32| (rows[*place as usize], *place);
+            sort_in_pieces(order, |a, b| of(a).cmp(&of(b)), || query.check())?;
         }
         lists.clear();
         if let Some((ends, child)) = lists.list_mut() {
@@ -209,7 +234,10 @@ impl Collected<'_> {
                 *taken += order[*taken..].iter().take_while(own).count();
                 ends.push((*taken - start) as u32);
             }
-            child.append_rows(&values.vector(), &order[start..*taken]);
+            for part in order[start..*taken].chunks(ELEMENTS_PER_LOOK) {
+                query.check()?;
+                child.append_rows(&values.vector(), part);
+            }
         }
         lists.finish_rows(length, Validity::AllValid);
         if settled.last {
@@ -218,7 +246,8 @@ impl Collected<'_> {
             order.clear();
             *taken = 0;
         }
-        lists
+        self.count()?;
+        Ok(&self.lists)
     }
 }
 
@@ -255,6 +284,8 @@ impl<'x> Settle<'x> {
                 order: Vec::new(),
                 taken: 0,
                 lists: VectorBuffer::new(list.clone()),
+                held: query.account(),
+                counted: 0,
             }),
             _ => None,
         };
@@ -406,7 +437,7 @@ impl Operator for Settle<'_> {
             PhysicalSettle::Collect { columns, .. } => {
                 let mut columns = pick(columns);
                 let Some(collected) = &mut self.collected else { return Ok(Flow::Continue) };
-                columns.push(collected.as_lists(rows, batch.length).vector());
+                columns.push(collected.as_lists(rows, batch.length, context.query)?.vector());
                 self.next.push(context, Batch { columns: &columns, ..batch })
             }
         }

@@ -160,7 +160,7 @@ impl RowQueue {
 /// Runs a plan to its end and hands its rows over. Whatever happens, the reader gets to know the end. False where that is
 /// an error.
 pub fn stream(plan: &PhysicalPlan, query: &QueryContext, queue: &RowQueue) -> bool {
-    let outcome = catch_unwind(AssertUnwindSafe(|| run(plan, query, queue)));
+    let outcome = catch_unwind(AssertUnwindSafe(|| query.stop().during(|| run(plan, query, queue))));
     let outcome = outcome.unwrap_or_else(|panic| Err(ExecutionError::of_panic("stream", &*panic)));
     let is_whole = outcome.is_ok();
     queue.end(outcome);
@@ -171,12 +171,13 @@ fn run(plan: &PhysicalPlan, query: &QueryContext, queue: &RowQueue) -> Execution
     let depth = plan.root.depth;
     query.depth.store(depth, Ordering::Relaxed);
     query.streamed.store(std::ptr::from_ref(feeder(&plan.root)) as usize, Ordering::Relaxed);
-    on_stack_for(depth, || {
+    let outcome = on_stack_for(depth, || {
         build::run(&plan.root, query, &|| {
             let sink = StreamSink::new(&plan.root.outputs, queue);
             Ok(Box::new(Unfold::new(Box::new(sink))) as Next<'_>)
         })
-    })
+    });
+    outcome.map_err(|error| query.told(error))
 }
 
 /// Copies rows and hands them over.

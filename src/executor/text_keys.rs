@@ -1,15 +1,14 @@
 //! Group numbers of texts, for grouping by one column of them. A text is stored once, in the column that is the groups'
 //! key as well; a short one is compared by the 16 bytes of its view, a long one by hash and length before its bytes.
 
-use hashbrown::HashTable;
-
+use super::growing_table::GrowingTable;
 use super::key_table::Entry;
 use crate::types::{DataType, StringView};
 use crate::vector::{StringVector, Validity, ValueVector, Values, VectorBuffer, hash_bytes};
 
 /// The table and its texts: group `g` is row `g` of the column.
 pub struct TextKeys {
-    table: HashTable<Entry>,
+    table: GrowingTable<Entry>,
     texts: VectorBuffer,
     /// The group of NULL, which is in no table.
     null: Option<u32>,
@@ -28,7 +27,7 @@ fn is_same(texts: &StringVector<'_>, group: u32, text: &[u8], view: Option<Strin
 impl TextKeys {
     /// A table for texts of a type.
     pub fn new(data_type: DataType) -> TextKeys {
-        TextKeys { table: HashTable::new(), texts: VectorBuffer::new(data_type), null: None }
+        TextKeys { table: GrowingTable::new(), texts: VectorBuffer::new(data_type), null: None }
     }
 
     /// The texts by group.
@@ -48,9 +47,7 @@ impl TextKeys {
 
     /// The memory of table and texts; with that of a larger table where it is about to be made.
     pub fn bytes(&self) -> u64 {
-        let now = self.table.capacity() as u64 * 10;
-        let table = if self.table.len() * 4 > self.table.capacity() * 3 { 3 * now } else { now };
-        table + self.texts.bytes() as u64
+        self.table.bytes() + self.texts.bytes() as u64
     }
 
     /// The group of each of `rows`; rows that start one are appended to `new_rows`.

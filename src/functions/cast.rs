@@ -1,13 +1,17 @@
 //! Casts between types: by value for everything, and kernels for the casts that run over whole tables.
 
+use std::ops::Range;
+
 use super::kernel::{checked_unary, map_unary, mistyped, push_rows, strings};
-use super::{BoundScalar, Call, FunctionError, FunctionResult, Kernel, KernelContext, Overload};
+use super::{
+    BoundScalar, Call, ELEMENTS_PER_LOOK, FunctionError, FunctionResult, Kernel, KernelContext, Overload,
+};
 use crate::types::calendar::NANOS_PER_DAY;
 use crate::types::format::split_nanos;
 use crate::types::{
     DataType, TimestampUnit, TypeError, Value, Zoned, decimal, integer_value, parse, parse_text,
 };
-use crate::vector::{Native, VectorBuffer};
+use crate::vector::{Native, Validity, ValueVector, VectorBuffer};
 
 /// Who asks for a cast.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -190,10 +194,58 @@ fn value_kernel(_: &mut KernelContext, call: &Call<'_>, out: &mut VectorBuffer) 
     let (Some(from), to) = (call.function.arguments.first(), &call.function.result) else {
         return Err(mistyped(call.function.name));
     };
+    let lists = call.arguments[0].list_reader().filter(|_| matches!(from, DataType::List(_)));
     push_rows(call, out, |row, out| {
+        if let (Some(lists), Some(element)) = (&lists, from.element()) {
+            let (start, end) = lists.range(row);
+            let is_made_of_parts = matches!(to, DataType::String | DataType::List(_));
+            if end - start > ELEMENTS_PER_LOOK && is_made_of_parts {
+                return cast_long_list(call, (&lists.child, element), start..end, out);
+            }
+        }
         let value = cast_value(&call.arguments[0].value(row, from), to)?;
         Ok(out.push_value(&value)?)
     })
+}
+
+/// A list of very many elements as a text or as another list: part by part, with a look at whether to go on.
+fn cast_long_list(
+    call: &Call<'_>,
+    (child, element): (&ValueVector<'_>, &DataType),
+    elements: Range<usize>,
+    out: &mut VectorBuffer,
+) -> FunctionResult<()> {
+    let to = &call.function.result;
+    let (before, mut text) = (out.bytes(), String::new());
+    for start in elements.clone().step_by(ELEMENTS_PER_LOOK) {
+        call.go_on(before + text.capacity().max(out.bytes() - before))?;
+        let part = start..elements.end.min(start + ELEMENTS_PER_LOOK);
+        let part = Value::List(part.map(|at| child.value(at, element)).collect());
+        match cast_value(&part, to)? {
+            // Without its brackets, of which the whole has one pair.
+            Value::String(part) => {
+                text.push(if start == elements.start { '[' } else { ',' });
+                text.push_str(&part[1..part.len() - 1]);
+            }
+            Value::List(part) => {
+                let (_, child) = out.list_mut().ok_or_else(|| mistyped(call.function.name))?;
+                for value in &part {
+                    child.push_value(value)?;
+                }
+            }
+            _ => return Err(mistyped(call.function.name)),
+        }
+    }
+    if *to == DataType::String {
+        text.push(']');
+        out.push_str(&text);
+        return Ok(());
+    }
+    let (ends, child) = out.list_mut().ok_or_else(|| mistyped(call.function.name))?;
+    let end = u32::try_from(child.len());
+    ends.push(end.map_err(|_| FunctionError::invalid(call.function.name, "the lists would be too long"))?);
+    out.finish_rows(1, Validity::AllValid);
+    Ok(())
 }
 
 /// A value as one of another type. Floats lose their fraction on the way to an integer; what does not fit is an error.

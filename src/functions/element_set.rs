@@ -3,7 +3,8 @@
 use hashbrown::{HashSet, HashTable};
 use rustc_hash::{FxBuildHasher, FxHashSet};
 
-use crate::types::{DataType, GroupKey, PhysicalType, StringView, Value};
+use super::watch::ELEMENTS_PER_LOOK;
+use crate::types::{DataType, GroupKey, PhysicalType, StringView, Value, must_stop};
 use crate::vector::{Native, ValueVector, VectorBuffer, hash_bytes};
 
 /// So few elements are gone through one by one.
@@ -139,7 +140,9 @@ impl ElementSet {
         element: &DataType,
         typed: bool,
     ) -> ElementSet {
-        let rows = || (start..end).filter(|row| !child.is_null(*row));
+        // Of a set that has to be given up in between nothing is asked.
+        let goes_on = |row: &usize| !row.is_multiple_of(ELEMENTS_PER_LOOK) || !must_stop();
+        let rows = || (start..end).take_while(goes_on).filter(|row| !child.is_null(*row));
         let values = || Known::of_values(rows().map(|row| child.value(row, element)));
         let typed_values = || {
             with_word!(

@@ -33,7 +33,7 @@ pub use registry::{
     aggregate_exists, function_names, resolve_aggregate, resolve_scalar, scalar_exists, similar_names,
 };
 pub use scalar::{PRESENT_KEYS, PRESENT_PROPERTIES, bind_struct_extract, bind_struct_pack};
-pub use watch::{ELEMENTS_PER_LOOK, Watch};
+pub use watch::{ELEMENTS_PER_LOOK, Watch, go_on};
 
 #[cfg(test)]
 mod list_tests;

@@ -1,6 +1,7 @@
 //! Whoever makes a long text or list asks now and then whether it may go on.
 
 use super::{Call, FunctionError, FunctionResult, KernelContext};
+use crate::types::must_stop;
 use std::fmt::Debug;
 
 /// Elements of a list that are made between two questions.
@@ -50,6 +51,11 @@ impl Call<'_> {
             false => Err(FunctionError::Stopped { function: self.function.name }),
         }
     }
+}
+
+/// An error where the statement that this thread works for has to end: for what nobody watches.
+pub fn go_on(function: &'static str) -> FunctionResult<()> {
+    if must_stop() { Err(FunctionError::Stopped { function }) } else { Ok(()) }
 }
 
 /// What a kernel has made when it asked last.

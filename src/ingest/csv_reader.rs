@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use crate::types::DataType;
+use crate::types::{DataType, ask_caller};
 
 use super::block_parser::BlockParser;
 use super::chunk::{ChunkOrigin, CsvChunk, Layout};
@@ -56,6 +56,7 @@ pub struct CsvMonitor<'m> {
 
 impl CsvMonitor<'_> {
     pub(super) fn is_cancelled(&self) -> bool {
+        ask_caller();
         self.cancelled.is_some_and(|flag| flag.load(Ordering::Relaxed))
             || self.deadline.is_some_and(|deadline| Instant::now() > deadline)
     }

@@ -15,6 +15,7 @@ use super::chunk::{CsvChunk, Layout};
 use super::csv_reader::CsvMonitor;
 use super::row_error::{CsvError, CsvResult};
 use super::source::{Block, Source};
+use crate::types::{ASKED_EVERY, Helpers, ask_caller, has_caller};
 
 /// Blocks under way per thread.
 const BLOCKS_PER_THREAD: u64 = 3;
@@ -84,9 +85,10 @@ where
         room: Condvar::new(),
         ready: Condvar::new(),
     };
+    let helpers = Helpers::of_this_thread();
     std::thread::scope(|scope| {
         for _ in 1..threads {
-            scope.spawn(|| schedule.help());
+            scope.spawn(helpers.help(|| schedule.help()));
         }
         // Also when `deliver` panics, the helpers must end before the scope does.
         let _stop = StopOnDrop(&schedule);
@@ -164,7 +166,14 @@ where
             } else if state.exhausted && state.reserved == state.delivered {
                 return Ok(());
             } else {
-                self.ready.wait(&mut state);
+                match has_caller() {
+                    // He is asked before the next look.
+                    true => {
+                        self.ready.wait_for(&mut state, ASKED_EVERY);
+                        MutexGuard::unlocked(&mut state, ask_caller);
+                    }
+                    false => self.ready.wait(&mut state),
+                }
             }
         }
     }

@@ -2,6 +2,8 @@
 
 use parking_lot::Mutex;
 
+use crate::types::Helpers;
+
 /// Up to this depth any thread's stack is enough; frames of a build without optimization are several times as large.
 const SHALLOW: usize = if cfg!(debug_assertions) { 24 } else { 48 };
 /// What one level takes at most in a build without optimization, with room to spare. Only what is used becomes memory.
@@ -17,8 +19,10 @@ pub fn on_stack_for<T: Send>(depth: usize, work: impl FnOnce() -> T + Send) -> T
     let Some(bytes) = stack_for(depth) else { return work() };
     let work = Mutex::new(Some(work));
     let run = || work.lock().take().map(|work| work());
+    let helpers = Helpers::of_this_thread();
     let done = std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().stack_size(bytes).spawn_scoped(scope, run);
+        let thread = std::thread::Builder::new().stack_size(bytes).spawn_scoped(scope, helpers.help(run));
+        helpers.wait();
         match thread.map(|thread| thread.join()) {
             Ok(Ok(done)) => done,
             // A panic goes on where it would have gone without the thread.

@@ -12,6 +12,7 @@ pub mod format;
 mod ids;
 mod interval;
 mod interval_text;
+mod leave;
 pub mod parse;
 mod physical;
 mod predicate;
@@ -35,10 +36,13 @@ pub use ids::{
 };
 pub use interval::Interval;
 pub use interval_text::{interval_iso, interval_text, parse_interval};
+pub use leave::{leave_if_stopped, leave_vector_if_stopped};
 pub use physical::PhysicalType;
 pub use predicate::{ColumnPredicate, PredicateOp, has_column_tests};
 pub use spelling::{closest_name, edit_distance};
-pub use stop::Stop;
+pub use stop::{
+    ASKED_EVERY, AskCaller, Helpers, Stop, ask_caller, has_caller, has_statement, must_stop, was_interrupted,
+};
 pub use string_view::{INLINE_BYTES, StringView};
 pub use time::{Time, Zoned};
 pub use value::{NodeValue, PathValue, RelValue, Value};

@@ -4,7 +4,7 @@ use super::{
     AnyChildren, AnyVector, Children, ListBuffer, Native, Shape, StringBuffer, Validity, ValidityBuffer,
     ValueVector, Values,
 };
-use crate::types::{DataType, Interval, PhysicalType, Time, Zoned};
+use crate::types::{DataType, Interval, PhysicalType, Time, Zoned, leave_if_stopped};
 
 /// A growable vector of one type. `clear` keeps its memory; `vector` lends it.
 #[derive(Debug, Clone)]
@@ -16,8 +16,9 @@ pub struct VectorBuffer {
 }
 
 /// The values of a buffer by physical type.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub enum BufferData {
+    #[default]
     Null,
     Bool(Vec<u8>),
     I8(Vec<i8>),
@@ -37,8 +38,16 @@ pub enum BufferData {
     Zoned(Vec<Zoned>),
     List(ListBuffer),
     Struct(Vec<VectorBuffer>),
-    Union { tags: Vec<u8>, children: Vec<VectorBuffer> },
-    Any { tags: Vec<u8>, words: Vec<[u8; 16]>, text: StringBuffer, children: Vec<VectorBuffer> },
+    Union {
+        tags: Vec<u8>,
+        children: Vec<VectorBuffer>,
+    },
+    Any {
+        tags: Vec<u8>,
+        words: Vec<[u8; 16]>,
+        text: StringBuffer,
+        children: Vec<VectorBuffer>,
+    },
 }
 
 /// Applies one expression to every variant that is a plain `Vec`.
@@ -65,6 +74,12 @@ macro_rules! for_plain {
     };
 }
 pub(super) use for_plain;
+
+impl Drop for VectorBuffer {
+    fn drop(&mut self) {
+        leave_if_stopped(self.bytes() as u64, &mut self.data);
+    }
+}
 
 impl VectorBuffer {
     /// An empty buffer of a type.

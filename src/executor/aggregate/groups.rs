@@ -7,7 +7,7 @@ use super::super::group_index::GroupIndex;
 use super::super::partitioned::{PARTS, PIECE};
 use super::super::spill::bytes_of;
 use super::Grouping;
-use crate::functions::StateColumn;
+use crate::functions::{StateColumn, go_on};
 use crate::planner::physical_plan::KeyKind;
 use crate::types::DataType;
 use crate::vector::{Selection, ValueVector, VectorBuffer};
@@ -186,7 +186,12 @@ impl Groups {
         }
         for (state, aggregate) in self.states.iter().zip(grouping.aggregates) {
             let mut results = VectorBuffer::new(aggregate.data_type.clone());
-            state.finish(&mut results)?;
+            // Lists are gone through as a whole for any part of them.
+            let step = if aggregate.function.has_lists() { rows.max(1) } else { PIECE };
+            for start in (0..rows).step_by(step) {
+                go_on(aggregate.function.name)?;
+                state.finish_range(start, step.min(rows - start), &mut results)?;
+            }
             columns.push(results);
         }
         Ok((columns, rows))

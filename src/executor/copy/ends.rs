@@ -15,7 +15,7 @@ use crate::storage::page::{FILE_NAME, PageId};
 use crate::storage::state::Snapshot;
 use crate::storage::table::{KeyReader, NodeTable, ScanOptions, open_key_reader, open_node_table};
 use crate::storage::{StorageError, StorageResult};
-use crate::types::{ColumnId, TableId};
+use crate::types::{ColumnId, Helpers, TableId};
 use crate::vector::{ValueVector, VectorBuffer};
 
 /// A load with fewer rows than this part of the table looks its keys up one by one.
@@ -142,11 +142,13 @@ fn map_keys(
             done.lock().push((group, keys));
         }
     };
+    let helpers = Helpers::of_this_thread();
     std::thread::scope(|scope| {
         for _ in 1..threads.min(groups) {
-            scope.spawn(work);
+            scope.spawn(helpers.help(work));
         }
         work();
+        helpers.wait();
     });
     let mut done = done.into_inner();
     done.sort_unstable_by_key(|(group, _)| *group);

@@ -20,7 +20,7 @@ use crate::storage::index::{DuplicateKey, KeyIndex, KeyLayout, KeyStore, SortedK
 use crate::storage::table::bulk::{NodeBulkLoad, StagedRows};
 use crate::storage::table::{KeyReader, NodeTable, TableLayout, open_key_reader, open_node_table};
 use crate::transaction::SmallLoad;
-use crate::types::{ColumnId, DataType, TableId};
+use crate::types::{ColumnId, DataType, Helpers, TableId};
 use crate::vector::{ValueVector, VectorBuffer};
 
 /// What the parsing threads make of a chunk.
@@ -234,9 +234,11 @@ impl<'l> NodeLoad<'l> {
             let trees = self.write_keys(keys, first_offset, reader)?;
             return Ok((bulk.finish()?, trees));
         }
+        let helpers = Helpers::of_this_thread();
         std::thread::scope(|scope| {
-            let rows = scope.spawn(|| bulk.finish());
+            let rows = scope.spawn(helpers.help(|| bulk.finish()));
             let trees = self.write_keys(keys, first_offset, reader);
+            helpers.wait();
             let rows = match rows.join() {
                 Ok(rows) => rows,
                 Err(panic) => std::panic::resume_unwind(panic),

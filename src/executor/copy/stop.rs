@@ -6,6 +6,7 @@ use std::time::Instant;
 use crate::storage::page::{ExtentRef, WriteBatch};
 use crate::storage::table::group_page::ExtentSink;
 use crate::storage::{StorageError, StorageResult};
+use crate::types::ask_caller;
 
 /// What all threads of a load look at.
 #[derive(Clone, Copy)]
@@ -16,6 +17,7 @@ pub(super) struct StopSigns<'o> {
 
 impl StopSigns<'_> {
     pub fn are_due(&self) -> bool {
+        ask_caller();
         self.flag.is_some_and(|flag| flag.load(Ordering::Relaxed))
             || self.deadline.is_some_and(|deadline| Instant::now() > deadline)
     }

@@ -13,10 +13,10 @@ use super::super::joining::NodeSet;
 use super::super::messages::too_many;
 use super::super::operator::{Flow, Nothing, Operator};
 use super::super::pipeline::{Source, drive};
-use super::super::sort::sort_in_pieces;
 use super::OPERATOR;
 use crate::storage::memory::Reservation;
 use crate::types::PredicateOp;
+use crate::vector::sort_in_pieces;
 
 /// Parts of the nodes.
 const PARTS: usize = 64;

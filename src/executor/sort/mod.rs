@@ -7,8 +7,6 @@ mod merge;
 mod order;
 mod run;
 
-pub use order::sort_in_pieces;
-
 use std::cmp::Ordering;
 use std::sync::Arc;
 

@@ -3,11 +3,11 @@
 
 use super::super::chunks::{Chunk, ChunkList};
 use super::super::error::ExecutionResult;
-use super::super::sort::sort_in_pieces;
 use super::rows::id_at;
 use super::{WriteFault, Writing};
 use crate::planner::physical_plan::PhysicalDelete;
 use crate::types::{DataType, GlobalId, TableId, Value};
+use crate::vector::sort_in_pieces;
 
 /// Ids of what is to be deleted, each with the number of its row.
 #[derive(Default)]

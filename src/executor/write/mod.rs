@@ -69,7 +69,7 @@ pub fn execute_write(
 ) -> ExecutionResult<(QueryRows, ChangeCounts)> {
     let depth = depth_of(plan);
     query.depth.store(depth, Ordering::Relaxed);
-    on_stack_for(depth, || {
+    let outcome = on_stack_for(depth, || {
         query.kept.clear();
         query.deleted = None;
         query.kept.resize_with(plan.stages.len() + 1, ChunkList::default);
@@ -98,7 +98,8 @@ pub fn execute_write(
         // What took too long is not committed.
         query.check()?;
         Ok((QueryRows { chunks }, counts))
-    })
+    });
+    outcome.map_err(|error| query.told(error))
 }
 
 /// The depth of the deepest plan of a statement.

@@ -3,7 +3,7 @@
 use std::any::Any;
 
 use super::super::FunctionResult;
-use super::parts::{get_lists, put_lists};
+use super::parts::{append_elements, get_lists, put_lists};
 use super::{AggregateState, BoundAggregate, Rows, same_kind};
 use crate::types::DataType;
 use crate::vector::{ValueVector, VectorBuffer};
@@ -51,8 +51,7 @@ impl AggregateState for Collect {
     fn merge(&mut self, other: &dyn AggregateState, mapping: &[u32]) -> FunctionResult<()> {
         let other: &Self = same_kind(other, "collect")?;
         self.group_of.extend(other.group_of.iter().map(|group| mapping[*group as usize]));
-        self.values.append_range(&other.values.vector(), 0, other.values.len());
-        Ok(())
+        append_elements(&mut self.values, &other.values.vector(), 0..other.values.len())
     }
 
     fn export(&self, groups: &[u32], parts: &mut [VectorBuffer]) -> FunctionResult<()> {

@@ -1,8 +1,9 @@
 //! States as columns: how the groups of an aggregate travel to a file and back when memory is short. A state becomes one
 //! row of a few plain columns, its *parts*; rows of parts become the states of further groups, which are then merged.
 
-use super::super::FunctionResult;
 use super::super::kernel::mistyped;
+use super::super::watch::go_on;
+use super::super::{ELEMENTS_PER_LOOK, FunctionResult};
 use super::{BoundAggregate, StateColumn};
 use crate::types::DataType;
 use crate::vector::{Native, Validity, ValueVector, VectorBuffer};
@@ -76,6 +77,8 @@ pub(super) fn get<T: Native>(part: &ValueVector<'_>, rows: usize, out: &mut Vec<
     Ok(())
 }
 
+const LISTS: &str = "collect";
+
 /// Writes one list per group: of `values`, whose groups are `group_of`, in their order.
 pub(super) fn put_lists(
     values: &VectorBuffer,
@@ -89,19 +92,28 @@ pub(super) fn put_lists(
     groups.iter().enumerate().for_each(|(place, group)| places[*group as usize] = place as u32);
     let place_of = |group: &u32| places.get(*group as usize).copied().filter(|place| *place != NOWHERE);
     let mut ends = vec![0u32; groups.len() + 1];
-    group_of.iter().filter_map(place_of).for_each(|place| ends[place as usize + 1] += 1);
+    for part in group_of.chunks(ELEMENTS_PER_LOOK) {
+        go_on(LISTS)?;
+        part.iter().filter_map(place_of).for_each(|place| ends[place as usize + 1] += 1);
+    }
     (0..groups.len()).for_each(|place| ends[place + 1] += ends[place]);
     let mut next = ends.clone();
     let mut rows = vec![0u32; ends[groups.len()] as usize];
-    for (row, group) in group_of.iter().enumerate() {
-        if let Some(place) = place_of(group) {
-            rows[next[place as usize] as usize] = row as u32;
-            next[place as usize] += 1;
+    for (first, part) in (0..).step_by(ELEMENTS_PER_LOOK).zip(group_of.chunks(ELEMENTS_PER_LOOK)) {
+        go_on(LISTS)?;
+        for (row, group) in (first..).zip(part) {
+            if let Some(place) = place_of(group) {
+                rows[next[place as usize] as usize] = row;
+                next[place as usize] += 1;
+            }
         }
     }
     let (offsets, child) = out.list_mut().ok_or_else(|| mistyped("collect"))?;
     let base = child.len() as u32;
-    child.append_rows(&values.vector(), &rows);
+    for part in rows.chunks(ELEMENTS_PER_LOOK) {
+        go_on(LISTS)?;
+        child.append_rows(&values.vector(), part);
+    }
     offsets.extend(ends[1..].iter().map(|end| base + end));
     out.finish_rows(groups.len(), Validity::AllValid);
     Ok(())
@@ -121,8 +133,21 @@ pub(super) fn get_lists(
     let child = lists.child.get();
     for row in 0..rows {
         let (start, end) = lists.range(row);
-        values.append_range(&child, start, end - start);
+        append_elements(values, &child, start..end)?;
         group_of.resize(group_of.len() + end - start, first + row as u32);
+    }
+    Ok(())
+}
+
+/// Appends elements, with a look at whether to go on now and then.
+pub(super) fn append_elements(
+    to: &mut VectorBuffer,
+    from: &ValueVector<'_>,
+    elements: std::ops::Range<usize>,
+) -> FunctionResult<()> {
+    for start in elements.clone().step_by(ELEMENTS_PER_LOOK) {
+        go_on(LISTS)?;
+        to.append_range(from, start, ELEMENTS_PER_LOOK.min(elements.end - start));
     }
     Ok(())
 }

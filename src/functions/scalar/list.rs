@@ -1,15 +1,21 @@
 //! Lists. Indexing and slicing have an entry per dialect: openCypher counts from 0 and excludes the end, Kuzu counts
 //! from 1 and includes it; negative positions count from the end in both.
 
+use std::cmp::Ordering;
+use std::ops::Range;
+
 use super::super::kernel::{mistyped, operand, push_rows};
-use super::super::watch::Made;
+use super::super::watch::{Made, go_on};
 use super::super::{
     Availability, Call, ELEMENTS_PER_LOOK, FunctionError, FunctionResult, Kernel, Overload, ScalarFunction,
     common_type,
 };
 use super::{aliased, entry, is_integer, only};
 use crate::types::{DataType, Value};
-use crate::vector::{ListReader, Validity, ValueVector, VectorBuffer, compare_rows, equal_rows};
+use crate::vector::{
+    ListReader, Multiplicity, Selection, Validity, ValueVector, VectorBuffer, compare_rows, equal_rows,
+    sort_in_pieces,
+};
 
 pub const TABLE: &[ScalarFunction] = &[
     entry("range", range),
@@ -99,6 +105,22 @@ fn range(types: &[DataType]) -> Option<Overload> {
     Some(Overload::new(vec![DataType::Int64; types.len()], DataType::list(DataType::Int64), kernel))
 }
 
+/// Appends elements to a list that is made, with a look at whether to go on now and then.
+fn append_elements(
+    call: &Call<'_>,
+    child: &mut VectorBuffer,
+    from: &ValueVector<'_>,
+    elements: Range<usize>,
+) -> FunctionResult<()> {
+    for start in elements.clone().step_by(ELEMENTS_PER_LOOK) {
+        if start > elements.start {
+            call.go_on(child.bytes())?;
+        }
+        child.append_range(from, start, ELEMENTS_PER_LOOK.min(elements.end - start));
+    }
+    Ok(())
+}
+
 /// Writes a list per active row; `push` appends its elements.
 fn push_lists(
     call: &Call<'_>,
@@ -178,8 +200,7 @@ fn part_kernel(
     push_lists(call, out, |row, child| {
         let (start, end) = lists.range(row);
         let (from, to) = part(row, end - start);
-        child.append_range(&elements, start + from, to.saturating_sub(from));
-        Ok(())
+        append_elements(call, child, &elements, start + from..start + to.max(from))
     })
 }
 
@@ -233,7 +254,7 @@ fn slice_kernel(call: &Call<'_>, out: &mut VectorBuffer, first: i64) -> Function
             valid[row / 64] |= 1 << (row % 64);
             let (start, end) = rows.range(row);
             let (from, to) = slice_bounds((end - start) as i64, from, to, first);
-            child.append_range(&rows.child, start + from, to.saturating_sub(from));
+            append_elements(call, child, &rows.child, start + from..start + to.max(from))?;
         }
         offsets.push(child.len() as u32);
     }
@@ -320,7 +341,7 @@ fn concat_kernel(
     push_lists(call, out, |row, child| {
         for part in &parts {
             let (start, end) = part.range(row);
-            child.append_range(&part.child, start, end - start);
+            append_elements(call, child, &part.child, start..end)?;
         }
         Ok(())
     })
@@ -354,7 +375,7 @@ fn insert_kernel(call: &Call<'_>, out: &mut VectorBuffer, list: usize, place: us
             if place == 0 {
                 child.append_row(element, row);
             }
-            child.append_range(&rows.child, start, end - start);
+            append_elements(call, child, &rows.child, start..end)?;
             if place != 0 {
                 child.append_row(element, row);
             }
@@ -366,13 +387,21 @@ fn insert_kernel(call: &Call<'_>, out: &mut VectorBuffer, list: usize, place: us
 }
 
 /// The position of an element that groups with the wanted one.
-fn find(call: &Call<'_>, rows: &ListReader<'_>, row: usize) -> Option<usize> {
+fn find(call: &Call<'_>, rows: &ListReader<'_>, row: usize) -> FunctionResult<Option<usize>> {
     let (start, end) = rows.range(row);
     let child = rows.child;
     let element = &call.function.arguments[1];
-    (start..end)
-        .find(|other| equal_rows(&child, *other, &call.arguments[1], row, element))
-        .map(|position| position - start)
+    for first in (start..end).step_by(ELEMENTS_PER_LOOK) {
+        if first > start {
+            go_on(call.function.name)?;
+        }
+        let found = (first..end.min(first + ELEMENTS_PER_LOOK))
+            .find(|other| equal_rows(&child, *other, &call.arguments[1], row, element));
+        if let Some(position) = found {
+            return Ok(Some(position - start));
+        }
+    }
+    Ok(None)
 }
 
 fn search(types: &[DataType], result: DataType, kernel: Kernel) -> Option<Overload> {
@@ -384,7 +413,7 @@ fn search(types: &[DataType], result: DataType, kernel: Kernel) -> Option<Overlo
 fn contains(types: &[DataType]) -> Option<Overload> {
     search(types, DataType::Bool, |_, call, out| {
         let rows = lists(call, 0)?;
-        super::super::kernel::map_truths(call, out, |row| Ok(find(call, &rows, row).is_some()))
+        super::super::kernel::map_truths(call, out, |row| Ok(find(call, &rows, row)?.is_some()))
     })
 }
 
@@ -393,7 +422,7 @@ fn position(types: &[DataType]) -> Option<Overload> {
     search(types, DataType::Int64, |_, call, out| {
         let rows = lists(call, 0)?;
         super::super::kernel::map_rows(call, out, |row| {
-            Ok(find(call, &rows, row).map_or(0, |position| position as i64 + 1))
+            Ok(find(call, &rows, row)?.map_or(0, |position| position as i64 + 1))
         })
     })
 }
@@ -431,24 +460,55 @@ fn sort_kernel(call: &Call<'_>, out: &mut VectorBuffer, order: Order) -> Functio
     };
     push_lists(call, out, |row, child| {
         let (start, end) = rows.range(row);
+        if end - start > ELEMENTS_PER_LOOK {
+            // The order, and what sorting takes beside it.
+            call.go_on(child.bytes() + (end - start) * 2 * size_of::<u32>())?;
+        }
         let mut chosen: Vec<u32> = (start as u32..end as u32).collect();
         let compare = |left: &u32, right: &u32| {
             compare_rows(&elements, *left as usize, &elements, *right as usize, element)
         };
+        let check = || go_on(call.function.name);
+        let in_order = |left: &u32, right: &u32| compare(left, right).then(left.cmp(right));
         match order {
             Order::Reverse => chosen.reverse(),
-            Order::Ascending => chosen.sort_by(compare),
-            Order::Descending => chosen.sort_by(|left, right| compare(right, left)),
+            Order::Ascending => sort_in_pieces(&mut chosen, in_order, check)?,
+            Order::Descending => {
+                sort_in_pieces(&mut chosen, |left, right| compare(right, left).then(left.cmp(right)), check)?;
+            }
             Order::Distinct => {
                 chosen.retain(|position| !elements.is_null(*position as usize));
-                chosen.sort_by(|left, right| compare(left, right).then(left.cmp(right)));
-                chosen.dedup_by(|next, kept| compare(next, kept).is_eq());
-                chosen.sort_unstable();
+                sort_in_pieces(&mut chosen, in_order, check)?;
+                chosen = each_once(&chosen, compare, check)?;
+                sort_in_pieces(&mut chosen, u32::cmp, check)?;
             }
         }
-        child.append_rows(&elements, &chosen);
+        for (at, part) in chosen.chunks(ELEMENTS_PER_LOOK).enumerate() {
+            if at > 0 {
+                call.go_on(child.bytes() + chosen.capacity() * 8)?;
+            }
+            child.append_rows(&elements, part);
+        }
         Ok(())
     })
+}
+
+/// One of each run of equal elements.
+fn each_once(
+    sorted: &[u32],
+    compare: impl Fn(&u32, &u32) -> Ordering,
+    check: impl Fn() -> FunctionResult<()>,
+) -> FunctionResult<Vec<u32>> {
+    let mut once: Vec<u32> = Vec::new();
+    for part in sorted.chunks(ELEMENTS_PER_LOOK) {
+        check()?;
+        for position in part {
+            if once.last().is_none_or(|last| compare(last, position).is_ne()) {
+                once.push(*position);
+            }
+        }
+    }
+    Ok(once)
 }
 
 /// An aggregate over each list's elements.
@@ -474,9 +534,15 @@ fn fold_kernel(call: &Call<'_>, out: &mut VectorBuffer, aggregate: &'static str)
     push_rows(call, out, |row, out| {
         let (start, end) = rows.range(row);
         let mut states = bound.new_states();
-        let elements = child.slice_from(start);
-        let (all, one) = (crate::vector::Selection::All, crate::vector::Multiplicity::One);
-        states.update_all(&[elements], end - start, all, one)?;
+        let (all, one) = (Selection::All, Multiplicity::One);
+        for first in (start..end).step_by(ELEMENTS_PER_LOOK) {
+            if first > start {
+                go_on(call.function.name)?;
+            }
+            let length = ELEMENTS_PER_LOOK.min(end - first);
+            states.update_all(&[child.slice_from(first)], length, all, one)?;
+        }
+        states.resize(1);
         states.finish(out)
     })
 }

@@ -2,12 +2,16 @@
 //! others are gone through where they lie.
 
 use std::hash::Hash;
+use std::ops::Range;
 
 use rustc_hash::FxHashMap;
 
 use super::super::element_set::{ElementSet, Membership, Word, with_word};
 use super::super::kernel::{each_active, mistyped};
-use super::super::{Call, FunctionResult, KernelContext, Overload, ScalarFunction, common_type};
+use super::super::watch::go_on;
+use super::super::{
+    Call, ELEMENTS_PER_LOOK, FunctionResult, KernelContext, Overload, ScalarFunction, common_type,
+};
 use super::aliased;
 use crate::types::{DataType, PhysicalType, Value};
 use crate::vector::{ListReader, NativeReader, Validity, ValueVector, VectorBuffer};
@@ -161,16 +165,19 @@ fn answer(
         let often = rows.len() >= ROWS_OFTEN;
         let place = (lists.identity(), start, end);
         match context.sets.get(place, &lists.child, (inner, typed), often) {
-            Some(set) => rows.iter().for_each(|row| {
-                answers[*row as usize] = probe.in_set(*row as usize, set);
-            }),
+            Some(set) => {
+                go_on(call.function.name)?;
+                rows.iter().for_each(|row| answers[*row as usize] = probe.in_set(*row as usize, set));
+            }
             // There was no room for a set.
             None if often => {
                 probe.in_one_pass(&rows, (start, end), answers, &|| context.go_on(call.function.name, 0))?
             }
-            None => rows.iter().for_each(|row| {
-                answers[*row as usize] = probe.in_place(*row as usize, start, end);
-            }),
+            None => {
+                for row in rows {
+                    answers[row as usize] = in_pieces(call, probe, row as usize, start..end)?;
+                }
+            }
         }
         context.go_on(call.function.name, 0)?;
         if !context.has_room(context.sets.bytes() as u64) {
@@ -178,6 +185,27 @@ fn answer(
         }
     }
     Ok(())
+}
+
+/// Whether a row's value is among the elements, of which there may be very many.
+fn in_pieces(
+    call: &Call<'_>,
+    probe: &impl Probe,
+    row: usize,
+    elements: Range<usize>,
+) -> FunctionResult<Membership> {
+    let mut known = Membership::No;
+    for start in elements.clone().step_by(ELEMENTS_PER_LOOK) {
+        if start > elements.start {
+            go_on(call.function.name)?;
+        }
+        match probe.in_place(row, start, elements.end.min(start + ELEMENTS_PER_LOOK)) {
+            Membership::Yes => return Ok(Membership::Yes),
+            Membership::Unknown => known = Membership::Unknown,
+            Membership::No => {}
+        }
+    }
+    Ok(known)
 }
 
 /// Numbers, ids and what else is a word.

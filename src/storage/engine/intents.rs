@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
-use super::sync::{Apart, AtomicU64, Condvar, Mutex, Ordering};
+use super::sync::{Apart, AtomicU64, Condvar, Mutex, Ordering, wait_a_while};
 use crate::types::TableId;
 
 /// Locks that the table of intents is spread over.
@@ -394,16 +394,15 @@ impl Intents {
         }
     }
 
-    /// Waits until the transaction of this number has ended; false when that did not happen before `deadline`.
+    /// Waits until the transaction of this number has ended; false when that did not happen before `deadline`, or before the
+    /// statement that waits was interrupted.
     pub fn wait_for_end(&self, number: u64, deadline: Option<Instant>) -> bool {
         let mut registry = self.registry.lock();
         while registry.place_of(number).is_some() {
             match deadline {
-                None => self.ended.wait(&mut registry),
                 Some(deadline) if Instant::now() >= deadline => return false,
-                Some(deadline) => {
-                    self.ended.wait_until(&mut registry, deadline);
-                }
+                _ if wait_a_while(&self.ended, &mut registry, deadline) => return false,
+                _ => {}
             }
         }
         true

@@ -10,6 +10,7 @@ use crate::storage::StorageError;
 use crate::storage::StorageResult;
 use crate::storage::buffer_pool::Cursor;
 use crate::storage::directory::KeyTreeKind;
+use crate::types::Helpers;
 use crate::vector::ValueVector;
 
 /// A dense array may have this many slots per key, and a few more.
@@ -284,9 +285,11 @@ fn build_hash(store: &KeyStore, threads: usize) -> Result<Form, DuplicateKey> {
             let shards_of_thread = first..(first + per_thread).min(shards);
             shards_of_thread.map(|shard| build_shard(store, &hashes, shard, shards)).collect::<Vec<_>>()
         };
+        let helpers = Helpers::of_this_thread();
         thread::scope(|scope| {
-            let running: Vec<_> =
-                (0..shards).step_by(per_thread).map(|first| scope.spawn(move || work(first))).collect();
+            let start = |first| scope.spawn(helpers.help(move || work(first)));
+            let running: Vec<_> = (0..shards).step_by(per_thread).map(start).collect();
+            helpers.wait();
             for thread in running {
                 match thread.join() {
                     Ok(tables) => built.extend(tables),
@@ -306,6 +309,7 @@ fn build_hash(store: &KeyStore, threads: usize) -> Result<Form, DuplicateKey> {
 fn hash_rows(store: &KeyStore, threads: usize) -> Vec<u32> {
     let mut hashes = vec![0u32; store.len() as usize];
     let piece = hashes.len().div_ceil(threads).max(1);
+    let helpers = Helpers::of_this_thread();
     thread::scope(|scope| {
         for (first, piece) in (0u64..).step_by(piece).zip(hashes.chunks_mut(piece)) {
             let work = move || {
@@ -316,9 +320,10 @@ fn hash_rows(store: &KeyStore, threads: usize) -> Vec<u32> {
             if threads == 1 {
                 work();
             } else {
-                scope.spawn(work);
+                scope.spawn(helpers.help(work));
             }
         }
+        helpers.wait();
     });
     hashes
 }

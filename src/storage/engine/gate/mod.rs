@@ -14,7 +14,9 @@ use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
 
-use super::sync::{Apart, AtomicU64, Condvar, Mutex, MutexGuard, Ordering, STRIPES, own_stripe};
+use super::sync::{
+    Apart, AtomicU64, Condvar, Mutex, MutexGuard, Ordering, STRIPES, own_stripe, wait_a_while,
+};
 use crate::storage::{StorageError, StorageResult};
 use crate::types::TableId;
 
@@ -263,11 +265,9 @@ impl Gate {
                 break Ok(());
             }
             match deadline {
-                None => moved.wait(state),
                 Some(deadline) if Instant::now() >= deadline => break Err(state.area(area).locked(path)),
-                Some(deadline) => {
-                    moved.wait_until(state, deadline);
-                }
+                _ if wait_a_while(moved, state, deadline) => break Err(StorageError::Interrupted),
+                _ => {}
             }
         };
         state.area(area).waiting.retain(|(waiting, _)| *waiting != number);

@@ -12,7 +12,7 @@ use crate::storage::buffer_pool::as_bytes;
 use crate::storage::page::ExtentRef;
 use crate::storage::table::csr_run::{RunDescriptor, RunIds, lists_its_nodes, stored_ids};
 use crate::storage::table::group_page::{ExtentSink, GroupKind, GroupPage, SegmentPlacer};
-use crate::types::{NODE_GROUP_ROWS, TableId};
+use crate::types::{Helpers, NODE_GROUP_ROWS, TableId};
 
 /// A group page that was written and waits for its commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,8 +66,11 @@ fn in_parallel<I: Send, O: Send>(items: Vec<I>, work: impl Fn(I) -> O + Sync) ->
     if items.len() < 2 {
         return items.into_iter().map(work).collect();
     }
+    let helpers = Helpers::of_this_thread();
     std::thread::scope(|scope| {
-        let handles: Vec<_> = items.into_iter().map(|item| scope.spawn(|| work(item))).collect();
+        let start = |item| scope.spawn(helpers.help(|| work(item)));
+        let handles: Vec<_> = items.into_iter().map(start).collect();
+        helpers.wait();
         let joined = handles.into_iter().map(|handle| match handle.join() {
             Ok(output) => output,
             Err(panic) => std::panic::resume_unwind(panic),
