@@ -4,23 +4,62 @@
 mod error;
 mod from_python;
 mod result;
+mod signals;
 mod to_python;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::time::Duration;
 
 use engine::{Dialect, Params};
+use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use error::{closed, raised};
 use result::QueryResult;
+use signals::Signals;
 
 /// What a connection and its statements share: one statement at a time.
-type SharedConnection = Arc<Mutex<Option<engine::Connection>>>;
+struct Shared {
+    connection: Mutex<Option<engine::Connection>>,
+    signals: Signals,
+}
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A panic is an error of one statement; what it left behind is sound.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+/// How long a thread waits for another one's statement before it looks for signals.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+impl Shared {
+    fn new(connection: engine::Connection) -> Arc<Shared> {
+        let shared = Arc::new(Shared { connection: Mutex::default(), signals: Signals::default() });
+        let asked = Arc::downgrade(&shared);
+        connection
+            .set_interrupt_check(move || asked.upgrade().is_none_or(|shared| shared.signals.may_go_on()));
+        *shared.connection.lock() = Some(connection);
+        shared
+    }
+
+    /// Does something with the connection without the interpreter's lock, as soon as no other thread does.
+    fn run<T: Send>(
+        &self,
+        py: Python<'_>,
+        work: impl FnOnce(&engine::Connection) -> engine::Result<T> + Send,
+    ) -> PyResult<T> {
+        if self.signals.is_in_handler() {
+            return Err(error::misused("the connection runs a statement, inside which a signal is handled"));
+        }
+        let done = py.detach(|| {
+            loop {
+                if let Some(connection) = self.connection.try_lock_for(PATIENCE) {
+                    return connection.as_ref().map(work);
+                }
+                if !self.signals.may_go_on() {
+                    return None;
+                }
+            }
+        });
+        self.signals.take()?;
+        done.ok_or_else(closed)?.map_err(|error| raised(py, &error))
+    }
 }
 
 /// A database, open until `close`.
@@ -70,21 +109,21 @@ impl Database {
 
     /// A new connection.
     fn connect(&self, py: Python<'_>) -> PyResult<Connection> {
-        let connection = py.detach(|| locked(&self.inner).as_ref().map(engine::Database::connect));
+        let connection = py.detach(|| self.inner.lock().as_ref().map(engine::Database::connect));
         let connection = connection.ok_or_else(closed)?.map_err(|error| raised(py, &error))?;
         let interrupt = connection.interrupt_handle();
-        Ok(Connection { inner: Arc::new(Mutex::new(Some(connection))), interrupt })
+        Ok(Connection { shared: Shared::new(connection), interrupt })
     }
 
     /// Puts all changes into the table files.
     fn checkpoint(&self, py: Python<'_>) -> PyResult<()> {
-        let done = py.detach(|| locked(&self.inner).as_ref().map(engine::Database::checkpoint));
+        let done = py.detach(|| self.inner.lock().as_ref().map(engine::Database::checkpoint));
         done.ok_or_else(closed)?.map_err(|error| raised(py, &error))
     }
 
     /// Makes everything durable and closes the database. Its connections can do nothing any more.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
-        let done = py.detach(|| locked(&self.inner).take().map(engine::Database::close));
+        let done = py.detach(|| self.inner.lock().take().map(engine::Database::close));
         done.unwrap_or(Ok(())).map_err(|error| raised(py, &error))
     }
 
@@ -101,7 +140,7 @@ impl Database {
 /// A connection with its settings and its transaction.
 #[pyclass(frozen)]
 struct Connection {
-    inner: SharedConnection,
+    shared: Arc<Shared>,
     interrupt: engine::InterruptHandle,
 }
 
@@ -116,27 +155,25 @@ impl Connection {
         params: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<QueryResult> {
         let params = from_python::params(params)?;
-        let run = || locked(&self.inner).as_ref().map(|connection| connection.query_with(query, params));
-        let result = py.detach(run).ok_or_else(closed)?;
-        Ok(QueryResult::new(result.map_err(|error| raised(py, &error))?))
+        let result = self.shared.run(py, |connection| connection.query_with(query, params))?;
+        Ok(QueryResult::new(result))
     }
 
     /// Checks a statement and keeps it with its plan.
     fn prepare(&self, py: Python<'_>, query: &str) -> PyResult<Statement> {
-        let prepare = || locked(&self.inner).as_ref().map(|connection| connection.prepare(query));
-        let statement = py.detach(prepare).ok_or_else(closed)?.map_err(|error| raised(py, &error))?;
-        Ok(Statement { connection: Arc::clone(&self.inner), statement })
+        let statement = self.shared.run(py, |connection| connection.prepare(query))?;
+        Ok(Statement { shared: Arc::clone(&self.shared), statement })
     }
 
-    /// Ends the statement that another thread runs on this connection; it raises an error there.
+    /// Ends the statement that another thread runs on this connection; it raises an error there. Ctrl-C needs none of
+    /// this: it ends what the main thread runs.
     fn interrupt(&self) {
         self.interrupt.interrupt();
     }
 
     /// Ends the connection; an open transaction is rolled back.
     fn close(&self, py: Python<'_>) {
-        let connection = py.detach(|| locked(&self.inner).take());
-        py.detach(|| drop(connection));
+        py.detach(|| drop(self.shared.connection.lock().take()));
     }
 
     fn __enter__(this: Py<Self>) -> Py<Self> {
@@ -152,7 +189,7 @@ impl Connection {
 /// A prepared statement.
 #[pyclass(frozen)]
 struct Statement {
-    connection: SharedConnection,
+    shared: Arc<Shared>,
     statement: engine::Statement,
 }
 
@@ -162,12 +199,8 @@ impl Statement {
     #[pyo3(signature = (params=None))]
     fn execute(&self, py: Python<'_>, params: Option<&Bound<'_, PyDict>>) -> PyResult<QueryResult> {
         let params: Params = from_python::params(params)?;
-        let run = || {
-            let connection = locked(&self.connection);
-            connection.as_ref().map(|_| self.statement.execute_with(params))
-        };
-        let result = py.detach(run).ok_or_else(closed)?;
-        Ok(QueryResult::new(result.map_err(|error| raised(py, &error))?))
+        let result = self.shared.run(py, |_| self.statement.execute_with(params))?;
+        Ok(QueryResult::new(result))
     }
 
     /// The names of its parameters.

@@ -19,6 +19,9 @@ pub struct QueryResult {
     next: AtomicUsize,
 }
 
+/// Rows that become objects between two looks for Ctrl-C.
+const ROWS_PER_LOOK: usize = 4096;
+
 /// One column of a chunk, with the usual types told apart once for all rows.
 enum Column<'r> {
     Integers(ValueVector<'r>, NativeReader<'r, i64>),
@@ -103,7 +106,10 @@ impl QueryResult {
         let columns: Vec<Column<'_>> =
             columns.map(|(column, data_type)| Column::new(column, data_type)).collect();
         let mut cells = Vec::with_capacity(columns.len());
-        for row in range {
+        for (at, row) in range.enumerate() {
+            if at % ROWS_PER_LOOK == ROWS_PER_LOOK - 1 {
+                py.check_signals()?;
+            }
             for column in &columns {
                 cells.push(column.cell(py, row)?);
             }

@@ -1,8 +1,11 @@
 """What the module promises, run against the installed one: python -m unittest discover tests"""
 import datetime
 import decimal
+import os
+import signal
 import tempfile
 import threading
+import time
 import unittest
 import uuid
 
@@ -114,8 +117,96 @@ class Module(unittest.TestCase):
         timer = threading.Timer(0.2, self.connection.interrupt)
         timer.start()
         with self.assertRaisesRegex(quiredb.Error, "interrupt"):
-            self.connection.execute("UNWIND range(1, 100000000000) AS i RETURN max(i % 7)")
+            self.connection.execute("UNWIND range(1, 100000) AS a UNWIND range(1, 100000) AS b RETURN max(a * b % 7)")
         self.assertEqual(self.connection.execute("RETURN 1").fetchall(), [[1]])
+
+    def assert_ends_by_ctrl_c(self, call, delay=0.2, most=0.2):
+        pressed = []
+
+        def press():
+            pressed.append(time.monotonic())
+            os.kill(os.getpid(), signal.SIGINT)
+
+        # What ends late because other programs have the processor may be early the next time.
+        for _ in range(5):
+            timer = threading.Timer(delay, press)
+            timer.start()
+            with self.assertRaises(KeyboardInterrupt):
+                call()
+            late = time.monotonic() - pressed[-1]
+            timer.join()
+            if late < most:
+                return
+        self.fail(f"it ended {late} s after Ctrl-C")
+
+    def test_ctrl_c(self):
+        endless = "UNWIND range(1, 100000) AS a UNWIND range(1, 100000) AS b "
+        for threads in (1, 2):
+            self.connection.execute(f"CALL threads = {threads}")
+            for text in (
+                endless + "RETURN sum(a * b % 7)",
+                endless + "WITH a, b ORDER BY a * b % 1009, b RETURN max(a)",
+                endless + "RETURN count(DISTINCT a * 100000 + b)",
+                "RETURN size([x IN range(1, 200000000) WHERE x % 3 = 0 | x * x])",
+            ):
+                self.assert_ends_by_ctrl_c(lambda: self.connection.execute(text))
+                self.assertEqual(self.rows("RETURN 1"), [[1]])
+        statement = self.connection.prepare(endless + "RETURN sum(a * b % $m)")
+        self.assert_ends_by_ctrl_c(lambda: statement.execute({"m": 7}))
+
+    def test_ctrl_c_ends_scans_of_several_threads(self):
+        self.connection.execute("CREATE NODE TABLE P(id INT64 PRIMARY KEY, v INT64)")
+        self.connection.execute("UNWIND range(1, 200000) AS i CREATE (:P {id: i, v: i % 1000})")
+        # One morsel takes longer than the other: the thread that has called waits for the helper, too.
+        text = "MATCH (p:P) WHERE p.id > 190000 UNWIND range(1, 10000000) AS x RETURN sum(p.v * x)"
+        self.assert_ends_by_ctrl_c(lambda: self.connection.execute(text))
+
+    def test_ctrl_c_ends_loads(self):
+        self.connection.execute("CREATE NODE TABLE P(id INT64 PRIMARY KEY, t STRING)")
+        with tempfile.TemporaryDirectory() as folder:
+            with open(folder + "/p.csv", "w") as file:
+                file.writelines(f"{i},a text of number {i}\n" for i in range(3000000))
+            # Without optimization a block of the file takes long.
+            self.assert_ends_by_ctrl_c(lambda: self.connection.execute(f"COPY P FROM '{folder}/p.csv'"), 0.1, 1.0)
+        self.assertEqual(self.rows("MATCH (p:P) RETURN count(*)"), [[0]])
+
+    def test_ctrl_c_while_others_write(self):
+        self.connection.execute("CREATE NODE TABLE P(id INT64 PRIMARY KEY, x INT64)")
+        self.connection.execute("CREATE (:P {id: 1})")
+        other = self.database.connect()
+        other.execute("BEGIN TRANSACTION")
+        other.execute("MATCH (p:P) SET p.x = 1")
+        self.assert_ends_by_ctrl_c(lambda: self.connection.execute("MATCH (p:P) SET p.x = 2"))
+        other.execute("COMMIT")
+        self.assertEqual(self.rows("MATCH (p:P) RETURN p.x"), [[1]])
+
+    def test_ctrl_c_while_another_thread_has_the_connection(self):
+        run = lambda: self.assertRaises(quiredb.Error, self.connection.execute, "UNWIND range(1, 100000) AS a UNWIND range(1, 100000) AS b RETURN max(a * b % 7)")
+        thread = threading.Thread(target=run)
+        thread.start()
+        time.sleep(0.1)
+        self.assert_ends_by_ctrl_c(lambda: self.connection.execute("RETURN 1"))
+        self.connection.interrupt()
+        thread.join()
+        self.assertEqual(self.rows("RETURN 1"), [[1]])
+
+    def test_signals_that_raise_nothing(self):
+        inside = []
+
+        def handle(*_):
+            inside.append(self.database.connect().execute("RETURN 1").fetchall())
+            with self.assertRaisesRegex(quiredb.Error, "signal"):
+                self.connection.execute("RETURN 1")
+
+        before = signal.signal(signal.SIGUSR1, handle)
+        timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGUSR1))
+        timer.start()
+        text = "UNWIND range(1, 2000) AS a UNWIND range(1, 20000) AS b RETURN count(DISTINCT a * b % 7)"
+        while not inside:
+            self.assertEqual(self.rows(text), [[7]])
+        timer.join()
+        signal.signal(signal.SIGUSR1, before)
+        self.assertEqual(inside, [[[1]]])
 
     def test_closing(self):
         statement = self.connection.prepare("RETURN 1")
