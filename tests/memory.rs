@@ -185,6 +185,15 @@ fn wide_values_take_no_more_than_the_limit() {
         &format!("{list} MATCH (n:N) WHERE repeat('x', 60) + toString(n.id) IN l RETURN count(*)"),
         Ok(2000),
     );
+    // A batch of rows collects more than there is room for, a few rows do not.
+    check(
+        "UNWIND range(1, 60) AS i RETURN sum(size(COLLECT { UNWIND range(1, 100000) AS j RETURN j + i }))",
+        Ok(6_000_000),
+    );
+    check(
+        "UNWIND range(1, 2) AS i RETURN sum(size(COLLECT { UNWIND range(1, 4000000) AS j RETURN j + i }))",
+        Err(ErrorKind::OutOfMemory),
+    );
     // Each row has all of the list, which is kept once.
     let lists = "UNWIND range(1, 20000) AS i WITH collect(toString(i)) AS l UNWIND l AS x WITH l, x ORDER BY x RETURN count(l)";
     check(lists, Ok(20_000));

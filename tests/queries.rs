@@ -411,6 +411,29 @@ fn lists_beside_rows_of_a_product_are_each_rows() {
 }
 
 #[test]
+fn counts_that_no_integer_holds_are_errors() {
+    let tables: Vec<String> =
+        (0..4).map(|number| format!("CREATE REL TABLE E{number}(FROM A TO A)")).collect();
+    let mut definitions = vec!["CREATE NODE TABLE A(id INT64 PRIMARY KEY)"];
+    definitions.extend(tables.iter().map(String::as_str));
+    let edges = "1,1\n".repeat(60_000);
+    let rows = [("A", "1\n"), ("E0", &edges), ("E1", &edges), ("E2", &edges), ("E3", &edges)];
+    let connection = graph(&definitions, &rows);
+    // 60,000⁴ is more than 2⁶³ and less than 2⁶⁴.
+    let chain = "(a)-[:E0]->()-[:E1]->()-[:E2]->()-[:E3]->()";
+    for text in [
+        format!("MATCH (a:A) RETURN COUNT {{ {chain} }}"),
+        format!("MATCH (a:A) WHERE COUNT {{ {chain} }} = 9223372036854775807 RETURN a"),
+        format!("MATCH (a:A) OPTIONAL MATCH {chain} RETURN count(*)"),
+        format!("MATCH {chain} RETURN count(*)"),
+    ] {
+        let error = connection.query(&text).expect_err(&text);
+        assert!(error.to_string().contains("number of matches"), "{text}: {error}");
+    }
+    check(&connection, "MATCH (a:A) RETURN COUNT { (a)-[:E0]->()-[:E1]->() }", &["3600000000"]);
+}
+
+#[test]
 fn what_is_always_null_fits_every_function() {
     let connection = graph(
         &[

@@ -224,7 +224,7 @@ fn run_node<'x>(
                 let number = Number::new(*name, *multiplied, sink()?);
                 let number = match gathers {
                     true => number.gathering(&input.outputs, query),
-                    false if query.only_asks(*name) => number.asking(),
+                    false if query.goes_in_pieces(*name) => number.in_pieces(),
                     false => number,
                 };
                 Ok(Box::new(number) as Next<'_>)
@@ -260,8 +260,8 @@ fn run_node<'x>(
         }
         P::Settle { input, name, row, kind } => {
             let may_leave = matches!(kind, PhysicalSettle::Semi { .. } | PhysicalSettle::Mark { .. });
-            if may_leave {
-                query.only_ask(*name);
+            if may_leave || matches!(kind, PhysicalSettle::Collect { .. }) {
+                query.cut_into_pieces(*name);
             }
             let may_leave = may_leave && may_be_left(input, *name);
             run(input, query, &|| {

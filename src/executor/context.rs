@@ -66,8 +66,8 @@ pub struct QueryContext {
     element_sets: OnceLock<Arc<SharedSets>>,
     /// Sub-plans inside which a join's side was put aside: their rows go through many at once.
     gathering: Mutex<Vec<u32>>,
-    /// Sub-plans of which only is asked whether they find something.
-    asking: Mutex<FxHashSet<u32>>,
+    /// Sub-plans that few rows go through at first.
+    in_pieces: Mutex<FxHashSet<u32>>,
     pub(super) seeds: AtomicU64,
     /// The place in memory of the node whose rows go to a reader who may let them wait.
     pub(super) streamed: AtomicUsize,
@@ -109,7 +109,7 @@ impl QueryContext {
             constants: Mutex::default(),
             element_sets: OnceLock::new(),
             gathering: Mutex::default(),
-            asking: Mutex::default(),
+            in_pieces: Mutex::default(),
             seeds: AtomicU64::new(since.as_nanos() as u64),
             streamed: AtomicUsize::new(0),
             depth: AtomicUsize::new(0),
@@ -136,14 +136,14 @@ impl QueryContext {
         outcome
     }
 
-    /// Of a sub-plan only is asked whether it finds something.
-    pub(super) fn only_ask(&self, name: u32) {
-        self.asking.lock().insert(name);
+    /// Few rows go through a sub-plan at first: only is asked whether it finds something, or all that it finds is kept.
+    pub(super) fn cut_into_pieces(&self, name: u32) {
+        self.in_pieces.lock().insert(name);
     }
 
-    /// Whether only that is asked.
-    pub(super) fn only_asks(&self, name: u32) -> bool {
-        self.asking.lock().contains(&name)
+    /// Whether few rows go through a sub-plan at first.
+    pub(super) fn goes_in_pieces(&self, name: u32) -> bool {
+        self.in_pieces.lock().contains(&name)
     }
 
     /// A constant that some thread has worked out.
@@ -276,13 +276,15 @@ pub struct Context<'q> {
     pub(super) lent: Option<RowScanner>,
 }
 
-/// Rows of which only is asked whether a sub-plan finds something for them.
+/// Rows that go through a sub-plan as a piece of a batch.
 pub(super) struct Asked {
     pub name: u32,
     /// Rows that nothing was found for yet.
     pub left: usize,
     /// How much was found.
     pub found: usize,
+    /// What is kept of it.
+    pub bytes: u64,
 }
 
 impl Context<'_> {

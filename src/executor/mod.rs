@@ -10,6 +10,7 @@ mod byte_keys;
 mod check;
 mod chunks;
 mod coded_keys;
+mod collected;
 mod context;
 pub mod copy;
 mod count_join;

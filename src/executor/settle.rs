@@ -5,20 +5,18 @@
 //! apart: left, semi, anti and mark joins and counts, vector by vector, without a table of rows.
 
 use super::chunks::{ChunkList, each_batch};
+use super::collected::Collected;
 use super::context::{Asked, Context, QueryContext};
 use super::counted_rows::CountedRows;
 use super::counters::count;
 use super::error::ExecutionResult;
-use super::evaluate::Evaluator;
+use super::messages::too_many;
 use super::operator::{Flow, Next, Numbered, Operator};
 use super::spill::{Room, Unseen};
-use crate::functions::ELEMENTS_PER_LOOK;
 use crate::planner::physical_plan::PhysicalSettle;
 use crate::storage::memory::Reservation;
 use crate::types::DataType;
-use crate::vector::{
-    Batch, Multiplicity, Selection, Validity, ValueVector, Values, VectorBuffer, sort_in_pieces,
-};
+use crate::vector::{Batch, Multiplicity, Selection, ValueVector, Values};
 
 /// The start of a sub-plan.
 pub struct Number<'x> {
@@ -39,6 +37,8 @@ struct Gathered<'x> {
     unseen: Unseen,
 }
 
+/// What is kept of a piece of rows at most, but for single rows of which more is found.
+const PIECE_BYTES_MAX: u64 = 4 << 20;
 /// What errors call it.
 const OPERATOR: &str = "gathering rows for a sub-query";
 
@@ -48,9 +48,10 @@ impl<'x> Number<'x> {
         Number { name, multiplied, gathered: None, step: None, next }
     }
 
-    /// The same where of each row only is asked whether something is found: a few rows go first, so that whoever wants no
-    /// more of them need not wait for others, and then more, as long as not much is found for each.
-    pub fn asking(mut self) -> Number<'x> {
+    /// The same where a few rows go first and then more, as long as not much is found for each: where only is asked whether
+    /// something is found, whoever wants no more rows need not wait for others, and where all that is found is kept, it is
+    /// kept for few rows.
+    pub fn in_pieces(mut self) -> Number<'x> {
         self.step = Some(1);
         self
     }
@@ -79,10 +80,11 @@ impl<'x> Number<'x> {
             // A batch is never longer than 16 bits can count.
             let selected: Vec<u16> = now.iter().map(|row| *row as u16).collect();
             let piece = Batch { selection: Selection::Rows(&selected), ..batch };
-            context.asked.push(Asked { name: self.name, left: now.len(), found: 0 });
+            context.asked.push(Asked { name: self.name, left: now.len(), found: 0, bytes: 0 });
             let flow = self.number(context, piece, 0)?;
             let asked = context.asked.pop();
-            let (open, found) = asked.map_or((0, 0), |asked| (asked.left, asked.found));
+            let (open, found, bytes) =
+                asked.map_or((0, 0, 0), |asked| (asked.left, asked.found, asked.bytes));
             match flow {
                 Flow::Stop if open > 0 => return Ok(Flow::Stop),
                 Flow::Stop => count(&context.query.counters.sub_plans_left, 1),
@@ -94,7 +96,7 @@ impl<'x> Number<'x> {
             }
             // Where one row has more than a batch of matches it is left before all of them are there.
             let size = context.query.vector_size;
-            let is_much = found > now.len() * size / 2;
+            let is_much = found > now.len() * size / 2 || bytes > PIECE_BYTES_MAX;
             step = if is_much { (step / 2).max(1) } else { (step * 2).min(size) };
             self.step = Some(step);
         }
@@ -173,84 +175,6 @@ impl Operator for Number<'_> {
     }
 }
 
-/// Bytes by which values grow before they are counted again.
-const COUNTED_STEP: u64 = 1 << 20;
-
-/// Values found for numbered rows.
-struct Collected<'x> {
-    evaluator: Evaluator<'x>,
-    values: VectorBuffer,
-    /// The number of the row that each value was found for.
-    rows: Vec<u32>,
-    /// The values by their rows, once rows are settled, and how many of them are in lists.
-    order: Vec<u32>,
-    taken: usize,
-    lists: VectorBuffer,
-    held: Reservation,
-    counted: u64,
-}
-
-impl Collected<'_> {
-    fn add(&mut self, row: usize, context: &Context<'_>, batch: &Batch<'_>) -> ExecutionResult<()> {
-        let Some(numbers) = batch.columns[row].native_reader::<u64>() else { return Ok(()) };
-        let values = self.evaluator.evaluate(context.query, batch)?;
-        batch.selection.for_each(batch.length, |row| {
-            let times = batch.multiplicity.get(row) as usize;
-            self.values.append_repeated(&values, row, times);
-            self.rows.resize(self.rows.len() + times, numbers.get(row) as u32);
-        });
-        self.count()
-    }
-
-    /// Counts the values, with the order that they are put into and one batch of lists of them.
-    fn count(&mut self) -> ExecutionResult<()> {
-        let order = (self.rows.capacity() + self.order.capacity().max(2 * self.rows.len())) as u64 * 4;
-        let bytes = self.values.bytes() as u64 + order + self.lists.bytes() as u64;
-        if bytes >= self.counted + COUNTED_STEP {
-            self.counted = bytes;
-            self.held.hold("collecting what a sub-query finds", bytes)?;
-        }
-        Ok(())
-    }
-
-    /// One list for each of `length` rows, in the order in which the values came.
-    fn as_lists(
-        &mut self,
-        settled: Numbered,
-        length: usize,
-        query: &QueryContext,
-    ) -> ExecutionResult<&VectorBuffer> {
-        let Collected { values, rows, order, taken, lists, .. } = self;
-        if settled.first == 0 {
-            order.extend(0..rows.len() as u32);
-            let of = |place: &u32| (rows[*place as usize], *place);
-            sort_in_pieces(order, |a, b| of(a).cmp(&of(b)), || query.check())?;
-        }
-        lists.clear();
-        if let Some((ends, child)) = lists.list_mut() {
-            let start = *taken;
-            for row in settled.first..settled.first + length {
-                let own = |place: &&u32| rows[**place as usize] as usize == row;
-                *taken += order[*taken..].iter().take_while(own).count();
-                ends.push((*taken - start) as u32);
-            }
-            for part in order[start..*taken].chunks(ELEMENTS_PER_LOOK) {
-                query.check()?;
-                child.append_rows(&values.vector(), part);
-            }
-        }
-        lists.finish_rows(length, Validity::AllValid);
-        if settled.last {
-            values.clear();
-            rows.clear();
-            order.clear();
-            *taken = 0;
-        }
-        self.count()?;
-        Ok(&self.lists)
-    }
-}
-
 /// The end of a sub-plan.
 pub struct Settle<'x> {
     name: u32,
@@ -277,16 +201,7 @@ impl<'x> Settle<'x> {
         next: Next<'x>,
     ) -> ExecutionResult<Settle<'x>> {
         let collected = match kind {
-            PhysicalSettle::Collect { value, list, .. } => Some(Collected {
-                evaluator: Evaluator::new(value, query)?,
-                values: VectorBuffer::new(value.data_type.clone()),
-                rows: Vec::new(),
-                order: Vec::new(),
-                taken: 0,
-                lists: VectorBuffer::new(list.clone()),
-                held: query.account(),
-                counted: 0,
-            }),
+            PhysicalSettle::Collect { value, list, .. } => Some(Collected::new(value, list, query)?),
             _ => None,
         };
         let (seen, counts, counted) = (Vec::new(), Vec::new(), CountedRows::default());
@@ -309,9 +224,9 @@ impl<'x> Settle<'x> {
     }
 
     /// Marks the rows that something was found for; gives how many these are that were not marked before.
-    fn mark(&mut self, batch: &Batch<'_>) -> usize {
-        let Some(rows) = batch.columns[self.row].native_reader::<u64>() else { return 0 };
-        let mut new = 0;
+    fn mark(&mut self, batch: &Batch<'_>) -> ExecutionResult<usize> {
+        let Some(rows) = batch.columns[self.row].native_reader::<u64>() else { return Ok(0) };
+        let (mut new, mut fits) = (0, true);
         let counting = matches!(self.kind, PhysicalSettle::Count { .. } | PhysicalSettle::Counted { .. });
         batch.selection.for_each(batch.length, |row| {
             let number = rows.get(row) as usize;
@@ -319,8 +234,11 @@ impl<'x> Settle<'x> {
                 if self.counts.len() <= number {
                     self.counts.resize(number + 1, 0);
                 }
-                let found = i64::try_from(batch.multiplicity.get(row)).unwrap_or(i64::MAX);
-                self.counts[number] = self.counts[number].saturating_add(found);
+                let found = i64::try_from(batch.multiplicity.get(row)).ok();
+                match found.and_then(|found| self.counts[number].checked_add(found)) {
+                    Some(sum) => self.counts[number] = sum,
+                    None => fits = false,
+                }
                 return;
             }
             if self.seen.len() <= number / 64 {
@@ -329,7 +247,7 @@ impl<'x> Settle<'x> {
             new += usize::from(self.seen[number / 64] >> (number % 64) & 1 == 0);
             self.seen[number / 64] |= 1 << (number % 64);
         });
-        new
+        if fits { Ok(new) } else { Err(too_many()) }
     }
 
     fn is_seen(&self, number: usize) -> bool {
@@ -366,10 +284,13 @@ impl<'x> Settle<'x> {
 impl Operator for Settle<'_> {
     fn push<'b>(&mut self, context: &mut Context<'_>, batch: Batch<'b>) -> ExecutionResult<Flow> {
         if let Some(collected) = &mut self.collected {
-            collected.add(self.row, context, &batch)?;
+            let bytes = collected.add(self.row, context, &batch)?;
+            if let Some(asked) = context.asked.last_mut().filter(|asked| asked.name == self.name) {
+                asked.bytes = bytes;
+            }
             return Ok(Flow::Continue);
         }
-        let new = self.mark(&batch);
+        let new = self.mark(&batch)?;
         let PhysicalSettle::Optional { found, .. } = self.kind else {
             return Ok(self.note(context, batch.selected(), new));
         };

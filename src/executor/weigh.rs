@@ -5,6 +5,7 @@ use super::context::Context;
 use super::counted_rows::CountedRows;
 use super::counters::count;
 use super::error::ExecutionResult;
+use super::messages::too_many;
 use super::operator::{Flow, Next, Operator};
 use super::scan_weighted::WeightTable;
 use crate::planner::physical_plan::Answer;
@@ -68,7 +69,10 @@ impl Answers {
             }
             Answer::Count => {
                 counts.clear();
-                counts.extend(found.iter().map(|found| i64::try_from(*found).unwrap_or(i64::MAX)));
+                if found.iter().any(|found| i64::try_from(*found).is_err()) {
+                    return Err(too_many());
+                }
+                counts.extend(found.iter().map(|found| *found as i64));
                 columns.extend_from_slice(batch.columns);
                 columns.push(ValueVector::flat(Values::I64(counts)));
             }
