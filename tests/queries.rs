@@ -428,7 +428,8 @@ fn counts_that_no_integer_holds_are_errors() {
         format!("MATCH {chain} RETURN count(*)"),
     ] {
         let error = connection.query(&text).expect_err(&text);
-        assert!(error.to_string().contains("number of matches"), "{text}: {error}");
+        let error = error.to_string();
+        assert!(error.contains("number of matches") || error.contains("out of the range"), "{text}: {error}");
     }
     check(&connection, "MATCH (a:A) RETURN COUNT { (a)-[:E0]->()-[:E1]->() }", &["3600000000"]);
 }
