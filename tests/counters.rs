@@ -37,6 +37,7 @@ const WORKS: &[(&str, &str)] = &[
         "lists_intersected",
         "MATCH (a:Person)-[:Knows]->(b:Person)-[:Likes]->(c:Person), (a)-[:Likes]->(c) RETURN count(*)",
     ),
+    ("rows_sorted_by_two_prefixes", "MATCH (p:Person) RETURN p.id ORDER BY p.noise % 100, p.id DESC"),
     (
         "lists_marked",
         "MATCH (a:Topic {id: 7})-[:Near]->(b:Topic)-[:Near]->(c:Topic), (a)-[:Near]->(c) RETURN count(*)",

@@ -295,18 +295,6 @@ fn the_caller_may_end_a_statement_on_his_own_thread() {
 }
 
 #[test]
-fn what_sub_queries_collect_counts_against_the_limit() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let database = open(folder.path());
-    let connection = database.connect().expect("a connection");
-    let text = "MATCH (a:P) WHERE a.id < 400 RETURN sum(size(COLLECT { MATCH (b:P) RETURN b.v + a.id }))";
-    let error = connection.query(text).map(|_| ()).expect_err("it needs 64 MB");
-    assert_eq!(error.kind(), ErrorKind::OutOfMemory, "{error}");
-    run(&connection, &text.replace("400", "20"));
-    assert_eq!(database.storage_stats().expect("figures").memory.operators.used, 0);
-}
-
-#[test]
 fn time_limits_end_deletions_and_long_lists() {
     let folder = tempfile::tempdir().expect("a folder");
     let database = open_with(folder.path(), 2 << 30);

@@ -68,6 +68,8 @@ counters! {
     rels_scattered,
     /// Lists that were intersected.
     lists_intersected,
+    /// Rows that a sort has put in order by the first words of two keys.
+    rows_sorted_by_two_prefixes,
     /// Lists that met one which stayed from row to row and was marked in bits.
     lists_marked,
     /// Groupings by an array over node offsets.

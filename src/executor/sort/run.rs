@@ -12,8 +12,9 @@ use crate::storage::spill::{SpillBlock, SpillFile};
 use crate::types::DataType;
 use crate::vector::{ValueVector, VectorBuffer};
 
-/// What the order takes while it is made, per row.
+/// What the order takes while it is made, per row, by one key and by several.
 const ORDER_BYTES: u64 = 36;
+const ORDER_BYTES_TWO: u64 = 60;
 
 /// Rows with their sort keys.
 #[derive(Default)]
@@ -27,7 +28,8 @@ pub(super) struct Rows {
 impl Rows {
     pub fn bytes(&self) -> u64 {
         let prefixes = self.prefixes.capacity() as u64 * 8;
-        bytes_of(&self.columns) + bytes_of(&self.keys) + prefixes + self.prefixes.len() as u64 * ORDER_BYTES
+        let order = if self.keys.len() > 1 { ORDER_BYTES_TWO } else { ORDER_BYTES };
+        bytes_of(&self.columns) + bytes_of(&self.keys) + prefixes + self.prefixes.len() as u64 * order
     }
 
     /// Appends some rows of others of the same types.
