@@ -62,7 +62,13 @@ const WORKS: &[(&str, &str)] = &[
     ),
     ("run_groupings", "MATCH (p:Person) RETURN p.id / 1000 AS part, max(p.noise)"),
     ("dictionary_groupings", "MATCH (p:Person) RETURN p.kind, max(p.noise)"),
+    // A CASE of constants is a dictionary of its branches.
+    (
+        "dictionary_groupings",
+        "MATCH (p:Person) RETURN CASE WHEN p.noise % 9 < 2 THEN 'low' WHEN p.noise % 9 < 5 THEN 'mid' END, max(p.noise)",
+    ),
     ("coded_groupings", "MATCH (p:Person) RETURN p.kind, p.noise % 20, max(p.noise)"),
+    ("numbered_groupings", "MATCH (p:Person) RETURN p.kind, p.noise, max(p.more)"),
     ("dense_distincts", "MATCH (a:Person {id: 7})-[:Knows]->(b:Person) RETURN count(DISTINCT b), count(*)"),
     ("integer_distincts", "MATCH (p:Person) RETURN count(DISTINCT p.noise % 100)"),
     ("rows_passed_ungrouped", "MATCH (p:Person) WITH p.id * 3 AS id, count(*) AS n RETURN max(n)"),

@@ -3,7 +3,7 @@
 //! The codes of a row side by side are a place in an array of group numbers. The hash table stays the truth: a place that
 //! is empty is looked up there and filled, so that the array may be cleared whenever a window moves.
 
-use super::text_keys::TextKeys;
+use super::text_keys::{TextKeys, TextScratch, add_texts};
 use crate::types::{DataType, PhysicalType};
 use crate::vector::{Native, NativeReader, Selection, ValueVector};
 
@@ -27,7 +27,7 @@ pub struct CodedKeys {
     /// By row of the last batch.
     places: Vec<u32>,
     misses: Vec<u64>,
-    scratch: Scratch,
+    scratch: TextScratch,
     patience: usize,
 }
 
@@ -43,14 +43,6 @@ enum Coder {
     Integers { physical: PhysicalType, base: i64, seen: Option<(i64, i64)> },
     /// Codes are numbers of texts, plus one.
     Texts(Box<TextKeys>),
-}
-
-#[derive(Default)]
-struct Scratch {
-    rows: Vec<u32>,
-    found: Vec<u32>,
-    new_rows: Vec<u32>,
-    by_entry: Vec<u32>,
 }
 
 /// The selected rows of a batch.
@@ -75,7 +67,7 @@ impl CodedKeys {
             by_code: Vec::new(),
             places: Vec::new(),
             misses: Vec::new(),
-            scratch: Scratch::default(),
+            scratch: TextScratch::default(),
             patience: PATIENCE,
         };
         coded.lay_out();
@@ -318,57 +310,6 @@ fn native_range<T: Native>(
         }
     });
     range
-}
-
-/// Adds the codes of a column of texts to the rows' places; new texts get the next codes.
-fn add_texts(
-    texts: &mut TextKeys,
-    key: &ValueVector<'_>,
-    (length, selection): Rows<'_>,
-    shift: u32,
-    places: &mut [u32],
-    scratch: &mut Scratch,
-) {
-    if key.is_all_null() {
-        return;
-    }
-    let Scratch { rows, found, new_rows, by_entry } = scratch;
-    rows.clear();
-    found.clear();
-    new_rows.clear();
-    let fitting = key.entries().filter(|(_, _, entries)| *entries <= 4 * length + 64);
-    let Some((codes, values, entries)) = fitting else {
-        selection.indices(length, rows);
-        texts.groups(key, rows, found, new_rows);
-        rows.iter().zip(found).for_each(|(row, text)| places[*row as usize] |= (*text + 1) << shift);
-        return;
-    };
-    let no_nulls = key.validity.is_all_valid();
-    by_entry.clear();
-    by_entry.resize(entries, 0);
-    if entries <= length / 8 {
-        rows.extend(0..entries as u32);
-    } else {
-        selection.for_each(length, |row| {
-            if (no_nulls || key.validity.is_valid(row)) && by_entry[codes[row] as usize] == 0 {
-                by_entry[codes[row] as usize] = 1;
-                rows.push(codes[row]);
-            }
-        });
-    }
-    texts.groups(&values, rows, found, new_rows);
-    rows.iter().zip(found).for_each(|(entry, text)| by_entry[*entry as usize] = (*text + 1) << shift);
-    match selection {
-        Selection::All if no_nulls => {
-            let codes = &codes[..length];
-            places.iter_mut().zip(codes).for_each(|(place, code)| *place |= by_entry[*code as usize]);
-        }
-        _ => selection.for_each(length, |row| {
-            if no_nulls || key.validity.is_valid(row) {
-                places[row] |= by_entry[codes[row] as usize];
-            }
-        }),
-    }
 }
 
 #[cfg(test)]

@@ -78,6 +78,8 @@ counters! {
     dictionary_groupings,
     /// Batches grouped by small codes of all key columns side by side.
     coded_groupings,
+    /// Batches hashed by the numbers of their texts beside other keys.
+    numbered_groupings,
     /// Batches grouped by the first rows of runs with the same keys.
     run_groupings,
     /// Batches whose distinct nodes were remembered as bits.

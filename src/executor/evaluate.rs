@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::context::QueryContext;
 use super::counters::count;
 use super::error::ExecutionResult;
+use super::evaluate_case::Case;
 use super::evaluate_lists::{Comprehension, Quantified};
 use super::evaluate_paths::PathNode;
 use super::fetch::Gatherer;
@@ -79,25 +80,11 @@ pub(super) struct FetchedProperty {
     ids: Vec<u64>,
 }
 
-/// CASE: which branch each row takes, then the branches' values put together.
-pub(super) struct Case {
-    branches: Vec<(Node, Node)>,
-    otherwise: Option<Node>,
-    choice: Vec<u32>,
-    left: SelectionBuffer,
-    taken: SelectionBuffer,
-    out: VectorBuffer,
-}
-
 /// A result that takes more is not kept for the next batch.
-const KEPT_BYTES_MAX: usize = 1 << 20;
+pub(super) const KEPT_BYTES_MAX: usize = 1 << 20;
 /// What errors call the reading of properties.
 const PROPERTY: &str = "property";
 const STRUCT: &str = "struct";
-const CASE: &str = "CASE";
-
-/// No branch is taken: NULL.
-const NO_BRANCH: u32 = u32::MAX;
 
 /// What the last evaluations of some expressions made, where that may be much.
 pub fn made_by<'e, 'x: 'e>(evaluators: impl IntoIterator<Item = &'e mut Evaluator<'x>>) -> Option<u64> {
@@ -221,17 +208,12 @@ impl Node {
             ExpressionKind::IsNull { operand, negated } => {
                 Node::IsNull { operand: boxed(operand)?, negated: *negated, out: out() }
             }
-            ExpressionKind::Case { branches, otherwise } => Node::Case(Box::new(Case {
-                branches: branches
-                    .iter()
-                    .map(|(when, then)| Ok((node(when)?, node(then)?)))
-                    .collect::<ExecutionResult<_>>()?,
-                otherwise: otherwise.as_ref().map(|e| node(e)).transpose()?,
-                choice: Vec::new(),
-                left: SelectionBuffer::default(),
-                taken: SelectionBuffer::default(),
-                out: out(),
-            })),
+            ExpressionKind::Case { branches, otherwise } => {
+                let pair = |(when, then): &(Expression, Expression)| Ok((node(when)?, node(then)?));
+                let branches = branches.iter().map(pair).collect::<ExecutionResult<_>>()?;
+                let otherwise = otherwise.as_ref().map(|e| node(e)).transpose()?;
+                Node::Case(Box::new(Case::new(branches, otherwise, &expression.data_type)))
+            }
             ExpressionKind::TableName { operand, names, as_list } => {
                 let mut texts = VectorBuffer::new(expression.data_type.clone());
                 for (_, name) in names {
@@ -285,8 +267,8 @@ impl Node {
             | Node::TableName { operand, .. }
             | Node::HasTable { operand, .. } => operand.makes_wide(),
             Node::Case(case) => {
-                let branches = case.branches.iter().flat_map(|(when, then)| [when, then]);
-                is_wide(case.out.data_type()) || branches.chain(&case.otherwise).any(Node::makes_wide)
+                is_wide(case.out.data_type()) && !case.has_constants()
+                    || case.operands().any(Node::makes_wide)
             }
             Node::FetchProperty(fetched) => fetched.gatherer.is_wide() || fetched.operand.makes_wide(),
         }
@@ -309,11 +291,7 @@ impl Node {
             | Node::IsNull { operand, .. }
             | Node::TableName { operand, .. }
             | Node::HasTable { operand, .. } => operand.each_buffer(visit),
-            Node::Case(case) => {
-                let branches = case.branches.iter_mut().flat_map(|(when, then)| [when, then]);
-                branches.chain(&mut case.otherwise).for_each(|node| node.each_buffer(visit));
-                visit(&mut case.out);
-            }
+            Node::Case(case) => case.each_buffer(visit),
             Node::FetchProperty(fetched) => {
                 fetched.operand.each_buffer(visit);
                 fetched.gatherer.each_buffer(visit);
@@ -543,43 +521,4 @@ fn connect(
         (false, false) => Some(!any),
     });
     Ok(())
-}
-
-impl Case {
-    fn evaluate<'s>(
-        &'s mut self,
-        kernels: &mut KernelContext,
-        batch: &Batch<'s>,
-        selection: Selection<'_>,
-    ) -> ExecutionResult<ValueVector<'s>> {
-        let Case { branches, otherwise, choice, left, taken, out } = self;
-        choice.clear();
-        choice.resize(batch.length, NO_BRANCH);
-        left.reset(selection, batch.length);
-        let mut values = Vec::with_capacity(branches.len() + 1);
-        for (number, (when, then)) in branches.iter_mut().enumerate() {
-            taken.reset(left.view(), batch.length);
-            when.narrow(kernels, batch, taken)?;
-            taken.view().for_each(batch.length, |row| choice[row] = number as u32);
-            left.and_not(taken.view());
-            values.push(then.evaluate(kernels, batch, taken.view())?);
-        }
-        if let Some(otherwise) = otherwise {
-            left.view().for_each(batch.length, |row| choice[row] = values.len() as u32);
-            values.push(otherwise.evaluate(kernels, batch, left.view())?);
-        }
-        out.clear();
-        let mut asked = 0;
-        for (row, number) in choice.iter().enumerate() {
-            match values.get(*number as usize) {
-                Some(vector) => out.append_row(vector, row),
-                None => out.push_null(),
-            }
-            if kernels.is_watched() && out.bytes() > asked + KEPT_BYTES_MAX {
-                asked = out.bytes();
-                kernels.go_on(CASE, asked as u64)?;
-            }
-        }
-        Ok(out.vector())
-    }
 }

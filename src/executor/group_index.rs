@@ -78,6 +78,11 @@ impl GroupIndex {
         self.coded.take().is_some()
     }
 
+    /// Whether texts beside other keys are hashed by their numbers.
+    pub fn numbers_texts(&self) -> bool {
+        self.keys.numbers_texts()
+    }
+
     /// Number of groups.
     pub fn len(&self) -> usize {
         if self.dense.is_empty() { self.keys.len() } else { self.dense_groups as usize }

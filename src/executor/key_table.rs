@@ -1,5 +1,5 @@
-//! From grouping keys to dense group numbers. Keys that fit into 16 bytes are hashed as one integer; one column of texts
-//! by its views (see `text_keys`); others as bytes in an arena. Equal means equivalent: NULL equals NULL, NaN equals NaN, -0.0 equals 0.0.
+//! From grouping keys to dense group numbers. Keys that fit into 16 bytes, texts among
+//! them by their numbers (see `text_numbers`), are hashed as one integer; one column of texts by its views (see `text_keys`); others as bytes in an arena. Equal means equivalent: NULL equals NULL, NaN equals NaN, -0.0 equals 0.0.
 
 use std::hash::{BuildHasher, Hasher};
 
@@ -8,6 +8,7 @@ use rustc_hash::FxBuildHasher;
 use super::byte_keys::{ByteTable, Names, encode_keys};
 use super::growing_table::GrowingTable;
 use super::text_keys::TextKeys;
+use super::text_numbers::{NUMBER_BITS, NumberScratch, TextNumbers};
 use crate::types::{DataType, PhysicalType, Value};
 use crate::vector::{Native, Selection, ValueVector, VectorBuffer};
 
@@ -20,7 +21,7 @@ pub struct KeyTable {
 
 enum Layout {
     /// All columns packed into 128 bits, a null bit per column on top.
-    Packed { table: GrowingTable<(u128, u32)>, widths: Vec<u32> },
+    Packed { table: GrowingTable<(u128, u32)>, widths: Vec<u32>, texts: TextNumbers },
     /// One column of texts.
     Text(Box<TextKeys>),
     /// Encoded bytes, and those of long lists in them.
@@ -47,6 +48,7 @@ impl Entry {
 pub struct KeyScratch {
     rows: Vec<u32>,
     packed: Vec<u128>,
+    numbers: NumberScratch,
     bytes: Vec<u8>,
     starts: Vec<usize>,
 }
@@ -70,11 +72,11 @@ impl KeyTable {
         let bits: Option<Vec<u32>> =
             types.iter().map(|data_type| packed_bits(data_type.physical())).collect();
         let layout = match bits {
-            Some(widths) if widths.iter().map(|bits| bits + 1).sum::<u32>() <= 128 => {
-                Layout::Packed { table: GrowingTable::new(), widths }
-            }
-            None if types.len() == 1 && types[0].physical() == PhysicalType::Str => {
+            _ if types.len() == 1 && types[0].physical() == PhysicalType::Str => {
                 Layout::Text(Box::new(TextKeys::new(types[0].clone())))
+            }
+            Some(widths) if widths.iter().map(|bits| bits + 1).sum::<u32>() <= 128 => {
+                Layout::Packed { table: GrowingTable::new(), widths, texts: TextNumbers::new(&types) }
             }
             _ => Layout::Bytes { keys: ByteTable::new(), lists: ByteTable::new() },
         };
@@ -95,6 +97,11 @@ impl KeyTable {
             Layout::Text(keys) => Some(keys.into_texts()),
             _ => None,
         }
+    }
+
+    /// Whether texts are hashed by their numbers.
+    pub fn numbers_texts(&self) -> bool {
+        matches!(&self.layout, Layout::Packed { texts, .. } if !texts.is_empty())
     }
 
     /// Makes room for so many groups.
@@ -126,8 +133,10 @@ impl KeyTable {
         groups.clear();
         new_rows.clear();
         match layout {
-            Layout::Packed { table, widths } => {
-                scratch.pack(keys, types, widths);
+            Layout::Packed { table, widths, texts } => {
+                scratch.pack(keys, types, widths, |column, key, _, numbers| {
+                    texts.add(column, key, (length, selection), numbers);
+                });
                 for (key, row) in scratch.packed.iter().zip(&scratch.rows) {
                     let hash = hash_packed(*key);
                     let make = || {
@@ -171,8 +180,10 @@ impl KeyTable {
         scratch.take(length, selection);
         groups.clear();
         match &self.layout {
-            Layout::Packed { table, widths } => {
-                scratch.pack(keys, &self.types, widths);
+            Layout::Packed { table, widths, texts } => {
+                scratch.pack(keys, &self.types, widths, |column, key, rows, numbers| {
+                    texts.find(column, key, rows, numbers);
+                });
                 groups.extend(scratch.packed.iter().map(|key| {
                     let found = table.find(hash_packed(*key), |(other, _)| other == key);
                     found.map_or(u32::MAX, |(_, group)| *group)
@@ -200,7 +211,9 @@ impl KeyTable {
         hashes.clear();
         match &self.layout {
             Layout::Packed { widths, .. } => {
-                scratch.pack(keys, &self.types, widths);
+                scratch.pack(keys, &self.types, widths, |_, key, rows, numbers| {
+                    TextNumbers::hash(key, rows, numbers);
+                });
                 hashes.extend(scratch.packed.iter().map(|key| hash_packed(*key)));
             }
             Layout::Text(_) => TextKeys::hashes(&keys[0], &scratch.rows, hashes),
@@ -216,7 +229,7 @@ impl KeyTable {
     /// The memory of the table; with that of a larger one where it is about to be made.
     pub fn bytes(&self) -> u64 {
         match &self.layout {
-            Layout::Packed { table: keys, .. } => keys.bytes(),
+            Layout::Packed { table: keys, texts, .. } => keys.bytes() + texts.bytes(),
             Layout::Text(keys) => keys.bytes(),
             Layout::Bytes { keys, lists } => keys.bytes() + lists.bytes(),
         }
@@ -229,12 +242,25 @@ impl KeyScratch {
         selection.indices(length, &mut self.rows);
     }
 
-    fn pack(&mut self, keys: &[ValueVector<'_>], types: &[DataType], widths: &[u32]) {
-        let KeyScratch { rows, packed, .. } = self;
+    /// Puts the columns' values side by side; `number` writes the numbers of a column of texts.
+    fn pack(
+        &mut self,
+        keys: &[ValueVector<'_>],
+        types: &[DataType],
+        widths: &[u32],
+        mut number: impl FnMut(usize, &ValueVector<'_>, &[u32], &mut NumberScratch),
+    ) {
+        let KeyScratch { rows, packed, numbers, .. } = self;
         packed.clear();
         packed.resize(rows.len(), 0);
-        for ((key, data_type), bits) in keys.iter().zip(types).zip(widths) {
-            pack_column(key, data_type.physical(), *bits, rows, packed);
+        for (column, ((key, data_type), bits)) in keys.iter().zip(types).zip(widths).enumerate() {
+            if data_type.physical() == PhysicalType::Str {
+                number(column, key, rows, numbers);
+                let all = packed.iter_mut().zip(&numbers.numbers);
+                all.for_each(|(out, number)| *out = *out << NUMBER_BITS | u128::from(*number));
+            } else {
+                pack_column(key, data_type.physical(), *bits, rows, packed);
+            }
         }
     }
 }
@@ -246,6 +272,8 @@ fn packed_bits(physical: PhysicalType) -> Option<u32> {
         PhysicalType::I16 | PhysicalType::U16 => 16,
         PhysicalType::I32 | PhysicalType::U32 | PhysicalType::F32 => 32,
         PhysicalType::I64 | PhysicalType::U64 | PhysicalType::F64 => 64,
+        // With no bit for NULL.
+        PhysicalType::Str => NUMBER_BITS - 1,
         _ => return None,
     })
 }
@@ -446,6 +474,38 @@ mod tests {
         let strings = column(DataType::String, &[text("ab"), text("a"), text("ab"), Value::Null]);
         let others = column(DataType::String, &[text("c"), text("bc"), text("c"), text("")]);
         check(&[strings, others], &[0, 1, 0, 2]);
+    }
+
+    #[test]
+    fn texts_beside_other_keys_are_numbered_whatever_their_shape() {
+        let texts = ["a", "b"].map(|text| Value::String(text.to_string()));
+        let plain = column(DataType::String, &[texts[0].clone(), Value::Null, texts[1].clone(), Value::Null]);
+        let entries = column(DataType::String, &[Value::Null, texts[1].clone(), texts[0].clone()]);
+        let codes = [2, 0, 1, 0];
+        let numbers = [1, 2, 1 << 40, 2];
+        let numbers = ValueVector::flat(crate::vector::Values::I64(&numbers));
+        let types = [DataType::String, DataType::Int64];
+        let mut table = KeyTable::new(types.to_vec());
+        assert!(matches!(table.layout, Layout::Packed { .. }));
+        let (mut scratch, mut groups, mut new_rows) = (KeyScratch::default(), Vec::new(), Vec::new());
+        let shapes = [plain.vector(), ValueVector::dictionary(&codes, &entries)];
+        let mut hashes = [Vec::new(), Vec::new()];
+        for (shape, hashes) in shapes.iter().zip(&mut hashes) {
+            let keys = [*shape, numbers];
+            for (selection, expected) in
+                [(Selection::All, &[0, 1, 2, 1][..]), (Selection::Rows(&[2, 3]), &[2, 1][..])]
+            {
+                table.groups(&keys, 4, selection, &mut scratch, &mut groups, &mut new_rows);
+                assert_eq!(groups, expected);
+                table.find(&keys, 4, selection, &mut scratch, &mut groups);
+                assert_eq!(groups, expected);
+            }
+            table.hashes(&keys, 4, Selection::All, hashes);
+        }
+        assert_eq!(hashes[0], hashes[1]);
+        let unknown = column(DataType::String, &[Value::String("c".to_string())]);
+        table.find(&[unknown.vector(), numbers], 1, Selection::All, &mut scratch, &mut groups);
+        assert_eq!(groups, [u32::MAX]);
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod distinct_values;
 pub mod entities;
 mod error;
 mod evaluate;
+mod evaluate_case;
 mod evaluate_lists;
 mod evaluate_paths;
 mod expand;
@@ -66,6 +67,7 @@ mod summaries;
 #[cfg(test)]
 mod tests;
 mod text_keys;
+mod text_numbers;
 mod unfold;
 mod unwind;
 mod weigh;

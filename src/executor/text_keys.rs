@@ -4,7 +4,7 @@
 use super::growing_table::GrowingTable;
 use super::key_table::Entry;
 use crate::types::{DataType, StringView};
-use crate::vector::{StringVector, Validity, ValueVector, Values, VectorBuffer, hash_bytes};
+use crate::vector::{Selection, StringVector, Validity, ValueVector, Values, VectorBuffer, hash_bytes};
 
 /// The table and its texts: group `g` is row `g` of the column.
 pub struct TextKeys {
@@ -33,6 +33,11 @@ impl TextKeys {
     /// The texts by group.
     pub fn texts(&self) -> &VectorBuffer {
         &self.texts
+    }
+
+    /// The group of NULL, once it was seen.
+    pub fn null(&self) -> Option<u32> {
+        self.null
     }
 
     /// The texts by group, for whoever needs the table no more.
@@ -108,5 +113,66 @@ impl TextKeys {
     /// A hash of each of `rows`.
     pub fn hashes(key: &ValueVector<'_>, rows: &[u32], hashes: &mut Vec<u64>) {
         hashes.extend(rows.iter().map(|row| key.bytes_at(*row as usize).map_or(0, hash_bytes)));
+    }
+}
+
+/// Scratch of `add_texts`.
+#[derive(Default)]
+pub(super) struct TextScratch {
+    rows: Vec<u32>,
+    found: Vec<u32>,
+    new_rows: Vec<u32>,
+    by_entry: Vec<u32>,
+}
+
+/// Adds the codes of a column of texts, their numbers plus one, to the rows' places; new texts get the next codes. A
+/// dictionary's entries are looked up once each.
+pub(super) fn add_texts(
+    texts: &mut TextKeys,
+    key: &ValueVector<'_>,
+    (length, selection): (usize, Selection<'_>),
+    shift: u32,
+    places: &mut [u32],
+    scratch: &mut TextScratch,
+) {
+    if key.is_all_null() {
+        return;
+    }
+    let TextScratch { rows, found, new_rows, by_entry } = scratch;
+    rows.clear();
+    found.clear();
+    new_rows.clear();
+    let fitting = key.entries().filter(|(_, _, entries)| *entries <= 4 * length + 64);
+    let Some((codes, values, entries)) = fitting else {
+        selection.indices(length, rows);
+        texts.groups(key, rows, found, new_rows);
+        rows.iter().zip(found).for_each(|(row, text)| places[*row as usize] |= (*text + 1) << shift);
+        return;
+    };
+    let no_nulls = key.validity.is_all_valid();
+    by_entry.clear();
+    by_entry.resize(entries, 0);
+    if entries <= length / 8 {
+        rows.extend(0..entries as u32);
+    } else {
+        selection.for_each(length, |row| {
+            if (no_nulls || key.validity.is_valid(row)) && by_entry[codes[row] as usize] == 0 {
+                by_entry[codes[row] as usize] = 1;
+                rows.push(codes[row]);
+            }
+        });
+    }
+    texts.groups(&values, rows, found, new_rows);
+    rows.iter().zip(found).for_each(|(entry, text)| by_entry[*entry as usize] = (*text + 1) << shift);
+    match selection {
+        Selection::All if no_nulls => {
+            let codes = &codes[..length];
+            places.iter_mut().zip(codes).for_each(|(place, code)| *place |= by_entry[*code as usize]);
+        }
+        _ => selection.for_each(length, |row| {
+            if no_nulls || key.validity.is_valid(row) {
+                places[row] |= by_entry[codes[row] as usize];
+            }
+        }),
     }
 }

@@ -6,7 +6,7 @@ use super::kernel::{checked_unary, map_unary, mistyped, push_rows, strings};
 use super::{
     BoundScalar, Call, ELEMENTS_PER_LOOK, FunctionError, FunctionResult, Kernel, KernelContext, Overload,
 };
-use crate::types::calendar::NANOS_PER_DAY;
+use crate::types::calendar::{NANOS_PER_DAY, SECONDS_PER_DAY};
 use crate::types::format::split_nanos;
 use crate::types::{
     DataType, TimestampUnit, TypeError, Value, Zoned, decimal, integer_value, parse, parse_text,
@@ -134,8 +134,39 @@ fn kernel_for(from: &DataType, to: &DataType) -> Kernel {
         (String, Timestamp(TimestampUnit::Us) | TimestampTz) => {
             |_, call, out| parsed(call, out, parse::parse_timestamp)
         }
+        (Timestamp(TimestampUnit::S), Date) => to_days::<{ SECONDS_PER_DAY }>,
+        (Timestamp(TimestampUnit::Ms), Date) => to_days::<{ SECONDS_PER_DAY * 1_000 }>,
+        (Timestamp(TimestampUnit::Us) | TimestampTz, Date) => to_days::<{ SECONDS_PER_DAY * 1_000_000 }>,
+        (Timestamp(TimestampUnit::Ns), Date) => to_days::<{ SECONDS_PER_DAY * 1_000_000_000 }>,
+        (Date, Timestamp(TimestampUnit::S)) => from_days::<{ SECONDS_PER_DAY }>,
+        (Date, Timestamp(TimestampUnit::Ms)) => from_days::<{ SECONDS_PER_DAY * 1_000 }>,
+        (Date, Timestamp(TimestampUnit::Us) | TimestampTz) => from_days::<{ SECONDS_PER_DAY * 1_000_000 }>,
+        (Date, Timestamp(TimestampUnit::Ns)) => from_days::<{ SECONDS_PER_DAY * 1_000_000_000 }>,
         _ => value_kernel,
     }
+}
+
+/// Days of counts; that their number in a day is known here spares a division.
+fn to_days<const PER_DAY: i64>(
+    _: &mut KernelContext,
+    call: &Call<'_>,
+    out: &mut VectorBuffer,
+) -> FunctionResult<()> {
+    map_unary(call, out, |count: i64| count.div_euclid(PER_DAY))
+}
+
+fn from_days<const PER_DAY: i64>(
+    _: &mut KernelContext,
+    call: &Call<'_>,
+    out: &mut VectorBuffer,
+) -> FunctionResult<()> {
+    let to = &call.function.result;
+    checked_unary(
+        call,
+        out,
+        |days: i64| days.overflowing_mul(PER_DAY),
+        |days| TypeError::out_of_range(to, Value::Date(days)).into(),
+    )
 }
 
 /// Whether the bytes of a value mean the same in both types.

@@ -300,6 +300,7 @@ impl TakesPieces for GroupSink<'_> {
                 How::Dictionary => count(&counters.dictionary_groupings, 1),
                 How::Codes => count(&counters.coded_groupings, 1),
                 How::Runs => count(&counters.run_groupings, 1),
+                How::Hash if own.index.numbers_texts() => count(&counters.numbered_groupings, 1),
                 How::Hash => {}
             }
             own.append_keys(&vectors, new_rows);

@@ -14,6 +14,7 @@ mod temporal;
 mod temporal_arithmetic;
 mod temporal_compose;
 mod temporal_part;
+mod temporal_shift;
 
 pub use map_struct::{PRESENT_KEYS, PRESENT_PROPERTIES, bind_struct_extract, bind_struct_pack};
 

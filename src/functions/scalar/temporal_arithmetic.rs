@@ -6,6 +6,7 @@ use super::super::{
     common_type,
 };
 use super::temporal::shifted;
+use super::temporal_shift::shift_counts;
 use super::{entry, is_integer, only};
 use crate::types::calendar::{NANOS_PER_DAY, add_months, date_from_days};
 use crate::types::format::split_nanos;
@@ -63,10 +64,18 @@ fn plus(types: &[DataType]) -> Option<Overload> {
             by_value!(|left, right| add_intervals(left, right, false)),
         )),
         (point, DataType::Interval) if point.is_temporal() => {
-            Some(Overload::new(pair, left.clone(), by_value!(|left, right| shift(left, right, false))))
+            let kernel: Kernel = |context, call, out| {
+                let by_value = by_value!(|left, right| shift(left, right, false));
+                if shift_counts(call, out, 0, false)? { Ok(()) } else { by_value(context, call, out) }
+            };
+            Some(Overload::new(pair, left.clone(), kernel))
         }
         (DataType::Interval, point) if point.is_temporal() => {
-            Some(Overload::new(pair, right.clone(), by_value!(|left, right| shift(right, left, false))))
+            let kernel: Kernel = |context, call, out| {
+                let by_value = by_value!(|left, right| shift(right, left, false));
+                if shift_counts(call, out, 1, false)? { Ok(()) } else { by_value(context, call, out) }
+            };
+            Some(Overload::new(pair, right.clone(), kernel))
         }
         (DataType::Date, count) if is_integer(count) && *count != DataType::Null => {
             let arguments = [DataType::Date, DataType::Int64];
@@ -90,7 +99,11 @@ fn minus(types: &[DataType]) -> Option<Overload> {
             by_value!(|left, right| add_intervals(left, right, true)),
         )),
         (point, DataType::Interval) if point.is_temporal() => {
-            Some(Overload::new(pair, left.clone(), by_value!(|left, right| shift(left, right, true))))
+            let kernel: Kernel = |context, call, out| {
+                let by_value = by_value!(|left, right| shift(left, right, true));
+                if shift_counts(call, out, 0, true)? { Ok(()) } else { by_value(context, call, out) }
+            };
+            Some(Overload::new(pair, left.clone(), kernel))
         }
         (DataType::Date, DataType::Date) => Some(Overload::new(
             pair,

@@ -4,6 +4,7 @@ use super::super::kernel::{map_rows, push_rows, strings};
 use super::super::{Call, FunctionError, FunctionResult, Kernel, Overload, cast_value};
 use super::fits;
 use super::temporal_compose::in_zone;
+use super::temporal_shift::truncate_counts;
 use crate::types::calendar::{
     NANOS_PER_DAY, date_from_days, day_of_year, days_from_date, days_from_week, iso_week, weekday,
 };
@@ -200,6 +201,9 @@ pub(super) fn date_trunc(types: &[DataType]) -> Option<Overload> {
         return None;
     }
     let kernel: Kernel = |_, call, out| {
+        if truncate_counts(call, out)? {
+            return Ok(());
+        }
         let parts = strings(call, 0)?;
         let data_type = call.function.arguments[1].clone();
         push_rows(call, out, |row, out| {
