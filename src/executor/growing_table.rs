@@ -136,7 +136,7 @@ mod tests {
         assert!((0..count).all(|number| table.find(hash(&number), |other| *other == number).is_some()));
         assert!(table.find(hash(&count), |other| *other == count).is_none());
         let most = table.parts.iter().map(HashTable::len).max().unwrap_or(0);
-        assert!(most < 2 * count as usize >> PART_BITS);
+        assert!(most < (2 * count as usize) >> PART_BITS);
         assert!((8 * count..40 * count).contains(&table.bytes()), "{}", table.bytes());
         let mut reserved = GrowingTable::<u64>::new();
         reserved.reserve(2 * SPLIT_FROM, hash);
