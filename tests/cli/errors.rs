@@ -18,7 +18,7 @@ fn errors_underline_the_text() {
     );
     check(
         "MATCH (n) RETRUN n",
-        "error: unexpected `RETRUN` (line 1, column 11)\n  MATCH (n) RETRUN n\n            ^^^^^^\n\
+        "error: unexpected `RETRUN`, expected the end of the statement, a clause, USE or WHERE (line 1, column 11)\n  MATCH (n) RETRUN n\n            ^^^^^^\n\
          hint: Did you mean RETURN?\n",
     );
     check(
