@@ -195,7 +195,8 @@ impl Connection {
     /// # fn main() -> quiredb::Result<()> {
     /// let connection = quiredb::Database::in_memory()?.connect()?;
     /// connection.set_interrupt_check(|| false);
-    /// let error = connection.query("UNWIND range(1, 1000000000) AS x RETURN sum(x)").unwrap_err();
+    /// let pairs = "UNWIND range(1, 100000) AS x UNWIND range(1, 100000) AS y RETURN sum(x % y)";
+    /// let error = connection.query(pairs).unwrap_err();
     /// assert_eq!(error.kind(), quiredb::ErrorKind::Interrupted);
     /// # Ok(())
     /// # }
